@@ -1,0 +1,89 @@
+# Everything a developer does here. Needs Python 3.11 or newer, git and make; the rest goes into .venv.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# The tools see this environment only, whatever was active when make was called.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+# uv reads UV_FIND_LINKS where pip reads PIP_FIND_LINKS.
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS := $(PIP_FIND_LINKS)
+endif
+UV      = $(BIN)/uv
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python
+JOBS   ?= 2
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test lint format types docs bench ui lock install clean conformance
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## start a server with sample data; ends with Ctrl-C
+	@$(BIN)/slipstream demo $(ARGS)
+
+serve: $(VENV)/.run ## start an empty server in this folder (ARGS="--port 5001")
+	@$(BIN)/slipstream server $(ARGS)
+
+test: $(VENV)/.dev ## run all tests (ARGS="tests/unit -k name -m 'not slow'")
+	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+
+lint: $(VENV)/.dev ## check style, format, the floors and the dependencies
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry src
+
+format: $(VENV)/.dev ## fix what lint can fix by itself
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(VENV)/.dev ## check the types of src
+	@$(BIN)/basedpyright
+
+docs: $(VENV)/.dev ## build the documentation into docs/_build/html; warnings are errors
+	@$(BIN)/python tools/make_settings_page.py
+	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(VENV)/.dev ## run the benchmarks (ARGS="benchmarks/name.py")
+	@set -e; found=; for file in $(or $(ARGS),$(wildcard benchmarks/*.py)); do \
+	  found=1; echo "== $$file"; $(BIN)/python $$file; done; \
+	if [ -z "$$found" ]; then echo "There are no benchmarks in benchmarks/ yet."; fi
+
+conformance: $(VENV)/.dev ## compare a server with recorded answers of MLflow (KIT=folder of the kit)
+	@$(BIN)/python tools/conformance.py $(or $(KIT),../shared/conformance)
+
+ui: ## build the web pages
+	@echo "There are no web pages to build yet; the server's own page needs no build."
+
+install: $(VENV)/.dev ## install everything into .venv
+
+lock: $(UV) ## renew the pins in dev.lock
+	@$(UV) pip compile --quiet --universal --upgrade --no-header --no-annotate --no-emit-index-url \
+	  --no-emit-find-links --python-version 3.11 --all-extras --group dev -o dev.lock pyproject.toml
+
+clean: ## remove what was built; .venv stays
+	@rm -rf build dist docs/_build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- the environment: a stamp each, so that a second call installs nothing -----------------------------
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit("slipstream needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV) || { echo "No venv module: install python3-venv, or name another Python with PYTHON=..."; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c dev.lock uv
+
+$(VENV)/.run: pyproject.toml dev.lock | $(UV)
+	@echo "installing slipstream into $(VENV)"
+	@$(INSTALL) -c dev.lock -e .
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml dev.lock | $(UV)
+	@echo "installing slipstream and the demo's libraries into $(VENV)"
+	@$(INSTALL) -c dev.lock -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml dev.lock | $(UV)
+	@echo "installing slipstream and its workshop into $(VENV)"
+	@$(INSTALL) -r dev.lock -e .
+	@touch $@ $(VENV)/.run $(VENV)/.demo

@@ -1,0 +1,165 @@
+"""The routes of metrics."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from slipstream.api.routing import AJAX, Empty, Permission, Response, Request, route
+from slipstream.api.runs import MetricMessage, RunIdentified, metric_to_wire
+from slipstream.entities import Metric
+from slipstream.errors import InvalidParameterError, SlipstreamError
+from slipstream.rules import limits
+from slipstream.store.base import Store
+from slipstream.store.sql import SqlStore
+from slipstream.wire.numbers import to_wire as double_to_wire
+from slipstream.wire.parsing import Int64
+
+
+class LogMetric(RunIdentified):
+    key: str
+    value: float
+    timestamp: Int64
+    step: Int64 = 0
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+
+@route("POST", "runs/log-metric", permission=Permission.WRITE)
+def log_metric(store: Store, req: LogMetric) -> Empty:
+    """Log one value of one metric."""
+    store.log_metric(req.run, _metric(req))
+    return Empty()
+
+
+def log_metrics_together(
+    store: SqlStore, requests: Sequence[LogMetric]
+) -> Sequence[Empty | SlipstreamError]:
+    """Do what `log_metric` does for many requests at once: the server's path for concurrent callers."""
+    outcomes: list[Empty | SlipstreamError] = [_EMPTY] * len(requests)
+    points: list[tuple[str, Metric]] = []
+    places: list[int] = []
+    for index, req in enumerate(requests):
+        try:
+            points.append((req.run_id or req.run, _metric(req)))
+            places.append(index)
+        except SlipstreamError as error:
+            outcomes[index] = error
+    for place, error in zip(places, store.log_points(points), strict=True):
+        if error is not None:
+            outcomes[place] = error
+    return outcomes
+
+
+_EMPTY = Empty()
+
+
+def _metric(req: LogMetric) -> Metric:
+    return Metric(
+        req.key, req.value, req.timestamp, req.step, req.model_id, req.dataset_name, req.dataset_digest
+    )
+
+
+class GetMetricHistory(RunIdentified):
+    metric_key: str
+    max_results: Int64 | None = None
+    page_token: str | None = None
+
+
+class GetMetricHistoryResponse(Response):
+    metrics: list[MetricMessage] = []
+    next_page_token: str | None = None
+
+
+@route("GET", "metrics/get-history", permission=Permission.READ)
+def get_metric_history(store: Store, req: GetMetricHistory) -> GetMetricHistoryResponse:
+    """Return every point of one metric of a run, by (timestamp, step, value)."""
+    page = store.get_metric_history(req.run, req.metric_key, req.max_results, req.page_token)
+    return GetMetricHistoryResponse(
+        metrics=[metric_to_wire(point) for point in page.items], next_page_token=page.token
+    )
+
+
+class BulkPoint(msgspec.Struct, frozen=True):
+    key: str
+    run_id: str
+    step: int
+    timestamp: int
+    value: float | str | msgspec.Raw
+
+
+class GetMetricHistoryBulk(Request):
+    run_id: list[str] = []
+    metric_key: str
+    max_results: Int64 = limits.HISTORY_BULK_POINTS
+
+
+class GetMetricHistoryBulkResponse(msgspec.Struct, frozen=True):
+    metrics: list[BulkPoint]
+
+
+_BARE_NAN = msgspec.Raw(b"NaN")
+
+
+@route("GET", "metrics/get-history-bulk", permission=Permission.READ, prefixes=(AJAX,))
+def get_metric_history_bulk(store: Store, req: GetMetricHistoryBulk) -> GetMetricHistoryBulkResponse:
+    """Return points of one metric of up to 100 runs, for charts. NaN is the bare token, as in MLflow."""
+    run_ids = _few_runs(req.run_id, "run_id")
+    points = store.get_metric_history_bulk(run_ids, req.metric_key, req.max_results)
+    return GetMetricHistoryBulkResponse(
+        [BulkPoint(p.key, p.run_id or "", p.step, p.timestamp, _chart_value(p.value)) for p in points]
+    )
+
+
+class IntervalPoint(MetricMessage):
+    run_id: str
+
+
+class GetMetricHistoryInterval(Request):
+    run_ids: list[str] = []
+    metric_key: str
+    start_step: Int64 | None = None
+    end_step: Int64 | None = None
+    max_results: Int64 = limits.HISTORY_INTERVAL_POINTS
+
+
+class GetMetricHistoryIntervalResponse(Response):
+    metrics: list[IntervalPoint] = []
+
+
+@route("GET", "metrics/get-history-bulk-interval", permission=Permission.READ)
+def get_metric_history_interval(
+    store: Store, req: GetMetricHistoryInterval
+) -> GetMetricHistoryIntervalResponse:
+    """Return an even sample of one metric's points of up to 100 runs."""
+    run_ids = _few_runs(req.run_ids, "run_ids")
+    points = store.get_metric_history_interval(
+        run_ids, req.metric_key, req.start_step, req.end_step, req.max_results
+    )
+    return GetMetricHistoryIntervalResponse(
+        metrics=[
+            IntervalPoint(
+                key=p.key,
+                value=double_to_wire(p.value),
+                timestamp=p.timestamp,
+                step=p.step,
+                run_id=p.run_id or "",
+            )
+            for p in points
+        ]
+    )
+
+
+def _few_runs(run_ids: list[str], field: str) -> list[str]:
+    if not run_ids:
+        raise InvalidParameterError(f"Missing value for required parameter '{field}'.")
+    if len(run_ids) > limits.HISTORY_BULK_RUNS:
+        raise InvalidParameterError(
+            f"'{field}' names {len(run_ids)} runs; the limit is {limits.HISTORY_BULK_RUNS}."
+        )
+    return run_ids
+
+
+def _chart_value(value: float) -> float | str | msgspec.Raw:
+    wire = double_to_wire(value)
+    return _BARE_NAN if wire == "NaN" else wire

@@ -1,0 +1,209 @@
+"""The table of routes: what the server answers and what the SDK may ask, declared once.
+
+A route is a plain function from a store and a request message to a response message. It never sees HTTP.
+The server binds the table to HTTP in one place, `client/rest.py` reads paths and types from it,
+and `openapi.py` describes it. A route without a permission cannot be declared.
+
+Flow of one call: bytes -> `Route.decode` (typed, forgiving as MLflow's protobuf parser is) -> handler
+(store, request) -> response struct -> `encode`.
+"""
+
+import enum
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
+
+from slipstream.errors import InvalidParameterError
+from slipstream.wire.parsing import fields_of, rename_camel_case
+
+API = "/api/2.0/mlflow/"
+AJAX = "/ajax-api/2.0/mlflow/"
+
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
+
+
+class Permission(enum.StrEnum):
+    """What a caller must be allowed to do. Every route declares one."""
+
+    PUBLIC = "public"
+    """Answered without authentication: liveness only."""
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
+
+
+class Request(msgspec.Struct, kw_only=True, frozen=True):
+    """Base of all request messages. Unknown fields are ignored, `null` counts as absent."""
+
+
+class Response(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """Base of all response messages: what is empty or unset is left out, as MLflow does."""
+
+
+class Empty(Response):
+    """The response `{}`."""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the table."""
+
+    method: str
+    path: str
+    """With the prefix; `{name}` marks a path parameter."""
+    permission: Permission
+    writes: bool
+    """Whether the handler runs in a writing transaction."""
+    handler: Callable[[Any, Any], Any]
+    request_type: type[Request]
+    response_type: Any
+    decode: Callable[[bytes, Mapping[str, str]], Any]
+    """(body, path parameters) -> request message."""
+    decode_query: Callable[[Sequence[tuple[str, str]], Mapping[str, str]], Any]
+    """(query pairs, path parameters) -> request message."""
+
+    @property
+    def summary(self) -> str:
+        return (self.handler.__doc__ or "").strip().split("\n", 1)[0]
+
+
+ROUTES: dict[tuple[str, str], Route] = {}
+"""By method and path, each path under `/api/...` and again under `/ajax-api/...`."""
+
+
+def route(
+    method: str,
+    path: str,
+    *,
+    permission: Permission,
+    writes: bool | None = None,
+    also: Sequence[str] = (),
+    prefixes: Sequence[str] = (API, AJAX),
+) -> Callable[[HandlerT], HandlerT]:
+    """Declare a route.
+
+    Args:
+        method: HTTP method.
+        path: relative to the prefixes, or absolute when it begins with `/`.
+        permission: what the caller must be allowed to do.
+        writes: whether the handler needs a writing transaction; by default all but READ do.
+        also: further methods that mean the same.
+        prefixes: where it is mounted.
+    """
+
+    def register(handler: HandlerT) -> HandlerT:
+        hints = get_type_hints(handler)
+        request_type: type[Request] = hints["req"]
+        decode, decode_query = _decoders(request_type)
+        paths = [path] if path.startswith("/") else [prefix + path for prefix in prefixes]
+        for full in paths:
+            for verb in (method, *also):
+                assert (verb, full) not in ROUTES, f"{verb} {full} is declared twice"
+                ROUTES[verb, full] = Route(
+                    method=verb,
+                    path=full,
+                    permission=permission,
+                    writes=permission not in (Permission.READ, Permission.PUBLIC) if writes is None else writes,
+                    handler=handler,
+                    request_type=request_type,
+                    response_type=hints["return"],
+                    decode=decode,
+                    decode_query=decode_query,
+                )
+        return handler
+
+    return register
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(response: Any) -> bytes:
+    """Return a response message as JSON."""
+    return _ENCODER.encode(response)
+
+
+def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
+    fields = fields_of(request_type)
+    required = fields.required
+    typed = msgspec.json.Decoder(request_type, strict=False).decode
+
+    def check(request: Any) -> Any:
+        for name in required:
+            if not getattr(request, name) and getattr(request, name) in ("", None):
+                raise _missing(name)
+        return request
+
+    def from_object(body: Any) -> Any:
+        if not isinstance(body, dict):
+            raise InvalidParameterError("The request body must be a JSON object.")
+        plain: dict[str, Any] = rename_camel_case(body, fields)
+        for name in required:
+            if plain.get(name) in ("", None):
+                raise _missing(name)
+        try:
+            return msgspec.convert(plain, request_type, strict=False)
+        except msgspec.ValidationError as error:
+            raise _invalid(error, plain) from error
+
+    def slow(body: bytes, path: Mapping[str, str]) -> Any:
+        """Take what the typed decoder refuses: other spellings, and bodies whose fault needs a name."""
+        try:
+            parsed = json.loads(body) if body else {}
+            if isinstance(parsed, str):  # JSON in a JSON string, as some clients send
+                parsed = json.loads(parsed)
+        except (ValueError, RecursionError):
+            parsed = {}  # MLflow reads what it cannot parse as empty, and so names the first missing field
+        if isinstance(parsed, dict) and path:
+            parsed = {**parsed, **path}
+        return from_object(parsed)
+
+    def decode(body: bytes, path: Mapping[str, str] = {}) -> Any:  # noqa: B006  # read only
+        if path or any(name in body for name in fields.camel_marks):
+            return slow(body, path)
+        try:
+            return check(typed(body))
+        except msgspec.DecodeError:
+            return slow(body, path)
+
+    def decode_query(pairs: Sequence[tuple[str, str]], path: Mapping[str, str] = {}) -> Any:  # noqa: B006
+        values: dict[str, Any] = dict(path)
+        for name, value in pairs:
+            snake = fields.snake.get(name, name)
+            if snake in fields.lists:
+                values.setdefault(snake, []).append(value)
+            elif snake in fields.names:
+                values[snake] = value
+        return from_object(values)
+
+    return decode, decode_query
+
+
+def _missing(name: str) -> InvalidParameterError:
+    return InvalidParameterError(
+        f"Missing value for required parameter '{name}'. "
+        "See the API docs for more information about request parameters."
+    )
+
+
+_WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+
+
+def _invalid(error: msgspec.ValidationError, body: object) -> InvalidParameterError:
+    match = _WHERE.match(str(error))
+    what, path = (match["what"], match["path"] or "") if match else (str(error), "")
+    absent = re.search(r"missing required field `(\w+)`", what)
+    if absent:
+        return _missing(".".join(filter(None, (path, absent[1]))))
+    value: Any = body
+    try:
+        for part in re.findall(r"\w+", path):
+            value = value[int(part)] if isinstance(value, list) else value[part]
+        shown = json.dumps(value)
+    except (KeyError, IndexError, TypeError, ValueError):
+        shown = "?"
+    return InvalidParameterError(
+        f"Invalid value {shown[:200]} for parameter '{path or 'request'}' supplied: {what[0].lower()}{what[1:]}."
+    )

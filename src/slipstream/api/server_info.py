@@ -1,0 +1,37 @@
+"""What the server is."""
+
+from slipstream.api.routing import Permission, Request, Response, route
+from slipstream.store.base import Store
+
+API3 = "/api/3.0/mlflow/"
+AJAX3 = "/ajax-api/3.0/mlflow/"
+
+
+class ServerInfo(Request):
+    pass
+
+
+class ServerInfoResponse(Response):
+    store_type: str
+    workspaces_enabled: bool
+    trace_archival_enabled: bool
+    multipart_uploads_enabled: bool
+    multipart_downloads_enabled: bool
+    presigned_upload_run_id_supported: bool
+    presigned_upload_model_id_supported: bool
+    features_enabled: dict[str, bool]
+
+
+@route("GET", "server-info", permission=Permission.READ, prefixes=(API3, AJAX3))
+def server_info(store: Store, req: ServerInfo) -> ServerInfoResponse:
+    """Tell clients what this server can do."""
+    return ServerInfoResponse(
+        store_type="SqlStore",
+        workspaces_enabled=False,
+        trace_archival_enabled=False,
+        multipart_uploads_enabled=False,
+        multipart_downloads_enabled=False,
+        presigned_upload_run_id_supported=False,
+        presigned_upload_model_id_supported=False,
+        features_enabled={},
+    )

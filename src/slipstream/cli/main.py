@@ -1,0 +1,70 @@
+"""The command `slipstream`. Each group of commands is loaded only when it is named."""
+
+import importlib
+from pathlib import Path
+
+import click
+
+from slipstream import __version__
+from slipstream.cli import out
+from slipstream.errors import SlipstreamError
+
+INTERRUPTED = 130
+
+COMMANDS = {
+    "artifacts": ("slipstream.cli.artifacts:artifacts", "List, download and upload files of runs."),
+    "demo": ("slipstream.cli.demo:demo", "Start a server with sample data."),
+    "experiments": ("slipstream.cli.experiments:experiments", "Manage experiments."),
+    "models": ("slipstream.cli.models:models", "Serve models and predict with them."),
+    "run": ("slipstream.cli.run:run", "Run a project."),
+    "runs": ("slipstream.cli.runs:runs", "Manage runs."),
+    "server": ("slipstream.cli.server:server", "Start the tracking server with its web pages."),
+    "ui": ("slipstream.cli.server:server", "The same as server."),
+}
+"""Where each command is, and its line in the help text."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, not to list it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; our errors become one line and exit code 1, Ctrl-C becomes 130."""
+        try:
+            return super().invoke(ctx)
+        except SlipstreamError as error:
+            out.error(str(error))
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["--help"]})
+@click.version_option(__version__, prog_name="slipstream", message="%(prog)s, version %(version)s")
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of environment variables (NAME=value lines); those already set stay.",
+)
+def main(env_file: Path | None) -> None:
+    """Track, package, register and serve machine-learning models.
+
+    The commands speak to the server or database that SLIPSTREAM_TRACKING_URI (or MLFLOW_TRACKING_URI) names;
+    by default that is sqlite:///slipstream.db in the current folder.
+    """
+    if env_file is not None:
+        from slipstream.cli.env_file import load_env_file
+
+        load_env_file(env_file)

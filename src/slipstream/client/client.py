@@ -1,0 +1,13 @@
+"""`SlipstreamClient`: every operation, named as in MLflow's `MlflowClient`, with the address said once."""
+
+from slipstream.client.artifact_logging import ArtifactCalls
+from slipstream.client.experiments import ExperimentCalls
+from slipstream.client.logged_models import LoggedModelCalls
+from slipstream.client.registry import RegistryCalls
+
+
+class SlipstreamClient(ExperimentCalls, ArtifactCalls, LoggedModelCalls, RegistryCalls):
+    """Explicit access: it has no active run, and two clients can speak to two servers.
+
+    Thread-safe. Making one costs nothing; the connection is shared by all clients of an address.
+    """

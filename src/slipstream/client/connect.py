@@ -1,0 +1,148 @@
+"""From a URI to a store: in this process for databases, over HTTP for servers."""
+
+import atexit
+import os
+import re
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+from urllib.parse import urlsplit
+
+from slipstream.client import addresses
+from slipstream.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from slipstream.artifact_store.base import ArtifactStore
+    from slipstream.client.transport import Transport
+    from slipstream.store.base import Store
+
+ARTIFACT_FOLDER = "slipstream-artifacts"
+ARTIFACT_PROXY_PATH = "/api/2.0/mlflow-artifacts/artifacts"
+_SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
+_HTTP = ("http://", "https://")
+_WITH_DRIVER = re.compile(r"^(sqlite|postgresql|postgres)\+\w+(://.*)$", re.DOTALL)
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+class Connection:
+    """A tracking address that is in use: its store, and the artifact stores reachable through it."""
+
+    def __init__(self, uri: str, store: "Store", transport: "Transport | None") -> None:
+        self.uri = uri
+        self.store = store
+        self.transport = transport
+        """How to reach the server; `None` where the store is in this process."""
+
+    def artifacts(self, uri: str) -> "ArtifactStore":
+        """Open the files below a storage URI.
+
+        Raises:
+            InvalidParameterError: the URI needs a server (`mlflow-artifacts:`) and there is none, or
+                nothing can open its scheme. `runs:` and `models:` are not storage; see `client.artifacts.resolve_uri`.
+        """
+        from slipstream.client.storage import open_artifacts
+
+        return open_artifacts(uri, self.transport)
+
+    def close(self) -> None:
+        """Write out what is queued and let go of files and sockets."""
+        if self.transport is not None:
+            self.transport.close()
+        else:
+            cast("_Closable", self.store).close()
+
+
+_connections: dict[str, Connection] = {}
+_lock = threading.Lock()
+_abandoned: list[Connection] = []
+
+
+def connect(uri: str | None = None) -> Connection:
+    """Return the process's connection to a tracking address, `None` being the current one.
+
+    Addresses: `http(s)://server`, `sqlite:///file.db`, a path that ends in `.db`, `postgresql://...`.
+    One connection an address; a process made by fork opens its own.
+
+    Raises:
+        InvalidParameterError: the address is none of these.
+    """
+    address = normalise(uri or addresses.get_tracking_uri())
+    # Reading a dict needs no lock; the lock keeps two threads from opening one database twice.
+    if (connection := _connections.get(address)) is not None:
+        return connection
+    with _lock:
+        if (connection := _connections.get(address)) is None:
+            connection = _open(address)
+            _connections[address] = connection
+        return connection
+
+
+def close_all() -> None:
+    """Close all connections; the next call opens them anew."""
+    with _lock:
+        connections = list(_connections.values())
+        _connections.clear()
+    for connection in connections:
+        connection.close()
+
+
+def normalise(uri: str) -> str:
+    """Return an address in the one spelling that names it whatever the working directory is.
+
+    SQLAlchemy's driver suffixes (`postgresql+psycopg2://`), which MLflow's users write, are dropped.
+    """
+    text = uri.strip()
+    if (match := _WITH_DRIVER.match(text)) is not None:
+        text = match[1] + match[2]
+    if text.startswith(_HTTP):
+        return text.rstrip("/")
+    if text.startswith(_POSTGRES):
+        return text
+    if text.startswith(_SQLITE):
+        return _sqlite(text.removeprefix(_SQLITE), uri)
+    if "://" not in text and text.endswith(".db"):
+        return _sqlite(text, uri)
+    raise InvalidParameterError(
+        f"Tracking URI '{uri}' is of no kind that can be opened. Use http://server, https://server, "
+        "sqlite:///file.db, a path that ends in .db, or postgresql://user@host/database. "
+        "Folders of files (MLflow's ./mlruns) are not supported."
+    )
+
+
+def _sqlite(path: str, uri: str) -> str:
+    if not path or path == ":memory:":
+        raise InvalidParameterError(f"Tracking URI '{uri}' names no file. Use sqlite:///file.db.")
+    # An absolute path begins with a slash of its own, so that the URI has four.
+    return _SQLITE + str(Path(path).expanduser().absolute())
+
+
+def _open(address: str) -> Connection:
+    if address.startswith(_HTTP):
+        if not urlsplit(address).hostname:
+            raise InvalidParameterError(f"Tracking URI '{address}' names no host.")
+        from slipstream.client.rest import RestStore
+        from slipstream.client.transport import Transport
+
+        transport = Transport(address)
+        return Connection(address, RestStore(transport), transport)
+    from slipstream.store.engine import open_store
+
+    return Connection(address, open_store(address, str(Path(ARTIFACT_FOLDER).absolute())), None)
+
+
+def _forget_after_fork() -> None:
+    # The parent's threads do not exist here, and its database handles must neither be used nor closed
+    # in this process: keep them from the garbage collector, and start with none.
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    _abandoned.extend(_connections.values())
+    _connections.clear()
+
+
+atexit.register(close_all)
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,81 @@
+"""Which commit the program is of. Asks the `git` program, and only where a repository is."""
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from slipstream.client.context.source import main_file
+
+COMMIT_TAG = "mlflow.source.git.commit"
+BRANCH_TAG = "mlflow.source.git.branch"
+REPO_URL_TAG = "mlflow.source.git.repoURL"
+DIRTY_TAG = "mlflow.source.git.dirty"
+_TIMEOUT_SECONDS = 5.0
+
+
+def git_tags() -> dict[str, str]:
+    """Return commit, branch, remote URL without credentials, and whether tracked files changed.
+
+    Empty where the program is in no repository, or git is missing or refuses. Asked once a folder and process.
+    """
+    program = main_file()
+    if program is None:
+        return {}
+    folder = Path(program).absolute()
+    return dict(tags_of_folder(str(folder if folder.is_dir() else folder.parent)))
+
+
+@functools.lru_cache(maxsize=16)
+def tags_of_folder(folder: str) -> tuple[tuple[str, str], ...]:
+    """Return the tags for the repository around a folder, as pairs."""
+    if not _is_in_repository(Path(folder)) or shutil.which("git") is None:
+        return ()
+    commit = _git(folder, "rev-parse", "HEAD")
+    if not commit:
+        return ()
+    tags = {COMMIT_TAG: commit}
+    branch = _git(folder, "rev-parse", "--abbrev-ref", "HEAD")
+    if branch and branch != "HEAD":  # which it is when no branch is checked out
+        tags[BRANCH_TAG] = branch
+    if url := _git(folder, "config", "--get", "remote.origin.url"):
+        tags[REPO_URL_TAG] = without_credentials(url)
+    # Untracked files do not count, and to look for them takes long in large trees.
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    if changes is not None:
+        tags[DIRTY_TAG] = str(bool(changes)).lower()
+    return tuple(tags.items())
+
+
+def without_credentials(url: str) -> str:
+    """Return a remote's URL without user name and password, which CI systems put there."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _is_in_repository(folder: Path) -> bool:
+    return any((parent / ".git").exists() for parent in (folder, *folder.parents))
+
+
+def _git(folder: str, *arguments: str) -> str | None:
+    """Return what a git command prints, `None` if it fails."""
+    # The repository's own settings must not start programs when all we do is look.
+    argv = ["git", "-C", folder, "-c", "core.fsmonitor=false", "--no-optional-locks", *arguments]
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(  # noqa: S603  # argv is ours; the folder is data
+            argv,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

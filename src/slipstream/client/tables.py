@@ -1,0 +1,88 @@
+"""Tables as artifacts: rows that grow, in JSON (`columns` and `data`) or Parquet."""
+
+import io
+from pathlib import PurePosixPath
+from typing import Any
+
+from slipstream.errors import InvalidParameterError, MissingDependencyError
+
+LOGGED_ARTIFACTS_TAG = "mlflow.loggedArtifacts"
+_FORBIDDEN = "\"',:[]{}"
+_SUFFIXES = (".json", ".parquet")
+
+
+def check_table_path(path: str) -> None:
+    """Refuse paths that the tag which lists a run's tables, or the file formats, cannot bear."""
+    if bad := next((char for char in path if char in _FORBIDDEN), None):
+        raise InvalidParameterError(f"The artifact_file '{path}' contains the forbidden character {bad}")
+    if PurePosixPath(path).suffix not in _SUFFIXES:
+        raise InvalidParameterError(f"The artifact_file '{path}' of a table must end in .json or .parquet.")
+
+
+def to_frame(data: Any) -> Any:
+    """Return a data frame of a dictionary (of columns, or of the values of one row) or a copy of a data frame."""
+    pandas = _pandas()
+    if isinstance(data, pandas.DataFrame):
+        return data.copy(deep=False)
+    if isinstance(data, dict):
+        is_row = not any(hasattr(value, "__len__") and not isinstance(value, str) for value in data.values())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return pandas.DataFrame([data] if is_row else data)
+    raise InvalidParameterError(
+        f"Table data must be a pandas DataFrame or a dictionary, not {type(data).__name__}."
+    )
+
+
+def append(old: Any, new: Any) -> Any:
+    return _pandas().concat([old, new], ignore_index=True)
+
+
+def write_table(frame: Any, path: str) -> bytes:
+    """Return a data frame as the content of a table file."""
+    if path.endswith(".parquet"):
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer, index=False)
+        return buffer.getvalue()
+    try:
+        return frame.to_json(orient="split", index=False, date_format="iso").encode()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidParameterError(f"The table for '{path}' cannot be written as JSON: {error}.") from error
+
+
+def read_table(content: bytes, path: str) -> Any:
+    """Return the data frame that a table file holds."""
+    pandas = _pandas()
+    if path.endswith(".parquet"):
+        return pandas.read_parquet(io.BytesIO(content))
+    return pandas.read_json(io.StringIO(content.decode()), orient="split")
+
+
+def image_columns(frame: Any) -> list[Any]:
+    """Return the columns that hold pictures.
+
+    Raises:
+        InvalidParameterError: a column holds pictures and other things.
+    """
+    found: list[Any] = []
+    for column in frame.columns:
+        if frame[column].dtype != object:
+            continue
+        pictures = [_is_image(value) for value in frame[column]]
+        if any(pictures) and not all(pictures):
+            raise InvalidParameterError(
+                f"Column '{column}' holds images and other values; make it one or the other."
+            )
+        if pictures and all(pictures):
+            found.append(column)
+    return found
+
+
+def _is_image(value: Any) -> bool:
+    return callable(getattr(value, "save", None)) and callable(getattr(value, "resize", None))
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingDependencyError("Tables need pandas: pip install pandas.") from error
+    return pandas

@@ -1,0 +1,254 @@
+"""HTTP to a tracking server: retries, authentication, TLS, and errors as slipstream's own classes."""
+
+import base64
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
+
+from slipstream import settings
+from slipstream.errors import (
+    BY_CODE,
+    ConnectionFailedError,
+    EndpointNotFoundError,
+    InternalError,
+    InvalidParameterError,
+    PermissionDeniedError,
+    SlipstreamError,
+    TooManyRequestsError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    import urllib3
+
+RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+LONGEST_WAIT_SECONDS = 120.0
+_SHOWN_BODY_CHARACTERS = 300
+_BY_STATUS: dict[int, type[SlipstreamError]] = {
+    400: InvalidParameterError,
+    401: UnauthenticatedError,
+    403: PermissionDeniedError,
+    404: EndpointNotFoundError,
+    405: EndpointNotFoundError,
+    429: TooManyRequestsError,
+    503: UnavailableError,
+}
+
+Query = Sequence[tuple[str, str]]
+
+
+class Transport:
+    """One server's connections. Thread-safe. Sends nothing and imports no HTTP library before the first call."""
+
+    def __init__(self, base_url: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Read user name and password from the URL, if it has any; they win over the settings."""
+        parts = urlsplit(base_url)
+        self._userinfo = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+        host = parts.netloc.rpartition("@")[2]
+        self.base_url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+        self._sleep = sleep
+        self._pool: urllib3.PoolManager | None = None
+        self._lock = threading.Lock()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Send a request and return the whole body of the answer.
+
+        Retried with growing pauses on connection errors, 408, 429 and 5xx; `Retry-After` is obeyed. Where the
+        answer got lost, what creates things may have done so twice, as with MLflow's client.
+
+        Raises:
+            ConnectionFailedError: no answer after all retries.
+            SlipstreamError: the server refused; of the class that belongs to the answer's error code.
+        """
+        sent = {"Content-Type": "application/json"} if body is not None else {}
+        sent.update(headers or {})
+        response = self._send(method, path, query, lambda: body, sent, stream=False)
+        return response.data
+
+    @contextlib.contextmanager
+    def download(
+        self, path: str, *, query: Query = (), headers: Mapping[str, str] | None = None
+    ) -> "Iterator[urllib3.BaseHTTPResponse]":
+        """Open the body of a GET for reading in pieces; closed at the end of the block."""
+        response = self._send("GET", path, query, lambda: None, dict(headers or {}), stream=True)
+        try:
+            yield response
+        finally:
+            # A body that was not read to its end would spoil the next use of its connection.
+            response.close()
+            response.release_conn()
+
+    def upload(
+        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, method: str = "PUT"
+    ) -> bytes:
+        """Send a body in pieces. It is tried again only where `chunks` can be iterated again."""
+        headers = {"Content-Type": "application/octet-stream"}
+        if size is not None:
+            headers["Content-Length"] = str(size)
+        once = iter(chunks) is chunks
+        response = self._send(method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once)
+        return response.data
+
+    def close(self) -> None:
+        with self._lock:
+            if self._pool is not None:
+                self._pool.clear()
+                self._pool = None
+
+    # -- sending ------------------------------------------------------------------------------------
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: Callable[[], Any],
+        headers: dict[str, str],
+        *,
+        stream: bool,
+        retry: bool = True,
+    ) -> "urllib3.BaseHTTPResponse":
+        import urllib3
+
+        pool = self._pool or self._open_pool()
+        url = self.base_url + path + (f"?{urlencode(list(query))}" if query else "")
+        headers = {**self._identify(), **headers}
+        retries = settings.HTTP_REQUEST_MAX_RETRIES.get() if retry else 0
+        for attempt in range(retries + 1):
+            try:
+                response = pool.request(
+                    method,
+                    url,
+                    body=body(),
+                    headers=headers,
+                    timeout=settings.HTTP_REQUEST_TIMEOUT.get(),
+                    retries=False,
+                    redirect=False,
+                    preload_content=not stream,
+                )
+            except urllib3.exceptions.SSLError as error:
+                raise ConnectionFailedError(
+                    f"TLS with {self.base_url} failed: {error}. To trust a private authority set "
+                    f"{settings.TRACKING_SERVER_CERT_PATH.name} to its certificate file."
+                ) from error
+            except urllib3.exceptions.HTTPError as error:
+                if attempt == retries:
+                    raise ConnectionFailedError(
+                        f"No answer from {self.base_url} ({_reason(error)}). Check that the server runs "
+                        f"and that the tracking URI ({settings.TRACKING_URI.name}) is right."
+                    ) from error
+                self._sleep(_pause(attempt, None))
+                continue
+            if attempt < retries and _may_pass(response):
+                response.drain_conn()
+                self._sleep(_pause(attempt, response.headers.get("Retry-After")))
+                continue
+            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                raise _to_error(method, url, response)
+            return response
+        raise AssertionError("the last attempt returns or raises")
+
+    def _identify(self) -> dict[str, str]:
+        from slipstream import __version__
+
+        headers = {"User-Agent": f"slipstream/{__version__}", "Accept-Encoding": "identity"}
+        user, password = settings.TRACKING_USERNAME.get(), settings.TRACKING_PASSWORD.get()
+        token = settings.TRACKING_TOKEN.get()
+        basic = self._userinfo or ((user, password) if user is not None and password is not None else None)
+        if basic is not None:
+            pair = base64.b64encode(f"{basic[0]}:{basic[1]}".encode()).decode()
+            headers["Authorization"] = f"Basic {pair}"
+        elif token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    def _open_pool(self) -> "urllib3.PoolManager":
+        import urllib3
+
+        with self._lock:
+            if self._pool is None:
+                tls: dict[str, Any] = {}
+                if settings.TRACKING_INSECURE_TLS.get():
+                    tls = {"cert_reqs": "CERT_NONE", "assert_hostname": False}
+                    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+                elif (authorities := settings.TRACKING_SERVER_CERT_PATH.get()) is not None:
+                    tls = {"cert_reqs": "CERT_REQUIRED", "ca_certs": authorities}
+                if (certificate := settings.TRACKING_CLIENT_CERT_PATH.get()) is not None:
+                    tls["cert_file"] = certificate
+                self._pool = urllib3.PoolManager(num_pools=10, maxsize=10, **tls)
+            return self._pool
+
+
+def _may_pass(response: "urllib3.BaseHTTPResponse") -> bool:
+    """Tell whether the same request may succeed later."""
+    if response.status not in RETRIED_STATUSES:
+        return False
+    # With 500 some refusals come, too, such as INVALID_STATE; they have a code, and will not change.
+    return response.status != HTTPStatus.INTERNAL_SERVER_ERROR or b'"INVALID_STATE"' not in response.data
+
+
+def _pause(attempt: int, retry_after: str | None) -> float:
+    """Return seconds to wait: what the server asks for, else nothing, then factor, 2*factor, 4*factor..."""
+    if retry_after is not None and retry_after.strip().isdigit():
+        return min(float(retry_after), LONGEST_WAIT_SECONDS)
+    if attempt == 0:
+        return 0.0
+    backoff = settings.HTTP_REQUEST_BACKOFF_FACTOR.get() * 2 ** (attempt - 1)
+    # Jitter, so that many workers that failed together do not come back together.
+    return min(backoff * (1 + random.random() / 2), LONGEST_WAIT_SECONDS)  # noqa: S311
+
+
+def _reason(error: Exception) -> str:
+    """Return the innermost cause in words, without the addresses of objects."""
+    inner: BaseException = error
+    while inner.__cause__ is not None or inner.__context__ is not None:
+        inner = inner.__cause__ or inner.__context__ or inner
+    return str(inner) or type(inner).__name__
+
+
+def _to_error(method: str, url: str, response: "urllib3.BaseHTTPResponse") -> SlipstreamError:
+    import json
+
+    text = response.read(decode_content=True) if not response.closed else b""
+    text = text or response.data
+    response.release_conn()
+    where = f"{method} {urlsplit(url)._replace(query='').geturl()}"
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if isinstance(document, dict) and "error_code" in document:
+        code = str(document["error_code"])  # pyright: ignore[reportUnknownArgumentType]
+        message = str(document.get("message", ""))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+        error = BY_CODE.get(code)
+        if error is not None:
+            return error(message)
+        fallback = _BY_STATUS.get(response.status, InternalError)
+        return fallback(f"{code}: {message}")
+    shown = text[:_SHOWN_BODY_CHARACTERS].decode("utf-8", "replace").strip()
+    error = _BY_STATUS.get(response.status, InternalError)
+    hint = ""
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+        hint = f" It redirects to {response.headers.get('Location')}; use that address as tracking URI."
+    elif response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        hint = (
+            f" Set {settings.TRACKING_USERNAME.name} and {settings.TRACKING_PASSWORD.name}, "
+            f"or {settings.TRACKING_TOKEN.name}."
+        )
+    elif response.status == HTTPStatus.NOT_FOUND:
+        hint = " Is this the address of a tracking server?"
+    return error(f"{where} answered {response.status} without an error document: {shown!r}.{hint}")

@@ -1,0 +1,7 @@
+"""Datasets that runs read, to be passed to `log_input`."""
+
+from slipstream.client.datasets import DatasetSource, TrackedDataset, from_numpy, from_pandas
+
+Dataset = TrackedDataset
+
+__all__ = ["Dataset", "DatasetSource", "TrackedDataset", "from_numpy", "from_pandas"]

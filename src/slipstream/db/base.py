@@ -1,0 +1,88 @@
+"""What slipstream asks of a database: run this SQL, in a transaction.
+
+SQL is written once for all databases, with `:name` for parameters. Three spellings are rewritten
+by each database's file, since they differ:
+
+* `x IN :names__in` and `x NOT IN :names__in` — membership in a list parameter (its name ends in `__in`;
+  the list must not be empty);
+* `LIKE` is case-sensitive everywhere;
+* the three schema words named at the top of `schema.sql`.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, LiteralString, Protocol, TypeAlias
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+class Transaction(Protocol):
+    """SQL inside one open transaction. Rows are tuples in the order of the columns selected.
+
+    Not thread-safe: it belongs to the thread that opened it, and ends with its `with` block.
+    """
+
+    dialect: LiteralString
+    """`"sqlite"` or `"postgres"`; for the few places where the meaning, not the spelling, differs."""
+
+    def fetch_one(self, sql: LiteralString, **params: object) -> Row | None:
+        """Return the first row, or `None`."""
+        ...
+
+    def fetch_all(self, sql: LiteralString, **params: object) -> list[Row]: ...
+
+    def execute(self, sql: LiteralString, **params: object) -> int:
+        """Run a statement and return how many rows it changed."""
+        ...
+
+    def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
+        """Run a statement once a row; a row's values go to the `:names` in order of first appearance."""
+        ...
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo only what the block wrote when it raises; the exception goes on."""
+        ...
+
+
+class Connection(Protocol):
+    """One session with the database, used by one thread at a time."""
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that may write; commit at the end of the block, roll back if it raises.
+
+        When the block has ended without an error, what it wrote survives a power cut
+        (unless the database was opened with `durability="normal"`).
+        """
+        ...
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that sees one snapshot and must not write."""
+        ...
+
+    def script(self, sql: str) -> None:
+        """Run several statements, outside a transaction; for migrations."""
+        ...
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Tell whether the same transaction may succeed when tried again (deadlock, lost connection)."""
+        ...
+
+    def is_duplicate(self, error: BaseException) -> bool:
+        """Tell whether a unique key was violated."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Database(Protocol):
+    """A place to connect to. Thread-safe."""
+
+    dialect: LiteralString
+    writers: int
+    """How many connections may write at the same time with profit."""
+
+    def connect(self) -> Connection: ...
+
+    def describe(self) -> str:
+        """Say where the data is, without secrets."""
+        ...

@@ -1,0 +1,205 @@
+-- The whole current schema. It equals all files of migrations/ applied in order (a test compares them).
+--
+-- One text for every database. Each database's file rewrites these words, and only these:
+--   IDENTITY        a generated 64-bit primary key
+--   TEXT            on PostgreSQL with COLLATE "C": names sort by bytes, as MLflow's clients see them
+--   WITHOUT ROWID   SQLite only: the table is its primary key's index
+-- A run's, series' or model's `id` is internal; the ids of the wire are `run_id`, `model_id`, ...
+
+CREATE TABLE schema_migrations (
+    number BIGINT PRIMARY KEY,
+    name TEXT NOT NULL,
+    applied_time BIGINT NOT NULL
+);
+
+CREATE TABLE experiments (
+    id IDENTITY,
+    name TEXT NOT NULL UNIQUE,
+    artifact_location TEXT NOT NULL,
+    lifecycle_stage TEXT NOT NULL,
+    creation_time BIGINT NOT NULL,
+    last_update_time BIGINT NOT NULL
+);
+
+CREATE TABLE experiment_tags (
+    experiment BIGINT NOT NULL REFERENCES experiments (id),
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (experiment, key)
+) WITHOUT ROWID;
+
+CREATE TABLE runs (
+    id IDENTITY,
+    run_id TEXT NOT NULL UNIQUE,
+    experiment BIGINT NOT NULL REFERENCES experiments (id),
+    run_name TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    start_time BIGINT NOT NULL,
+    end_time BIGINT,
+    lifecycle_stage TEXT NOT NULL,
+    artifact_uri TEXT NOT NULL
+);
+CREATE INDEX runs_by_start ON runs (experiment, start_time);
+
+CREATE TABLE params (
+    run BIGINT NOT NULL REFERENCES runs (id),
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+
+CREATE TABLE run_tags (
+    run BIGINT NOT NULL REFERENCES runs (id),
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+
+-- One row for each metric key of a run; it carries the latest point, the one with the largest
+-- (step, timestamp, value). NaN is stored as 0 with is_nan = 1: neither database orders it as MLflow does.
+CREATE TABLE series (
+    id IDENTITY,
+    run BIGINT NOT NULL REFERENCES runs (id),
+    key TEXT NOT NULL,
+    step BIGINT NOT NULL,
+    timestamp BIGINT NOT NULL,
+    value DOUBLE PRECISION NOT NULL,
+    is_nan SMALLINT NOT NULL,
+    UNIQUE (run, key)
+);
+
+CREATE TABLE points (
+    series BIGINT NOT NULL REFERENCES series (id),
+    step BIGINT NOT NULL,
+    timestamp BIGINT NOT NULL,
+    value DOUBLE PRECISION NOT NULL,
+    is_nan SMALLINT NOT NULL,
+    PRIMARY KEY (series, step, timestamp, value, is_nan)
+) WITHOUT ROWID;
+
+CREATE TABLE datasets (
+    id IDENTITY,
+    experiment BIGINT NOT NULL REFERENCES experiments (id),
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    source_type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    schema TEXT,
+    profile TEXT,
+    UNIQUE (experiment, name, digest)
+);
+
+CREATE TABLE run_datasets (
+    run BIGINT NOT NULL REFERENCES runs (id),
+    dataset BIGINT NOT NULL REFERENCES datasets (id),
+    PRIMARY KEY (run, dataset)
+) WITHOUT ROWID;
+
+CREATE TABLE run_dataset_tags (
+    run BIGINT NOT NULL REFERENCES runs (id),
+    dataset BIGINT NOT NULL REFERENCES datasets (id),
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (run, dataset, key)
+) WITHOUT ROWID;
+
+CREATE TABLE logged_models (
+    id IDENTITY,
+    model_id TEXT NOT NULL UNIQUE,
+    experiment BIGINT NOT NULL REFERENCES experiments (id),
+    name TEXT NOT NULL,
+    artifact_location TEXT NOT NULL,
+    creation_timestamp BIGINT NOT NULL,
+    last_updated_timestamp BIGINT NOT NULL,
+    model_type TEXT,
+    source_run_id TEXT,
+    status BIGINT NOT NULL,
+    lifecycle_stage TEXT NOT NULL
+);
+CREATE INDEX logged_models_by_experiment ON logged_models (experiment, creation_timestamp);
+
+CREATE TABLE logged_model_tags (
+    model BIGINT NOT NULL REFERENCES logged_models (id),
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (model, key)
+) WITHOUT ROWID;
+
+CREATE TABLE logged_model_params (
+    model BIGINT NOT NULL REFERENCES logged_models (id),
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (model, key)
+) WITHOUT ROWID;
+
+-- Points that were logged for a model, beside their place in the run's series.
+CREATE TABLE logged_model_metrics (
+    model BIGINT NOT NULL REFERENCES logged_models (id),
+    run BIGINT NOT NULL REFERENCES runs (id),
+    key TEXT NOT NULL,
+    step BIGINT NOT NULL,
+    timestamp BIGINT NOT NULL,
+    value DOUBLE PRECISION NOT NULL,
+    is_nan SMALLINT NOT NULL,
+    dataset_name TEXT NOT NULL,
+    dataset_digest TEXT NOT NULL,
+    PRIMARY KEY (model, run, key, step, timestamp, value, is_nan, dataset_name, dataset_digest)
+) WITHOUT ROWID;
+
+-- direction: 'input' or 'output'.
+CREATE TABLE run_models (
+    run BIGINT NOT NULL REFERENCES runs (id),
+    direction TEXT NOT NULL,
+    model_id TEXT NOT NULL,
+    step BIGINT NOT NULL,
+    PRIMARY KEY (run, direction, model_id)
+) WITHOUT ROWID;
+
+CREATE TABLE registered_models (
+    id IDENTITY,
+    name TEXT NOT NULL UNIQUE,
+    description TEXT,
+    creation_timestamp BIGINT NOT NULL,
+    last_updated_timestamp BIGINT NOT NULL,
+    last_version BIGINT NOT NULL
+);
+
+CREATE TABLE registered_model_tags (
+    model BIGINT NOT NULL REFERENCES registered_models (id),
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (model, key)
+) WITHOUT ROWID;
+
+CREATE TABLE model_versions (
+    model BIGINT NOT NULL REFERENCES registered_models (id),
+    version BIGINT NOT NULL,
+    creation_timestamp BIGINT NOT NULL,
+    last_updated_timestamp BIGINT NOT NULL,
+    current_stage TEXT NOT NULL,
+    description TEXT,
+    source TEXT NOT NULL,
+    storage_location TEXT NOT NULL,
+    run_id TEXT,
+    run_link TEXT,
+    model_id TEXT,
+    status TEXT NOT NULL,
+    lifecycle_stage TEXT NOT NULL,
+    PRIMARY KEY (model, version)
+) WITHOUT ROWID;
+
+CREATE TABLE model_version_tags (
+    model BIGINT NOT NULL REFERENCES registered_models (id),
+    version BIGINT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (model, version, key)
+) WITHOUT ROWID;
+
+CREATE TABLE model_aliases (
+    model BIGINT NOT NULL REFERENCES registered_models (id),
+    alias TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (model, alias)
+) WITHOUT ROWID;

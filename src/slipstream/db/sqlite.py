@@ -1,0 +1,170 @@
+"""SQLite, through apsw: one file, WAL, any number of readers beside one writer."""
+
+import functools
+import json
+import re
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, LiteralString, cast
+
+import apsw
+
+from slipstream.db.base import Row, Transaction
+from slipstream.errors import InvalidParameterError, InternalError
+
+_MEMBERSHIP = re.compile(r"\bIN :(\w+__in)\b")
+_BUSY_TIMEOUT_MS = 20_000
+_SCHEMA_WORDS = (
+    (re.compile(r"\bIDENTITY\b"), "INTEGER PRIMARY KEY"),
+    (re.compile(r"\bBIGINT\b"), "INTEGER"),
+    (re.compile(r"\bSMALLINT\b"), "INTEGER"),
+)
+
+
+class SqliteDatabase:
+    """A database file, created when missing.
+
+    Args:
+        path: the file; its folder must exist.
+        durability: `"full"` makes a commit survive a power cut; `"normal"` only a crash of the process,
+            for several times the writes.
+    """
+
+    dialect: LiteralString = "sqlite"
+    writers = 1  # SQLite allows one; a second would only wait for its lock.
+
+    def __init__(self, path: str | Path, durability: str = "full") -> None:
+        if durability not in ("full", "normal"):
+            raise InvalidParameterError(f"durability must be 'full' or 'normal', not '{durability}'")
+        self.path = Path(path).absolute()
+        self.durability = durability
+        if not self.path.parent.is_dir():
+            raise InvalidParameterError(
+                f"Cannot open the database {self.path}: the folder {self.path.parent} does not exist. Create it first."
+            )
+
+    def connect(self) -> "SqliteConnection":
+        try:
+            connection = apsw.Connection(str(self.path), statementcachesize=512)
+            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            for pragma in (
+                "journal_mode = WAL",
+                f"synchronous = {self.durability}",
+                "foreign_keys = ON",
+                "case_sensitive_like = ON",
+                "temp_store = MEMORY",
+                "cache_size = -8000",
+            ):
+                connection.execute(f"PRAGMA {pragma}").close()
+        except apsw.NotADBError as error:
+            raise InvalidParameterError(f"{self.path} is not an SQLite database") from error
+        except apsw.CantOpenError as error:
+            raise InvalidParameterError(f"Cannot open the database {self.path}: {error}") from error
+        except apsw.ReadOnlyError as error:
+            raise InvalidParameterError(f"Cannot write to the database {self.path}: {error}") from error
+        # SQLite's own LOWER knows ASCII only, and ILIKE has to find the same as on PostgreSQL.
+        connection.create_scalar_function("lower", _lower, 1, deterministic=True)
+        return SqliteConnection(connection)
+
+    def describe(self) -> str:
+        return str(self.path)
+
+
+class SqliteConnection:
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._transaction = SqliteTransaction(connection)
+
+    @contextmanager
+    def write(self) -> Generator[Transaction]:
+        # IMMEDIATE takes the write lock at once: a transaction never fails half-way for want of it.
+        self._connection.execute("BEGIN IMMEDIATE").close()
+        yield from self._finish("COMMIT")
+
+    @contextmanager
+    def read(self) -> Generator[Transaction]:
+        self._connection.execute("BEGIN").close()
+        yield from self._finish("ROLLBACK")
+
+    def _finish(self, closing: str) -> Generator[Transaction]:
+        try:
+            yield self._transaction
+            self._connection.execute(closing).close()
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK").close()
+            raise
+
+    def script(self, sql: str) -> None:
+        for word, spelling in _SCHEMA_WORDS:
+            sql = word.sub(spelling, sql)
+        self._connection.execute(sql).close()
+
+    def is_transient(self, error: BaseException) -> bool:
+        return isinstance(error, apsw.BusyError | apsw.LockedError)
+
+    def is_duplicate(self, error: BaseException) -> bool:
+        return isinstance(error, apsw.ConstraintError) and "UNIQUE" in str(error)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class SqliteTransaction:
+    dialect: LiteralString = "sqlite"
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._run = connection.execute
+
+    def fetch_one(self, sql: LiteralString, **params: object) -> Row | None:
+        cursor = self._run(*_prepare(sql, params))
+        row = cursor.fetchone()
+        cursor.close(True)  # an unfinished statement would keep the transaction open
+        return row
+
+    def fetch_all(self, sql: LiteralString, **params: object) -> list[Row]:
+        return self._run(*_prepare(sql, params)).fetchall()
+
+    def execute(self, sql: LiteralString, **params: object) -> int:
+        self._run(*_prepare(sql, params)).close()
+        return self._connection.changes()
+
+    def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
+        # SQLite numbers named parameters by first appearance, so a tuple binds as the contract says.
+        self._connection.executemany(sql, cast("Any", rows)).close()
+
+    @contextmanager
+    def savepoint(self) -> Generator[None]:
+        self._run("SAVEPOINT one").close()
+        try:
+            yield
+        except BaseException:
+            if not self._connection.in_transaction:
+                # A full disk or the like: SQLite has already undone the whole transaction.
+                raise InternalError("The database gave up the transaction; nothing of it was stored") from None
+            self._run("ROLLBACK TO one").close()
+            self._run("RELEASE one").close()
+            raise
+        self._run("RELEASE one").close()
+
+
+def _prepare(sql: LiteralString, params: Mapping[str, object]) -> tuple[str, Any]:
+    if "__in" not in sql:
+        return sql, params
+    text, lists = _rewrite_membership(sql)
+    bound = dict(params)
+    for name in lists:
+        bound[name] = json.dumps(bound[name])
+    return text, bound
+
+
+@functools.lru_cache(maxsize=1024)
+def _rewrite_membership(sql: str) -> tuple[str, tuple[str, ...]]:
+    names = tuple(dict.fromkeys(_MEMBERSHIP.findall(sql)))
+    return _MEMBERSHIP.sub(r"IN (SELECT value FROM json_each(:\1))", sql), names
+
+
+def _lower(text: object) -> object:
+    return text.lower() if isinstance(text, str) else text

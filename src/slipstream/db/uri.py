@@ -1,0 +1,42 @@
+"""From a backend-store URI to a database."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from slipstream.db.base import Database
+from slipstream.errors import InvalidParameterError
+
+DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres")
+
+
+def is_database_uri(uri: str) -> bool:
+    """Tell whether `open_database` knows the URI's scheme."""
+    return uri.split(":", 1)[0].split("+", 1)[0] in DATABASE_SCHEMES
+
+
+def open_database(uri: str, durability: str = "full") -> Database:
+    """Return the database that `uri` names; nothing is connected or created yet.
+
+    `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user:password@host/database`.
+
+    Raises:
+        InvalidParameterError: the scheme is unknown, or the URI names no file.
+    """
+    scheme = uri.split(":", 1)[0].split("+", 1)[0]
+    if scheme == "sqlite":
+        from slipstream.db.sqlite import SqliteDatabase
+
+        path = unquote(urlsplit(uri).path)
+        if urlsplit(uri).netloc or not path.strip("/"):
+            raise InvalidParameterError(
+                f"The database URI '{uri}' names no file. Write sqlite:///file.db, or sqlite:////folder/file.db "
+                "for an absolute path"
+            )
+        return SqliteDatabase(Path(path[1:]), durability)
+    if scheme in DATABASE_SCHEMES:
+        from slipstream.db.postgres import PostgresDatabase
+
+        return PostgresDatabase(uri, durability)
+    raise InvalidParameterError(
+        f"The backend store URI '{uri}' is not supported. Use sqlite:///file.db or postgresql://user@host/database"
+    )

@@ -1,0 +1,49 @@
+"""What the whole system speaks: frozen structs that know no database and no HTTP.
+
+The SDK returns them, the store reads and writes them, the API puts them on the wire.
+"""
+
+from slipstream.entities.artifact import FileInfo
+from slipstream.entities.dataset import (
+    Dataset,
+    DatasetInput,
+    DatasetSummary,
+    InputTag,
+    LoggedModelInput,
+    LoggedModelOutput,
+    RunInputs,
+    RunOutputs,
+)
+from slipstream.entities.experiment import Experiment, LifecycleStage, ViewType
+from slipstream.entities.logged_model import LoggedModel, LoggedModelStatus
+from slipstream.entities.page import Page
+from slipstream.entities.registered_model import ModelVersion, ModelVersionStatus, RegisteredModel
+from slipstream.entities.run import Metric, Param, Run, RunData, RunInfo, RunStatus, RunTag
+
+__all__ = [
+    "Dataset",
+    "DatasetInput",
+    "DatasetSummary",
+    "Experiment",
+    "FileInfo",
+    "InputTag",
+    "LifecycleStage",
+    "LoggedModel",
+    "LoggedModelInput",
+    "LoggedModelOutput",
+    "LoggedModelStatus",
+    "Metric",
+    "ModelVersion",
+    "ModelVersionStatus",
+    "Page",
+    "Param",
+    "RegisteredModel",
+    "Run",
+    "RunData",
+    "RunInfo",
+    "RunInputs",
+    "RunOutputs",
+    "RunStatus",
+    "RunTag",
+    "ViewType",
+]

@@ -1,0 +1,247 @@
+"""The tracking server as an ASGI application.
+
+A request passes the guard (host, origin, token), then one dict lookup for the JSON API; what is not JSON
+(artifact bytes, probes, the start page) is Starlette's. `server/fast.py` short-cuts writes before they get here.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route as StarletteRoute
+
+from slipstream.api.routing import Permission, Route
+from slipstream.errors import SlipstreamError
+from slipstream.server.artifacts import artifact_routes
+from slipstream.server.context import ServerContext
+from slipstream.server.dispatch import Dispatcher, check_content_type, error_answer
+from slipstream.server.fast import JSON_LIMIT, head_bytes, too_large
+from slipstream.server.guard import CHANGING, Guard
+from slipstream.server.openapi import openapi_document
+from slipstream.server.options import ServerOptions
+from slipstream.server.start_page import start_page
+from slipstream.store.config import StoreConfig
+from slipstream.store.engine import Engine
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_EXEMPT = frozenset({"/health", "/version"})
+
+
+class TrackingApp:
+    """One server process. The database is opened when the event loop starts (ASGI lifespan)."""
+
+    dispatcher: Dispatcher
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self.guard = Guard(
+            options.allowed_hosts, options.cors_allowed_origins, options.token, enabled=options.security
+        )
+        self.short_way: dict[bytes, Route] = {}
+        self._prefix = options.static_prefix.rstrip("/")
+        self._frame_options = options.x_frame_options.encode("latin-1")
+        self._heads: dict[int, bytes] = {}
+        self._head_defaults: list[tuple[bytes, bytes]] | None = None
+        self._rest: Starlette | None = None
+
+    # -- life ---------------------------------------------------------------------------------------
+    async def open(self) -> None:
+        """Open database and artifacts; everything that can be wrong with them is raised here."""
+        self.context = ServerContext(self.options)
+        config = StoreConfig(artifact_root=self.options.artifact_root, list_files=self.context.list_files)
+        engine = Engine(self.context.database(), config)
+        self.dispatcher = Dispatcher(engine)
+        self.context.engine = engine
+        if not self.options.artifacts_only:
+            self.short_way = {
+                (self._prefix + path).encode(): route
+                for (method, path), route in self.dispatcher.exact.items()
+                if method == "POST" and route.writes
+            }
+        self._rest = Starlette(
+            routes=[
+                StarletteRoute("/", self._start_page),
+                StarletteRoute("/openapi.json", self._openapi),
+                StarletteRoute("/version", _version),
+                StarletteRoute("/health", _health),
+                *artifact_routes(self.context),
+            ]
+        )
+        self._rest.router.redirect_slashes = False
+
+    def close(self) -> None:
+        self.dispatcher.close()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.open()
+        except SlipstreamError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.get_running_loop().run_in_executor(None, self.close)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    # -- requests -----------------------------------------------------------------------------------
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":  # no websockets here
+            return
+        headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        method: str = scope["method"]
+        path: str = scope["path"]
+        changes = method in CHANGING
+        refusal = self.guard.check(
+            changes,
+            path if path in _EXEMPT else "",
+            headers.get(b"host", b""),
+            headers.get(b"origin"),
+            headers.get(b"authorization"),
+        )
+        if refusal is not None:
+            await self._send(
+                send, refusal.status, refusal.text.encode(), b"text/plain; charset=utf-8", refusal.headers
+            )
+            return
+        if self._prefix:
+            if not path.startswith(self._prefix + "/") and path != self._prefix and path not in _EXEMPT:
+                await self._not_found(send, 404)
+                return
+            if path.startswith(self._prefix):
+                path = path[len(self._prefix) :] or "/"
+                raw: bytes = scope.get("raw_path") or path.encode()
+                scope = {**scope, "path": path, "raw_path": raw[len(self._prefix) :] or b"/"}
+        try:
+            found = self.dispatcher.find(method, path)
+        except LookupError:
+            await self._not_found(send, 405)
+            return
+        if found is None:
+            await self._other(scope, receive, send)
+            return
+        if self.options.artifacts_only and found[0].permission is not Permission.PUBLIC:
+            await self._send(send, 503, b"This server only serves artifacts (--artifacts-only).", b"text/plain")
+            return
+        status, body = await self._answer(*found, scope, headers, receive)
+        await self._send(send, status, body, b"application/json")
+
+    async def _answer(
+        self, route: Route, path: Any, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> tuple[int, bytes]:
+        try:
+            query: bytes = scope["query_string"]
+            if scope["method"] == "GET" and query:
+                pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+                request = route.decode_query(pairs, path)
+            else:
+                if scope["method"] in CHANGING:
+                    check_content_type(headers.get(b"content-type"))
+                request = route.decode(await _body(receive), path)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
+            return error_answer(error)
+        return await self.dispatcher.call(route, request)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self._rest is not None
+        extra = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-frame-options", self._frame_options),
+        ]
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                names = {name for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *(pair for pair in extra if pair[0] not in names),
+                ]
+            await send(message)
+
+        try:
+            await self._rest(scope, receive, send_with_headers)
+        except SlipstreamError as error:
+            status, body = error_answer(error)
+            await self._send(send, status, body, b"application/json")
+
+    async def _not_found(self, send: Send, status: int) -> None:
+        title = "405 Method Not Allowed" if status == 405 else "404 Not Found"
+        await self._send(
+            send, status, f"<!doctype html><title>{title}</title><h1>{title}</h1>".encode(), b"text/html"
+        )
+
+    async def _send(
+        self,
+        send: Send,
+        status: int,
+        body: bytes,
+        content_type: bytes,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", content_type),
+                    (b"content-length", str(len(body)).encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                    (b"x-frame-options", self._frame_options),
+                    *headers,
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": body})
+
+    def head_of(self, defaults: list[tuple[bytes, bytes]], status: int) -> bytes:
+        """Return the head of a short-way answer; uvicorn replaces `defaults` once a second, for the date."""
+        if defaults is not self._head_defaults:
+            self._heads.clear()
+            self._head_defaults = defaults
+        head = self._heads.get(status)
+        if head is None:
+            head = self._heads[status] = head_bytes(defaults, status, self._frame_options)
+        return head
+
+    # -- pages --------------------------------------------------------------------------------------
+    async def _start_page(self, request: Request) -> Response:
+        return HTMLResponse(start_page(self.context, self._prefix))
+
+    async def _openapi(self, request: Request) -> Response:
+        return Response(openapi_document(self._prefix), media_type="application/json")
+
+
+async def _health(request: Request) -> Response:
+    return PlainTextResponse("OK")
+
+
+async def _version(request: Request) -> Response:
+    from slipstream.wire.compatibility import MLFLOW_VERSION
+
+    return HTMLResponse(MLFLOW_VERSION)
+
+
+async def _body(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise SlipstreamError("The client went away before its request was complete")
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > JSON_LIMIT:
+            raise too_large()
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)

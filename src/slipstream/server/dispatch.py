@@ -1,0 +1,158 @@
+"""From a request to the store and back, without HTTP: what the fast protocol and the ASGI app share."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from slipstream.api.messages import ErrorBody
+from slipstream.api.metrics import log_metrics_together
+from slipstream.api.routing import API, AJAX, Empty, Route, encode
+from slipstream.api.table import ROUTES
+from slipstream.errors import EndpointNotFoundError, InvalidParameterError, SlipstreamError
+from slipstream.store.engine import Bulk, Engine, Work
+from slipstream.store.sql import SqlStore
+
+_logger = logging.getLogger(__name__)
+
+Answer = tuple[int, bytes]
+"""HTTP status and JSON body."""
+
+_EMPTY = b"{}"
+_READERS = 4
+# Routes that have a way of doing many requests at once.
+_BULKS: dict[str, Bulk] = {prefix + "runs/log-metric": log_metrics_together for prefix in (API, AJAX)}
+
+
+class Dispatcher:
+    """Runs routes on an engine. Made on the event loop that it answers to."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="slipstream-reader")
+        self.exact: dict[tuple[str, str], Route] = {}
+        self._patterns: list[tuple[str, list[str], Route]] = []
+        self._paths: set[str] = set()
+        for (method, path), found in ROUTES.items():
+            if "{" in path:
+                self._patterns.append((method, path.split("/"), found))
+            else:
+                self.exact[method, path] = found
+                self._paths.add(path)
+        engine.notify = self._notify
+        engine.start()
+
+    def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
+        """Return the route for a decoded path and its path parameters.
+
+        Raises:
+            LookupError: the path is known, but not with this method.
+        """
+        route = self.exact.get((method, path))
+        if route is not None:
+            return route, {}
+        segments = path.split("/")
+        other_method = path in self._paths
+        for verb, pattern, candidate in self._patterns:
+            values = _match(pattern, segments)
+            if values is not None:
+                if verb == method:
+                    return candidate, values
+                other_method = True
+        if other_method:
+            raise LookupError(path)
+        return None
+
+    def submit(self, route: Route, request: Any, done: Callable[[Answer], None]) -> None:
+        """Queue a writing route; `done` gets the answer on the loop once it is durable."""
+
+        def finish(work: Work[Any]) -> None:
+            done(self.answer_of(route, work))
+
+        bulk = _BULKS.get(route.path)
+        try:
+            if bulk is not None:
+                self.engine.submit(Work(None, finish, bulk, request))
+            else:
+                handler = route.handler
+                self.engine.submit(Work(lambda store: handler(store, request), finish))
+        except SlipstreamError as error:
+            done(error_answer(error))
+
+    async def call(self, route: Route, request: Any) -> Answer:
+        """Run any route."""
+        if route.writes:
+            future: asyncio.Future[Answer] = self._loop.create_future()
+            self.submit(route, request, lambda answer: future.done() or future.set_result(answer))
+            return await future
+        return await self.read(lambda store: encode(route.handler(store, request)))
+
+    async def read(self, run: Callable[[SqlStore], bytes]) -> Answer:
+        """Run a read in a reader thread and return what it encodes."""
+        try:
+            return 200, await self._loop.run_in_executor(self._readers, self.engine.read, run)
+        except Exception as error:
+            return error_answer(error)
+
+    def answer_of(self, route: Route, work: Work[Any]) -> Answer:
+        if work.error is not None:
+            return error_answer(work.error)
+        if type(work.result) is Empty:
+            return 200, _EMPTY
+        return 200, encode(work.result)
+
+    def _notify(self, finished: list[Work[Any]]) -> None:
+        """Tell all callers of a group with one hop to the loop."""
+        self._loop.call_soon_threadsafe(_tell, finished)
+
+    def close(self) -> None:
+        self._readers.shutdown()
+        self.engine.close()
+
+
+def _tell(finished: Sequence[Work[Any]]) -> None:
+    for work in finished:
+        if work.done is not None:
+            work.done(work)
+
+
+def error_answer(error: BaseException) -> Answer:
+    """Return an error as it goes out; what is not ours is logged and shown without its insides."""
+    if isinstance(error, SlipstreamError):
+        return error.status, encode(ErrorBody(error_code=error.code, message=str(error)))
+    _logger.error("Unexpected error while answering a request", exc_info=error)
+    message = f"The server failed unexpectedly ({type(error).__name__}); its log has the details."
+    return 500, encode(ErrorBody(error_code="INTERNAL_ERROR", message=message))
+
+
+def check_content_type(value: bytes | None) -> None:
+    """Accept what MLflow accepts for JSON bodies; also keeps plain HTML forms of other sites out."""
+    if value is None or not value:
+        raise InvalidParameterError(
+            "Bad Request. Content-Type header is missing; send 'Content-Type: application/json'."
+        )
+    if value.split(b";", 1)[0].strip().lower() != b"application/json":
+        raise InvalidParameterError(
+            f"Bad Request. Content-Type must be one of ['application/json'], "
+            f"not '{value[:100].decode('latin-1')}'."
+        )
+
+
+def unknown_route(method: str, path: str) -> EndpointNotFoundError:
+    return EndpointNotFoundError(f"There is no route {method} {path}")
+
+
+def _match(pattern: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:
+    if len(pattern) != len(segments):
+        return None
+    values: dict[str, str] = {}
+    for wanted, given in zip(pattern, segments, strict=True):
+        if wanted.startswith("{"):
+            if not given:
+                return None
+            values[wanted[1:-1]] = given
+        elif wanted != given:
+            return None
+    return values

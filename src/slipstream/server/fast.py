@@ -1,0 +1,139 @@
+"""uvicorn's HTTP protocol with a short way for writes.
+
+Most requests of a training run are small JSON writes. For these, uvicorn's general way (a scope, a task, an
+ASGI conversation) costs several times the work itself, so the protocol decodes them as soon as they have
+arrived, queues them for the writer, and writes the answer when they are durable. Everything else takes
+uvicorn's own way, and so do requests that arrive on a connection while another is being answered.
+"""
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from slipstream.api.routing import Route
+from slipstream.errors import SlipstreamError
+from slipstream.server.dispatch import Answer, Dispatcher, check_content_type, error_answer
+
+JSON_LIMIT = 64 * 1024 * 1024
+
+_JSON = b"content-type: application/json\r\nx-content-type-options: nosniff\r\nx-frame-options: "
+
+
+class _Pending:
+    """Stands in for uvicorn's cycle while a write is under way, so that what follows waits its turn."""
+
+    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.response_complete = False
+        self.disconnected = False
+        self.keep_alive = keep_alive
+        self.message_event = _NOBODY
+
+
+class _Nobody:
+    def set(self) -> None:
+        """Wake nobody: no task waits for the body of a short-way request."""
+
+
+_NOBODY = _Nobody()
+
+
+class FastProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    _route: Route | None = None
+    _chunks: list[bytes]
+    _size: int
+
+    def on_message_begin(self) -> None:
+        self._route = None
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        app: Any = self.app
+        route = app.short_way.get(self.url)
+        if route is None or self.parser.get_method() != b"POST" or self._busy() or self.expect_100_continue:
+            super().on_headers_complete()
+            return
+        host, origin, authorization, content_type = b"", None, None, None
+        for name, value in self.headers:
+            if name == b"host":
+                host = value
+            elif name == b"content-type":
+                content_type = value
+            elif name == b"origin":
+                origin = value
+            elif name == b"authorization":
+                authorization = value
+        if app.guard.check(True, "", host, origin, authorization) is not None:
+            super().on_headers_complete()  # the long way refuses it
+            return
+        try:
+            check_content_type(content_type)
+        except SlipstreamError:
+            super().on_headers_complete()
+            return
+        self._route = route
+        self._chunks = []
+        self._size = 0
+
+    def _busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def on_body(self, body: bytes) -> None:
+        if self._route is None:
+            super().on_body(body)
+            return
+        self._size += len(body)
+        if self._size <= JSON_LIMIT:
+            self._chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        route = self._route
+        if route is None:
+            super().on_message_complete()
+            return
+        self._route = None
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        pending: Any = _Pending(keep_alive=keep_alive)
+        self.cycle = pending
+        dispatcher: Dispatcher = self.app.dispatcher  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            if self._size > JSON_LIMIT:
+                raise too_large()
+            chunks = self._chunks
+            request = route.decode(chunks[0] if len(chunks) == 1 else b"".join(chunks), {})
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
+            self._answer(pending, error_answer(error))
+        else:
+            dispatcher.submit(route, request, lambda answer: self._answer(pending, answer))
+
+    def _answer(self, pending: Any, answer: Answer) -> None:
+        pending.response_complete = True
+        if pending.disconnected or self.transport.is_closing():
+            return
+        status, body = answer
+        app: Any = self.app
+        head = app.head_of(self.server_state.default_headers, status)
+        closing = b"" if pending.keep_alive else b"connection: close\r\n"
+        self.transport.write(b"%bcontent-length: %d\r\n%b\r\n%b" % (head, len(body), closing, body))
+        if pending.keep_alive:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.transport.close()
+
+
+def head_bytes(defaults: list[tuple[bytes, bytes]], status: int, frame_options: bytes) -> bytes:
+    """Return everything of an answer's head that does not depend on its body."""
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in defaults)
+    return STATUS_LINE[status] + lines + _JSON + frame_options + b"\r\n"
+
+
+def too_large() -> SlipstreamError:
+    from slipstream.errors import InvalidParameterError
+
+    return InvalidParameterError(
+        f"The request body is larger than {JSON_LIMIT // 2**20} MiB. Send smaller batches, or log it as an artifact."
+    )

@@ -1,0 +1,89 @@
+"""Who may talk to the server: host names, origins, and the token. Asked before anything else, for every route."""
+
+import hmac
+from functools import lru_cache
+
+import msgspec
+
+from slipstream.wire.origins import host_allowed, origin_allowed
+
+CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+OPEN_PATHS = frozenset({"/health"})
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    status: int
+    text: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Guard:
+    """Checks the headers of a request.
+
+    Args:
+        allowed_hosts: names that replace the default of loopback and private addresses; `*` switches it off.
+        allowed_origins: further origins whose pages may send requests that change something.
+        token: what clients must send as `Authorization: Bearer TOKEN`, or as the password of basic
+            authentication; `None` lets everyone in who gets past the other checks.
+        enabled: `False` drops the host and origin checks, not the token.
+    """
+
+    def __init__(
+        self,
+        allowed_hosts: tuple[str, ...] = (),
+        allowed_origins: tuple[str, ...] = (),
+        token: str | None = None,
+        *,
+        enabled: bool = True,
+    ) -> None:
+        self._hosts = allowed_hosts
+        self._origins = allowed_origins
+        self._token = token
+        self._enabled = enabled
+        # Clients send the same few header values again and again.
+        self.check = lru_cache(maxsize=512)(self._check)
+
+    def _check(
+        self, changes: bool, path: str, host: bytes, origin: bytes | None, authorization: bytes | None
+    ) -> Refusal | None:
+        """Return why a request is refused, or `None`. `path` is only looked at for `/health`."""
+        if path in OPEN_PATHS:
+            return None
+        if self._enabled:
+            if not host_allowed(host, self._hosts):
+                return Refusal(
+                    403,
+                    "Invalid Host header: this server is not known by that name. "
+                    "Start it with --allowed-hosts to add one.",
+                )
+            if changes and not origin_allowed(origin, host, self._origins):
+                return Refusal(
+                    403,
+                    "Cross-origin request blocked: pages of that origin may not change anything here. "
+                    "Start the server with --cors-allowed-origins to allow it.",
+                )
+        if self._token is not None and not _token_matches(self._token, authorization):
+            return Refusal(
+                401,
+                "Authentication needed: set MLFLOW_TRACKING_TOKEN to this server's token.",
+                ((b"www-authenticate", b"Bearer"),),
+            )
+        return None
+
+
+def _token_matches(token: str, authorization: bytes | None) -> bool:
+    if not authorization:
+        return False
+    kind, _, value = authorization.decode("latin-1").partition(" ")
+    given = value.strip()
+    if kind.lower() == "basic":
+        import base64
+        import binascii
+
+        try:
+            given = base64.b64decode(given).decode("utf-8").partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return False
+    elif kind.lower() != "bearer":
+        return False
+    return hmac.compare_digest(given.encode(), token.encode())

@@ -1,0 +1,118 @@
+"""Start the tracking server: bind the port, open the data, say where things are, serve until told to stop."""
+
+import json
+import os
+import socket
+import sys
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from slipstream.errors import InvalidParameterError
+from slipstream.server.app import TrackingApp
+from slipstream.server.fast import FastProtocol
+from slipstream.server.options import ServerOptions
+from slipstream.wire.origins import is_loopback
+
+_OPTIONS_VARIABLE = "_SLIPSTREAM_SERVER_OPTIONS"
+
+
+def check(options: ServerOptions, *, open_to_all: bool = False) -> None:
+    """Refuse what would put data at risk.
+
+    Raises:
+        InvalidParameterError: the server would be reachable from other machines, and nobody said how
+            clients prove who they are.
+    """
+    if not is_loopback(options.host) and options.token is None and not open_to_all:
+        raise InvalidParameterError(
+            f"--host {options.host} can be reached from other machines, and this server would not ask who they "
+            "are. Choose: --auth token (clients send the token in SLIPSTREAM_SERVER_TOKEN), --auth proxy (a proxy in "
+            "front authenticates), or --auth none (anyone who can reach the port may read and change everything)."
+        )
+    if options.static_prefix and (not options.static_prefix.startswith("/") or options.static_prefix.endswith("/")):
+        raise InvalidParameterError(
+            f"--static-prefix '{options.static_prefix}' must begin with a slash and not end with one."
+        )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the port, or say who to ask.
+
+    Raises:
+        InvalidParameterError: the port is taken, or the host is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise InvalidParameterError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. "
+            "Another program may be using the port: choose one with --port, or --port 0 for any free one."
+        ) from error
+    sock.set_inheritable(True)
+    return sock
+
+
+def serve(options: ServerOptions) -> int:
+    """Run the server until SIGINT or SIGTERM; return the exit code."""
+    sock = bind(options.host, options.port)
+    port = sock.getsockname()[1]
+    common: dict[str, Any] = {
+        "http": FastProtocol,
+        "loop": "uvloop" if sys.platform != "win32" else "asyncio",
+        "ws": "none",
+        "interface": "asgi3",
+        "lifespan": "on",
+        "log_level": "warning",
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": 10,
+    }
+    if options.workers <= 1:
+        app = TrackingApp(options)
+        server = _Server(uvicorn.Config(app, **common), options, port)
+        server.run(sockets=[sock])
+        return 0 if server.started else 1
+    os.environ[_OPTIONS_VARIABLE] = json.dumps(msgspec.to_builtins(options))
+    from uvicorn.supervisors import Multiprocess
+
+    config = uvicorn.Config(
+        "slipstream.server.run:create_app", factory=True, workers=options.workers, **common
+    )
+    announce(options, port)
+    Multiprocess(config, target=uvicorn.Server(config).run, sockets=[sock]).run()
+    return 0
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, options: ServerOptions, port: int) -> None:
+        super().__init__(config)
+        self._options = options
+        self._port = port
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            announce(self._options, self._port)
+
+
+def announce(options: ServerOptions, port: int) -> None:
+    """Say on stderr where the server and its data are."""
+    from slipstream.server.context import ServerContext
+
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    lines = [f"slipstream server on http://{host}:{port}{options.static_prefix}  (stop with Ctrl-C)"]
+    lines += [f"  {name}: {value}" for name, value in ServerContext(options).facts().items()]
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.flush()
+
+
+def create_app() -> TrackingApp:
+    """Make the application in a worker process, from what its parent put into the environment."""
+    return TrackingApp(msgspec.json.decode(os.environ[_OPTIONS_VARIABLE], type=ServerOptions))

@@ -1,0 +1,369 @@
+"""JSON values as the types of a model's signature: what JSON cannot say, the signature knows.
+
+JSON has no bytes, no dates, no 32-bit floats and no columns, so this is where base64 becomes bytes, ISO text
+a time and lists of rows a table. Whether the result fits the signature is not decided here: that is
+`PyFuncModel.predict`'s work, for servers and Python callers alike.
+"""
+
+import base64
+import binascii
+import functools
+import importlib
+from collections.abc import Mapping
+from typing import Any, cast
+
+from slipstream.errors import BadRequestError, MissingDependencyError, SchemaEnforcementError
+from slipstream.models.enforcement import convert_column
+from slipstream.models.schema import ColSpec, DataType, Schema, TensorSpec
+
+_NUMBERS = frozenset({DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double})
+_SHOWN = 80
+
+
+def import_pandas() -> Any:
+    """Return pandas; imported here, since many models never need it.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    return _import("pandas")
+
+
+def _import(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"This request needs {name}, which is not installed beside the server: pip install {name}"
+        ) from error
+
+
+class InputCaster:
+    """Turns parsed JSON into a DataFrame or arrays for one model. Made once when the model is loaded."""
+
+    def __init__(self, schema: Schema | None) -> None:
+        self._schema = schema
+        self._tensors = schema is not None and schema.is_tensor_spec()
+        self._specs: dict[Any, ColSpec | TensorSpec] = (
+            schema.input_dict() if schema is not None and schema.has_input_names() else {}
+        )
+        scalars = bool(self._specs) and not self._tensors
+        # Tables of doubles are the common case, and one array holds them.
+        self._all_double = scalars and all(spec.type is DataType.double for spec in self._specs.values())
+        self._records_are_rows = scalars and all(
+            isinstance(spec.type, DataType) and spec.type is not DataType.binary
+            for spec in self._specs.values()
+        )
+        if not self._tensors:
+            import_pandas()  # now, not in the first request
+
+    # -- tables -------------------------------------------------------------------------------------
+    def split_frame(self, payload: Any) -> Any:
+        """Make the table of `dataframe_split`: an object with `data` and maybe `columns` and `index`.
+
+        Raises:
+            BadRequestError: it is no such object, or a value cannot be of its column's type.
+        """
+        if not isinstance(payload, dict):
+            raise BadRequestError(
+                f"'dataframe_split' must be an object with 'data', 'columns' and 'index', got {_kind(payload)}."
+            )
+        split = cast("dict[str, Any]", payload)
+        extra = sorted(split.keys() - {"data", "columns", "index"})
+        if "data" not in split or extra:
+            raise BadRequestError(
+                "'dataframe_split' needs the key 'data' and may have 'columns' and 'index'; got "
+                f"{sorted(split)}."
+            )
+        data, columns, index = split["data"], split.get("columns"), split.get("index")
+        if self._all_double and index is None and columns and set(columns) == self._specs.keys():
+            frame = self._double_frame(data, columns)
+            if frame is not None:
+                return frame
+        try:
+            frame = import_pandas().DataFrame(data=data, columns=columns, index=index)
+        except Exception as error:  # pandas raises many kinds here, all about the data
+            raise BadRequestError(f"'dataframe_split' does not make a table: {error}.") from error
+        return self.cast_frame(frame)
+
+    def records_frame(self, payload: Any) -> Any:
+        """Make the table of `dataframe_records`: a list of objects, one a row.
+
+        Raises:
+            BadRequestError: it is no such list, or a value cannot be of its column's type.
+        """
+        if not isinstance(payload, list):
+            raise BadRequestError(f"'dataframe_records' must be a list of objects, got {_kind(payload)}.")
+        records = cast("list[Any]", payload)
+        if self._all_double and records:
+            names = list(self._specs)
+            try:
+                rows = [[record[name] for name in names] for record in records]
+            except (KeyError, TypeError):
+                rows = None
+            if rows is not None:
+                frame = self._double_frame(rows, names)
+                if frame is not None:
+                    return frame
+        try:
+            frame = import_pandas().DataFrame(data=records)
+        except Exception as error:  # pandas raises many kinds here, all about the data
+            raise BadRequestError(f"'dataframe_records' does not make a table: {error}.") from error
+        return self.cast_frame(frame)
+
+    def csv_options(self) -> dict[str, Any]:
+        """Return how to read a CSV table: text columns as text, so that `007` stays `007`."""
+        text = {
+            name: object
+            for name, spec in self._specs.items()
+            if spec.type in (DataType.string, DataType.binary, DataType.datetime)
+        }
+        return {"dtype": text} if text else {}
+
+    def cast_frame(self, frame: Any) -> Any:
+        """Convert the columns that the signature knows; others stay as they came.
+
+        Raises:
+            BadRequestError: a value cannot be of its column's type; names the column.
+        """
+        if self._schema is None:
+            return frame
+        if self._tensors:
+            return self._cast_tensor_frame(frame)
+        if self._specs:
+            pairs = [(name, spec) for name, spec in self._specs.items() if name in frame.columns]
+        else:
+            pairs = list(zip(frame.columns, self._schema, strict=False))
+        for name, spec in pairs:
+            column = frame[name]
+            if column.ndim > 1:
+                raise BadRequestError(f"Column '{name}' is given more than once; send it once.")
+            if isinstance(spec.type, DataType):
+                cast_column = _cast_column(column, spec.type, name, required=spec.required)
+                if cast_column is not column:
+                    frame[name] = cast_column
+        return frame
+
+    def _double_frame(self, rows: Any, columns: list[Any]) -> Any:
+        """Make a table of doubles from rows in one step; None when the rows are not that regular."""
+        numpy = _import("numpy")
+        try:
+            values = numpy.array(rows, dtype=numpy.float64)
+        except (ValueError, TypeError, OverflowError):
+            return None  # the way by pandas finds the column to blame
+        if values.ndim != 2 or values.shape[1] != len(columns):  # rows and columns
+            return None
+        return import_pandas().DataFrame(values, columns=columns, copy=False)
+
+    def _cast_tensor_frame(self, frame: Any) -> Any:
+        schema = cast("Schema", self._schema)
+        if self._specs:
+            pairs = [(name, spec.type) for name, spec in self._specs.items() if name in frame.columns]
+        else:
+            pairs = [(name, schema.inputs[0].type) for name in frame.columns]
+        for name, dtype in pairs:
+            column = frame[name]
+            if column.ndim > 1:
+                raise BadRequestError(f"Column '{name}' is given more than once; send it once.")
+            if len(column) and isinstance(column.iloc[0], list):
+                continue  # a tensor a row: the signature's check stacks them
+            if column.dtype != dtype:
+                frame[name] = _cast_array(column.to_numpy(), dtype, f"column '{name}'")
+        return frame
+
+    # -- the forms `inputs` and `instances` -----------------------------------------------------------
+    def from_inputs(self, payload: Any) -> Any:
+        """Make the input of `inputs`: columns by name, one array, records, or a single value.
+
+        Raises:
+            BadRequestError: a value cannot be of its column's type.
+        """
+        if (
+            len(self._specs) == 1
+            and isinstance(payload, list)
+            and not _has_objects(cast("list[Any]", payload))
+        ):
+            only: dict[str, Any] = {next(iter(self._specs)): payload}
+            payload = only
+        if isinstance(payload, dict):
+            if self._schema is not None and not self._specs:
+                raise BadRequestError(
+                    "The model's signature has no input names: 'inputs' must be one array or value, got an object "
+                    f"with the keys {sorted(cast('dict[str, Any]', payload))}."
+                )
+            columns = cast("dict[str, Any]", payload)
+            return {name: self._convert(value, name) for name, value in columns.items()}
+        if isinstance(payload, list) and all(isinstance(item, dict) for item in cast("list[Any]", payload)):
+            records = cast("list[dict[str, Any]]", payload)
+            if records and self._records_are_rows:  # they become a table anyway, and this way is shorter
+                return self.cast_frame(import_pandas().DataFrame(data=records))
+            return [{name: self._convert(value, name) for name, value in item.items()} for item in records]
+        return self._convert(payload, None)
+
+    def from_instances(self, payload: Any) -> Any:
+        """Make the input of `instances`: a list of rows, each a value, a list or an object.
+
+        Raises:
+            BadRequestError: rows have different names, or a value cannot be of its column's type.
+        """
+        rows = cast("list[Any]", payload) if isinstance(payload, list) else []
+        if rows and isinstance(rows[0], dict):
+            columns: dict[str, list[Any]] = {}
+            for row, item in enumerate(rows):
+                if not isinstance(item, dict):
+                    raise BadRequestError(
+                        f"'instances' starts with an object, but row {row} is {_kind(item)}."
+                    )
+                for name, value in cast("dict[str, Any]", item).items():
+                    columns.setdefault(name, []).append(value)
+            self._require_equal_lengths(columns)
+            return {name: self._convert(values, name) for name, values in columns.items()}
+        converted = self.from_inputs(payload)
+        if isinstance(converted, dict):
+            self._require_equal_lengths(cast("dict[str, Any]", converted))
+        return cast("Any", converted)
+
+    def _require_equal_lengths(self, columns: Mapping[str, Any]) -> None:
+        lengths = {
+            name: len(values)
+            for name, values in columns.items()
+            if _is_column(values) and (name not in self._specs or self._specs[name].required)
+        }
+        if len(set(lengths.values())) > 1:
+            raise BadRequestError(
+                "Every row of 'instances' must have the same names; the number of values by name is "
+                f"{lengths}. Send null where a value is missing."
+            )
+
+    def _convert(self, value: Any, name: str | None) -> Any:
+        where = "the input" if name is None else f"input '{name}'"
+        spec = self._specs.get(name) if name is not None else None
+        if spec is None and name is None and self._schema is not None:
+            spec = self._schema.inputs[0]
+        if spec is None:
+            # Objects and null have no use as arrays of one object; they go to the model as they are.
+            if value is None or isinstance(value, dict):
+                return cast("Any", value)
+            return _to_array(value, None, where)
+        if isinstance(spec, TensorSpec):
+            return _to_array(value, spec.type, where)
+        if not isinstance(spec.type, DataType):
+            return value
+        if isinstance(value, list):
+            return _to_typed(cast("list[Any]", value), spec.type, where)
+        return _to_typed([value], spec.type, where)[0]
+
+
+def _cast_column(column: Any, wanted: DataType, name: Any, *, required: bool) -> Any:
+    if wanted is DataType.binary:
+        return column.map(functools.partial(_from_base64, where=f"column '{name}'"), na_action="ignore")
+    if wanted is DataType.datetime:
+        return _to_times(column, f"column '{name}'")
+    if wanted not in _NUMBERS or column.dtype == wanted.to_numpy():
+        return column
+    text = column.dtype.kind == "O" or type(column.dtype).__name__ == "StringDtype"
+    if text and wanted is not DataType.boolean:
+        try:
+            column = import_pandas().to_numeric(column)
+        except (ValueError, TypeError) as error:
+            raise _not_convertible(f"column '{name}'", wanted.name, error) from error
+    if wanted is DataType.float and column.dtype.kind == "f":
+        return column.astype("float32")  # every JSON number is a double; the model's type is known to be less
+    if wanted is DataType.boolean and column.dtype.kind in "iu" and bool(column.isin((0, 1)).all()):
+        return column.astype(bool)
+    if wanted is not DataType.boolean and column.dtype.kind == "b":
+        column = column.astype("int8")
+    if not required and bool(column.isna().any()):
+        return column  # the signature's check knows what may be missing
+    try:
+        return convert_column(column, wanted, name, required=required)
+    except SchemaEnforcementError as error:  # MLflow's code for a value of the wrong type
+        raise BadRequestError(str(error)) from error
+
+
+def _from_base64(value: Any, where: str) -> bytes:
+    if not isinstance(value, str):
+        raise _not_convertible(where, "binary", f"bytes are sent as base64 text, got {_kind(value)}")
+    try:
+        return base64.b64decode("".join(value.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _not_convertible(where, "binary", f"{value[:_SHOWN]!r} is not base64: {error}") from error
+
+
+def _to_times(column: Any, where: str) -> Any:
+    try:
+        times = import_pandas().to_datetime(column)
+        if getattr(times.dtype, "tz", None) is not None:  # a signature's datetime has no zone: UTC is meant
+            times = times.dt.tz_convert("UTC").dt.tz_localize(None)
+        return times.astype("datetime64[ns]")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _not_convertible(where, "datetime", error) from error
+
+
+def _to_typed(values: list[Any], wanted: DataType, where: str) -> Any:
+    numpy = _import("numpy")
+    if wanted is DataType.string:
+        text = all(isinstance(value, str) for value in values)
+        return numpy.array(values, dtype=str if text else object)
+    if wanted is DataType.binary:
+        # Unlike in tables, MLflow takes this form's text as the bytes themselves.
+        data = numpy.empty(len(values), dtype=object)
+        data[:] = [value.encode() if isinstance(value, str) else value for value in values]
+        return data
+    if wanted is DataType.datetime:
+        return _to_times(import_pandas().Series(values, dtype=object), where).to_numpy()
+    return _to_array(values, wanted.to_numpy(), where)
+
+
+def _to_array(value: Any, dtype: Any, where: str) -> Any:
+    numpy = _import("numpy")
+    try:
+        if dtype is None or dtype.kind not in "iub":
+            return numpy.array(value, dtype=dtype)
+        return _cast_array(numpy.array(value), dtype, where)
+    except (ValueError, TypeError, OverflowError) as error:
+        wanted = "array" if dtype is None else dtype.name
+        raise _not_convertible(where, wanted, error) from error
+
+
+def _cast_array(array: Any, dtype: Any, where: str) -> Any:
+    """Convert an array, but never so that a number changes: numpy would cut 1.5 to 1 without a word."""
+    numpy = _import("numpy")
+    try:
+        with numpy.errstate(invalid="ignore", over="ignore"):
+            result = array.astype(dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _not_convertible(where, dtype.name, error) from error
+    if dtype.kind in "iub" and array.dtype.kind in "iuf":
+        changed = result != array
+        if changed.any():
+            raise _not_convertible(where, dtype.name, f"{array[changed].ravel()[0]} would change")
+    elif dtype.kind == "b" and array.dtype.kind != "b":
+        raise _not_convertible(where, dtype.name, "send true or false")
+    elif dtype.kind in "iu" and array.dtype.kind == "O":
+        return _cast_array(array.astype("float64"), dtype, where)
+    return result
+
+
+def _not_convertible(where: str, wanted: str, why: object) -> BadRequestError:
+    return BadRequestError(f"The value of {where} is not convertible to {wanted}: {why}.")
+
+
+def _is_column(values: Any) -> bool:
+    return isinstance(values, list) or getattr(values, "ndim", 0) > 0
+
+
+def _has_objects(values: list[Any]) -> bool:
+    return any(isinstance(value, dict) for value in values)
+
+
+def _kind(value: Any) -> str:
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+    }
+    return "null" if value is None else names.get(cast("type[Any]", type(value)), type(value).__name__)

@@ -1,0 +1,194 @@
+"""MLflow's scoring protocol: `POST /invocations`.
+
+A request is one JSON object with exactly one of `dataframe_split`, `dataframe_records`, `instances` and
+`inputs` (and maybe `params`), or an object for a language model (`messages`, `prompt` or `input`), or a CSV or
+Parquet table. The answer is `{"predictions": ...}`, for a language model the result alone.
+
+Everything here is a function of bytes and a model; HTTP is `serving.app`'s, threads are `serving.worker`'s.
+"""
+
+import io
+import json
+import logging
+import traceback
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from slipstream.errors import BadRequestError, InvalidParameterError, MissingDependencyError, SlipstreamError
+from slipstream.serving.answer import Answer, error_answer, text_answer
+from slipstream.serving.casting import import_pandas
+from slipstream.serving.encoding import encode
+from slipstream.serving.served import ServedModel
+
+CSV = "text/csv"
+JSON = "application/json"
+PARQUET = "application/vnd.apache.parquet"
+MEDIA_TYPES = (CSV, JSON, PARQUET)
+FORMATS = ("dataframe_records", "dataframe_split", "inputs", "instances")
+_LLM_KEYS = frozenset({"messages", "prompt", "input"})
+_SHOWN_BYTES = 200
+
+_decode_json = msgspec.json.Decoder().decode
+_logger = logging.getLogger("slipstream.serving")
+
+
+class ModelInput(NamedTuple):
+    """What a request asks of the model."""
+
+    data: Any
+    params: Any
+    """An object, null or absent; whether it fits the signature is checked by the model."""
+    wrapped: bool = True
+    """The answer goes under the key `predictions`."""
+
+
+class UnreadableMediaError(Exception):
+    """The content type is none that the protocol knows; its text is the answer."""
+
+
+def answer(model: ServedModel, body: bytes, content_type: str | None) -> Answer:
+    """Answer one request, errors included; never raises for what a client or a model can do wrong."""
+    try:
+        request = decode(model, body, media_type(content_type))
+        try:
+            result = model.predict(request.data, request.params)
+        except SlipstreamError:
+            raise
+        except Exception as error:
+            _logger.exception("The model failed on a request")
+            failure = BadRequestError(
+                f"The model raised {type(error).__name__}: {error}. Check that the input is what the model was made "
+                "for; 'stack_trace' tells where it failed."
+            )
+            return error_answer(failure, traceback.format_exc())
+        return Answer(200, encode(result, wrapped=request.wrapped))
+    except UnreadableMediaError as error:
+        return text_answer(415, str(error))
+    except SlipstreamError as error:
+        if error.status >= 500:  # the server's own failures, which its log must show
+            _logger.exception("A request failed")
+        return error_answer(error)
+
+
+ROUTES = {("POST", "/invocations"): answer}
+
+
+def media_type(content_type: str | None) -> str:
+    """Return the media type of a `Content-Type` header.
+
+    Raises:
+        UnreadableMediaError: unknown type, unknown parameter, or text that is not UTF-8.
+    """
+    if content_type == JSON:  # nearly always
+        return JSON
+    if content_type is None:
+        raise UnreadableMediaError(
+            f"The header Content-Type is missing. Use one of {', '.join(MEDIA_TYPES)}."
+        )
+    name, *pairs = [part.strip() for part in content_type.split(";")]
+    parameters = {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+    charset = parameters.pop("charset", "utf-8")
+    if charset.lower() != "utf-8":
+        raise UnreadableMediaError(f"Only UTF-8 is read here, not charset '{charset}'.")
+    if parameters:
+        raise UnreadableMediaError(
+            f"Unknown content type parameters: {', '.join(parameters)}. Only 'charset=utf-8' may follow the type."
+        )
+    if name not in MEDIA_TYPES:
+        raise UnreadableMediaError(
+            f"Content type '{content_type}' is not read here. Use one of {', '.join(MEDIA_TYPES)}."
+        )
+    return name
+
+
+def decode(model: ServedModel, body: bytes, media: str) -> ModelInput:
+    """Turn a request's body into the model's input.
+
+    Raises:
+        BadRequestError: the body is not of the protocol's form, or a value cannot be of its column's type.
+        InvalidParameterError: a model with type hints was not given `inputs`.
+        UnreadableMediaError: the type needs a library that is not installed.
+    """
+    if media == JSON:
+        return _decode_object(model, parse_json(body))
+    if media == CSV:
+        return ModelInput(_read_csv(model, body), None)
+    return ModelInput(_read_parquet(body), None)
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """Parse the body's JSON object; NaN, infinities and a byte order mark are taken as Python takes them.
+
+    Raises:
+        BadRequestError: it is no JSON, or no object.
+    """
+    try:
+        value = _decode_json(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            shown = body[:_SHOWN_BYTES].decode("utf-8", "replace")
+            raise BadRequestError(f"The body is not valid JSON: {error}. It begins: {shown!r}") from error
+    if not isinstance(value, dict):
+        kind = "a list" if isinstance(value, list) else type(value).__name__
+        raise BadRequestError(
+            f"The body must be a JSON object with one of the keys {_FORMAT_LIST}, got {kind}."
+        )
+    return cast("dict[str, Any]", value)
+
+
+_FORMAT_LIST = ", ".join(f"'{name}'" for name in FORMATS)
+
+
+def _decode_object(model: ServedModel, payload: dict[str, Any]) -> ModelInput:
+    if not _LLM_KEYS.isdisjoint(payload):
+        data = {key: value for key, value in payload.items() if key not in model.param_names}
+        params = {key: value for key, value in payload.items() if key in model.param_names}
+        return ModelInput(data, params, wrapped=False)
+    params = payload.get("params")
+    if model.from_type_hint:
+        if "inputs" not in payload:
+            raise InvalidParameterError(
+                f"The model's input is described by type hints and goes under the key 'inputs'; got {sorted(payload)}."
+            )
+        return ModelInput(payload["inputs"], params)
+    given = [name for name in FORMATS if name in payload]
+    if len(given) != 1:
+        raise BadRequestError(
+            f"The JSON object needs exactly one of the keys {_FORMAT_LIST}; got {given or sorted(payload)}. Write for "
+            'example {"dataframe_split": {"columns": ["a", "b"], "data": [[1, 2]]}}.'
+        )
+    read = {
+        "dataframe_split": model.caster.split_frame,
+        "dataframe_records": model.caster.records_frame,
+        "inputs": model.caster.from_inputs,
+        "instances": model.caster.from_instances,
+    }[given[0]]
+    return ModelInput(read(payload[given[0]]), params)
+
+
+def _read_csv(model: ServedModel, body: bytes) -> Any:
+    pandas = import_pandas()
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequestError(f"The CSV text is not valid UTF-8: {error}.") from error
+    try:
+        frame = pandas.read_csv(io.StringIO(text), **model.caster.csv_options())
+    except Exception as error:  # pandas raises many kinds here, all about the text
+        raise BadRequestError(f"The body is no CSV table with a header line: {error}.") from error
+    return model.caster.cast_frame(frame)
+
+
+def _read_parquet(body: bytes) -> Any:
+    try:
+        pandas = import_pandas()
+        return pandas.read_parquet(io.BytesIO(body))
+    except (ImportError, MissingDependencyError) as error:
+        raise UnreadableMediaError(
+            f"Content type '{PARQUET}' needs pyarrow beside the server (pip install pyarrow): {error}"
+        ) from error
+    except Exception as error:  # pyarrow raises many kinds here, all about the file
+        raise BadRequestError(f"The body is no Parquet table: {error}.") from error

@@ -1,0 +1,147 @@
+"""Every environment variable that slipstream reads, typed and documented.
+
+Each setting has a `SLIPSTREAM_` name; where MLflow has one of the same meaning, its name is read too
+when ours is unset, so that scripts and deployments need no change. `docs/reference/settings.md` is made
+from this file, and a test demands that every setting has a description.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from slipstream.errors import InvalidParameterError
+
+T = TypeVar("T")
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in ("1", "true", "yes", "on"):
+        return True
+    if lowered in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("true or false")
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """One environment variable. Read at every `get`, never at import."""
+
+    name: str
+    parse: Callable[[str], T]
+    default: T
+    description: str
+    mlflow_name: str | None = None
+
+    def get(self) -> T:
+        """Return the value set by the environment, or the default.
+
+        Raises:
+            InvalidParameterError: the text is not of the setting's type; names the variable and the text.
+        """
+        name, text = self._read()
+        if text is None:
+            return self.default
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            raise InvalidParameterError(
+                f"Environment variable {name} has the value '{text}', which is not valid: {error}. "
+                f"Correct it or unset it (default: {self.default})."
+            ) from error
+
+    def is_set(self) -> bool:
+        """Tell whether the environment gives a value under either name."""
+        return self._read()[1] is not None
+
+    def _read(self) -> tuple[str, str | None]:
+        text = os.environ.get(self.name)
+        if text is None and self.mlflow_name is not None:
+            return self.mlflow_name, os.environ.get(self.mlflow_name)
+        return self.name, text
+
+
+ALL: dict[str, Setting[object]] = {}
+
+
+def _setting(
+    name: str, parse: Callable[[str], T], default: T, description: str, *, mlflow: bool | str = True
+) -> Setting[T]:
+    alias = f"MLFLOW_{name}" if mlflow is True else (mlflow or None)
+    setting = Setting(f"SLIPSTREAM_{name}", parse, default, description, alias)
+    ALL[setting.name] = setting  # pyright: ignore[reportArgumentType]  # the table is for listing only
+    return setting
+
+
+def _optional(parse: Callable[[str], T]) -> Callable[[str], T | None]:
+    return parse
+
+
+_text = _optional(str)
+
+# -- where to track ---------------------------------------------------------------------------------
+TRACKING_URI = _setting("TRACKING_URI", _text, None, "Server address or database URI to track to.")
+REGISTRY_URI = _setting("REGISTRY_URI", _text, None, "Registry address; the tracking URI when unset.")
+EXPERIMENT_NAME = _setting("EXPERIMENT_NAME", _text, None, "Experiment of new runs, by name.")
+EXPERIMENT_ID = _setting("EXPERIMENT_ID", _text, None, "Experiment of new runs, by id.")
+RUN_ID = _setting("RUN_ID", _text, None, "Run that the first start_run() resumes.")
+ACTIVE_MODEL_ID = _setting("ACTIVE_MODEL_ID", _text, None, "Logged model that metrics are linked to.")
+RUN_CONTEXT = _setting("RUN_CONTEXT", _text, None, "JSON object of extra tags for new runs.")
+HOME = _setting(
+    "HOME", _text, None, "Folder for this user's data: trusted digests, environments.", mlflow=False
+)
+# -- how the client talks ---------------------------------------------------------------------------
+TRACKING_USERNAME = _setting("TRACKING_USERNAME", _text, None, "User name for HTTP basic authentication.")
+TRACKING_PASSWORD = _setting("TRACKING_PASSWORD", _text, None, "Password for HTTP basic authentication.")
+TRACKING_TOKEN = _setting("TRACKING_TOKEN", _text, None, "Bearer token; basic authentication wins if both.")
+TRACKING_INSECURE_TLS = _setting("TRACKING_INSECURE_TLS", _boolean, False, "Skip the certificate check.")
+TRACKING_SERVER_CERT_PATH = _setting(
+    "TRACKING_SERVER_CERT_PATH", _text, None, "File of certificate authorities to trust."
+)
+TRACKING_CLIENT_CERT_PATH = _setting(
+    "TRACKING_CLIENT_CERT_PATH", _text, None, "File of the client's certificate and key."
+)
+HTTP_REQUEST_TIMEOUT = _setting("HTTP_REQUEST_TIMEOUT", float, 120.0, "Seconds to wait for an answer.")
+HTTP_REQUEST_MAX_RETRIES = _setting(
+    "HTTP_REQUEST_MAX_RETRIES", int, 7, "How often a request is tried again after 408, 429 or 5xx."
+)
+HTTP_REQUEST_BACKOFF_FACTOR = _setting(
+    "HTTP_REQUEST_BACKOFF_FACTOR", float, 2.0, "Seconds before the second retry; doubles each time."
+)
+TRUNCATE_LONG_VALUES = _setting(
+    "TRUNCATE_LONG_VALUES", _boolean, True, "Cut over-long params and tags instead of refusing them."
+)
+ENABLE_ARTIFACTS_PROGRESS_BAR = _setting(
+    "ENABLE_ARTIFACTS_PROGRESS_BAR", _boolean, True, "Show progress of artifact transfers."
+)
+SUPPRESS_PRINTING_URL_TO_STDOUT = _setting(
+    "SUPPRESS_PRINTING_URL_TO_STDOUT", _boolean, False, "Print no 'View run' lines."
+)
+ARTIFACT_LOCATION_MAX_LENGTH = _setting(
+    "ARTIFACT_LOCATION_MAX_LENGTH", int, 2048, "Longest artifact location of an experiment, characters."
+)
+# -- the server -------------------------------------------------------------------------------------
+SERVER_TOKEN = _setting(
+    "SERVER_TOKEN", _text, None, "Token that clients must send when the server runs with --auth token.", mlflow=False
+)
+CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX = _setting(
+    "CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX", _text, None, "Pattern that a version's source must match."
+)
+# -- models and serving -----------------------------------------------------------------------------
+ALLOW_PICKLE = _setting(
+    "ALLOW_PICKLE",
+    _boolean,
+    False,
+    "Load pickled models of unknown origin; they can run any code.",
+    mlflow="MLFLOW_ALLOW_PICKLE_DESERIALIZATION",
+)
+SCORING_SERVER_REQUEST_TIMEOUT = _setting(
+    "SCORING_SERVER_REQUEST_TIMEOUT", float, 60.0, "Seconds that a prediction may take before 504."
+)
+INPUT_EXAMPLE_INFERENCE_TIMEOUT = _setting(
+    "INPUT_EXAMPLE_INFERENCE_TIMEOUT", float, 180.0, "Seconds that a prediction on the input example may take."
+)
+# -- projects ---------------------------------------------------------------------------------------
+ENV_ROOT = _setting("ENV_ROOT", _text, None, "Folder of built environments; under SLIPSTREAM_HOME when unset.")
+TMP_DIR = _setting("TMP_DIR", _text, None, "Parent of temporary folders for project downloads.")

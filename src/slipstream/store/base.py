@@ -1,0 +1,307 @@
+"""The store's contract, in words. Every implementation passes `slipstream.testing.store_contract`.
+
+Implementations: `SqlStore` (SQL inside one transaction), `QueuedStore` (a `SqlStore` behind the
+writer queue: what the embedded SDK uses), `RestStore` (the same over HTTP).
+
+Common to all methods:
+
+* Entities that are returned never change under the caller.
+* A write that has returned is durable.
+* `InvalidParameterError` for a value that breaks a rule (names field, value and rule), `NotFoundError`
+  for an id that does not exist. What else can be raised is said at the method.
+* Times are Unix milliseconds.
+* `page_token` is opaque and comes from `Page.token` of the same query; a foreign one is an `InvalidParameterError`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from slipstream.entities import (
+    DatasetInput,
+    DatasetSummary,
+    Experiment,
+    LoggedModel,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Metric,
+    ModelVersion,
+    Page,
+    Param,
+    RegisteredModel,
+    Run,
+    RunInfo,
+    RunTag,
+    ViewType,
+)
+
+
+class ExperimentStore(Protocol):
+    def create_experiment(
+        self, name: str, artifact_location: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> str:
+        """Create an experiment and return its id.
+
+        Raises:
+            AlreadyExistsError: the name is taken, be it by a deleted experiment.
+        """
+        ...
+
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        """Return an experiment, deleted or not."""
+        ...
+
+    def find_experiment_by_name(self, name: str) -> Experiment | None: ...
+
+    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
+        """Rename an active experiment.
+
+        Raises:
+            InvalidStateError: it is deleted.
+            BadRequestError: the name is taken.
+        """
+        ...
+
+    def delete_experiment(self, experiment_id: str) -> None:
+        """Mark an active experiment and all of its runs deleted."""
+        ...
+
+    def restore_experiment(self, experiment_id: str) -> None:
+        """Make a deleted experiment active, and all of its runs."""
+        ...
+
+    def search_experiments(
+        self,
+        view_type: ViewType = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        filter_string: str | None = None,
+        order_by: Sequence[str] = (),
+        page_token: str | None = None,
+    ) -> Page[Experiment]: ...
+
+    def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None: ...
+
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None: ...
+
+
+class RunStore(Protocol):
+    def create_run(
+        self,
+        experiment_id: str,
+        user_id: str = "",
+        run_name: str | None = None,
+        start_time: int = 0,
+        tags: Sequence[RunTag] = (),
+    ) -> Run:
+        """Create a RUNNING run; without a name it gets a generated one."""
+        ...
+
+    def get_run(self, run_id: str) -> Run:
+        """Return a run, deleted or not."""
+        ...
+
+    def update_run(
+        self, run_id: str, status: str | None = None, end_time: int | None = None, run_name: str | None = None
+    ) -> RunInfo:
+        """Change what is given; `None` and an empty name change nothing."""
+        ...
+
+    def delete_run(self, run_id: str) -> None:
+        """Mark a run deleted. Doing it twice is harmless."""
+        ...
+
+    def restore_run(self, run_id: str) -> None: ...
+
+    def search_runs(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = None,
+        run_view_type: ViewType = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        order_by: Sequence[str] = (),
+        page_token: str | None = None,
+    ) -> Page[Run]: ...
+
+    def log_batch(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Sequence[Param] = (),
+        tags: Sequence[RunTag] = (),
+    ) -> None:
+        """Log all of it or nothing.
+
+        Retry-safe: an identical point, an identical param and a tag may be logged again.
+
+        Raises:
+            InvalidParameterError: a param exists with another value, or the run is deleted.
+        """
+        ...
+
+    def log_metric(self, run_id: str, metric: Metric) -> None: ...
+
+    def log_param(self, run_id: str, key: str, value: str) -> None: ...
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        """Set a tag. `mlflow.runName` also renames the run."""
+        ...
+
+    def delete_tag(self, run_id: str, key: str) -> None: ...
+
+    def get_metric_history(
+        self, run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
+    ) -> Page[Metric]:
+        """Return points ordered by (timestamp, step, value); an unknown run or key has none."""
+        ...
+
+    def get_metric_history_bulk(self, run_ids: Sequence[str], key: str, max_results: int) -> list[Metric]:
+        """Return points of many runs, each with its `run_id`, by (run_id, timestamp, step, value)."""
+        ...
+
+    def get_metric_history_interval(
+        self,
+        run_ids: Sequence[str],
+        key: str,
+        start_step: int | None = None,
+        end_step: int | None = None,
+        max_results: int = 2500,
+    ) -> list[Metric]:
+        """Return at most `max_results` points a run, evenly sampled by position, the last one always."""
+        ...
+
+    def log_inputs(
+        self, run_id: str, datasets: Sequence[DatasetInput] = (), models: Sequence[str] = ()
+    ) -> None:
+        """Record what a run read: datasets, and models by id. The first tags of a dataset stay."""
+        ...
+
+    def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None: ...
+
+    def record_model(self, run_id: str, model_json: str) -> None:
+        """Append an MLmodel (as JSON) to the tag `mlflow.log-model.history`, as MLflow 2 clients ask."""
+        ...
+
+    def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]: ...
+
+
+class LoggedModelStore(Protocol):
+    def create_logged_model(
+        self,
+        experiment_id: str,
+        name: str | None = None,
+        source_run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        model_type: str | None = None,
+    ) -> LoggedModel:
+        """Create a PENDING model; without a name it gets a generated one."""
+        ...
+
+    def get_logged_model(self, model_id: str, *, allow_deleted: bool = False) -> LoggedModel: ...
+
+    def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel: ...
+
+    def delete_logged_model(self, model_id: str) -> None: ...
+
+    def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None: ...
+
+    def delete_logged_model_tag(self, model_id: str, key: str) -> None: ...
+
+    def log_logged_model_params(self, model_id: str, params: Mapping[str, str]) -> None: ...
+
+    def search_logged_models(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = None,
+        datasets: Sequence[Mapping[str, str]] = (),
+        max_results: int = 50,
+        order_by: Sequence[Mapping[str, object]] = (),
+        page_token: str | None = None,
+    ) -> Page[LoggedModel]: ...
+
+
+class RegistryStore(Protocol):
+    def create_registered_model(
+        self, name: str, tags: Mapping[str, str] | None = None, description: str | None = None
+    ) -> RegisteredModel:
+        """Create a registered model.
+
+        Raises:
+            AlreadyExistsError: the name is taken.
+        """
+        ...
+
+    def get_registered_model(self, name: str) -> RegisteredModel: ...
+
+    def update_registered_model(self, name: str, description: str | None) -> RegisteredModel: ...
+
+    def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel: ...
+
+    def delete_registered_model(self, name: str) -> None:
+        """Delete a model with its versions, tags and aliases."""
+        ...
+
+    def search_registered_models(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 100,
+        order_by: Sequence[str] = (),
+        page_token: str | None = None,
+    ) -> Page[RegisteredModel]: ...
+
+    def get_latest_versions(self, name: str, stages: Sequence[str] = ()) -> list[ModelVersion]: ...
+
+    def set_registered_model_tag(self, name: str, key: str, value: str) -> None: ...
+
+    def delete_registered_model_tag(self, name: str, key: str) -> None: ...
+
+    def set_registered_model_alias(self, name: str, alias: str, version: str) -> None: ...
+
+    def delete_registered_model_alias(self, name: str, alias: str) -> None: ...
+
+    def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
+        """Return the version that an alias points to.
+
+        Raises:
+            NotFoundError: no such model.
+            InvalidParameterError: the model has no such alias (MLflow's code for it).
+        """
+        ...
+
+    def create_model_version(
+        self,
+        name: str,
+        source: str,
+        run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_link: str | None = None,
+        description: str | None = None,
+        model_id: str | None = None,
+    ) -> ModelVersion: ...
+
+    def get_model_version(self, name: str, version: str) -> ModelVersion: ...
+
+    def update_model_version(self, name: str, version: str, description: str | None) -> ModelVersion: ...
+
+    def delete_model_version(self, name: str, version: str) -> None: ...
+
+    def transition_model_version_stage(
+        self, name: str, version: str, stage: str, *, archive_existing_versions: bool = False
+    ) -> ModelVersion: ...
+
+    def get_model_version_download_uri(self, name: str, version: str) -> str: ...
+
+    def search_model_versions(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 200_000,
+        order_by: Sequence[str] = (),
+        page_token: str | None = None,
+    ) -> Page[ModelVersion]: ...
+
+    def set_model_version_tag(self, name: str, version: str, key: str, value: str) -> None: ...
+
+    def delete_model_version_tag(self, name: str, version: str, key: str) -> None: ...
+
+
+class Store(ExperimentStore, RunStore, LoggedModelStore, RegistryStore, Protocol):
+    """Everything that is tracked and registered."""

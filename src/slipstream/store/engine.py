@@ -1,0 +1,318 @@
+"""From many callers to few transactions: group commit, reader connections, and a `Store` on top.
+
+A write is a function of a `SqlStore`. Whoever gets hold of a writer connection takes everything that
+waits, runs it in one transaction, commits once, and only then tells each caller its result: nothing
+is answered before it is on disk, and a hundred concurrent writes cost one flush.
+
+A blocking caller (`Engine.write`) takes the connection itself when it is free, so the embedded SDK has no
+thread and no hop. The server hands its work over (`Engine.submit`) and is called back; then a
+writer thread leads.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar, cast
+
+from slipstream.db.base import Connection, Database
+from slipstream.db.migrate import prepare
+from slipstream.errors import SlipstreamError, UnavailableError
+from slipstream.store.base import Store
+from slipstream.store.config import StoreConfig
+from slipstream.store.sql import SqlStore
+
+T = TypeVar("T")
+
+Bulk = Callable[[SqlStore, Sequence[Any]], Sequence[Any]]
+"""Does many requests of one kind at once; returns for each its result, or the exception that refuses it."""
+
+_GROUP = 2_000
+_ATTEMPTS = 3
+
+
+class Work(Generic[T]):
+    """One write on its way through the queue."""
+
+    __slots__ = ("bulk", "done", "error", "finished", "request", "result", "run", "waiter")
+
+    def __init__(
+        self,
+        run: Callable[[SqlStore], T] | None,
+        done: "Callable[[Work[T]], None] | None" = None,
+        bulk: Bulk | None = None,
+        request: object = None,
+    ) -> None:
+        self.run = run
+        self.bulk = bulk
+        self.request = request
+        self.done = done
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self.finished = False
+        self.waiter: threading.Event | None = None
+
+
+class Engine:
+    """A database open for tracking. Thread-safe; not to be carried over a fork.
+
+    Args:
+        database: where to write; its schema is created or upgraded here.
+        config: what the store has to know.
+        queue_limit: how many writes may wait before new ones are refused with `UnavailableError`.
+        notify: called with all finished `Work` that has a `done`, once a group, on the thread that
+            committed; the default calls each `done` there and then.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        config: StoreConfig,
+        *,
+        queue_limit: int = 20_000,
+        notify: Callable[[list[Work[Any]]], None] | None = None,
+    ) -> None:
+        self.database = database
+        self.config = config
+        self.notify = notify or _call_each
+        self.migrated = prepare(database)
+        self._queue_limit = queue_limit
+        self._waiting: queue.SimpleQueue[Work[Any] | None] = queue.SimpleQueue()
+        self._writers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._writers.put(database.connect())
+        self._open_writers = 1
+        self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self.write(SqlStore.create_default_experiment)
+
+    # -- writing ------------------------------------------------------------------------------------
+    def write(self, run: Callable[[SqlStore], T]) -> T:
+        """Run one write and return its result once it is durable."""
+        work = Work(run)
+        if self._threads:
+            work.waiter = threading.Event()
+            self._waiting.put(work)
+            work.waiter.wait()
+        else:
+            self._waiting.put(work)
+            # Whoever holds the one connection has emptied the queue before giving it back, so with the
+            # connection in hand this work is either done or still waiting.
+            while not work.finished:
+                connection = self._writers.get()
+                try:
+                    if not work.finished:
+                        connection = self._lead(connection, [])
+                finally:
+                    self._writers.put(connection)
+        if work.error is not None:
+            raise work.error
+        return cast("T", work.result)
+
+    def submit(self, work: Work[Any]) -> None:
+        """Queue one write; its `done` is told when it is durable. Needs `start`.
+
+        Raises:
+            UnavailableError: too many writes wait; try again later.
+        """
+        if self._waiting.qsize() >= self._queue_limit:
+            raise UnavailableError(
+                f"The server has {self._queue_limit} writes waiting for the disk. Try again in a second."
+            )
+        self._waiting.put(work)
+
+    def start(self) -> None:
+        """Start the writer threads that serve `submit`."""
+        while self._open_writers < self.database.writers:
+            self._writers.put(self.database.connect())
+            self._open_writers += 1
+        for number in range(self.database.writers):
+            thread = threading.Thread(target=self._serve, name=f"slipstream-writer-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            connection = self._writers.get()
+            try:
+                connection = self._lead(connection, [first])
+            finally:
+                self._writers.put(connection)
+
+    def _lead(self, connection: Connection, group: list[Work[Any]]) -> Connection:
+        """Commit one group: `group` and what waits; return the connection to go on with."""
+        try:
+            while len(group) < _GROUP:
+                work = self._waiting.get_nowait()
+                if work is None:  # the sign to stop is for a writer thread
+                    self._waiting.put(None)
+                    break
+                group.append(work)
+        except queue.Empty:
+            pass
+        if not group:
+            return connection
+        try:
+            self._commit(connection, group)
+        except BaseException as error:  # a lost connection, a full disk, a bug: every caller is told
+            for work in group:
+                work.error, work.result = _explain(error), None
+            connection = self._replace(connection)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            told: list[Work[Any]] = []
+            for work in group:
+                work.finished = True
+                if work.waiter is not None:
+                    work.waiter.set()
+                if work.done is not None:
+                    told.append(work)
+            if told:
+                self.notify(told)
+        return connection
+
+    def _commit(self, connection: Connection, group: list[Work[Any]]) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                if len(group) == 1 and group[0].run is not None:
+                    self._commit_one(connection, group[0])
+                else:
+                    self._commit_many(connection, group)
+            except Exception as error:
+                if attempt == _ATTEMPTS or not connection.is_transient(error):
+                    raise
+            else:
+                return
+
+    def _commit_one(self, connection: Connection, work: Work[Any]) -> None:
+        assert work.run is not None
+        try:
+            with connection.write() as tx:
+                work.result = work.run(SqlStore(tx, self.config))
+        except SlipstreamError as error:  # the transaction was rolled back; only this caller is concerned
+            work.error = error
+
+    def _commit_many(self, connection: Connection, group: list[Work[Any]]) -> None:
+        with connection.write() as tx:
+            store = SqlStore(tx, self.config)
+            bulks: dict[Bulk, list[Work[Any]]] = {}
+            for work in group:
+                work.error = work.result = None
+                if work.bulk is not None:
+                    bulks.setdefault(work.bulk, []).append(work)
+                    continue
+                assert work.run is not None
+                try:
+                    with tx.savepoint():
+                        work.result = work.run(store)
+                except Exception as error:
+                    if connection.is_transient(error):
+                        raise
+                    work.error = error
+            for bulk, works in bulks.items():
+                outcomes = bulk(store, [work.request for work in works])
+                for work, outcome in zip(works, outcomes, strict=True):
+                    if isinstance(outcome, BaseException):
+                        work.error = outcome
+                    else:
+                        work.result = outcome
+
+    def _replace(self, connection: Connection) -> Connection:
+        """Return a connection that works: this one after a rollback, or a new one."""
+        try:
+            with connection.read():
+                return connection
+        except Exception:
+            try:
+                fresh = self.database.connect()
+            except Exception:
+                return connection  # the next group tries again, and its callers are told
+            connection.close()
+            return fresh
+
+    # -- reading ------------------------------------------------------------------------------------
+    def read(self, run: Callable[[SqlStore], T]) -> T:
+        """Run one read on a snapshot that holds every write answered so far."""
+        with self._reader() as connection, connection.read() as tx:
+            return run(SqlStore(tx, self.config))
+
+    @contextmanager
+    def _reader(self) -> Generator[Connection]:
+        try:
+            connection = self._readers.get_nowait()
+        except queue.Empty:
+            connection = self.database.connect()
+        try:
+            yield connection
+        except SlipstreamError:
+            self._readers.put(connection)
+            raise
+        except BaseException:
+            connection.close()  # it may be broken; the next reader opens another
+            raise
+        self._readers.put(connection)
+
+    def close(self) -> None:
+        """Finish what waits and close all connections."""
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join()
+        for pool in (self._writers, self._readers):
+            while True:
+                try:
+                    pool.get_nowait().close()
+                except queue.Empty:
+                    break
+
+
+class QueuedStore:
+    """Implements `Store` through an engine: every method is one write or one read of its own.
+
+    Methods named get, find or search read; all others write.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(SqlStore, name, None)
+        if name.startswith("_") or method is None:
+            raise AttributeError(f"a Store has no method '{name}'")
+        through = self.engine.read if name.startswith(("get_", "find_", "search_")) else self.engine.write
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return through(lambda store: method(store, *args, **kwargs))
+
+        call.__name__ = name
+        self.__dict__[name] = call  # the next use does not come here
+        return call
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+def open_engine(uri: str, artifact_root: str, durability: str = "full") -> Engine:
+    """Open the database that `uri` names, creating or upgrading its tables."""
+    from slipstream.db.uri import open_database
+
+    return Engine(open_database(uri, durability), StoreConfig(artifact_root=artifact_root))
+
+
+def open_store(uri: str, artifact_root: str, durability: str = "full") -> Store:
+    """Open a store in this process; has `close()` besides the protocol's methods."""
+    return cast("Store", QueuedStore(open_engine(uri, artifact_root, durability)))
+
+
+def _call_each(finished: list[Work[Any]]) -> None:
+    for work in finished:
+        if work.done is not None:
+            work.done(work)
+
+
+def _explain(error: BaseException) -> BaseException:
+    if isinstance(error, SlipstreamError):
+        return error
+    failure = UnavailableError(f"The database could not store this: {error}")
+    failure.__cause__ = error
+    return failure

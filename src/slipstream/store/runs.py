@@ -1,0 +1,244 @@
+"""Runs, in SQL."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, LiteralString
+
+from slipstream.db.base import Row, Transaction
+from slipstream.entities import (
+    Metric,
+    Page,
+    Run,
+    RunData,
+    RunInfo,
+    RunInputs,
+    RunOutputs,
+    RunStatus,
+    RunTag,
+    ViewType,
+)
+from slipstream.errors import InvalidParameterError, NotFoundError
+from slipstream.ids import new_run_id, new_run_name
+from slipstream.rules import limits, names
+from slipstream.rules.lifecycle import require_active_experiment, require_active_run
+from slipstream.search.sql import compile_runs
+from slipstream.store.config import StoreConfig
+from slipstream.store.experiments import STAGES
+from slipstream.store.params_tags import UPSERT_TAG, check_tag
+
+RUN_NAME_TAG = "mlflow.runName"
+
+_COLUMNS: LiteralString = (
+    "r.id, r.run_id, r.experiment, r.run_name, r.user_id, r.status, r.start_time, r.end_time, "
+    "r.lifecycle_stage, r.artifact_uri"
+)
+_WIDTH = 10
+SELECT_RUN: LiteralString = f"SELECT {_COLUMNS} FROM runs r WHERE r.run_id = :run_id"
+SELECT_RUN_KEY: LiteralString = "SELECT id, experiment, lifecycle_stage FROM runs WHERE run_id = :run_id"
+SELECT_EXPERIMENT: LiteralString = "SELECT artifact_location, lifecycle_stage FROM experiments WHERE id = :id"
+INSERT_RUN: LiteralString = """
+    INSERT INTO runs
+        (run_id, experiment, run_name, user_id, status, start_time, lifecycle_stage, artifact_uri)
+    VALUES (:run_id, :experiment, :run_name, :user_id, 'RUNNING', :start_time, 'active', :artifact_uri)
+    RETURNING id
+"""
+UPDATE_RUN: LiteralString = """
+    UPDATE runs SET status = :status, end_time = :end_time, run_name = :run_name WHERE id = :id
+"""
+UPDATE_NAME: LiteralString = "UPDATE runs SET run_name = :run_name WHERE id = :id"
+UPDATE_STAGE: LiteralString = "UPDATE runs SET lifecycle_stage = :stage WHERE run_id = :run_id"
+SELECT_PARAMS: LiteralString = "SELECT run, key, value FROM params WHERE run IN :runs__in"
+SELECT_TAGS: LiteralString = "SELECT run, key, value FROM run_tags WHERE run IN :runs__in"
+SELECT_LATEST: LiteralString = (
+    "SELECT run, key, value, is_nan, timestamp, step FROM series WHERE run IN :runs__in"
+)
+
+
+class RunsPart:
+    tx: Transaction
+    config: StoreConfig
+
+    if TYPE_CHECKING:  # in store/datasets.py
+
+        def run_inputs_outputs(
+            self, run_ids: Sequence[int]
+        ) -> tuple[dict[int, RunInputs], dict[int, RunOutputs]]: ...
+
+    def create_run(
+        self,
+        experiment_id: str,
+        user_id: str = "",
+        run_name: str | None = None,
+        start_time: int = 0,
+        tags: Sequence[RunTag] = (),
+    ) -> Run:
+        number = names.experiment_number(experiment_id)
+        row = self.tx.fetch_one(SELECT_EXPERIMENT, id=number)
+        if row is None:
+            raise NotFoundError(f"No Experiment with id={experiment_id} exists")
+        require_active_experiment(number, row[1])
+        pairs = dict(check_tag(tag.key, tag.value) for tag in tags)
+        named = pairs.get(RUN_NAME_TAG)
+        if run_name and named and run_name != named:
+            raise InvalidParameterError(
+                f"The run has two names: 'run_name' is '{run_name}' and the tag {RUN_NAME_TAG} is '{named}'. "
+                "Give one, or both alike."
+            )
+        name = run_name or named or new_run_name()
+        names.check_run_name(name)
+        pairs[RUN_NAME_TAG] = name
+        run_id = new_run_id()
+        uri = f"{row[0].rstrip('/')}/{run_id}/artifacts"
+        inserted = self.tx.fetch_one(
+            INSERT_RUN,
+            run_id=run_id,
+            experiment=number,
+            run_name=name,
+            user_id=user_id,
+            start_time=start_time,
+            artifact_uri=uri,
+        )
+        assert inserted is not None, "INSERT ... RETURNING gives a row"
+        self.tx.execute_many(UPSERT_TAG, [(inserted[0], key, value) for key, value in pairs.items()])
+        info = RunInfo(
+            run_id=run_id,
+            experiment_id=str(number),
+            run_name=name,
+            user_id=user_id,
+            status=RunStatus.RUNNING,
+            start_time=start_time,
+            artifact_uri=uri,
+        )
+        return Run(info=info, data=RunData(tags=pairs))
+
+    def get_run(self, run_id: str) -> Run:
+        return self._runs([self._require_row(run_id)])[0]
+
+    def update_run(
+        self, run_id: str, status: str | None = None, end_time: int | None = None, run_name: str | None = None
+    ) -> RunInfo:
+        row = self._require_row(run_id)
+        info = _info(row)
+        require_active_run(run_id, info.lifecycle_stage)
+        if status is not None and status not in RunStatus.__members__:
+            raise InvalidParameterError(
+                f"Invalid value '{status}' for 'status': use one of {', '.join(RunStatus.__members__)}."
+            )
+        name = run_name or info.run_name
+        names.check_run_name(name)
+        self.tx.execute(
+            UPDATE_RUN,
+            status=status or info.status,
+            end_time=info.end_time if end_time is None else end_time,
+            run_name=name,
+            id=row[0],
+        )
+        if run_name:
+            self.tx.execute_many(UPSERT_TAG, [(row[0], RUN_NAME_TAG, run_name)])
+        return _info(self._require_row(run_id))
+
+    def delete_run(self, run_id: str) -> None:
+        if not self.tx.execute(UPDATE_STAGE, stage="deleted", run_id=run_id):
+            raise _no_such_run(run_id)
+
+    def restore_run(self, run_id: str) -> None:
+        if not self.tx.execute(UPDATE_STAGE, stage="active", run_id=run_id):
+            raise _no_such_run(run_id)
+
+    def search_runs(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = None,
+        run_view_type: ViewType = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        order_by: Sequence[str] = (),
+        page_token: str | None = None,
+    ) -> Page[Run]:
+        limits.check_max_results(max_results, limits.SEARCH_RUNS)
+        numbers = [names.experiment_number(each, "experiment_ids") for each in experiment_ids]
+        query = compile_runs(filter_string, order_by, page_token)
+        if not numbers:
+            return Page([])
+        sql: LiteralString = (
+            f"SELECT {_COLUMNS}, {query.keys} FROM runs r {query.joins} "
+            "WHERE r.experiment IN :experiments__in AND r.lifecycle_stage IN :stages__in "
+            f"AND ({query.where}) ORDER BY {query.order_by} LIMIT :limit_"
+        )
+        rows = self.tx.fetch_all(
+            sql,
+            experiments__in=numbers,
+            stages__in=STAGES[run_view_type],
+            limit_=max_results + 1,
+            **query.params,
+        )
+        shown = rows[:max_results]
+        token = query.next_token(shown[-1][_WIDTH:]) if len(rows) > max_results else None
+        return Page(self._runs(shown), token)
+
+    def require_run(self, run_id: str, *, active: bool = False) -> tuple[int, int]:
+        """Return a run's internal id and its experiment's number.
+
+        Raises:
+            NotFoundError: no such run.
+            InvalidParameterError: it must be active and is deleted.
+        """
+        row = self.tx.fetch_one(SELECT_RUN_KEY, run_id=run_id)
+        if row is None:
+            raise _no_such_run(run_id)
+        if active:
+            require_active_run(run_id, row[2])
+        return row[0], row[1]
+
+    def rename_run(self, run: int, name: str) -> None:
+        """Give a run the name that its tag `mlflow.runName` was set to."""
+        names.check_run_name(name)
+        self.tx.execute(UPDATE_NAME, run_name=name, id=run)
+
+    def _require_row(self, run_id: str) -> Row:
+        row = self.tx.fetch_one(SELECT_RUN, run_id=run_id)
+        if row is None:
+            raise _no_such_run(run_id)
+        return row
+
+    def _runs(self, rows: Sequence[Row]) -> list[Run]:
+        """Return whole runs for rows of `runs`, with four queries however many there are."""
+        if not rows:
+            return []
+        ids: list[int] = [row[0] for row in rows]
+        params: dict[int, dict[str, str]] = {run: {} for run in ids}
+        tags: dict[int, dict[str, str]] = {run: {} for run in ids}
+        metrics: dict[int, list[Metric]] = {run: [] for run in ids}
+        for run, key, value in self.tx.fetch_all(SELECT_PARAMS, runs__in=ids):
+            params[run][key] = value
+        for run, key, value in self.tx.fetch_all(SELECT_TAGS, runs__in=ids):
+            tags[run][key] = value
+        for run, key, value, is_nan, timestamp, step in self.tx.fetch_all(SELECT_LATEST, runs__in=ids):
+            metrics[run].append(Metric(key, float("nan") if is_nan else value, timestamp, step))
+        inputs, outputs = self.run_inputs_outputs(ids)
+        nothing_in, nothing_out = RunInputs(), RunOutputs()
+        return [
+            Run(
+                info=_info(row),
+                data=RunData(latest_metrics=metrics[row[0]], params=params[row[0]], tags=tags[row[0]]),
+                inputs=inputs.get(row[0], nothing_in),
+                outputs=outputs.get(row[0], nothing_out),
+            )
+            for row in rows
+        ]
+
+
+def _info(row: Row) -> RunInfo:
+    return RunInfo(
+        run_id=row[1],
+        experiment_id=str(row[2]),
+        run_name=row[3],
+        user_id=row[4],
+        status=row[5],
+        start_time=row[6],
+        end_time=row[7],
+        lifecycle_stage=row[8],
+        artifact_uri=row[9],
+    )
+
+
+def _no_such_run(run_id: str) -> NotFoundError:
+    return NotFoundError(f"Run with id={run_id} not found")

@@ -1,0 +1,40 @@
+"""The store in SQL: all parts on one open transaction."""
+
+from slipstream.db.base import Transaction
+from slipstream.entities import FileInfo
+from slipstream.errors import NotImplementedByServerError
+from slipstream.store.config import StoreConfig
+from slipstream.store.datasets import DatasetsPart
+from slipstream.store.experiments import ExperimentsPart
+from slipstream.store.logged_models import LoggedModelsPart
+from slipstream.store.metrics import MetricsPart
+from slipstream.store.models import RegisteredModelsPart
+from slipstream.store.params_tags import ParamsTagsPart
+from slipstream.store.runs import RunsPart
+from slipstream.store.versions import VersionsPart
+
+
+class SqlStore(
+    ExperimentsPart,
+    RunsPart,
+    ParamsTagsPart,
+    MetricsPart,
+    DatasetsPart,
+    LoggedModelsPart,
+    RegisteredModelsPart,
+    VersionsPart,
+):
+    """Implements `Store` inside one transaction, which the caller opens and commits.
+
+    Cheap to make: one for each transaction. What it wrote is durable only once the transaction has ended.
+    """
+
+    def __init__(self, tx: Transaction, config: StoreConfig) -> None:
+        self.tx = tx
+        self.config = config
+
+    def list_files(self, root_uri: str, path: str | None) -> list[FileInfo]:
+        """List the files directly below a path of an artifact URI, where a server allows it."""
+        if self.config.list_files is None:
+            raise NotImplementedByServerError("This store does not list files; open the artifact store instead.")
+        return self.config.list_files(root_uri, path)

@@ -1,0 +1,89 @@
+"""MLflow's requests as protobuf's JSON parser takes them: two spellings, numbers as texts, `null` as absent."""
+
+import re
+from collections.abc import Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import msgspec
+
+from slipstream.errors import InvalidParameterError
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A 64-bit integer; beyond it neither database could keep the value."""
+
+
+class Fields(msgspec.Struct, frozen=True):
+    """What has to be known of a request type to read it in any spelling."""
+
+    names: frozenset[str]
+    required: tuple[str, ...]
+    lists: frozenset[str]
+    snake: dict[str, str]
+    """snake_case by camelCase, of this type and all types within."""
+    camel_marks: tuple[bytes, ...]
+    """The camelCase names as they would stand in a body, quoted; found by a plain search."""
+
+
+def fields_of(request_type: type[msgspec.Struct]) -> Fields:
+    """Describe a request type."""
+    own = msgspec.structs.fields(request_type)
+    every: set[str] = set()
+    _collect(request_type, every, set())
+    snake = {_camel(name): name for name in every if _camel(name) != name}
+    return Fields(
+        names=frozenset(field.name for field in own),
+        required=tuple(field.name for field in own if field.required),
+        lists=frozenset(field.name for field in own if _is_list(field.type)),
+        snake=snake,
+        camel_marks=tuple(f'"{name}"'.encode() for name in sorted(snake)),
+    )
+
+
+def rename_camel_case(body: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
+    """Return the body with snake_case names and without `null`s, at every depth.
+
+    Raises:
+        InvalidParameterError: one object holds a field in both spellings.
+    """
+    renamed: dict[str, Any] = {}
+    for name, value in body.items():
+        snake = fields.snake.get(name, name)
+        if snake in renamed:
+            raise InvalidParameterError(f"The field '{snake}' is given twice, as '{snake}' and in camelCase.")
+        if value is None and snake in fields.names:
+            continue
+        renamed[snake] = _rename(value, fields)
+    return renamed
+
+
+def _rename(value: Any, fields: Fields) -> Any:
+    if isinstance(value, dict):
+        return rename_camel_case(value, fields)
+    if isinstance(value, list):
+        return [_rename(each, fields) for each in value]
+    return value
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
+
+
+def _is_list(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin is list:
+        return True
+    return origin in (Union, UnionType) and any(_is_list(each) for each in get_args(annotation))
+
+
+def _collect(annotation: Any, names: set[str], seen: set[Any]) -> None:
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        if annotation in seen:
+            return
+        seen.add(annotation)
+        for field in msgspec.structs.fields(annotation):
+            names.add(field.name)
+            _collect(field.type, names, seen)
+    else:
+        for each in get_args(annotation):
+            _collect(each, names, seen)

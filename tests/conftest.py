@@ -1,0 +1,123 @@
+"""What every test may use: a clean environment, a PostgreSQL database of its own; and a loud list of skips."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import postgres_cluster
+import pytest
+from postgres_cluster import PostgresCluster
+
+MEETING = pytest.StashKey[Path]()
+
+# Time differs from machine to machine, so no example fails for being slow.
+hypothesis.settings.register_profile("slipstream", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("slipstream")
+
+
+# -- the environment --------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run a folder where its workers meet and a home of its own, and forget the user's settings."""
+    for name in list(os.environ):
+        if name.startswith(("MLFLOW_", "SLIPSTREAM_")):
+            del os.environ[name]
+    workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
+    if workerinput is None:
+        config.stash[MEETING] = Path(tempfile.mkdtemp(prefix="slipstream-tests-"))
+    else:
+        config.stash[MEETING] = Path(workerinput["meeting"])
+    # Trusted digests and environments go here, never into the home of who runs the tests.
+    os.environ["SLIPSTREAM_HOME"] = str(config.stash[MEETING] / f"home-{os.getpid()}")
+    os.environ["MPLBACKEND"] = "agg"
+    # The real mlflow client, where a test runs it, must not report to anyone.
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+
+
+@pytest.hookimpl(optionalhook=True)  # xdist's
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["meeting"] = str(node.config.stash[MEETING])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput") or MEETING not in config.stash:
+        return
+    try:
+        postgres_cluster.remove_shared(config.stash[MEETING])
+    finally:
+        shutil.rmtree(config.stash[MEETING], ignore_errors=True)
+
+
+# -- PostgreSQL -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_programs() -> Path:
+    """The folder of PostgreSQL's programs; skips the test where there is none."""
+    programs = postgres_cluster.find_programs()
+    if programs is None:
+        pytest.skip(postgres_cluster.ABSENT)
+    return programs
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_programs: Path, pytestconfig: pytest.Config) -> PostgresCluster:
+    """The run's PostgreSQL server, shared by all workers. Not for tests that stop or kill it."""
+    return postgres_cluster.shared_cluster(pytestconfig.stash[MEETING], postgres_programs)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: PostgresCluster) -> str:
+    """URI of the shared server's `postgres` database, as superuser. For a database to write to: `postgres_database`."""
+    return postgres_server.url()
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresCluster) -> Iterator[str]:
+    """URI of an empty database that only this test sees."""
+    import psycopg
+
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    yield postgres_server.url(name)
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def start_postgres(postgres_programs: Path) -> Iterator[Callable[..., PostgresCluster]]:
+    """Start a server that belongs to this test alone, which may kill it: `start_postgres(fsync=True)`."""
+    clusters: list[PostgresCluster] = []
+
+    def start(*, fsync: bool = True) -> PostgresCluster:
+        clusters.append(PostgresCluster.create(postgres_programs, fsync=fsync))
+        return clusters[-1]
+
+    yield start
+    for cluster in clusters:
+        cluster.remove()
+
+
+# -- what was not run, and why ----------------------------------------------------------------------------
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """List skips by reason, so that a green run does not hide what it left out."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[reason.removeprefix("Skipped: ")] += 1
+    if not reasons:
+        return
+    terminalreporter.section("not run here", yellow=True)
+    for reason, count in reasons.most_common():
+        terminalreporter.line(f"{count} skipped: {reason}", yellow=True)

@@ -1,0 +1,73 @@
+"""Write docs/reference/settings.md from slipstream/settings.py. With `--check`: only tell whether it is current."""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+from slipstream import settings
+
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "settings.md"
+HEAD = """\
+# Settings
+
+<!-- Made by tools/make_settings_page.py from src/slipstream/settings.py; do not edit. -->
+
+Environment variables that slipstream reads, each time it needs the value. Where MLflow has one of the same
+meaning, its name works too; when both are set, slipstream's wins.
+"""
+
+
+def sections() -> list[tuple[str, list[str]]]:
+    """Return (title, setting names) in the order of the source, which groups them under `# -- title --`."""
+    found: list[tuple[str, list[str]]] = []
+    for line in inspect.getsource(settings).splitlines():
+        title = re.match(r"# -- (.+?) -{3,}$", line)
+        name = re.match(r"([A-Z][A-Z0-9_]+)(?:: [^=]+)? = _setting\(", line)
+        if title:
+            found.append((title[1].capitalize(), []))
+        elif name:
+            found[-1][1].append(f"SLIPSTREAM_{name[1]}")
+    return found
+
+
+def row(setting: settings.Setting[object]) -> str:
+    """Return one table row."""
+    alias = f"`{setting.mlflow_name}`" if setting.mlflow_name else "–"
+    default = "–" if setting.default is None else f"`{str(setting.default).lower()}`"
+    description = setting.description.replace("|", "\\|")
+    return f"| `{setting.name}` | {alias} | {default} | {description} |"
+
+
+def page() -> str:
+    """Return the whole page.
+
+    Raises:
+        SystemExit: a setting of the table was not found in the source, so the page would lack it.
+    """
+    parts = [HEAD]
+    listed: set[str] = set()
+    for title, names in sections():
+        rows = [row(settings.ALL[name]) for name in names]
+        table = "\n".join(["| Variable | MLflow's name | Default | Meaning |", "|---|---|---|---|", *rows])
+        parts.append(f"## {title}\n\n{table}\n")
+        listed.update(names)
+    if missing := sorted(settings.ALL.keys() - listed):
+        sys.exit(f"Not found in the source of settings.py: {missing}")
+    return "\n".join(parts)
+
+
+def main(arguments: list[str]) -> int:
+    text = page()
+    if "--check" in arguments:
+        if PAGE.read_text("utf-8") != text:
+            print(f"{PAGE} is not current: run python tools/make_settings_page.py")
+            return 1
+        return 0
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
