@@ -4,9 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # The tools see this environment only, whatever was active when make was called.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
-# uv reads UV_FIND_LINKS where pip reads PIP_FIND_LINKS.
+# What a machine sets up for pip holds for uv, which reads other names.
 ifdef PIP_FIND_LINKS
-export UV_FIND_LINKS := $(PIP_FIND_LINKS)
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
+ifdef PIP_CERT
+export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 UV      = $(BIN)/uv
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python
@@ -29,10 +32,12 @@ test: $(VENV)/.dev ## run all tests (ARGS="tests/unit -k name -m 'not slow'")
 	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
 
 lint: $(VENV)/.dev ## check style, format, the floors and the dependencies
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/deptry src
+	@status=0; \
+	$(BIN)/ruff check . || status=1; \
+	$(BIN)/ruff format --check . || status=1; \
+	$(BIN)/lint-imports --no-logo || status=1; \
+	$(BIN)/deptry src || status=1; \
+	exit $$status
 
 format: $(VENV)/.dev ## fix what lint can fix by itself
 	@$(BIN)/ruff check --fix .

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
-import postgres_cluster
 import pytest
+
+import postgres_cluster
 from postgres_cluster import PostgresCluster
 
 MEETING = pytest.StashKey[Path]()
@@ -35,7 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         config.stash[MEETING] = Path(workerinput["meeting"])
     # Trusted digests and environments go here, never into the home of who runs the tests.
-    os.environ["SLIPSTREAM_HOME"] = str(config.stash[MEETING] / f"home-{os.getpid()}")
+    home = config.stash[MEETING] / f"home-{os.getpid()}"
+    os.environ["SLIPSTREAM_HOME"] = str(home)
+    os.environ["XDG_DATA_HOME"] = str(home / "data")  # for tests that take all our variables away
     os.environ["MPLBACKEND"] = "agg"
     # The real mlflow client, where a test runs it, must not report to anyone.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

@@ -86,7 +86,9 @@ class PostgresCluster:
         cluster = cls(programs, folder, 0, password, fsync)
         argv = ["initdb", "--pgdata", str(folder / "data"), "--username", "slipstream", "--encoding", "UTF8"]
         # A collation that is not byte order, as real servers have: an ORDER BY that forgets COLLATE "C" shows.
-        argv += ["--locale", "C", "--locale-provider", "icu", "--icu-locale", "en"] if _has_icu(programs) else []
+        argv += (
+            ["--locale", "C", "--locale-provider", "icu", "--icu-locale", "en"] if _has_icu(programs) else []
+        )
         argv += ["--auth", "password", "--pwfile", str(secret), "--no-sync"]
         cluster._call(argv)
         for attempt in range(START_ATTEMPTS):
@@ -138,7 +140,18 @@ class PostgresCluster:
     def stop(self) -> None:
         """Stop the server in an orderly way; does nothing when it is down."""
         if self.pid() is not None:
-            self._call(["pg_ctl", "stop", "--wait", "--silent", "--mode", "fast", "--pgdata", str(self.folder / "data")])
+            self._call(
+                [
+                    "pg_ctl",
+                    "stop",
+                    "--wait",
+                    "--silent",
+                    "--mode",
+                    "fast",
+                    "--pgdata",
+                    str(self.folder / "data"),
+                ]
+            )
 
     def kill(self) -> None:
         """Kill the server's main process as a crash would, and wait until it is gone. `start` recovers."""
@@ -205,7 +218,9 @@ def shared_cluster(meeting: Path, programs: Path) -> PostgresCluster:
     with _locked(meeting / "lock"):
         if record.exists():
             known = json.loads(record.read_text())
-            return PostgresCluster(programs, Path(known["folder"]), known["port"], known["password"], fsync=False)
+            return PostgresCluster(
+                programs, Path(known["folder"]), known["port"], known["password"], fsync=False
+            )
         cluster = PostgresCluster.create(programs, fsync=False)
         found = {"folder": str(cluster.folder), "port": cluster.port, "password": cluster.password}
         record.write_text(json.dumps(found))

@@ -2,6 +2,7 @@
 
     python tools/conformance.py FOLDER_OF_THE_KIT [--all]
 
+With CANDIDATE_URL in the environment, that server is compared and none is started.
 The kit is a folder with `kit/` and `open/test_scenarios.py`; it is only read. Prints how many steps agree in each
 area and which do not. Exit code 1 when an area named in .ci/conformance-floor is below its floor; a step that
 differs is not an error by itself. `--all` prints the differences in full.
@@ -95,13 +96,24 @@ def run(kit: Path, url: str, report: Path) -> str:
         "CANDIDATE_URL": url,
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    argv = [sys.executable, "-m", "pytest", "open/test_scenarios.py", "-q", "--tb=short", "-p", "no:cacheprovider"]
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "open/test_scenarios.py",
+        "-q",
+        "--tb=short",
+        "-p",
+        "no:cacheprovider",
+    ]
     argv += ["-p", "no:randomly", "-p", "no:xdist", f"--junitxml={report}"]
     done = subprocess.run(
         argv, cwd=kit, env=environment, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
     )
     if done.returncode not in (0, 1):
-        sys.exit(f"The kit could not run (exit code {done.returncode}):\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+        sys.exit(
+            f"The kit could not run (exit code {done.returncode}):\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        )
     return done.stdout
 
 
@@ -130,8 +142,11 @@ def main(arguments: list[str]) -> int:
     area_of = areas(kit)
     with tempfile.TemporaryDirectory(prefix="slipstream-conformance-") as name:
         folder = Path(name)
-        with server(folder) as url:
-            run(kit, url, folder / "report.xml")
+        if running := os.environ.get("CANDIDATE_URL"):
+            run(kit, running, folder / "report.xml")
+        else:
+            with server(folder) as url:
+                run(kit, url, folder / "report.xml")
         total, agreed, differences = read(folder / "report.xml")
     if not total:
         sys.exit("The kit compared no step.")
@@ -150,7 +165,10 @@ def main(arguments: list[str]) -> int:
     for area, (good, count) in sorted(by_area.items()):
         share = 100 * good / count
         needed = floor.get(area)
-        print(f"{area:<15} {good:>4} of {count:<4} {share:5.1f} %  " + (f"floor {needed:g} %" if needed else "no floor yet"))
+        print(
+            f"{area:<15} {good:>4} of {count:<4} {share:5.1f} %  "
+            + (f"floor {needed:g} %" if needed else "no floor yet")
+        )
         if needed is not None and share < needed:
             low.append(area)
     if absent := floor.keys() - by_area.keys():

@@ -9,9 +9,9 @@ import pytest
 
 @pytest.fixture
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the settings that the developer's shell has."""
+    """Hide all settings but the home that tests/conftest.py gave."""
     for name in list(os.environ):
-        if name.startswith(("SLIPSTREAM_", "MLFLOW_")):
+        if name.startswith(("SLIPSTREAM_", "MLFLOW_")) and name != "SLIPSTREAM_HOME":
             monkeypatch.delenv(name)
 
 

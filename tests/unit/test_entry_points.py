@@ -16,7 +16,24 @@ from slipstream.projects.entry_points import parse_entry_point
 SHOW = "import json, sys; print(json.dumps(sys.argv[1:]))"
 # What a program's arguments can hold at all: no NUL, no lone surrogates.
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=40)
-NASTY = ["$(touch pwned)", "`id`", "; rm -rf x", "a b", "'", '"', "{p}", "{{}}", "\\", "", "-rf", "--x=y", "*", "~", "\n", "$HOME"]
+NASTY = [
+    "$(touch pwned)",
+    "`id`",
+    "; rm -rf x",
+    "a b",
+    "'",
+    '"',
+    "{p}",
+    "{{}}",
+    "\\",
+    "",
+    "-rf",
+    "--x=y",
+    "*",
+    "~",
+    "\n",
+    "$HOME",
+]
 
 
 def build(command: str, given_values: dict[str, Any], folder: Path, **parameters: Any) -> list[str]:
@@ -26,7 +43,13 @@ def build(command: str, given_values: dict[str, Any], folder: Path, **parameters
 
 @pytest.mark.parametrize("value", NASTY)
 def test_nasty_values_arrive_unchanged_in_the_child(tmp_path: Path, value: str) -> None:
-    argv = build('python -c "{code}" {p} --x={p} "{p}{p}"', {"p": value, "code": SHOW}, tmp_path, p="string", code="string")
+    argv = build(
+        'python -c "{code}" {p} --x={p} "{p}{p}"',
+        {"p": value, "code": SHOW},
+        tmp_path,
+        p="string",
+        code="string",
+    )
     done = subprocess.run([sys.executable, *argv[1:]], capture_output=True, check=True, cwd=tmp_path)
     assert json.loads(done.stdout) == [value, f"--x={value}", value + value]
     assert not (tmp_path / "pwned").exists()
@@ -51,7 +74,8 @@ def test_any_values_arrive_in_the_child(tmp_path: Path, values: list[str]) -> No
 
 def test_defaults_extras_and_the_params_to_log(tmp_path: Path) -> None:
     entry = parse_entry_point(
-        "main", {"command": "train {a} {b}", "parameters": {"a": {"type": "float", "default": 0.5}, "b": "string"}}
+        "main",
+        {"command": "train {a} {b}", "parameters": {"a": {"type": "float", "default": 0.5}, "b": "string"}},
     )
     command = entry.build({"b": "x y", "c": 3, "d": True}, tmp_path, tmp_path)
     assert command.argv == ["train", "0.5", "x y", "--c", "3", "--d", "True"]
@@ -108,7 +132,10 @@ def test_a_nul_is_refused(tmp_path: Path) -> None:
         ("python train.py", ["python", "train.py"]),
         ("  python\ttrain.py  ", ["python", "train.py"]),
         ("python a.py \\\n  --x 1", ["python", "a.py", "--x", "1"]),
-        ("python -c 'import os; print(1 > 0 and \"$HOME\")'", ["python", "-c", 'import os; print(1 > 0 and "$HOME")']),
+        (
+            "python -c 'import os; print(1 > 0 and \"$HOME\")'",
+            ["python", "-c", 'import os; print(1 > 0 and "$HOME")'],
+        ),
         ("echo \\$HOME \\* 5$ a#b a~b", ["echo", "$HOME", "*", "5$", "a#b", "a~b"]),
         ('echo "a | b & c; d *"', ["echo", "a | b & c; d *"]),
         ("echo {{x}} {{", ["echo", "{x}", "{"]),

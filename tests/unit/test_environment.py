@@ -47,7 +47,9 @@ def test_python_env(tmp_path: Path) -> None:
         "mlflow",
     )
     assert spec.constraints == ("six<2", "idna<4")
-    assert read_spec(tmp_path / "requirements.txt", "python_env", tmp_path).requirements == spec.requirements[:3]
+    assert (
+        read_spec(tmp_path / "requirements.txt", "python_env", tmp_path).requirements == spec.requirements[:3]
+    )
 
 
 def test_empty_files(tmp_path: Path) -> None:
@@ -145,7 +147,16 @@ def test_conda_is_translated(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "installed from PyPI: numpy==1.26.*" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("text", "version"), [("python=3.10.4", "3.10.4"), ("python>=3.9,<3.12", "3.9"), ("python", None), ("python==3.11", "3.11"), ("python=3.11.*", "3.11")])
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("python=3.10.4", "3.10.4"),
+        ("python>=3.9,<3.12", "3.9"),
+        ("python", None),
+        ("python==3.11", "3.11"),
+        ("python=3.11.*", "3.11"),
+    ],
+)
 def test_python_of_conda(tmp_path: Path, text: str, version: str | None) -> None:
     assert conda(tmp_path, f"dependencies: ['{text}']").python == version
 
@@ -183,9 +194,17 @@ def wheel(tmp_path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as opened:
         opened.writestr("tinything.py", "VALUE = 42\ndef main(): print(VALUE)\n")
         opened.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tinything\nVersion: 1.0\n")
-        opened.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        opened.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         opened.writestr(f"{info}/entry_points.txt", "[console_scripts]\ntiny = tinything:main\n")
-        names = ("tinything.py", f"{info}/METADATA", f"{info}/WHEEL", f"{info}/entry_points.txt", f"{info}/RECORD")
+        names = (
+            "tinything.py",
+            f"{info}/METADATA",
+            f"{info}/WHEEL",
+            f"{info}/entry_points.txt",
+            f"{info}/RECORD",
+        )
         opened.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in names))
     return path
 
@@ -287,7 +306,9 @@ def test_folders_that_others_may_write_to_are_refused(root: Path) -> None:
     assert list(root.iterdir()) == []
 
 
-def test_another_patch_release_of_the_wanted_python_will_do(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_patch_release_of_the_wanted_python_will_do(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     line = f"{sys.version_info[0]}.{sys.version_info[1]}"
     built = prepare(EnvironmentSpec(f"{line}.999"))
     assert run(built.python, "-c", "import sys; print(*sys.version_info[:2], sep='.')") == line

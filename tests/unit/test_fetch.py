@@ -73,7 +73,9 @@ def test_a_folder_of_a_repository_is_named_by_it(repository: Path) -> None:
     ("version", "text", "branch"),
     [("main", "second", "main"), ("feature/x", "feature", "feature/x"), ("v1.0", "first", None)],
 )
-def test_a_version_of_a_local_repository(repository: Path, version: str, text: str, branch: str | None) -> None:
+def test_a_version_of_a_local_repository(
+    repository: Path, version: str, text: str, branch: str | None
+) -> None:
     fetched = fetch(str(repository), version)
     assert text_of(fetched.folder) == text
     assert fetched.branch == branch
@@ -110,7 +112,9 @@ def test_unknown_versions(repository: Path, temporary: Path, version: str) -> No
     assert list(temporary.iterdir()) == [], "nothing stays behind"
 
 
-@pytest.mark.parametrize("version", ["--upload-pack=touch x", "-x", "a b", "a..b", "+a:b", "a:b", "HEAD^", "", "x\n"])
+@pytest.mark.parametrize(
+    "version", ["--upload-pack=touch x", "-x", "a b", "a..b", "+a:b", "a:b", "HEAD^", "", "x\n"]
+)
 def test_versions_that_are_no_names(repository: Path, version: str) -> None:
     with pytest.raises(InvalidParameterError, match="no name"):
         fetch(str(repository), version)
@@ -121,7 +125,9 @@ def test_a_version_needs_a_repository(tmp_path: Path) -> None:
         fetch(str(tmp_path), "main")
 
 
-def test_hooks_and_templates_do_not_run(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hooks_and_templates_do_not_run(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     template = tmp_path / "template"
     (template / "hooks").mkdir(parents=True)
     hook = template / "hooks" / "post-checkout"
@@ -150,7 +156,9 @@ def test_hooks_and_templates_do_not_run(repository: Path, tmp_path: Path, monkey
 )
 def test_other_kinds_of_uris_are_refused(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises((InvalidParameterError, ExecutionError), match="(?i)project|host|archive|cannot be fetched"):
+    with pytest.raises(
+        (InvalidParameterError, ExecutionError), match="(?i)project|host|archive|cannot be fetched"
+    ):
         fetch(uri)
     assert not (tmp_path / "pwned").exists()
 

@@ -32,13 +32,17 @@ def test_import_loads_nothing_else() -> None:
 
 
 def test_all_fluent_names_load_no_heavy_library() -> None:
-    loaded = new_modules("import slipstream.client.fluent, slipstream.artifacts, slipstream.data, slipstream.tracking")
+    loaded = new_modules(
+        "import slipstream.client.fluent, slipstream.artifacts, slipstream.data, slipstream.tracking"
+    )
 
     assert loaded & NEVER_WITH_FLUENT == set()
 
 
 def test_settings_and_addresses_load_no_entities() -> None:
-    assert not any(name.startswith("msgspec") for name in new_modules("import slipstream; slipstream.set_tracking_uri"))
+    assert not any(
+        name.startswith("msgspec") for name in new_modules("import slipstream; slipstream.set_tracking_uri")
+    )
 
 
 def test_command_line_loads_no_command_to_show_help() -> None:

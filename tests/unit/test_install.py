@@ -23,7 +23,13 @@ def _run(*argv: str | Path, cwd: Path) -> str:
     if "PIP_FIND_LINKS" in environment:
         environment.setdefault("UV_FIND_LINKS", environment["PIP_FIND_LINKS"])
     done = subprocess.run(
-        [str(a) for a in argv], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [str(a) for a in argv],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, f"{argv}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -70,7 +76,9 @@ def test_the_wheel_carries_what_the_package_reads(wheel: Path) -> None:
 
 
 def test_the_package_imports_without_extras(python: Path, tmp_path: Path) -> None:
-    said = _run(python, "-c", "import slipstream; print(slipstream.__version__, slipstream.__file__)", cwd=tmp_path)
+    said = _run(
+        python, "-c", "import slipstream; print(slipstream.__version__, slipstream.__file__)", cwd=tmp_path
+    )
     version, file = said.split()
     assert version
     assert Path(file).is_relative_to(python.parents[1])
@@ -79,7 +87,9 @@ def test_the_package_imports_without_extras(python: Path, tmp_path: Path) -> Non
 def test_the_command_lists_its_commands(python: Path, tmp_path: Path) -> None:
     program = python.with_name("slipstream")
     said = _run(program, "--help", cwd=tmp_path)
-    listed = [line.split()[0] for line in said.partition("Commands:")[2].splitlines() if line.startswith("  ")]
+    listed = [
+        line.split()[0] for line in said.partition("Commands:")[2].splitlines() if line.startswith("  ")
+    ]
     assert {"server", "run", "models", "demo"} <= set(listed)
     for name in listed:
         assert "Usage:" in _run(program, name, "--help", cwd=tmp_path)

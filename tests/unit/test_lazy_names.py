@@ -10,7 +10,17 @@ import pytest
 import slipstream
 from slipstream.client import fluent
 
-MODULES = ("artifacts", "data", "entities", "exceptions", "models", "projects", "pyfunc", "sklearn", "tracking")
+MODULES = (
+    "artifacts",
+    "data",
+    "entities",
+    "exceptions",
+    "models",
+    "projects",
+    "pyfunc",
+    "sklearn",
+    "tracking",
+)
 
 
 def names_for_type_checkers() -> set[str]:

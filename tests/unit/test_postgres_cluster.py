@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from postgres_cluster import PostgresCluster
 
 pytestmark = pytest.mark.postgres
@@ -24,7 +25,10 @@ def test_each_test_has_an_empty_database(postgres_database: str, postgres_url: s
 
 def test_the_shared_server_does_not_sort_by_bytes(postgres_database: str) -> None:
     """As on real servers; else a forgotten COLLATE would go unnoticed."""
-    if _ask(postgres_database, "SELECT datlocprovider FROM pg_database WHERE datname = current_database()") != "i":
+    if (
+        _ask(postgres_database, "SELECT datlocprovider FROM pg_database WHERE datname = current_database()")
+        != "i"
+    ):
         pytest.skip("this PostgreSQL has no ICU, so its test databases sort by bytes")
     assert _ask(postgres_database, "SELECT 'a' < 'B'") is True
     assert _ask(postgres_database, "SELECT 'a' < 'B' COLLATE \"C\"") is False

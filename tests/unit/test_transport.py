@@ -44,7 +44,9 @@ class Server:
 
     def will_answer(self, status: int, document: object = None, **headers: str) -> None:
         body = b"" if document is None else json.dumps(document).encode()
-        self.answers.append((status, {name.replace("_", "-"): value for name, value in headers.items()}, body))
+        self.answers.append(
+            (status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+        )
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def server() -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_PATCH = answer
+        do_GET = do_POST = do_PUT = do_PATCH = answer  # noqa: N815  # the names that the server calls
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -180,7 +182,9 @@ def test_unknown_code_keeps_its_name(server: Server, make: Make) -> None:
 def test_answer_that_is_no_error_document(server: Server, make: Make) -> None:
     server.answers.append((404, {"Content-Type": "text/html"}, b"<h1>nope</h1>"))
 
-    with pytest.raises(EndpointNotFoundError, match=r"GET http://127.*/x answered 404.*nope.*tracking server\?"):
+    with pytest.raises(
+        EndpointNotFoundError, match=r"GET http://127.*/x answered 404.*nope.*tracking server\?"
+    ):
         make(server.url).call("GET", "/x", query=[("secret", "1")])
 
 

@@ -9,18 +9,18 @@ from slipstream.errors import InvalidParameterError
 from slipstream.store.base import Store
 
 
-class FileInfoMessage(Response):
+class FileInfoMessage(Response, kw_only=True):
     path: str
     is_dir: bool
     file_size: int | None = None
 
 
-class ListArtifacts(RunIdentified):
+class ListArtifacts(RunIdentified, kw_only=True):
     path: str | None = None
     page_token: str | None = None
 
 
-class ListArtifactsResponse(Response):
+class ListArtifactsResponse(Response, kw_only=True):
     root_uri: str
     files: list[FileInfoMessage] = []
 
@@ -53,18 +53,18 @@ def listing(store: ArtifactAwareStore, root: str, path: str | None) -> ListArtif
     )
 
 
-class PresignedUpload(Request):
+class PresignedUpload(Request, kw_only=True):
     path: str
     run_id: str | None = None
     model_id: str | None = None
 
 
-class PresignedDownload(Request):
+class PresignedDownload(Request, kw_only=True):
     run_id: str
     path: str
 
 
-class PresignedResponse(Response):
+class PresignedResponse(Response, kw_only=True):
     presigned_url: str
 
 

@@ -12,7 +12,7 @@ from slipstream.store.base import Store
 from slipstream.wire.parsing import Int64
 
 
-class ExperimentMessage(Response):
+class ExperimentMessage(Response, kw_only=True):
     experiment_id: str
     name: str
     artifact_location: str
@@ -48,13 +48,13 @@ def from_wire(message: ExperimentMessage) -> Experiment:
     )
 
 
-class CreateExperiment(Request):
+class CreateExperiment(Request, kw_only=True):
     name: str
     artifact_location: str | None = None
     tags: list[KeyValue] = []
 
 
-class CreateExperimentResponse(Response):
+class CreateExperimentResponse(Response, kw_only=True):
     experiment_id: str
 
 
@@ -66,11 +66,11 @@ def create_experiment(store: Store, req: CreateExperiment) -> CreateExperimentRe
     )
 
 
-class GetExperiment(Request):
+class GetExperiment(Request, kw_only=True):
     experiment_id: str
 
 
-class GetExperimentResponse(Response):
+class GetExperimentResponse(Response, kw_only=True):
     experiment: ExperimentMessage
 
 
@@ -80,7 +80,7 @@ def get_experiment(store: Store, req: GetExperiment) -> GetExperimentResponse:
     return GetExperimentResponse(experiment=to_wire(store.get_experiment(req.experiment_id)))
 
 
-class GetExperimentByName(Request):
+class GetExperimentByName(Request, kw_only=True):
     experiment_name: str
 
 
@@ -93,7 +93,7 @@ def get_experiment_by_name(store: Store, req: GetExperimentByName) -> GetExperim
     return GetExperimentResponse(experiment=to_wire(experiment))
 
 
-class UpdateExperiment(Request):
+class UpdateExperiment(Request, kw_only=True):
     experiment_id: str
     new_name: str
 
@@ -105,7 +105,7 @@ def update_experiment(store: Store, req: UpdateExperiment) -> Empty:
     return Empty()
 
 
-class DeleteExperiment(Request):
+class DeleteExperiment(Request, kw_only=True):
     experiment_id: str
 
 
@@ -116,7 +116,7 @@ def delete_experiment(store: Store, req: DeleteExperiment) -> Empty:
     return Empty()
 
 
-class RestoreExperiment(Request):
+class RestoreExperiment(Request, kw_only=True):
     experiment_id: str
 
 
@@ -127,7 +127,7 @@ def restore_experiment(store: Store, req: RestoreExperiment) -> Empty:
     return Empty()
 
 
-class SetExperimentTag(Request):
+class SetExperimentTag(Request, kw_only=True):
     experiment_id: str
     key: str
     value: str = ""
@@ -140,7 +140,7 @@ def set_experiment_tag(store: Store, req: SetExperimentTag) -> Empty:
     return Empty()
 
 
-class DeleteExperimentTag(Request):
+class DeleteExperimentTag(Request, kw_only=True):
     experiment_id: str
     key: str
 
@@ -152,7 +152,7 @@ def delete_experiment_tag(store: Store, req: DeleteExperimentTag) -> Empty:
     return Empty()
 
 
-class SearchExperiments(Request):
+class SearchExperiments(Request, kw_only=True):
     max_results: Int64 = 0
     filter: str | None = None
     order_by: list[str] = []
@@ -160,7 +160,7 @@ class SearchExperiments(Request):
     view_type: Annotated[str | int, msgspec.Meta(description="ACTIVE_ONLY, DELETED_ONLY or ALL")] = 1
 
 
-class SearchExperimentsResponse(Response):
+class SearchExperimentsResponse(Response, kw_only=True):
     experiments: list[ExperimentMessage] = []
     next_page_token: str | None = None
 

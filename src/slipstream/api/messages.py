@@ -24,7 +24,7 @@ def mapping(tags: Sequence[KeyValue]) -> dict[str, str]:
     return {tag.key: tag.value for tag in tags}
 
 
-class ErrorBody(Response):
+class ErrorBody(Response, kw_only=True):
     """How every error looks."""
 
     error_code: str

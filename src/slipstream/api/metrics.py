@@ -15,7 +15,7 @@ from slipstream.wire.numbers import to_wire as double_to_wire
 from slipstream.wire.parsing import Int64
 
 
-class LogMetric(RunIdentified):
+class LogMetric(RunIdentified, kw_only=True):
     key: str
     value: float
     timestamp: Int64
@@ -60,13 +60,13 @@ def _metric(req: LogMetric) -> Metric:
     )
 
 
-class GetMetricHistory(RunIdentified):
+class GetMetricHistory(RunIdentified, kw_only=True):
     metric_key: str
     max_results: Int64 | None = None
     page_token: str | None = None
 
 
-class GetMetricHistoryResponse(Response):
+class GetMetricHistoryResponse(Response, kw_only=True):
     metrics: list[MetricMessage] = []
     next_page_token: str | None = None
 
@@ -88,7 +88,7 @@ class BulkPoint(msgspec.Struct, frozen=True):
     value: float | str | msgspec.Raw
 
 
-class GetMetricHistoryBulk(Request):
+class GetMetricHistoryBulk(Request, kw_only=True):
     run_id: list[str] = []
     metric_key: str
     max_results: Int64 = limits.HISTORY_BULK_POINTS
@@ -111,11 +111,11 @@ def get_metric_history_bulk(store: Store, req: GetMetricHistoryBulk) -> GetMetri
     )
 
 
-class IntervalPoint(MetricMessage):
+class IntervalPoint(MetricMessage, kw_only=True):
     run_id: str
 
 
-class GetMetricHistoryInterval(Request):
+class GetMetricHistoryInterval(Request, kw_only=True):
     run_ids: list[str] = []
     metric_key: str
     start_step: Int64 | None = None
@@ -123,7 +123,7 @@ class GetMetricHistoryInterval(Request):
     max_results: Int64 = limits.HISTORY_INTERVAL_POINTS
 
 
-class GetMetricHistoryIntervalResponse(Response):
+class GetMetricHistoryIntervalResponse(Response, kw_only=True):
     metrics: list[IntervalPoint] = []
 
 

@@ -12,7 +12,7 @@ import enum
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 import msgspec
 
@@ -35,15 +35,15 @@ class Permission(enum.StrEnum):
     DELETE = "delete"
 
 
-class Request(msgspec.Struct, kw_only=True, frozen=True):
+class Request(msgspec.Struct, kw_only=True):
     """Base of all request messages. Unknown fields are ignored, `null` counts as absent."""
 
 
-class Response(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+class Response(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Base of all response messages: what is empty or unset is left out, as MLflow does."""
 
 
-class Empty(Response):
+class Empty(Response, kw_only=True):
     """The response `{}`."""
 
 
@@ -139,7 +139,7 @@ def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
     def from_object(body: Any) -> Any:
         if not isinstance(body, dict):
             raise InvalidParameterError("The request body must be a JSON object.")
-        plain: dict[str, Any] = rename_camel_case(body, fields)
+        plain = rename_camel_case(cast("dict[str, Any]", body), fields)
         for name in required:
             if plain.get(name) in ("", None):
                 raise _missing(name)
@@ -151,13 +151,13 @@ def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
     def slow(body: bytes, path: Mapping[str, str]) -> Any:
         """Take what the typed decoder refuses: other spellings, and bodies whose fault needs a name."""
         try:
-            parsed = json.loads(body) if body else {}
+            parsed: Any = json.loads(body) if body else {}
             if isinstance(parsed, str):  # JSON in a JSON string, as some clients send
                 parsed = json.loads(parsed)
         except (ValueError, RecursionError):
             parsed = {}  # MLflow reads what it cannot parse as empty, and so names the first missing field
-        if isinstance(parsed, dict) and path:
-            parsed = {**parsed, **path}
+        if path and isinstance(parsed, dict):
+            parsed = {**cast("dict[str, Any]", parsed), **path}
         return from_object(parsed)
 
     def decode(body: bytes, path: Mapping[str, str] = {}) -> Any:  # noqa: B006  # read only
@@ -200,7 +200,7 @@ def _invalid(error: msgspec.ValidationError, body: object) -> InvalidParameterEr
     value: Any = body
     try:
         for part in re.findall(r"\w+", path):
-            value = value[int(part)] if isinstance(value, list) else value[part]
+            value = value[int(part) if isinstance(value, list) else part]
         shown = json.dumps(value)
     except (KeyError, IndexError, TypeError, ValueError):
         shown = "?"

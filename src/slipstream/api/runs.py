@@ -19,7 +19,7 @@ from slipstream.wire.numbers import to_wire as double_to_wire
 from slipstream.wire.parsing import Int64
 
 
-class RunInfoMessage(Response):
+class RunInfoMessage(Response, kw_only=True):
     run_uuid: str
     experiment_id: str
     run_name: str = ""
@@ -32,20 +32,20 @@ class RunInfoMessage(Response):
     run_id: str
 
 
-class MetricMessage(Response):
+class MetricMessage(Response, kw_only=True):
     key: str
     value: float | str
     timestamp: int
     step: int | UnsetType = UNSET
 
 
-class RunDataMessage(Response):
+class RunDataMessage(Response, kw_only=True):
     metrics: list[MetricMessage] = []
     params: list[KeyValue] = []
     tags: list[KeyValue] = []
 
 
-class RunMessage(Response):
+class RunMessage(Response, kw_only=True):
     info: RunInfoMessage
     data: RunDataMessage
     inputs: RunInputsMessage | UnsetType = UNSET
@@ -117,7 +117,7 @@ def metric_from_wire(message: MetricMessage) -> Metric:
     return Metric(message.key, double_from_wire(message.value), message.timestamp, message.step or 0)
 
 
-class CreateRun(Request):
+class CreateRun(Request, kw_only=True):
     experiment_id: str | None = None
     user_id: str = ""
     run_name: str | None = None
@@ -125,7 +125,7 @@ class CreateRun(Request):
     tags: list[KeyValue] = []
 
 
-class CreateRunResponse(Response):
+class CreateRunResponse(Response, kw_only=True):
     run: RunMessage
 
 
@@ -147,7 +147,7 @@ def create_run(store: Store, req: CreateRun) -> CreateRunResponse:
     )
 
 
-class RunIdentified(Request):
+class RunIdentified(Request, kw_only=True):
     """A request that names its run, maybe under the oldest name."""
 
     run_id: str | None = None
@@ -161,11 +161,11 @@ class RunIdentified(Request):
         return run_id
 
 
-class GetRun(RunIdentified):
+class GetRun(RunIdentified, kw_only=True):
     pass
 
 
-class GetRunResponse(Response):
+class GetRunResponse(Response, kw_only=True):
     run: RunMessage
 
 
@@ -175,13 +175,13 @@ def get_run(store: Store, req: GetRun) -> GetRunResponse:
     return GetRunResponse(run=to_wire(store.get_run(req.run)))
 
 
-class UpdateRun(RunIdentified):
+class UpdateRun(RunIdentified, kw_only=True):
     status: Annotated[str | int | None, msgspec.Meta(description="a status by name or number")] = None
     end_time: Int64 | None = None
     run_name: str | None = None
 
 
-class UpdateRunResponse(Response):
+class UpdateRunResponse(Response, kw_only=True):
     run_info: RunInfoMessage
 
 
@@ -196,7 +196,7 @@ def update_run(store: Store, req: UpdateRun) -> UpdateRunResponse:
     return UpdateRunResponse(run_info=info_to_wire(info))
 
 
-class DeleteRun(Request):
+class DeleteRun(Request, kw_only=True):
     run_id: str
 
 
@@ -207,7 +207,7 @@ def delete_run(store: Store, req: DeleteRun) -> Empty:
     return Empty()
 
 
-class RestoreRun(Request):
+class RestoreRun(Request, kw_only=True):
     run_id: str
 
 
@@ -218,7 +218,7 @@ def restore_run(store: Store, req: RestoreRun) -> Empty:
     return Empty()
 
 
-class LogParam(RunIdentified):
+class LogParam(RunIdentified, kw_only=True):
     key: str
     value: str = ""
 
@@ -230,7 +230,7 @@ def log_param(store: Store, req: LogParam) -> Empty:
     return Empty()
 
 
-class SetTag(RunIdentified):
+class SetTag(RunIdentified, kw_only=True):
     key: str
     value: str = ""
 
@@ -242,7 +242,7 @@ def set_tag(store: Store, req: SetTag) -> Empty:
     return Empty()
 
 
-class DeleteTag(Request):
+class DeleteTag(Request, kw_only=True):
     run_id: str
     key: str
 
@@ -254,7 +254,7 @@ def delete_tag(store: Store, req: DeleteTag) -> Empty:
     return Empty()
 
 
-class SearchRuns(Request):
+class SearchRuns(Request, kw_only=True):
     experiment_ids: list[str] = []
     filter: str | None = None
     run_view_type: Annotated[str | int, msgspec.Meta(description="ACTIVE_ONLY, DELETED_ONLY or ALL")] = 1
@@ -263,7 +263,7 @@ class SearchRuns(Request):
     page_token: str | None = None
 
 
-class SearchRunsResponse(Response):
+class SearchRunsResponse(Response, kw_only=True):
     runs: list[RunMessage] = []
     next_page_token: str | None = None
 
@@ -292,7 +292,7 @@ class BatchMetric(msgspec.Struct, frozen=True, gc=False):
     dataset_digest: str | None = None
 
 
-class LogBatch(Request):
+class LogBatch(Request, kw_only=True):
     run_id: str
     metrics: list[BatchMetric] = []
     params: list[KeyValue] = []

@@ -7,11 +7,11 @@ API3 = "/api/3.0/mlflow/"
 AJAX3 = "/ajax-api/3.0/mlflow/"
 
 
-class ServerInfo(Request):
+class ServerInfo(Request, kw_only=True):
     pass
 
 
-class ServerInfoResponse(Response):
+class ServerInfoResponse(Response, kw_only=True):
     store_type: str
     workspaces_enabled: bool
     trace_archival_enabled: bool

@@ -1,5 +1,7 @@
 """All routes: importing this module fills the table."""
 
+from types import ModuleType
+
 from slipstream.api import (
     artifacts,
     datasets,
@@ -15,7 +17,7 @@ from slipstream.api.routing import ROUTES
 
 __all__ = ["ROUTES"]
 
-RESOURCES = (
+RESOURCES: tuple[ModuleType, ...] = (
     experiments,
     runs,
     metrics,

@@ -2,16 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import click
 
 from slipstream import settings
 from slipstream.cli import out
-from slipstream.errors import InvalidParameterError, NotImplementedByServerError
+from slipstream.errors import InvalidParameterError
 
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv"}
-ENV_MANAGERS = ("local", "uv", "virtualenv", "conda")
+LOCAL = "local"
+ENV_MANAGERS = (LOCAL, "uv", "virtualenv", "conda")
 
 _model_uri = click.option(
     "--model-uri",
@@ -23,9 +24,10 @@ _model_uri = click.option(
 _env_manager = click.option(
     "--env-manager",
     type=click.Choice(ENV_MANAGERS),
-    default="local",
+    default=LOCAL,
     show_default=True,
-    help="Where the model's libraries are: 'local' is the current environment.",
+    help="Where the model's libraries come from: 'local' is the current environment; the others build the "
+    "model's own with uv.",
 )
 _trust = click.option(
     "--trust",
@@ -120,7 +122,20 @@ def serve(
     trust: bool,
 ) -> None:
     """Serve a model over HTTP with MLflow's scoring protocol (POST /invocations)."""
-    _require_local(env_manager)
+    if env_manager != LOCAL:
+        options = _options(
+            model_uri=model_uri,
+            port=port,
+            host=host,
+            timeout=timeout,
+            workers=workers,
+            threads=threads,
+            queue_size=queue_size,
+            auth=auth,
+            allowed_hosts=allowed_hosts,
+            allowed_origins=allowed_origins,
+        )
+        _continue_with_uv(model_uri, ["serve", *options], trust=trust)
     # Loaded only now: `slipstream models --help` needs no HTTP server.
     from slipstream.serving import gate, run
     from slipstream.serving.worker import default_threads
@@ -173,7 +188,11 @@ def predict(
     trust: bool,
 ) -> None:
     """Predict for a file and print the JSON that the scoring server would answer."""
-    _require_local(env_manager)
+    if env_manager != LOCAL:
+        options = _options(
+            model_uri=model_uri, content_type=content_type, input_path=input_path, output_path=output_path
+        )
+        _continue_with_uv(model_uri, ["predict", *options], trust=trust)
     from slipstream.flavors.pyfunc import load_model
     from slipstream.serving.encoding import encode
     from slipstream.serving.protocols import invocations
@@ -195,21 +214,34 @@ def predict(
 
 @models.command("prepare-env")
 @_model_uri
-@_env_manager
+@click.option(
+    "--env-manager",
+    type=click.Choice(ENV_MANAGERS),
+    default="uv",
+    show_default=True,
+    help="What builds the environment: uv, also in the place of virtualenv and conda. 'local' builds nothing.",
+)
 def prepare_env(model_uri: str, env_manager: str) -> None:
-    """Build the environment that a model needs, ahead of serving it."""
-    _require_local(env_manager)
-    out.note(
-        f"Nothing to prepare for {model_uri}: --env-manager local uses the current environment as it is."
-    )
+    """Build the environment that a model needs, ahead of serving it, and print its folder."""
+    if env_manager == LOCAL:
+        out.note("Nothing to prepare: --env-manager local uses the current environment as it is.")
+        return
+    from slipstream.cli.model_environment import prepare_environment
+
+    out.line(str(prepare_environment(model_uri).folder))
 
 
-def _require_local(env_manager: str) -> None:
-    if env_manager != "local":
-        raise NotImplementedByServerError(
-            f"--env-manager {env_manager} is not supported yet. Install the model's requirements.txt beside slipstream "
-            "(uv pip install -r MODEL/requirements.txt) and use --env-manager local."
-        )
+def _continue_with_uv(model_uri: str, arguments: list[str], *, trust: bool) -> Never:
+    from slipstream.cli.model_environment import continue_inside, prepare_environment
+
+    trusted = ["--trust"] if trust else []
+    continue_inside(prepare_environment(model_uri), ["models", *arguments, *trusted, "--env-manager", LOCAL])
+
+
+def _options(**values: object) -> list[str]:
+    """Write options for a command line; those that are None are left out."""
+    # With `=`, so that no value is taken for an option.
+    return [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None]
 
 
 def _split(names: str | None) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def set_experiment(experiment_name: str | None = None, experiment_id: str | None
         InvalidParameterError: not exactly one of name and id is given, or the experiment is deleted.
         NotFoundError: there is no experiment of this id.
     """
-    global _active  # noqa: PLW0603
+    global _active
     if (experiment_name is None) == (experiment_id is None):
         raise InvalidParameterError("Must specify exactly one of: `experiment_id` or `experiment_name`.")
     client = SlipstreamClient()

@@ -101,7 +101,7 @@ class ArtifactCalls(RunCalls):
         key: str | None = None,
         step: int | None = None,
         timestamp: int | None = None,
-        synchronous: bool | None = None,  # noqa: ARG002  # stored when the call returns, always
+        synchronous: bool | None = None,  # stored when the call returns, always
     ) -> None:
         """Store a picture as a file of its own, or with `key` as one of a series, with a thumbnail.
 

@@ -161,7 +161,7 @@ def download_artifacts(
     artifact_path: str | None = None,
     dst_path: str | os.PathLike[str] | None = None,
     tracking_uri: str | None = None,
-    registry_uri: str | None = None,  # noqa: ARG001  # MLflow's signature; one registry is known here
+    registry_uri: str | None = None,  # MLflow's signature; one registry is known here
 ) -> str:
     """Return a local path that holds an artifact: a file, or a folder with all below it.
 
@@ -284,7 +284,7 @@ def load_image(artifact_uri: str) -> Any:
         image = Image.open(io.BytesIO(_read(artifact_uri)))
         image.load()
     except (UnidentifiedImageError, OSError) as error:
-        raise BadRequestError(f"Artifact '{artifact_uri}' is no image for Pillow: {error}") from error
+        raise BadRequestError(f"Artifact '{artifact_uri}' is no image: {error}") from error
     return image
 
 
@@ -306,7 +306,7 @@ _folder_lock = threading.Lock()
 
 def _download_folder() -> str:
     """Return the folder, open to this user only, that keeps this process's downloads."""
-    global _folder  # noqa: PLW0603
+    global _folder
     with _folder_lock:
         if _folder is None or _folder[0] != os.getpid():  # a forked child has its own
             _folder = (os.getpid(), tempfile.mkdtemp(prefix="slipstream-"))

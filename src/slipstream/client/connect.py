@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from slipstream.store.base import Store
 
 ARTIFACT_FOLDER = "slipstream-artifacts"
-ARTIFACT_PROXY_PATH = "/api/2.0/mlflow-artifacts/artifacts"
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 _HTTP = ("http://", "https://")
@@ -42,7 +41,7 @@ class Connection:
 
         Raises:
             InvalidParameterError: the URI needs a server (`mlflow-artifacts:`) and there is none, or
-                nothing can open its scheme. `runs:` and `models:` are not storage; see `client.artifacts.resolve_uri`.
+                nothing can open its scheme. For `runs:` and `models:` see `client.artifacts.resolve_uri`.
         """
         from slipstream.client.storage import open_artifacts
 
@@ -137,7 +136,7 @@ def _open(address: str) -> Connection:
 def _forget_after_fork() -> None:
     # The parent's threads do not exist here, and its database handles must neither be used nor closed
     # in this process: keep them from the garbage collector, and start with none.
-    global _lock  # noqa: PLW0603
+    global _lock
     _lock = threading.Lock()
     _abandoned.extend(_connections.values())
     _connections.clear()

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from slipstream.client.context import resolve_tags
@@ -159,12 +160,9 @@ def from_numpy(
     parts = [("features", features)] + ([("targets", targets)] if targets is not None else [])
     profile: dict[str, Any] = {}
     for role, part in parts:
-        for measure, of in (
-            ("shape", lambda array: list(array.shape)),
-            ("size", lambda array: int(array.size)),
-            ("nbytes", lambda array: int(array.nbytes)),
-        ):
-            profile[f"{role}_{measure}"] = _each(part, of)
+        profile[f"{role}_shape"] = _each(part, _shape)
+        profile[f"{role}_size"] = _each(part, _size)
+        profile[f"{role}_nbytes"] = _each(part, _bytes)
     return TrackedDataset(
         name=name or DEFAULT_NAME,
         digest=_checked_digest(digest) if digest is not None else _digest_arrays(parts),
@@ -188,7 +186,7 @@ def to_dataset_input(
     if isinstance(dataset, Dataset):
         entity = dataset
     elif callable(getattr(dataset, "_to_mlflow_entity", None)):
-        made = dataset._to_mlflow_entity()  # noqa: SLF001
+        made = dataset._to_mlflow_entity()
         entity = Dataset(
             name=made.name,
             digest=made.digest,
@@ -235,7 +233,19 @@ def _to_source(source: str | DatasetSource | None) -> DatasetSource:
     return DatasetSource(kind[0], {kind[1]: str(source)})
 
 
-def _each(part: Any, function: Any) -> Any:
+def _shape(array: Any) -> list[int]:
+    return list(array.shape)
+
+
+def _size(array: Any) -> int:
+    return int(array.size)
+
+
+def _bytes(array: Any) -> int:
+    return int(array.nbytes)
+
+
+def _each(part: Any, function: Callable[[Any], Any]) -> Any:
     if isinstance(part, dict):
         return {str(key): function(array) for key, array in part.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return function(part)
@@ -303,8 +313,9 @@ def _digest_arrays(parts: list[tuple[str, Any]]) -> str:
 
     for role, part in parts:
         if isinstance(part, dict):
-            for key in sorted(part, key=str):  # pyright: ignore[reportUnknownArgumentType]
-                add(f"{role}.{key}", part[key])
+            arrays = cast("dict[Any, Any]", part)
+            for key in sorted(arrays, key=str):
+                add(f"{role}.{key}", arrays[key])
         else:
             add(role, part)
     return content.hexdigest()[:_DIGEST_LENGTH]

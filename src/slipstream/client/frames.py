@@ -24,9 +24,9 @@ def runs_to_pandas(runs: Sequence[Run]) -> Any:
         ) from error
     columns: dict[str, Any] = dict(runs_to_columns(runs, math.nan))
     for name in ("start_time", "end_time"):
-        # From datetimes, so that the unit is the default of the pandas installed, as in MLflow's frames.
-        times = pandas.Series([pandas.NaT if t is None else t for t in columns[name]], dtype="object")
-        columns[name] = pandas.to_datetime(times, utc=True)
+        # From datetimes, so that the unit is the default of the pandas installed, as in MLflow's frames;
+        # the epoch in front makes it so for columns that hold no time at all.
+        columns[name] = pandas.to_datetime([_EPOCH, *columns[name]], utc=True)[1:]
     return pandas.DataFrame(columns)
 
 

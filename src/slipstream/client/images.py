@@ -3,7 +3,7 @@
 import re
 import uuid
 import warnings
-from typing import Any
+from typing import Any, cast
 
 from slipstream.errors import InvalidParameterError, MissingDependencyError
 
@@ -37,8 +37,8 @@ def to_image(image: Any) -> Any:
             "An image must be a numpy array or a PIL.Image.Image, not "
             f"{type(image).__module__}.{type(image).__name__}."
         )
-    array: Any = image
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS):  # noqa: PLR2004
+    array: Any = cast("Any", image)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS):
         raise InvalidParameterError(
             "An image array must have the shape (height, width) or (height, width, 1, 3 or 4), "
             f"not {array.shape}."
@@ -48,7 +48,7 @@ def to_image(image: Any) -> Any:
             f"An image array must hold booleans, integers or floats, not {array.dtype}."
         )
     pixels = _to_bytes(array)
-    if pixels.ndim == 3 and pixels.shape[2] == 1:  # noqa: PLR2004
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     return PIL.Image.fromarray(pixels)
 
@@ -60,7 +60,7 @@ def _to_bytes(array: Any) -> Any:
         raise InvalidParameterError(f"An image array must not be empty; its shape is {array.shape}.")
     low, high = array.min(), array.max()
     if array.dtype.kind in "iu":
-        if low < 0 or high > 255:  # noqa: PLR2004
+        if low < 0 or high > 255:
             raise InvalidParameterError(f"Integer pixels must be in 0..255; these are in {low}..{high}.")
         return array.astype(np.uint8)
     if array.dtype.kind == "f" and not (low >= 0 and high <= 1):

@@ -188,7 +188,7 @@ def clear_active_model() -> None:
 def register_model(
     model_uri: str,
     name: str,
-    await_registration_for: int | None = 300,  # noqa: ARG001  # versions are READY at once
+    await_registration_for: int | None = 300,  # versions are READY at once
     *,
     tags: Mapping[str, Any] | None = None,
     env_pack: Any = None,

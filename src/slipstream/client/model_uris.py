@@ -74,7 +74,7 @@ def find_version(registry: RegistryStore, uri: ModelUri) -> ModelVersion:
         NotFoundError: there is no such model or version.
         InvalidParameterError: the alias or the stage does not exist.
     """
-    assert uri.name is not None, "a logged model has no version"  # noqa: S101
+    assert uri.name is not None, "a logged model has no version"
     if uri.alias is not None:
         return registry.get_model_version_by_alias(uri.name, uri.alias)
     if uri.version is not None:

@@ -91,7 +91,7 @@ class RegistryCalls(Calls):
         tags: Mapping[str, Any] | None = None,
         run_link: str | None = None,
         description: str | None = None,
-        await_creation_for: int | None = 300,  # noqa: ARG002  # versions are READY at once
+        await_creation_for: int | None = 300,  # versions are READY at once
         model_id: str | None = None,
     ) -> ModelVersion:
         """Create the next version of a registered model from files that are stored already."""
@@ -148,7 +148,7 @@ class RegistryCalls(Calls):
     def get_model_version_download_uri(self, name: str, version: str | int) -> str:
         return self._registry.get_model_version_download_uri(name, str(version))
 
-    def get_model_version_stages(self, name: str, version: str | int) -> list[str]:  # noqa: ARG002
+    def get_model_version_stages(self, name: str, version: str | int) -> list[str]:
         """Return the stages that a version can be in; the same for all versions."""
         return list(STAGES)
 

@@ -38,7 +38,7 @@ _RUNS_PAGE = 10_000
 # -- params, metrics, tags --------------------------------------------------------------------------
 
 
-def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:  # noqa: ARG001
+def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
     """Log a param to the active run, as text, and return the value as given.
 
     Raises:
@@ -48,7 +48,7 @@ def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:  # 
     return client.log_param(run_id, key, value)
 
 
-def log_params(params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> None:  # noqa: ARG001
+def log_params(params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> None:
     client, run_id = _target(run_id)
     client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
 
@@ -57,7 +57,7 @@ def log_metric(
     key: str,
     value: Any,
     step: int | None = None,
-    synchronous: bool | None = None,  # noqa: ARG001
+    synchronous: bool | None = None,
     timestamp: int | None = None,
     run_id: str | None = None,
     model_id: str | None = None,
@@ -82,7 +82,7 @@ def log_metric(
 def log_metrics(
     metrics: Mapping[str, Any],
     step: int | None = None,
-    synchronous: bool | None = None,  # noqa: ARG001
+    synchronous: bool | None = None,
     run_id: str | None = None,
     timestamp: int | None = None,
     model_id: str | None = None,
@@ -108,17 +108,27 @@ def log_metrics(
         for model in models
     ]
     if len(points) == 1:
-        client._store.log_metric(run_id, points[0])  # noqa: SLF001  # one point needs no batch
+        (point,) = points  # the server has a faster way for one than for a batch
+        client.log_metric(
+            run_id,
+            point.key,
+            point.value,
+            point.timestamp,
+            point.step,
+            dataset_name=point.dataset_name,
+            dataset_digest=point.dataset_digest,
+            model_id=point.model_id,
+        )
     elif points:
         client.log_batch(run_id, metrics=points)
 
 
-def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:  # noqa: ARG001
+def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:
     client, run_id = _target(None)
     client.set_tag(run_id, key, value)
 
 
-def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> None:  # noqa: ARG001
+def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> None:
     client, run_id = _target(None)
     client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
 
@@ -179,7 +189,7 @@ def log_image(
     key: str | None = None,
     step: int | None = None,
     timestamp: int | None = None,
-    synchronous: bool | None = False,  # noqa: ARG001
+    synchronous: bool | None = False,
 ) -> None:
     """Store a picture as a file of its own, or with `key` as one of a series, with a thumbnail."""
     client, run_id = _target(None)

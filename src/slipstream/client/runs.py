@@ -95,7 +95,7 @@ class RunCalls(Calls):
 
     # -- params, metrics, tags ----------------------------------------------------------------------
 
-    def log_param(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:  # noqa: ARG002
+    def log_param(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:
         """Log a param as text and return the value as given.
 
         Raises:
@@ -111,7 +111,7 @@ class RunCalls(Calls):
         value: Any,
         timestamp: int | None = None,
         step: int | None = None,
-        synchronous: bool | None = None,  # noqa: ARG002
+        synchronous: bool | None = None,
         dataset_name: str | None = None,
         dataset_digest: str | None = None,
         model_id: str | None = None,
@@ -136,7 +136,7 @@ class RunCalls(Calls):
         metrics: Sequence[Metric] = (),
         params: Sequence[Param] = (),
         tags: Sequence[RunTag] = (),
-        synchronous: bool | None = None,  # noqa: ARG002
+        synchronous: bool | None = None,
     ) -> None:
         """Log any number of values, in requests as large as a server takes.
 
@@ -169,7 +169,7 @@ class RunCalls(Calls):
             if (token := page.token) is None:
                 return points
 
-    def set_tag(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> None:  # noqa: ARG002
+    def set_tag(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> None:
         self._store.set_tag(run_id, key, str(value))
 
     def delete_tag(self, run_id: str, key: str) -> None:

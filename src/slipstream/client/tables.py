@@ -20,7 +20,7 @@ def check_table_path(path: str) -> None:
 
 
 def to_frame(data: Any) -> Any:
-    """Return a data frame of a dictionary (of columns, or of the values of one row) or a copy of a data frame."""
+    """Return a data frame made of a dictionary (of columns, or of one row) or copied from a data frame."""
     pandas = _pandas()
     if isinstance(data, pandas.DataFrame):
         return data.copy(deep=False)

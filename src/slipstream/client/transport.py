@@ -1,13 +1,13 @@
 """HTTP to a tracking server: retries, authentication, TLS, and errors as slipstream's own classes."""
 
 import base64
-import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 from slipstream import settings
@@ -44,7 +44,7 @@ Query = Sequence[tuple[str, str]]
 
 
 class Transport:
-    """One server's connections. Thread-safe. Sends nothing and imports no HTTP library before the first call."""
+    """One server's connections. Thread-safe. Before the first call it imports no HTTP library."""
 
     def __init__(self, base_url: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
         """Read user name and password from the URL, if it has any; they win over the settings."""
@@ -79,29 +79,20 @@ class Transport:
         response = self._send(method, path, query, lambda: body, sent, stream=False)
         return response.data
 
-    @contextlib.contextmanager
-    def download(
-        self, path: str, *, query: Query = (), headers: Mapping[str, str] | None = None
-    ) -> "Iterator[urllib3.BaseHTTPResponse]":
-        """Open the body of a GET for reading in pieces; closed at the end of the block."""
+    def download(self, path: str, *, query: Query = (), headers: Mapping[str, str] | None = None) -> "Body":
+        """Open the body of a GET for reading in pieces; close it, or use it in a `with` block."""
         response = self._send("GET", path, query, lambda: None, dict(headers or {}), stream=True)
-        try:
-            yield response
-        finally:
-            # A body that was not read to its end would spoil the next use of its connection.
-            response.close()
-            response.release_conn()
+        return Body(response, self.base_url)
 
     def upload(
         self, path: str, chunks: Iterable[bytes], *, size: int | None = None, method: str = "PUT"
-    ) -> bytes:
+    ) -> None:
         """Send a body in pieces. It is tried again only where `chunks` can be iterated again."""
         headers = {"Content-Type": "application/octet-stream"}
         if size is not None:
             headers["Content-Length"] = str(size)
         once = iter(chunks) is chunks
-        response = self._send(method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once)
-        return response.data
+        self._send(method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once)
 
     def close(self) -> None:
         with self._lock:
@@ -193,6 +184,42 @@ class Transport:
             return self._pool
 
 
+class Body:
+    """The body of an answer, read in pieces."""
+
+    def __init__(self, response: "urllib3.BaseHTTPResponse", server: str) -> None:
+        self._response = response
+        self._server = server
+
+    def read(self, amt: int | None = None) -> bytes:
+        """Return up to `amt` bytes, all of the rest if it is negative or `None`; none at the end.
+
+        Raises:
+            ConnectionFailedError: the connection broke before the end.
+        """
+        import urllib3
+
+        try:
+            return self._response.read(None if amt is None or amt < 0 else amt)
+        except urllib3.exceptions.HTTPError as error:
+            raise ConnectionFailedError(
+                f"The answer of {self._server} broke off ({_reason(error)}). Try again."
+            ) from error
+
+    def close(self) -> None:
+        # A body that was not read to its end would spoil the next use of its connection.
+        self._response.close()
+        self._response.release_conn()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
+
+
 def _may_pass(response: "urllib3.BaseHTTPResponse") -> bool:
     """Tell whether the same request may succeed later."""
     if response.status not in RETRIED_STATUSES:
@@ -209,7 +236,7 @@ def _pause(attempt: int, retry_after: str | None) -> float:
         return 0.0
     backoff = settings.HTTP_REQUEST_BACKOFF_FACTOR.get() * 2 ** (attempt - 1)
     # Jitter, so that many workers that failed together do not come back together.
-    return min(backoff * (1 + random.random() / 2), LONGEST_WAIT_SECONDS)  # noqa: S311
+    return min(backoff * (1 + random.random() / 2), LONGEST_WAIT_SECONDS)
 
 
 def _reason(error: Exception) -> str:

@@ -1,9 +1,12 @@
 """What users pass, as what is stored: floats, texts, times."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from slipstream.errors import InvalidParameterError
+
+_SHOWN = 100
 
 
 def to_float(key: str, value: Any) -> float:
@@ -27,12 +30,12 @@ def to_float(key: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         shown = repr(value)
-        shown = shown if len(shown) <= 100 else shown[:100] + "..."
+        shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "..."
         raise InvalidParameterError(
             f"Failed to convert metric value to float: metric '{key}' got {shown} of type "
             f"{type(value).__name__} ({error}). Log a number, or an array or tensor of one element."
         ) from error
 
 
-def to_text_map(values: "dict[str, Any] | None") -> dict[str, str]:
+def to_text_map(values: Mapping[str, Any] | None) -> dict[str, str]:
     return {str(key): str(value) for key, value in (values or {}).items()}

@@ -6,12 +6,15 @@ import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
-import apsw
+import apsw as apsw_module
 
 from slipstream.db.base import Row, Transaction
-from slipstream.errors import InvalidParameterError, InternalError
+from slipstream.errors import InternalError, InvalidParameterError
+
+# apsw's own annotations name types that need numpy.
+apsw: Any = apsw_module
 
 _MEMBERSHIP = re.compile(r"\bIN :(\w+__in)\b")
 _BUSY_TIMEOUT_MS = 20_000
@@ -72,7 +75,7 @@ class SqliteDatabase:
 
 
 class SqliteConnection:
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._transaction = SqliteTransaction(connection)
 
@@ -114,7 +117,7 @@ class SqliteConnection:
 class SqliteTransaction:
     dialect: LiteralString = "sqlite"
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._run = connection.execute
 
@@ -133,7 +136,7 @@ class SqliteTransaction:
 
     def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
         # SQLite numbers named parameters by first appearance, so a tuple binds as the contract says.
-        self._connection.executemany(sql, cast("Any", rows)).close()
+        self._connection.executemany(sql, rows).close()
 
     @contextmanager
     def savepoint(self) -> Generator[None]:

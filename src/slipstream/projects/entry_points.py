@@ -56,7 +56,9 @@ class EntryPoint(msgspec.Struct, frozen=True):
             InvalidParameterError: the command needs a shell, or has a field that is no parameter.
         """
         where = f"entry point '{self.name}'"
-        words = split_template(self.command, where=where) if isinstance(self.command, str) else list(self.command)
+        words = (
+            split_template(self.command, where=where) if isinstance(self.command, str) else list(self.command)
+        )
         check_fields(words, [each.name for each in self.parameters], where=where)
         return words
 

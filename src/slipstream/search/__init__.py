@@ -1,0 +1,1 @@
+"""The filter and ordering language of the search routes, compiled to SQL. Start at `sql.py`."""

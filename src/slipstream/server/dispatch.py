@@ -85,7 +85,12 @@ class Dispatcher:
         """Run any route."""
         if route.writes:
             future: asyncio.Future[Answer] = self._loop.create_future()
-            self.submit(route, request, lambda answer: future.done() or future.set_result(answer))
+
+            def done(answer: Answer) -> None:
+                if not future.done():  # cancelled, when the client has gone
+                    future.set_result(answer)
+
+            self.submit(route, request, done)
             return await future
         return await self.read(lambda store: encode(route.handler(store, request)))
 

@@ -6,17 +6,31 @@ arrived, queues them for the writer, and writes the answer when they are durable
 uvicorn's own way, and so do requests that arrive on a connection while another is being answered.
 """
 
-from typing import Any
+from typing import Any, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from slipstream.api.routing import Route
-from slipstream.errors import SlipstreamError
+from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.server.dispatch import Answer, Dispatcher, check_content_type, error_answer
+from slipstream.server.guard import Guard
 
 JSON_LIMIT = 64 * 1024 * 1024
 
 _JSON = b"content-type: application/json\r\nx-content-type-options: nosniff\r\nx-frame-options: "
+
+
+class ShortWayApp(Protocol):
+    """What the protocol needs of the application behind it."""
+
+    short_way: dict[bytes, Route]
+    """Writing routes by the exact path in the request line."""
+    guard: Guard
+    dispatcher: Dispatcher
+
+    def head_of(self, defaults: list[tuple[bytes, bytes]], status: int) -> bytes:
+        """Return all of an answer's head that does not depend on its body."""
+        ...
 
 
 class _Pending:
@@ -51,9 +65,10 @@ class FastProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        app: Any = self.app
+        app = cast("ShortWayApp", self.app)
+        parser: Any = self.parser
         route = app.short_way.get(self.url)
-        if route is None or self.parser.get_method() != b"POST" or self._busy() or self.expect_100_continue:
+        if route is None or parser.get_method() != b"POST" or self._busy() or self.expect_100_continue:
             super().on_headers_complete()
             return
         host, origin, authorization, content_type = b"", None, None, None
@@ -79,7 +94,8 @@ class FastProtocol(HttpToolsProtocol):
         self._size = 0
 
     def _busy(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        return cycle is not None and not cycle.response_complete
 
     def on_body(self, body: bytes) -> None:
         if self._route is None:
@@ -95,10 +111,11 @@ class FastProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         self._route = None
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        parser: Any = self.parser
+        keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
         pending: Any = _Pending(keep_alive=keep_alive)
         self.cycle = pending
-        dispatcher: Dispatcher = self.app.dispatcher  # pyright: ignore[reportAttributeAccessIssue]
+        dispatcher = cast("ShortWayApp", self.app).dispatcher
         try:
             if self._size > JSON_LIMIT:
                 raise too_large()
@@ -114,7 +131,7 @@ class FastProtocol(HttpToolsProtocol):
         if pending.disconnected or self.transport.is_closing():
             return
         status, body = answer
-        app: Any = self.app
+        app = cast("ShortWayApp", self.app)
         head = app.head_of(self.server_state.default_headers, status)
         closing = b"" if pending.keep_alive else b"connection: close\r\n"
         self.transport.write(b"%bcontent-length: %d\r\n%b\r\n%b" % (head, len(body), closing, body))
@@ -132,8 +149,6 @@ def head_bytes(defaults: list[tuple[bytes, bytes]], status: int, frame_options: 
 
 
 def too_large() -> SlipstreamError:
-    from slipstream.errors import InvalidParameterError
-
     return InvalidParameterError(
         f"The request body is larger than {JSON_LIMIT // 2**20} MiB. Send smaller batches, or log it as an artifact."
     )

@@ -8,9 +8,12 @@ from typing import Any
 
 import msgspec
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
+from slipstream.db.migrate import prepare
 from slipstream.errors import InvalidParameterError
 from slipstream.server.app import TrackingApp
+from slipstream.server.context import ServerContext
 from slipstream.server.fast import FastProtocol
 from slipstream.server.options import ServerOptions
 from slipstream.wire.origins import is_loopback
@@ -80,13 +83,13 @@ def serve(options: ServerOptions) -> int:
         server.run(sockets=[sock])
         return 0 if server.started else 1
     os.environ[_OPTIONS_VARIABLE] = json.dumps(msgspec.to_builtins(options))
-    from uvicorn.supervisors import Multiprocess
-
     config = uvicorn.Config(
         "slipstream.server.run:create_app", factory=True, workers=options.workers, **common
     )
+    # Made here, so that what is wrong with the data is said once and before any worker starts.
+    prepare(ServerContext(options).database())
     announce(options, port)
-    Multiprocess(config, target=uvicorn.Server(config).run, sockets=[sock]).run()
+    Multiprocess(config, sockets=[sock]).run()
     return 0
 
 
@@ -104,8 +107,6 @@ class _Server(uvicorn.Server):
 
 def announce(options: ServerOptions, port: int) -> None:
     """Say on stderr where the server and its data are."""
-    from slipstream.server.context import ServerContext
-
     host = f"[{options.host}]" if ":" in options.host else options.host
     lines = [f"slipstream server on http://{host}:{port}{options.static_prefix}  (stop with Ctrl-C)"]
     lines += [f"  {name}: {value}" for name, value in ServerContext(options).facts().items()]

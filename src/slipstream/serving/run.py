@@ -11,8 +11,8 @@ from pathlib import Path
 
 import uvicorn
 
-from slipstream.client.artifacts import download_artifacts
 from slipstream.errors import InvalidParameterError
+from slipstream.models.locations import local_model_folder
 from slipstream.serving.app import ScoringApp
 from slipstream.serving.example import curl_command
 from slipstream.serving.gate import Gate
@@ -58,7 +58,7 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
         ExecutionError: a worker process could not start.
     """
     with exit_on_signals(), listen(options.host, options.port) as listener:
-        folder = Path(download_artifacts(options.model_uri)).absolute()
+        folder = local_model_folder(options.model_uri).absolute()
         url = _url(options.host, listener)
 
         def report_ready() -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -59,9 +59,9 @@ def rename_camel_case(body: Mapping[str, Any], fields: Fields) -> dict[str, Any]
 
 def _rename(value: Any, fields: Fields) -> Any:
     if isinstance(value, dict):
-        return rename_camel_case(value, fields)
+        return rename_camel_case(cast("dict[str, Any]", value), fields)
     if isinstance(value, list):
-        return [_rename(each, fields) for each in value]
+        return [_rename(each, fields) for each in cast("list[Any]", value)]
     return value
 
 

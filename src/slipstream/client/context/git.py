@@ -19,7 +19,7 @@ _TIMEOUT_SECONDS = 5.0
 def git_tags() -> dict[str, str]:
     """Return commit, branch, remote URL without credentials, and whether tracked files changed.
 
-    Empty where the program is in no repository, or git is missing or refuses. Asked once a folder and process.
+    Empty where the program is in no repository, or git is missing or refuses. Each folder is asked once.
     """
     program = main_file()
     if program is None:
@@ -67,7 +67,7 @@ def _git(folder: str, *arguments: str) -> str | None:
     argv = ["git", "-C", folder, "-c", "core.fsmonitor=false", "--no-optional-locks", *arguments]
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
-        done = subprocess.run(  # noqa: S603  # argv is ours; the folder is data
+        done = subprocess.run(  # argv is ours; the folder is data
             argv,
             capture_output=True,
             text=True,

@@ -58,7 +58,7 @@ def _from_environment() -> dict[str, str]:
 
 
 def _load_plugins() -> None:
-    global _plugins_loaded  # noqa: PLW0603
+    global _plugins_loaded
     if _plugins_loaded:
         return
     _plugins_loaded = True

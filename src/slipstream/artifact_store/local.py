@@ -1,0 +1,216 @@
+"""Artifacts in a folder of this machine."""
+
+import errno
+import os
+import secrets
+import shutil
+import stat as modes
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from slipstream.artifact_store.paths import clean_path
+from slipstream.entities import FileInfo
+from slipstream.errors import InternalError, InvalidParameterError, NotFoundError
+
+PARTIAL = ".slipstream-partial-"
+"""How names of unfinished files begin. Listings leave them out; what a crash left may be deleted."""
+
+_OPEN_FLAGS = (
+    os.O_RDONLY
+    # Not following a link in the last place closes the gap between the check and the opening.
+    | getattr(os, "O_NOFOLLOW", 0)
+    # Opening a pipe that somebody put there must not wait for its other end.
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+class LocalArtifactStore:
+    """Files below a root folder, which need not exist yet.
+
+    Args:
+        root: the folder.
+        within: the folder that symbolic links may not lead out of, where that is not the root. A server whose
+            clients choose the root names the folder that contains all roots, so that no link above a
+            client's root is trusted.
+    """
+
+    def __init__(self, root: str | Path, *, within: str | Path | None = None) -> None:
+        self.root = Path(root).absolute()
+        self._limit = self.root if within is None else Path(within).absolute()
+
+    def list(self, path: str = "") -> list[FileInfo]:
+        clean = clean_path(path)
+        found: list[FileInfo] = []
+        with _explained(clean):
+            try:
+                entries = list(os.scandir(self._inside(clean)))
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+            for entry in entries:
+                if entry.name.startswith(PARTIAL):
+                    continue
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # deleted meanwhile
+                    continue
+                info = _describe(f"{clean}/{entry.name}" if clean else entry.name, status)
+                if info is not None:
+                    found.append(info)
+        return sorted(found, key=lambda info: info.path)
+
+    def stat(self, path: str) -> FileInfo | None:
+        clean = clean_path(path)
+        with _explained(clean):
+            try:
+                # The root may be a link: whoever configured it chose that.
+                target = self._inside(clean)
+                return _describe(clean, target.lstat() if clean else target.stat())
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def open(self, path: str) -> BinaryIO:
+        clean = clean_path(path)
+        with _explained(clean):
+            handle = os.open(self._inside(clean), _OPEN_FLAGS)
+        mode = os.fstat(handle).st_mode
+        if not modes.S_ISREG(mode):
+            os.close(handle)
+            kind = "a folder; list it, or name a file in it" if modes.S_ISDIR(mode) else "not a file"
+            raise InvalidParameterError(f"The artifact '{clean}' is {kind}.")
+        return os.fdopen(handle, "rb")
+
+    def write(self, path: str, chunks: Iterable[bytes]) -> int:
+        with closing(self.create(path)) as writer:
+            for chunk in chunks:
+                writer.write(chunk)
+            return writer.commit()
+
+    def create(self, path: str) -> "LocalWriter":
+        clean = clean_path(path)
+        if not clean:
+            raise InvalidParameterError("Cannot write to the artifact root itself; name a file.")
+        target = self._inside(clean)
+        if target.is_dir():
+            raise InvalidParameterError(f"Cannot write '{clean}': a folder has this name.")
+        with _explained(clean):
+            try:
+                _make_folders(target.parent)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise InvalidParameterError(f"Cannot write '{clean}': a part of its path is a file.") from error
+            self._inside(clean)  # again, now that its folders exist
+            return LocalWriter(target, clean)
+
+    def delete(self, path: str) -> None:
+        clean = clean_path(path)
+        if not clean:
+            raise InvalidParameterError("Refusing to delete the artifact root itself; name a file or folder in it.")
+        target = self._inside(clean)
+        with _explained(clean):
+            try:
+                if modes.S_ISDIR(target.lstat().st_mode):
+                    shutil.rmtree(target)
+                else:
+                    target.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return
+
+    def local_path(self, path: str = "") -> Path:
+        return self._inside(clean_path(path))
+
+    def _inside(self, clean: str) -> Path:
+        """Return the place of a path, refusing one that links lead out of the limit."""
+        target = self.root / clean if clean else self.root
+        limit = os.path.realpath(self._limit)
+        real = os.path.realpath(target)
+        if real != limit and not real.startswith(limit.rstrip(os.sep) + os.sep):
+            raise InvalidParameterError(f"Invalid path '{clean}': a link leads out of the artifact root.")
+        return target
+
+
+class LocalWriter:
+    """A file that is being written, under a name that nobody looks at until it is complete."""
+
+    def __init__(self, target: Path, clean: str) -> None:
+        self._target = target
+        self._clean = clean
+        self._partial = target.with_name(PARTIAL + secrets.token_hex(8))
+        self._file = self._partial.open("xb")
+        self._size = 0
+
+    def write(self, data: bytes, /) -> None:
+        with _explained(self._clean):
+            self._file.write(data)
+        self._size += len(data)
+
+    def commit(self) -> int:
+        with _explained(self._clean):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            try:
+                self._partial.replace(self._target)
+            except IsADirectoryError as error:
+                raise InvalidParameterError(f"Cannot write '{self._clean}': a folder has this name.") from error
+            _sync_folder(self._target.parent)
+        return self._size
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError:  # a full disk is told by write and commit; here the content is thrown away
+            pass
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+
+def _describe(path: str, status: os.stat_result) -> FileInfo | None:
+    """Return the entry for a file or folder; links, pipes and devices are no artifacts."""
+    if modes.S_ISDIR(status.st_mode):
+        return FileInfo(path, is_dir=True)
+    if modes.S_ISREG(status.st_mode):
+        return FileInfo(path, is_dir=False, file_size=status.st_size)
+    return None
+
+
+@contextmanager
+def _explained(clean: str) -> Iterator[None]:
+    """Turn the system's errors into ours; they name the artifact, not the server's folder."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError(f"No artifact '{clean}' exists here.") from error
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise InvalidParameterError(f"The artifact '{clean}' is a symbolic link; links are not followed.") from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidParameterError(f"The artifact path '{clean[:200]}' is too long for this disk.") from error
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            raise InternalError(f"There is no space left for '{clean}' where artifacts are kept; free some.") from error
+        raise InternalError(f"Artifact '{clean}': {error.strerror or error}.") from error
+
+
+def _make_folders(folder: Path) -> None:
+    """Create a folder and those above it, so that they survive a power cut."""
+    missing = [folder]
+    while not missing[-1].is_dir() and missing[-1].parent != missing[-1]:
+        missing.append(missing[-1].parent)
+    there = missing.pop()
+    if not missing:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for changed in (there, *reversed(missing[1:])):
+        _sync_folder(changed)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a change of names in the folder survive a power cut."""
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,71 @@
+"""One request of the API from its handler's declaration: path, method and types are read from the route."""
+
+import functools
+import math
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from slipstream.api.routing import ROUTES, Request, Route
+from slipstream.client.transport import Transport
+
+RequestT = TypeVar("RequestT", bound=Request)
+ResponseT = TypeVar("ResponseT")
+
+_PATH_PARAMETER = re.compile(r"\{(\w+)\}")
+_PUBLIC = "/api/"
+
+
+class RestCalls:
+    """Asks one server. Thread-safe."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def _ask(self, handler: Callable[[Any, RequestT], ResponseT], request: RequestT) -> ResponseT:
+        """Have the server run a handler, and return what it returns or raise what it raises."""
+        route = _route_of(handler)
+        body: dict[str, Any] = {
+            name: value for name, value in msgspec.to_builtins(request).items() if value is not None
+        }
+        path = _PATH_PARAMETER.sub(lambda match: quote(str(body[match[1]]), safe=""), route.path)
+        if route.method == "GET":
+            for name in _PATH_PARAMETER.findall(route.path):
+                del body[name]
+            content = self._transport.call("GET", path, query=_to_query(body))
+        else:
+            content = self._transport.call(route.method, path, body=msgspec.json.encode(_spell_numbers(body)))
+        return _decoder(route).decode(content or b"{}")
+
+
+@functools.cache
+def _route_of(handler: Callable[[Any, Any], Any]) -> Route:
+    routes = [route for route in ROUTES.values() if route.handler is handler]
+    # The one that scripts use; the other prefix is for the web pages, and a few routes have only that.
+    return next((route for route in routes if route.path.startswith(_PUBLIC)), routes[0])
+
+
+@functools.cache
+def _decoder(route: Route) -> "msgspec.json.Decoder[Any]":
+    return msgspec.json.Decoder(route.response_type, strict=False)
+
+
+def _to_query(body: dict[str, Any]) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in body.items():
+        for each in value if isinstance(value, list) else [value]:  # pyright: ignore[reportUnknownVariableType]
+            text = str(each).lower() if isinstance(each, bool) else str(each)  # pyright: ignore[reportUnknownArgumentType]
+            pairs.append((name, text))
+    return pairs
+
+
+def _spell_numbers(body: dict[str, Any]) -> dict[str, Any]:
+    """Write NaN and infinities as texts where requests have them: in metrics; JSON has no token for them."""
+    for point in (body, *body.get("metrics", ())):
+        value = point.get("value")
+        if isinstance(value, float) and not math.isfinite(value):
+            point["value"] = "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    return body

@@ -1,0 +1,186 @@
+"""Group commit: what is shared, what is isolated, what is refused, what is told."""
+
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipstream.db.base import Connection, Transaction
+from slipstream.db.sqlite import SqliteDatabase
+from slipstream.entities import Metric
+from slipstream.errors import InvalidParameterError, NotFoundError, UnavailableError
+from slipstream.store.config import StoreConfig
+from slipstream.store.engine import Engine, Work
+from slipstream.store.sql import SqlStore
+
+CONFIG = StoreConfig(artifact_root="/artifacts")
+
+
+class CountingDatabase(SqliteDatabase):
+    """Counts committed transactions, and holds writers back while `gate` is closed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "normal")
+        self.commits = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.failures: list[Exception] = []
+
+    def connect(self) -> Any:
+        connection = super().connect()
+        write = connection.write
+
+        @contextmanager
+        def counted() -> Generator[Transaction]:
+            assert self.gate.wait(10)
+            if self.failures:
+                raise self.failures.pop(0)
+            with write() as tx:
+                yield tx
+            self.commits += 1
+
+        connection.write = counted  # pyright: ignore
+        connection.is_transient = lambda error: isinstance(error, ConnectionAbortedError)  # pyright: ignore
+        return connection
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> CountingDatabase:
+    return CountingDatabase(tmp_path / "s.db")
+
+
+@pytest.fixture
+def engine(database: CountingDatabase) -> Iterator[Engine]:
+    engine = Engine(database, CONFIG)
+    yield engine
+    database.gate.set()
+    engine.close()
+
+
+def collect(engine: Engine, works: list[Work[Any]]) -> None:
+    """Submit works and wait until all are done."""
+    done = threading.Semaphore(0)
+    for work in works:
+        work.done = lambda _: done.release()
+        engine.submit(work)
+    for _ in works:
+        assert done.acquire(timeout=10)
+
+
+def test_what_waits_shares_one_transaction(engine: Engine, database: CountingDatabase) -> None:
+    engine.start()
+    database.gate.clear()
+    first = Work(lambda store: store.create_experiment("first"))
+    threading.Timer(0.2, database.gate.set).start()
+    before = database.commits
+    works = [first, *(Work(lambda store, n=n: store.create_experiment(f"e{n}")) for n in range(50))]
+    collect(engine, works)
+    assert len({work.result for work in works}) == 51
+    assert database.commits - before <= 2  # the one that held the gate, and all that came meanwhile
+
+
+def test_an_error_undoes_only_its_own_write(engine: Engine, database: CountingDatabase) -> None:
+    engine.start()
+    database.gate.clear()
+    threading.Timer(0.2, database.gate.set).start()
+
+    def half_then_fail(store: SqlStore) -> None:
+        store.create_experiment("half")
+        raise InvalidParameterError("no")
+
+    good = [Work(lambda store, n=n: store.create_experiment(f"good{n}")) for n in range(5)]
+    bad: Work[Any] = Work(half_then_fail)
+    collect(engine, [good[0], bad, *good[1:]])
+    assert isinstance(bad.error, InvalidParameterError)
+    assert all(work.error is None for work in good)
+    assert engine.read(lambda store: store.find_experiment_by_name("half")) is None
+    assert engine.read(lambda store: store.find_experiment_by_name("good4")) is not None
+
+
+def test_bulk_writes_tell_each_caller_its_own_outcome(engine: Engine) -> None:
+    engine.start()
+    run = engine.write(lambda store: store.create_run("0").info.run_id)
+    requests = [(run, Metric("m", 1.0, 1)), ("0" * 32, Metric("m", 1.0, 1)), (run, Metric("m#", 1.0, 1))]
+    works: list[Work[Any]] = [Work(None, None, SqlStore.log_points, request) for request in requests]
+    collect(engine, works)
+    assert works[0].error is None
+    assert isinstance(works[1].error, NotFoundError)
+    assert isinstance(works[2].error, InvalidParameterError)
+    assert len(engine.read(lambda store: store.get_metric_history(run, "m")).items) == 1
+
+
+def test_a_transient_failure_is_tried_again(engine: Engine, database: CountingDatabase) -> None:
+    database.failures = [ConnectionAbortedError("deadlock")]
+    assert engine.write(lambda store: store.create_experiment("a"))
+
+
+def test_a_failing_commit_is_told_to_everyone(engine: Engine, database: CountingDatabase) -> None:
+    database.failures = [OSError("disk full")]
+    with pytest.raises(UnavailableError, match="disk full"):
+        engine.write(lambda store: store.create_experiment("a"))
+    assert engine.write(lambda store: store.create_experiment("a"))  # the next one goes through
+
+
+def test_a_full_queue_refuses(database: CountingDatabase) -> None:
+    engine = Engine(database, CONFIG, queue_limit=3)
+    engine.start()
+    database.gate.clear()
+    works: list[Work[Any]] = []
+    with pytest.raises(UnavailableError, match="waiting"):
+        for n in range(10):
+            work: Work[Any] = Work(lambda store, n=n: store.create_experiment(f"e{n}"))
+            engine.submit(work)
+            works.append(work)
+    assert len(works) >= 3
+    database.gate.set()
+    engine.close()
+    assert all(work.finished and work.error is None for work in works)
+
+
+def test_closing_finishes_what_waits(database: CountingDatabase, tmp_path: Path) -> None:
+    engine = Engine(database, CONFIG)
+    engine.start()
+    works = [Work(lambda store, n=n: store.create_experiment(f"e{n}")) for n in range(20)]
+    for work in works:
+        engine.submit(work)
+    engine.close()
+    again = Engine(SqliteDatabase(tmp_path / "s.db"), CONFIG)
+    names = again.read(lambda store: [e.name for e in store.search_experiments().items])
+    assert {f"e{n}" for n in range(20)} <= set(names)
+    again.close()
+
+
+def test_many_threads_without_a_writer_thread(engine: Engine) -> None:
+    """The embedded SDK: callers lead one another's writes."""
+    run = engine.write(lambda store: store.create_run("0").info.run_id)
+    failures: list[BaseException] = []
+
+    def log(thread: int) -> None:
+        try:
+            for step in range(50):
+                engine.write(lambda store: store.log_metric(run, Metric(f"m{thread}", 1.0, 1, step)))  # noqa: B023
+        except BaseException as error:  # noqa: BLE001  # shown by the assertion
+            failures.append(error)
+
+    threads = [threading.Thread(target=log, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    for thread in range(8):
+        history = engine.read(lambda store, t=thread: store.get_metric_history(run, f"m{t}"))
+        assert len(history.items) == 50
+
+
+def test_a_read_error_gives_the_connection_back(engine: Engine) -> None:
+    for _ in range(3):
+        with pytest.raises(NotFoundError):
+            engine.read(lambda store: store.get_run("0" * 32))
+    seen: list[Connection] = []
+    with engine._reader() as connection:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        seen.append(connection)
+    assert engine._readers.qsize() == 1  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,406 @@
+"""Running projects: what is recorded, what the child gets, and how runs end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import slipstream
+from slipstream import projects
+from slipstream.client.client import SlipstreamClient
+from slipstream.entities import Run, RunStatus
+from slipstream.errors import ExecutionError, InvalidParameterError, PermissionDeniedError
+from slipstream.projects.backends import local
+
+pytestmark = pytest.mark.usefixtures("tracking")
+
+SHOW = """
+import json, os, sys
+json.dump({"argv": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ), "python": sys.executable}, open("seen.json", "w"))
+"""
+MLPROJECT = """
+name: example
+entry_points:
+  main:
+    parameters:
+      alpha: {type: float, default: 0.5}
+      name: string
+    command: python show.py {alpha} --name {name}
+  track: {command: python track.py}
+  fail: {command: "python -c 'import sys; sys.exit(3)'"}
+  missing: {command: no-such-program x}
+  needs_shell: {command: "a | b"}
+"""
+TRACK = """
+import slipstream as mlflow
+with mlflow.start_run() as run:
+    mlflow.log_metric("m", 1.5)
+    mlflow.log_param("inside", run.info.run_id)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "MLproject").write_text(MLPROJECT)
+    (folder / "show.py").write_text(SHOW)
+    (folder / "track.py").write_text(TRACK)
+    return folder
+
+
+def seen(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "seen.json").read_text())
+
+
+def all_runs() -> list[Run]:
+    return list(SlipstreamClient().search_runs(["0"], order_by=["attributes.start_time ASC"]))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within a minute"
+        time.sleep(0.02)
+
+
+def test_a_run_is_recorded_as_mlflow_does(project: Path, tracking: str) -> None:
+    submitted = projects.run(
+        str(project), parameters={"name": "a b", "extra": "$(id)"}, env_manager="local", run_name="hello"
+    )
+    assert (submitted.get_status(), submitted.wait()) == ("FINISHED", True)
+    run = slipstream.get_run(submitted.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "hello"
+    # MLflow logs the values as quoted for its shell, "'a b'"; here they are what was given.
+    assert run.data.params == {"alpha": "0.5", "name": "a b", "extra": "$(id)"}
+    tags = dict(run.data.tags)
+    assert tags.pop("mlflow.user")
+    assert tags == {
+        "mlflow.source.name": str(project),
+        "mlflow.source.type": "PROJECT",
+        "mlflow.project.entryPoint": "main",
+        "mlflow.project.backend": "local",
+        "mlflow.runName": "hello",
+    }
+    child = seen(project)
+    assert child["argv"] == ["0.5", "--name", "a b", "--extra", "$(id)"]
+    assert child["cwd"] == str(project)
+    assert os.path.realpath(child["python"]) == os.path.realpath(sys.executable)
+    for prefix in ("MLFLOW_", "SLIPSTREAM_"):
+        assert child["env"][f"{prefix}RUN_ID"] == submitted.run_id
+        assert child["env"][f"{prefix}EXPERIMENT_ID"] == "0"
+        assert child["env"][f"{prefix}TRACKING_URI"] == tracking
+
+
+def test_the_projects_code_resumes_the_run(project: Path) -> None:
+    run_id = projects.run(str(project), "track", env_manager="local").run_id
+    run = slipstream.get_run(run_id)
+    assert run.data.metrics == {"m": 1.5}
+    assert run.data.params == {"inside": run_id}
+    assert run.info.status == "FINISHED"
+    assert len(all_runs()) == 1
+
+
+def test_a_relative_database_is_the_same_one_for_the_child(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slipstream.set_tracking_uri("sqlite:///relative.db")
+    run_id = projects.run(str(project), "track", env_manager="local").run_id
+    assert slipstream.get_run(run_id).data.metrics == {"m": 1.5}
+    assert (tmp_path / "relative.db").is_file()
+    assert not (project / "relative.db").exists()
+
+
+def test_runs_inside_a_run_are_its_children(project: Path) -> None:
+    with slipstream.start_run() as parent:
+        run_id = projects.run(str(project), "track", env_manager="local").run_id
+    assert slipstream.get_run(run_id).data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert slipstream.get_run(parent.info.run_id).data.metrics == {}
+
+
+def test_the_experiment_is_made_and_told_to_the_child(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "of the shell")
+    run_id = projects.run(
+        str(project), parameters={"name": "x"}, experiment_name="new", env_manager="local"
+    ).run_id
+    experiment = slipstream.get_experiment_by_name("new")
+    assert experiment is not None
+    assert slipstream.get_run(run_id).info.experiment_id == experiment.experiment_id
+    child = seen(project)["env"]
+    assert child["MLFLOW_EXPERIMENT_ID"] == experiment.experiment_id
+    assert "MLFLOW_EXPERIMENT_NAME" not in child
+    again = projects.run(
+        str(project), "track", experiment_id=experiment.experiment_id, env_manager="local"
+    ).run_id
+    assert slipstream.get_run(again).info.experiment_id == experiment.experiment_id
+    with pytest.raises(InvalidParameterError, match="only one"):
+        projects.run(str(project), experiment_name="a", experiment_id="1")
+
+
+def test_an_existing_run_is_resumed(project: Path) -> None:
+    run = SlipstreamClient().create_run("0", run_name="before")
+    submitted = projects.run(str(project), "track", run_id=run.info.run_id, env_manager="local")
+    assert submitted.run_id == run.info.run_id
+    assert len(all_runs()) == 1
+    after = slipstream.get_run(run.info.run_id)
+    assert after.info.status == "FINISHED"
+    assert after.info.run_name == "before"
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "parameters", "error", "named"),
+    [
+        ("main", {}, ExecutionError, "'name'"),
+        ("main", {"name": "x", "alpha": "one"}, InvalidParameterError, "'alpha'.*'one'"),
+        ("nope", {}, ExecutionError, "'nope'"),
+        ("needs_shell", {}, InvalidParameterError, "pipe"),
+    ],
+)
+def test_nothing_is_recorded_when_something_is_wrong_from_the_start(
+    project: Path, entry_point: str, parameters: dict[str, str], error: type[Exception], named: str
+) -> None:
+    with pytest.raises(error, match=named):
+        projects.run(
+            str(project), entry_point, parameters=parameters, experiment_name="new", env_manager="local"
+        )
+    assert slipstream.get_experiment_by_name("new") is None
+    assert all_runs() == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"backend": "kubernetes"}, {"env_manager": "poetry"}, {"backend_config": "missing.json"}],
+)
+def test_wrong_arguments_are_named(project: Path, arguments: dict[str, str]) -> None:
+    with pytest.raises((ExecutionError, InvalidParameterError), match=next(iter(arguments.values()))):
+        projects.run(str(project), "track", **arguments)
+    assert all_runs() == []
+
+
+@pytest.mark.parametrize(("entry_point", "named"), [("fail", "failed"), ("missing", "'no-such-program'")])
+def test_a_failed_command_fails_the_run(project: Path, entry_point: str, named: str) -> None:
+    with pytest.raises(projects.ExecutionException, match=named):
+        projects.run(str(project), entry_point, env_manager="local")
+    assert [run.info.status for run in all_runs()] == ["FAILED"]
+
+
+def test_a_run_that_the_code_ended_itself_stays_so(project: Path) -> None:
+    (project / "end.py").write_text(
+        "import slipstream, sys\nslipstream.start_run()\nslipstream.end_run('KILLED')\nsys.exit(1)\n"
+    )
+    with pytest.raises(ExecutionError, match="failed"):
+        projects.run(str(project), "end.py", env_manager="local")
+    assert [run.info.status for run in all_runs()] == ["KILLED"]
+
+
+def test_path_parameters_are_downloaded_and_removed(project: Path, tmp_path: Path) -> None:
+    (project / "MLproject").write_text(
+        "entry_points: {main: {parameters: {data: path}, command: 'python show.py {data}'}}"
+    )
+    (project / "show.py").write_text(
+        SHOW.replace("sys.argv[1:]", "[*sys.argv[1:], open(sys.argv[1]).read()]")
+    )
+    with slipstream.start_run() as source:
+        slipstream.log_text("content", "folder/data.txt")
+    uri = f"runs:/{source.info.run_id}/folder/data.txt"
+    run_id = projects.run(str(project), parameters={"data": uri}, env_manager="local").run_id
+    path, content = seen(project)["argv"]
+    assert content == "content"
+    assert not Path(path).exists()
+    assert slipstream.get_run(run_id).data.params == {"data": uri}
+    storage = tmp_path / "storage"
+    projects.run(str(project), parameters={"data": uri}, env_manager="local", storage_dir=str(storage))
+    assert Path(seen(project)["argv"][0]).is_relative_to(storage)
+    assert Path(seen(project)["argv"][0]).read_text() == "content"
+
+
+# -- git and trust ----------------------------------------------------------------------------------
+
+
+def make_repository(folder: Path) -> str:
+    """Commit what is in a folder and return the commit."""
+    for arguments in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "."],
+        ["-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "first"],
+        ["remote", "add", "origin", "https://user:secret@example.org/repo.git"],
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def test_a_version_of_a_repository_is_recorded(project: Path) -> None:
+    commit = make_repository(project)
+    (project / "track.py").write_text("raise SystemExit('changed since')")
+    run_id = projects.run(str(project), "track", version="main", env_manager="local").run_id
+    tags = slipstream.get_run(run_id).data.tags
+    assert tags["mlflow.source.name"] == f"file://{project}"
+    assert tags["mlflow.source.git.commit"] == commit
+    assert tags["mlflow.source.git.branch"] == "main"
+
+
+def test_a_repository_in_place_is_recorded_without_password(project: Path) -> None:
+    commit = make_repository(project)
+    run_id = projects.run(str(project), "track", env_manager="local").run_id
+    tags = slipstream.get_run(run_id).data.tags
+    assert tags["mlflow.source.git.commit"] == commit
+    assert tags["mlflow.source.git.repoURL"] == "https://example.org/repo.git"
+    assert "mlflow.source.git.branch" not in tags
+
+
+def test_what_is_fetched_from_elsewhere_needs_trust(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "remote.zip"
+    (project / "requirements.txt").write_text("some-package>=1")
+    with zipfile.ZipFile(archive, "w") as opened:
+        for file in project.iterdir():
+            opened.write(file, file.name)
+
+    def download(url: str, target: Path) -> None:
+        target.write_bytes(archive.read_bytes())
+
+    monkeypatch.setattr("slipstream.projects.fetch.download", download)
+    monkeypatch.setenv("SLIPSTREAM_TMP_DIR", str(tmp_path / "temporary"))
+    uri = "https://example.org/remote.zip"
+    with pytest.raises(PermissionDeniedError) as refused:
+        projects.run(uri, parameters={"name": "x"})
+    for told in (uri, "python show.py", "some-package>=1", "--trust"):
+        assert told in str(refused.value)
+    assert all_runs() == []
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+    run_id = projects.run(uri, "track", env_manager="local", trust=True).run_id
+    assert slipstream.get_run(run_id).data.tags["mlflow.source.name"] == uri
+    assert f"{uri}: entry point 'track' executes 'python track.py'" in capsys.readouterr().err
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+# -- environments -----------------------------------------------------------------------------------
+
+
+def test_a_project_with_environment_file_runs_in_its_own(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_ENV_ROOT", str(tmp_path / "environments"))
+    (project / "python_env.yaml").write_text("dependencies: []")
+    run_id = projects.run(str(project), parameters={"name": "x"}).run_id
+    child = seen(project)
+    assert child["python"].startswith(str(tmp_path / "environments"))
+    assert child["env"]["VIRTUAL_ENV"] in child["python"]
+    assert slipstream.get_run(run_id).data.tags["mlflow.project.env"] == "uv"
+
+
+def test_a_failed_build_fails_the_run(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPSTREAM_ENV_ROOT", str(tmp_path / "environments"))
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    (project / "requirements.txt").write_text("no-such-package-anywhere")
+    with pytest.raises(ExecutionError, match="no-such-package-anywhere"):
+        projects.run(str(project), "track")
+    assert [run.info.status for run in all_runs()] == ["FAILED"]
+
+
+def test_conda_is_for_conda_files_and_docker_is_not_possible(project: Path) -> None:
+    (project / "python_env.yaml").write_text("")
+    with pytest.raises(InvalidParameterError, match="--env-manager uv"):
+        projects.run(str(project), "track", env_manager="conda")
+    (project / "MLproject").write_text("docker_env: {image: img}")
+    with pytest.raises(ExecutionError, match="'img'.*--env-manager local"):
+        projects.run(str(project), "track.py")
+    assert all_runs() == []
+    projects.run(str(project), "track.py", env_manager="local")
+
+
+# -- interruption and background --------------------------------------------------------------------
+
+WAIT = """
+import os, pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+pathlib.Path("started.tmp").write_text(str(child.pid))
+os.rename("started.tmp", "started")
+time.sleep(600)
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A zombie, whose parent is gone, waits for init only.
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_run_in_the_background(project: Path) -> None:
+    submitted = projects.run(str(project), "track", env_manager="local", synchronous=False)
+    assert submitted.wait()
+    assert submitted.get_status() == "FINISHED"
+    assert slipstream.get_run(submitted.run_id).data.metrics == {"m": 1.5}
+    failing = projects.run(str(project), "fail", env_manager="local", synchronous=False)
+    assert not failing.wait()
+    assert failing.get_status() == "FAILED"
+    assert slipstream.get_run(failing.run_id).info.status == "FAILED"
+    failing.cancel()
+
+
+def test_cancelling_stops_the_command_and_its_children(project: Path) -> None:
+    (project / "wait.py").write_text(WAIT)
+    submitted = projects.run(str(project), "wait.py", env_manager="local", synchronous=False)
+    wait_for((project / "started").exists)
+    assert submitted.get_status() == "RUNNING"
+    submitted.cancel()
+    assert submitted.get_status() == "FAILED"
+    assert slipstream.get_run(submitted.run_id).info.status == "KILLED"
+    wait_for(lambda: not alive(int((project / "started").read_text())))
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [(signal.SIGINT, "FAILED", -signal.SIGINT), (signal.SIGTERM, "KILLED", -signal.SIGTERM)],
+)
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_signals_reach_the_command_and_end_the_run(
+    project: Path, tracking: str, number: int, status: str, code: int, stubborn: bool
+) -> None:
+    ignore = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    (project / "wait.py").write_text((ignore if stubborn else "") + WAIT)
+    program = (
+        "import sys\nfrom slipstream import projects\nfrom slipstream.projects.backends import local\n"
+        "local.GRACE_SECONDS = 0.2\n"
+        f"projects.run({str(project)!r}, 'wait.py', env_manager='local')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "SLIPSTREAM_TRACKING_URI": tracking},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for((project / "started").exists)
+        process.send_signal(number)
+        assert process.wait(60) == code
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert [run.info.status for run in all_runs()] == [status]
+    wait_for(lambda: not alive(int((project / "started").read_text())))
+
+
+def test_a_job_that_ended_well_sends_no_signals(project: Path) -> None:
+    before = (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+    projects.run(str(project), "track", env_manager="local")
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert local.EndedRun("x", RunStatus.FINISHED).wait()
