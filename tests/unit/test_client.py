@@ -309,7 +309,9 @@ def version_one(client: SlipstreamClient) -> str:
 
 
 def test_registered_model(client: SlipstreamClient, version_one: str) -> None:
-    client.create_model_version("reg", version_one, tags={"k": 1})
+    client.create_model_version(
+        "reg", version_one, tags={"k": 1}, model_id=version_one.removeprefix("models:/")
+    )
     client.set_registered_model_alias("reg", "champion", 2)
 
     model = client.get_registered_model("reg")

@@ -97,7 +97,7 @@ def test_only_bare_words_are_keywords() -> None:
         ("a = 1; b = 2", "position 6: found ';', but there can be only one expression"),
         ("tags.Weird/x = 'y'", "position 11: unexpected character '/'; quote"),
         ("a ~ 1", "position 3: unexpected character '~'"),
-        ("a + 1", "position 3: unexpected character '+'"),
+        ("a + 1", "position 3: unexpected character '\\+'"),
         ("a = 1x", "position 5: '1x' is neither a number nor a field; quote texts"),
         ("a = 1.2.3", "position 5: '1.2.' is neither a number"),
         ("params. = 'x'", "position 8: a key is missing after the dot"),

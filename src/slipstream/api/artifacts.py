@@ -53,6 +53,18 @@ def listing(store: ArtifactAwareStore, root: str, path: str | None) -> ListArtif
     )
 
 
+class ListModelArtifacts(Request, kw_only=True):
+    model_id: str
+    artifact_directory_path: str | None = None
+
+
+@route("GET", "logged-models/{model_id}/artifacts/directories", permission=Permission.READ)
+def list_model_artifacts(store: ArtifactAwareStore, req: ListModelArtifacts) -> ListArtifactsResponse:
+    """List the files directly below a path of a logged model's artifacts."""
+    root = store.get_logged_model(req.model_id).artifact_location
+    return listing(store, root, req.artifact_directory_path)
+
+
 class PresignedUpload(Request, kw_only=True):
     path: str
     run_id: str | None = None

@@ -16,11 +16,11 @@ class ModelVersionMessage(Response):
     creation_timestamp: int
     last_updated_timestamp: int
     current_stage: str
-    description: str | UnsetType = UNSET
     source: str
+    status: str
+    description: str | UnsetType = UNSET
     run_id: str | UnsetType = UNSET
     run_link: str | UnsetType = UNSET
-    status: str
     tags: list[KeyValue] = []
     aliases: list[str] = []
 

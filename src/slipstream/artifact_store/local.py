@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import stat as modes
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -99,14 +99,18 @@ class LocalArtifactStore:
             try:
                 _make_folders(target.parent)
             except (FileExistsError, NotADirectoryError) as error:
-                raise InvalidParameterError(f"Cannot write '{clean}': a part of its path is a file.") from error
+                raise InvalidParameterError(
+                    f"Cannot write '{clean}': a part of its path is a file."
+                ) from error
             self._inside(clean)  # again, now that its folders exist
             return LocalWriter(target, clean)
 
     def delete(self, path: str) -> None:
         clean = clean_path(path)
         if not clean:
-            raise InvalidParameterError("Refusing to delete the artifact root itself; name a file or folder in it.")
+            raise InvalidParameterError(
+                "Refusing to delete the artifact root itself; name a file or folder in it."
+            )
         target = self._inside(clean)
         with _explained(clean):
             try:
@@ -153,7 +157,9 @@ class LocalWriter:
             try:
                 self._partial.replace(self._target)
             except IsADirectoryError as error:
-                raise InvalidParameterError(f"Cannot write '{self._clean}': a folder has this name.") from error
+                raise InvalidParameterError(
+                    f"Cannot write '{self._clean}': a folder has this name."
+                ) from error
             _sync_folder(self._target.parent)
         return self._size
 
@@ -176,7 +182,7 @@ def _describe(path: str, status: os.stat_result) -> FileInfo | None:
 
 
 @contextmanager
-def _explained(clean: str) -> Iterator[None]:
+def _explained(clean: str) -> Generator[None]:
     """Turn the system's errors into ours; they name the artifact, not the server's folder."""
     try:
         yield
@@ -184,11 +190,17 @@ def _explained(clean: str) -> Iterator[None]:
         raise NotFoundError(f"No artifact '{clean}' exists here.") from error
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK):
-            raise InvalidParameterError(f"The artifact '{clean}' is a symbolic link; links are not followed.") from error
+            raise InvalidParameterError(
+                f"The artifact '{clean}' is a symbolic link; links are not followed."
+            ) from error
         if error.errno == errno.ENAMETOOLONG:
-            raise InvalidParameterError(f"The artifact path '{clean[:200]}' is too long for this disk.") from error
+            raise InvalidParameterError(
+                f"The artifact path '{clean[:200]}' is too long for this disk."
+            ) from error
         if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-            raise InternalError(f"There is no space left for '{clean}' where artifacts are kept; free some.") from error
+            raise InternalError(
+                f"There is no space left for '{clean}' where artifacts are kept; free some."
+            ) from error
         raise InternalError(f"Artifact '{clean}': {error.strerror or error}.") from error
 
 

@@ -24,7 +24,9 @@ class HttpSender(Protocol):
     `client/transport.py` has it, with retries and authentication.
     """
 
-    def call(self, method: str, path: str, *, query: Sequence[tuple[str, str]] = (), body: bytes | None = None) -> bytes: ...
+    def call(
+        self, method: str, path: str, *, query: Sequence[tuple[str, str]] = (), body: bytes | None = None
+    ) -> bytes: ...
 
     def download(self, path: str) -> AbstractContextManager["Body"]: ...
 
@@ -56,7 +58,9 @@ class ProxyArtifactStore:
             self._sender.call("GET", ROUTE, query=[("path", self._full(clean))]) or b"{}"
         )
         found = [
-            FileInfo(f"{clean}/{each['path']}" if clean else each["path"], each["is_dir"], each.get("file_size"))
+            FileInfo(
+                f"{clean}/{each['path']}" if clean else each["path"], each["is_dir"], each.get("file_size")
+            )
             for each in answer.get("files", ())
         ]
         return sorted(found, key=lambda info: info.path)
@@ -88,10 +92,12 @@ class ProxyArtifactStore:
 
     def delete(self, path: str) -> None:
         if not clean_path(path):
-            raise InvalidParameterError("Refusing to delete the artifact root itself; name a file or folder in it")
+            raise InvalidParameterError(
+                "Refusing to delete the artifact root itself; name a file or folder in it"
+            )
         self._sender.call("DELETE", self._url(path))
 
-    def local_path(self, path: str = "") -> Path | None:  # noqa: ARG002  # the protocol's
+    def local_path(self, path: str = "") -> Path | None:
         return None
 
 

@@ -26,14 +26,18 @@ def local_folder(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.scheme.lower() == "file":
         if parts.netloc not in ("", "localhost"):
-            raise InvalidParameterError(f"The URI '{uri}' names a host; a file: URI is for this machine only.")
+            raise InvalidParameterError(
+                f"The URI '{uri}' names a host; a file: URI is for this machine only."
+            )
         if not parts.path:
             raise InvalidParameterError(f"The URI '{uri}' names no folder; write file:///folder.")
         return Path(unquote(parts.path))
     return Path(uri)
 
 
-def open_store(uri: str, *, sender: HttpSender | None = None, root_for_proxy: Path | None = None) -> ArtifactStore:
+def open_store(
+    uri: str, *, sender: HttpSender | None = None, root_for_proxy: Path | None = None
+) -> ArtifactStore:
     """Return the store whose root a storage URI names.
 
     Args:

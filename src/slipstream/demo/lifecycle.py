@@ -249,6 +249,8 @@ def _say_next(
     kept = [scoring]
     if not is_server:
         arguments = ["server", "--backend-store-uri", normalise(uri), "--host", HOST, "--port", "0"]
+        if options.data is not None:
+            arguments += ["--artifacts-destination", str(options.data.absolute() / "artifacts")]
         kept.append(stack.enter_context(ServerProcess("tracking", arguments, folder)))
     for server in kept:
         server.keep()

@@ -145,9 +145,10 @@ class TrackingApp:
                 pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
                 request = route.decode_query(pairs, path)
             else:
-                if scope["method"] in CHANGING:
+                body = await _body(receive)
+                if scope["method"] in CHANGING and (body or scope["method"] != "DELETE"):
                     check_content_type(headers.get(b"content-type"))
-                request = route.decode(await _body(receive), path)
+                request = route.decode(body, path)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error)
         return await self.dispatcher.call(route, request)

@@ -5,18 +5,21 @@ was sent and decoded exactly once, then pass through the one canonicaliser.
 """
 
 import asyncio
+import json
 import mimetypes
-import queue
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from typing import Any
-from urllib.parse import quote, unquote
+import unicodedata
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import quote, unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from slipstream.api.routing import API, AJAX, Permission
-from slipstream.artifact_store.base import ArtifactStore
+from slipstream.api.routing import AJAX, API, Permission
+from slipstream.artifact_store.base import ArtifactStore, Reader
 from slipstream.artifact_store.paths import clean_path
 from slipstream.errors import (
     BadRequestError,
@@ -29,15 +32,18 @@ from slipstream.server.context import ServerContext
 
 CHUNK = 1024 * 1024
 UPLOAD_LIMIT = 10 * 1024 * 1024
-_WAITING_CHUNKS = 4
+_JSON_LIMIT = 64 * 1024
+_LONGEST_NUMBER = 18
 
 _PROXIES = tuple(f"{base.removesuffix('mlflow/')}mlflow-artifacts/" for base in (API, AJAX))
 _TEXT_SUFFIXES = frozenset(
-    ".txt .log .json .jsonl .yaml .yml .csv .tsv .md .rst .py .r .rmd .ipynb .sh .sql .js .ts .java .go .rs .c .h "
-    ".cpp .hpp .scala .toml .ini .cfg .conf .xml .env .tex .bib .css".split()
+    ".txt .log .err .json .jsonl .yaml .yml .csv .tsv .md .rst .py .py3 .r .rmd .ipynb .sh .sql .js .ts .java .go .rs "
+    ".c .h .cpp .hpp .scala .toml .ini .cfg .cf .cnf .conf .prop .properties .hocon .xml .env .tex .bib .css".split()
 )
 _TEXT_NAMES = frozenset({"MLmodel", "MLproject", "mlproject"})
-_DEACTIVATED = frozenset({"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"})
+_DEACTIVATED = frozenset(
+    {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
+)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -55,8 +61,10 @@ def artifact_routes(context: ServerContext) -> list[Route]:
     a = _Artifacts(context)
     routes: list[Route] = []
     for proxy in _PROXIES:
-        for action in ("create", "complete", "abort"):
-            routes.append(ArtifactRoute("POST", proxy + f"mpu/{action}/{{path:path}}", Permission.WRITE, a.multipart))
+        routes += [
+            ArtifactRoute("POST", f"{proxy}mpu/{action}/{{path:path}}", Permission.WRITE, a.multipart)
+            for action in ("create", "complete", "abort")
+        ]
         routes += [
             ArtifactRoute("GET", proxy + "presigned/{path:path}", Permission.READ, a.multipart),
             ArtifactRoute("GET", proxy + "artifacts", Permission.READ, a.list),
@@ -68,7 +76,9 @@ def artifact_routes(context: ServerContext) -> list[Route]:
         ArtifactRoute("GET", "/get-artifact", Permission.READ, a.run_file),
         ArtifactRoute("GET", "/model-versions/get-artifact", Permission.READ, a.version_file),
         ArtifactRoute("POST", AJAX + "upload-artifact", Permission.WRITE, a.upload_from_page),
-        ArtifactRoute("GET", AJAX + "logged-models/{model_id}/artifacts/files", Permission.READ, a.model_file),
+        ArtifactRoute(
+            "GET", AJAX + "logged-models/{model_id}/artifacts/files", Permission.READ, a.model_file
+        ),
     ]
     return routes
 
@@ -77,16 +87,20 @@ class _Artifacts:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
 
-    def _destination(self) -> ArtifactStore:
+    def _destination(self, *, detail: bool = False) -> ArtifactStore:
         if self._context.destination is None:
-            raise _NotServedError
+            raise _NotServedError(detail=detail)
         return self._context.destination
 
     async def multipart(self, request: Request) -> Response:
         self._destination()
         _path_in_url(request)
+        if request.method == "POST":
+            await _check_path_in_body(request)
+        # MLflow's client goes on with a plain PUT if the message begins like this.
         raise NotImplementedByServerError(
-            "Artifacts are kept in a folder of the server, which has no multipart or presigned transfers; use PUT and GET."
+            "Multipart upload is not supported for the current artifact repository: it is a folder of the server, "
+            "which has no multipart or presigned transfers. Use PUT and GET of mlflow-artifacts/artifacts/<path>."
         )
 
     async def list(self, request: Request) -> Response:
@@ -104,18 +118,18 @@ class _Artifacts:
         return JSONResponse({"files": files} if files else {})
 
     async def download(self, request: Request) -> Response:
-        store = self._destination()
+        store = self._destination(detail=True)
         path = _path_in_url(request)
         if not path:
             return _detail("Name a file below the artifact root.")
-        info = await asyncio.to_thread(store.stat, path)
-        if info is not None and info.is_dir:
-            return _detail(f"'{path}' is a folder; list it with artifacts?path=")
-        return await _send_file(store, path, request.headers)
+        try:
+            return await _send_file(store, path, request)
+        except _IsFolderError as error:
+            return _detail(str(error))
 
     async def upload(self, request: Request) -> Response:
-        store = self._destination()
-        if request.url.path.endswith("/"):
+        store = self._destination(detail=True)
+        if request.scope["path"].endswith("/"):
             return _detail("The path ends in a slash; name a file.")
         await _receive_file(store, _path_in_url(request), request)
         return _empty()
@@ -132,7 +146,7 @@ class _Artifacts:
             return HTMLResponse("<!doctype html><h1>400 Bad Request</h1>Give run_id and path.", 400)
         clean = clean_path(path)
         root = await asyncio.to_thread(self._context.run_root, run_id)
-        return await _send_file(self._context.open(root), clean, request.headers)
+        return await _send_file(self._context.open(root), clean, request)
 
     async def version_file(self, request: Request) -> Response:
         values = {name: request.query_params.get(name) for name in ("name", "version", "path")}
@@ -140,8 +154,10 @@ class _Artifacts:
             if not value:
                 raise InvalidParameterError(f"Missing value for required parameter '{name}'.")
         clean = clean_path(values["path"] or "")
-        root = await asyncio.to_thread(self._context.version_root, values["name"] or "", values["version"] or "")
-        return await _send_file(self._context.open(root), clean, request.headers)
+        root = await asyncio.to_thread(
+            self._context.version_root, values["name"] or "", values["version"] or ""
+        )
+        return await _send_file(self._context.open(root), clean, request)
 
     async def model_file(self, request: Request) -> Response:
         path = request.query_params.get("artifact_file_path")
@@ -149,7 +165,7 @@ class _Artifacts:
             raise BadRequestError("Missing value for required parameter 'artifact_file_path'.")
         clean = clean_path(path, "artifact_file_path")
         root = await asyncio.to_thread(self._context.model_root, request.path_params["model_id"])
-        return await _send_file(self._context.open(root), clean, request.headers)
+        return await _send_file(self._context.open(root), clean, request)
 
     async def upload_from_page(self, request: Request) -> Response:
         run_id = request.query_params.get("run_uuid")
@@ -159,14 +175,12 @@ class _Artifacts:
         if not path:
             raise InvalidParameterError("Missing value for required parameter 'path'.")
         clean = clean_path(path)
-        length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > UPLOAD_LIMIT:
+        length = _number(request.headers.get("content-length", ""))
+        if length is not None and length > UPLOAD_LIMIT:
             raise _too_large()
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > UPLOAD_LIMIT:
-                raise _too_large()
+        body = await _small_body(request, UPLOAD_LIMIT)
+        if body is None:
+            raise _too_large()
         if not body:
             raise InvalidParameterError("The request has no body; send the file's content.")
         root = await asyncio.to_thread(self._context.run_root, run_id)
@@ -177,19 +191,35 @@ class _Artifacts:
 class _NotServedError(Exception):
     """The server was started with --no-serve-artifacts."""
 
+    text: ClassVar[str] = "This server does not serve artifacts (--no-serve-artifacts)."
+
+    def __init__(self, *, detail: bool) -> None:
+        super().__init__(self.text)
+        self.detail = detail
+        """Whether the answer is JSON, as MLflow has it for files."""
+
+
+class _IsFolderError(InvalidParameterError):
+    """A folder was asked for where only files can be sent."""
+
 
 def _answering_errors(endpoint: Endpoint) -> Endpoint:
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except _NotServedError:
-            return JSONResponse({"detail": "This server does not serve artifacts (--no-serve-artifacts)."}, 503)
+        except _NotServedError as error:
+            if error.detail:
+                return JSONResponse({"detail": error.text}, 503)
+            return PlainTextResponse(error.text, 503)
         except ClientDisconnect:
             return Response(status_code=499)
         except SlipstreamError as error:
             return JSONResponse({"error_code": error.code, "message": str(error)}, error.status)
 
     return answer
+
+
+# -- paths ------------------------------------------------------------------------------------------------
 
 
 def _path_in_url(request: Request) -> str:
@@ -199,92 +229,176 @@ def _path_in_url(request: Request) -> str:
     for proxy in _PROXIES:
         for start in ("artifacts/", "presigned/", "mpu/create/", "mpu/complete/", "mpu/abort/"):
             if encoded.startswith(proxy + start):
-                return clean_path(unquote(encoded.removeprefix(proxy + start)))
-    raise InvalidParameterError(f"Invalid path '{encoded[:200]}': its prefix must not be percent-encoded.")
+                return clean_path(_decode(encoded.removeprefix(proxy + start)))
+    raise InvalidParameterError(f"Invalid path {encoded[:200]!r}: its prefix must not be percent-encoded.")
 
 
-async def _send_file(store: ArtifactStore, path: str, headers: Mapping[str, str]) -> Response:
-    info = await asyncio.to_thread(store.stat, path)
-    if info is None:
-        raise NotFoundError(f"No artifact '{path}' exists here")
-    file = await asyncio.to_thread(store.open, path)
-    size = info.file_size or 0
-    start, stop, status = 0, size, 200
-    wanted = _range(headers.get("range"), size)
-    if wanted is not None:
-        start, stop = wanted
-        status = 206
-    seek = getattr(file, "seek", None)
-    if start and seek is not None:
-        await asyncio.to_thread(seek, start)
+def _decode(encoded: str) -> str:
+    try:
+        return unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidParameterError(
+            f"Invalid path {encoded[:200]!r}: it is not UTF-8, percent-encoded."
+        ) from error
 
-    async def chunks() -> AsyncIterator[bytes]:
-        left = stop - start
+
+async def _check_path_in_body(request: Request) -> None:
+    """Refuse a multipart message whose `path` leads elsewhere; it is the name that a store would use."""
+    body = await _small_body(request, _JSON_LIMIT)
+    try:
+        message = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return  # read as an empty message, as everywhere in this API
+    path: object = message.get("path") if isinstance(message, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(path, str):
+        clean_path(path)
+
+
+async def _small_body(request: Request, limit: int) -> bytes | None:
+    """Return the body, or `None` if it is larger than the limit."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+# -- sending ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Opened:
+    """A file, ready to be sent from where the client wants it."""
+
+    file: Reader
+    size: int
+    start: int
+    stop: int
+    status: int
+    content: bytes | None
+    """What is to be sent, if that is little; the file is closed then."""
+
+
+class _FileResponse(StreamingResponse):
+    """Streams a file and closes it, also when the client leaves before the first byte."""
+
+    def __init__(self, opened: _Opened, headers: dict[str, str]) -> None:
+        super().__init__(_chunks(opened), opened.status, headers)
+        self._file = opened.file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            while left > 0:
-                chunk = await asyncio.to_thread(file.read, min(CHUNK, left))
-                if not chunk:
-                    break
-                left -= len(chunk)
-                yield chunk
+            await super().__call__(scope, receive, send)
         finally:
-            file.close()
+            self._file.close()
 
+
+async def _send_file(store: ArtifactStore, path: str, request: Request) -> Response:
+    # If-Range asks for the whole file unless it is the same as before; without validators nobody can tell.
+    wanted = None if "if-range" in request.headers else request.headers.get("range")
+    opened = await asyncio.to_thread(_open_file, store, path, wanted)
     kind = content_type(path)
-    sent = {
+    headers = {
         "content-type": kind,  # as a header: Starlette would add a charset, which nobody knows here
         "content-disposition": _disposition(path),
-        "content-length": str(stop - start),
+        "content-length": str(opened.stop - opened.start),
         "x-content-type-options": "nosniff",
         "accept-ranges": "bytes",
     }
     if kind in _DEACTIVATED:
         # A page that somebody logged must not act as a page of this server.
-        sent["content-security-policy"] = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-    if status == 206:
-        sent["content-range"] = f"bytes {start}-{stop - 1}/{size}"
-    return StreamingResponse(chunks(), status, sent)
+        headers["content-security-policy"] = (
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+        )
+    if opened.status == 206:
+        headers["content-range"] = f"bytes {opened.start}-{opened.stop - 1}/{opened.size}"
+    if opened.status == 416:
+        headers["content-range"] = f"bytes */{opened.size}"
+    if request.method == "HEAD":
+        opened.file.close()
+        return Response(None, opened.status, headers)
+    if opened.content is not None:
+        return Response(opened.content, opened.status, headers)
+    return _FileResponse(opened, headers)
+
+
+def _open_file(store: ArtifactStore, path: str, wanted: str | None) -> _Opened:
+    """Open a file and, if little is wanted of it, read that at once: one visit to a thread is enough then."""
+    info = store.stat(path)
+    if info is None:
+        raise NotFoundError(f"No artifact '{path}' exists here.")
+    if info.is_dir:
+        raise _IsFolderError(f"'{path}' is a folder; name a file in it.")
+    file = store.open(path)
+    try:
+        seek: Callable[..., int] | None = getattr(file, "seek", None)
+        # The file's own size: it may have been replaced since `stat`.
+        size = seek(0, 2) if seek is not None else info.file_size or 0
+        start, stop, status = _range(wanted if seek is not None else None, size)
+        if seek is not None:
+            seek(start)
+        if stop - start > CHUNK:
+            return _Opened(file, size, start, stop, status, None)
+        content = file.read(stop - start) if stop > start else b""
+    except BaseException:
+        file.close()
+        raise
+    file.close()
+    return _Opened(file, size, start, stop, status, content)
+
+
+async def _chunks(opened: _Opened) -> AsyncGenerator[bytes]:
+    left = opened.stop - opened.start
+    while left > 0:
+        chunk = await asyncio.to_thread(opened.file.read, min(CHUNK, left))
+        if not chunk:
+            return
+        left -= len(chunk)
+        yield chunk
+
+
+# -- receiving --------------------------------------------------------------------------------------------
 
 
 async def _receive_file(store: ArtifactStore, path: str, request: Request) -> None:
     """Write a request's body; a client that goes away half-way leaves nothing behind."""
-    waiting: queue.Queue[bytes | BaseException | None] = queue.Queue(maxsize=_WAITING_CHUNKS)
-
-    def arriving() -> Iterator[bytes]:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-    writing = asyncio.ensure_future(asyncio.to_thread(store.write, path, arriving()))
-
-    async def hand_over(item: bytes | BaseException | None) -> None:
-        while not writing.done():
-            try:
-                waiting.put_nowait(item)
-            except queue.Full:
-                await asyncio.sleep(0.002)
-            else:
-                return
-
+    pieces = _pieces(request)
+    first = await anext(pieces, b"")
+    second = await anext(pieces, None)
+    if second is None:
+        await asyncio.to_thread(store.write, path, [first])
+        return
+    # No thread waits for the network: a slow client costs nobody else anything.
+    writer = await asyncio.to_thread(store.create, path)
     try:
-        pieces: list[bytes] = []
-        size = 0
-        async for chunk in request.stream():
-            pieces.append(chunk)
-            size += len(chunk)
-            if size >= CHUNK:
-                await hand_over(b"".join(pieces))
-                pieces, size = [], 0
-        await hand_over(b"".join(pieces))
-    except BaseException as error:
-        await hand_over(error if isinstance(error, Exception) else ClientDisconnect())
-        await asyncio.wait([writing])
-        if writing.exception() is None:
-            raise
-        raise error from None
-    await hand_over(None)
-    await writing
+        await asyncio.to_thread(writer.write, first)
+        await asyncio.to_thread(writer.write, second)
+        del first, second
+        async for piece in pieces:
+            await asyncio.to_thread(writer.write, piece)
+        await asyncio.to_thread(writer.commit)
+    finally:
+        writer.close()
+
+
+async def _pieces(request: Request) -> AsyncGenerator[bytes]:
+    """Gather what arrives in the network's small portions."""
+    gathered: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        gathered.append(chunk)
+        size += len(chunk)
+        if size >= CHUNK:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    if size:
+        yield b"".join(gathered)
+
+
+# -- headers ----------------------------------------------------------------------------------------------
 
 
 def content_type(path: str) -> str:
@@ -299,24 +413,41 @@ def content_type(path: str) -> str:
 
 def _disposition(path: str) -> str:
     name = path.rpartition("/")[2]
-    if name.isascii() and '"' not in name:
-        plain = name if all(c.isalnum() or c in "-_.+!#$&^`|~" for c in name) else f'"{name}"'
-        return f"attachment; filename={plain}"
-    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    if name.isascii():
+        return f"attachment; filename={_token_or_quoted(name)}"
+    # For clients that do not know `filename*`: what is left without the accents.
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode() or "download"
+    return f"attachment; filename={_token_or_quoted(plain)}; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Read `bytes=a-b`; `None` for what is not one satisfiable range, which is then ignored."""
+def _token_or_quoted(text: str) -> str:
+    if all(c.isalnum() or c in "!#$%&'*+-.^_`|~" for c in text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _range(header: str | None, size: int) -> tuple[int, int, int]:
+    """Read `bytes=a-b`; return start, stop and status. What is not one range is ignored, as HTTP allows."""
+    everything = (0, size, 200)
     if header is None or not header.startswith("bytes=") or "," in header:
-        return None
+        return everything
     first, dash, last = header.removeprefix("bytes=").strip().partition("-")
-    if not dash or (first and not first.isdigit()) or (last and not last.isdigit()) or not (first or last):
-        return None
-    if not first:
-        start, stop = max(0, size - int(last)), size
+    a, b = _number(first), _number(last)
+    if not dash or (first and a is None) or (last and b is None) or (a is None and b is None):
+        return everything
+    if a is None:
+        start, stop = max(0, size - (b or 0)), size
     else:
-        start, stop = int(first), min(size, int(last) + 1) if last else size
-    return (start, stop) if start < stop else None
+        if b is not None and b < a:
+            return everything
+        start, stop = a, size if b is None else min(size, b + 1)
+    return (start, stop, 206) if start < stop else (0, 0, 416)
+
+
+def _number(text: str) -> int | None:
+    # `isdigit` alone takes superscripts, too, and `int` takes minutes for a number of a million digits.
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
 
 
 def _empty() -> Response:

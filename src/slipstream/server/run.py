@@ -63,6 +63,8 @@ def bind(host: str, port: int) -> socket.socket:
 
 def serve(options: ServerOptions) -> int:
     """Run the server until SIGINT or SIGTERM; return the exit code."""
+    # First of all, so that what is wrong with the data is said once, in one line, and before any worker starts.
+    prepare(ServerContext(options).database())
     sock = bind(options.host, options.port)
     port = sock.getsockname()[1]
     common: dict[str, Any] = {
@@ -86,8 +88,7 @@ def serve(options: ServerOptions) -> int:
     config = uvicorn.Config(
         "slipstream.server.run:create_app", factory=True, workers=options.workers, **common
     )
-    # Made here, so that what is wrong with the data is said once and before any worker starts.
-    prepare(ServerContext(options).database())
+    sock.listen(2048)  # who connects before the first worker is ready waits instead of being refused
     announce(options, port)
     Multiprocess(config, sockets=[sock]).run()
     return 0
@@ -103,6 +104,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             announce(self._options, self._port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # uvicorn would raise the signal again and so end with an error what was asked for and went well.
+        self._captured_signals.clear()
 
 
 def announce(options: ServerOptions, port: int) -> None:

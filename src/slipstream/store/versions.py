@@ -154,16 +154,16 @@ class VersionsPart:
         return self.get_model_version(name, str(version))
 
     def get_model_version(self, name: str, version: str) -> ModelVersion:
-        return self._versions([self._require_row(name, version)])[0]
+        return self._versions([self._require_version(name, version)])[0]
 
     def update_model_version(self, name: str, version: str, description: str | None) -> ModelVersion:
-        model, number, *_ = self._require_row(name, version)
+        model, number, *_ = self._require_version(name, version)
         self.tx.execute(UPDATE_DESCRIPTION, model=model, version=number, description=description, now=now_ms())
         return self.get_model_version(name, version)
 
     def delete_model_version(self, name: str, version: str) -> None:
         """Hide a version for ever and drop its aliases; its number is not used again."""
-        model, number, *_ = self._require_row(name, version)
+        model, number, *_ = self._require_version(name, version)
         now = now_ms()
         self.tx.execute(UPDATE_DELETED, model=model, version=number, now=now)
         self.tx.execute(DELETE_ALIASES, model=model, version=number)
@@ -183,7 +183,7 @@ class VersionsPart:
                 f"Cannot archive the other versions of stage '{stage}': that goes with "
                 f"{' and '.join(registry.ACTIVE_STAGES)} only. Leave archive_existing_versions out."
             )
-        model, number, *_ = self._require_row(name, version)
+        model, number, *_ = self._require_version(name, version)
         now = now_ms()
         if archive_existing_versions:
             self.tx.execute(ARCHIVE_OTHERS, model=model, version=number, stage=canonical, now=now)
@@ -193,7 +193,7 @@ class VersionsPart:
 
     def get_model_version_download_uri(self, name: str, version: str) -> str:
         """Return where the files are; a `runs:/` URI if the version was made from one."""
-        return self._require_origin(name, version).storage_location
+        return self._require_version_origin(name, version).storage_location
 
     def search_model_versions(
         self,
@@ -206,7 +206,7 @@ class VersionsPart:
         query = compile_model_versions(filter_string, order_by, page_token)
         sql: LiteralString = (
             f"SELECT {_COLUMNS}, {query.keys} {_FROM} {query.joins} "
-            f"WHERE {query.where} ORDER BY {query.order_by} LIMIT :limit_"
+            f"WHERE v.lifecycle_stage = 'active' AND ({query.where}) ORDER BY {query.order_by} LIMIT :limit_"
         )
         rows = self.tx.fetch_all(sql, limit_=max_results + 1, **query.params)
         shown = rows[:max_results]
@@ -215,13 +215,13 @@ class VersionsPart:
 
     def set_model_version_tag(self, name: str, version: str, key: str, value: str) -> None:
         registry.check_tag(key, value)
-        model, number, *_ = self._require_row(name, version)
+        model, number, *_ = self._require_version(name, version)
         self.tx.execute(UPSERT_TAG, model=model, version=number, key=key, value=value)
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
         """Delete a tag; that it is not there is no error, as in MLflow."""
         registry.check_tag(key, "")
-        model, number, *_ = self._require_row(name, version)
+        model, number, *_ = self._require_version(name, version)
         self.tx.execute(DELETE_TAG, model=model, version=number, key=key)
 
     def newest_versions(self, models: Sequence[int], *, with_aliases: bool) -> dict[int, list[ModelVersion]]:
@@ -284,7 +284,7 @@ class VersionsPart:
         if self.get_registered_model(parsed.name).tags.get(registry.PROMPT_TAG, "").lower() == "true":
             sources.refuse_prompt_version(source)
         version = parsed.version or self._find_version(source, parsed)
-        original = self._require_origin(parsed.name, version)
+        original = self._require_version_origin(parsed.name, version)
         if run_id is not None and run_id != original.run_id:
             sources.refuse(source, "run_id")
         if model_id is not None and model_id != (original.model_id or ""):
@@ -313,14 +313,14 @@ class VersionsPart:
 
     # -- rows ---------------------------------------------------------------------------------------
 
-    def _require_row(self, name: str, version: str) -> Row:
+    def _require_version(self, name: str, version: str) -> Row:
         registry.check_model_name(name)
         row = self.tx.fetch_one(SELECT_VERSION, name=name, version=registry.version_number(version))
         if row is None:
             raise _no_such_version(name, version)
         return row
 
-    def _require_origin(self, name: str, version: str) -> _Origin:
+    def _require_version_origin(self, name: str, version: str) -> _Origin:
         registry.check_model_name(name)
         row = self.tx.fetch_one(SELECT_ORIGIN, name=name, version=registry.version_number(version))
         if row is None:
