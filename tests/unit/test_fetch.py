@@ -1,7 +1,11 @@
 """Fetching projects: folders, git repositories, zip archives, and what archives from strangers may not do."""
 
+import os
+import signal
+import socket
 import stat
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 
@@ -103,6 +107,37 @@ def test_submodules_come_along(repository: Path, tmp_path: Path) -> None:
     git(outer, "-c", "protocol.file.allow=always", "submodule", "add", "--quiet", str(repository), "inner")
     git(outer, "commit", "--quiet", "-m", "outer")
     assert text_of(fetch(str(outer), "main").folder / "inner") == "second"
+
+
+def test_a_repository_on_a_server_is_remote(repository: Path, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    daemon = subprocess.Popen(
+        ["git", "daemon", "--listen=127.0.0.1", f"--port={port}", "--export-all", f"--base-path={tmp_path}"],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # `git` starts the daemon as a process of its own
+    )
+    try:
+        uri = f"git://127.0.0.1:{port}/repository"
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                fetched = fetch(uri)
+                break
+            except ExecutionError:
+                assert time.monotonic() < deadline, "the daemon does not answer"
+                time.sleep(0.05)
+        assert text_of(fetched.folder) == "second"
+        assert (fetched.remote, fetched.source) == (True, uri)
+        assert text_of(fetch(uri, "feature/x").folder) == "feature"
+        commit = git(repository, "rev-parse", "v1.0")
+        assert text_of(fetch(f"{uri}#sub/dir", commit[:9]).folder) == "in sub"
+        with pytest.raises(ExecutionError, match="'nope'"):
+            fetch(uri, "nope")
+    finally:
+        os.killpg(daemon.pid, signal.SIGTERM)
+        daemon.wait()
 
 
 @pytest.mark.parametrize("version", ["nope", "0123456", "0" * 40])

@@ -98,6 +98,7 @@ class ProxyArtifactStore:
         self._sender.call("DELETE", self._url(path))
 
     def local_path(self, path: str = "") -> Path | None:
+        clean_path(path)
         return None
 
 

@@ -202,10 +202,19 @@ class LoggedModelsPart:
             raise _no_such_model(model_id)
         return row[0]
 
-    def find_logged_models(self, model_ids: Iterable[str]) -> dict[str, int]:
+    def _find_logged_models(self, model_ids: Iterable[str]) -> dict[str, int]:
         """Return the internal ids of those models that there are, deleted or not."""
         wanted = sorted(set(model_ids))
         return dict(self.tx.fetch_all(SELECT_MODEL_KEYS, model_ids__in=wanted)) if wanted else {}
+
+    def require_model_for_metric(self, model_id: str) -> None:
+        """Make sure that a point can be logged for a model.
+
+        Raises:
+            BadRequestError: the model does not exist (MLflow's code for it).
+        """
+        if self.tx.fetch_one(SELECT_MODEL_KEY, model_id=model_id) is None:
+            raise _unknown_model(model_id)
 
     def log_model_points(self, rows: Sequence[tuple[str, int, Metric]]) -> None:
         """Log points for models: (model id, internal id of the run that measured it, point) each.
@@ -213,14 +222,14 @@ class LoggedModelsPart:
         An identical point may be logged again.
 
         Raises:
-            BadRequestError: a model does not exist (MLflow's code for it); nothing was logged.
+            BadRequestError: a model does not exist; nothing was logged.
         """
-        models = self.find_logged_models(model_id for model_id, _, _ in rows)
+        models = self._find_logged_models(model_id for model_id, _, _ in rows)
         points: list[Row] = []
         for model_id, run, metric in rows:
             model = models.get(model_id)
             if model is None:
-                raise unknown_model(model_id)
+                raise _unknown_model(model_id)
             is_nan = math.isnan(metric.value)
             points.append((
                 model,
@@ -274,7 +283,7 @@ class LoggedModelsPart:
         ]
 
 
-def unknown_model(model_id: str) -> BadRequestError:
+def _unknown_model(model_id: str) -> BadRequestError:
     return BadRequestError(
         f"There is no logged model '{model_id}' to log a metric for. Create it first, or leave model_id out."
     )

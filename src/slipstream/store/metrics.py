@@ -83,6 +83,7 @@ class MetricsPart:
     if TYPE_CHECKING:  # in store/runs.py and store/logged_models.py
 
         def require_run(self, run_id: str, *, active: bool = False) -> tuple[int, int]: ...
+        def require_model_for_metric(self, model_id: str) -> None: ...
         def log_model_points(self, rows: Sequence[tuple[str, int, Metric]]) -> None: ...
 
     def log_metric(self, run_id: str, metric: Metric) -> None:
@@ -104,6 +105,8 @@ class MetricsPart:
                 run = runs.get(run_id)
                 if run is None:
                     run = runs[run_id] = self.require_run(run_id, active=True)[0]
+                if metric.model_id:  # refused here, where it concerns this point alone
+                    self.require_model_for_metric(metric.model_id)
             except SlipstreamError as error:
                 outcomes[index] = error
                 continue

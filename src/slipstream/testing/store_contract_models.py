@@ -23,9 +23,9 @@ from slipstream.store.base import Store
 from slipstream.testing.store_contract import new_run, unique
 
 
-def new_logged_model(store: Store, **kwargs: str) -> LoggedModel:
+def new_logged_model(store: Store, name: str | None = None) -> LoggedModel:
     """Make a logged model in an experiment of its own."""
-    return store.create_logged_model(store.create_experiment(unique()), **kwargs)
+    return store.create_logged_model(store.create_experiment(unique()), name)
 
 
 def dataset(name: str = "train", digest: str = "d1", **tags: str) -> DatasetInput:
@@ -57,7 +57,7 @@ class LoggedModelContract:
     @pytest.mark.parametrize("name", ["a/b", "a:b", "a.b", "a%b", 'a"b', "a'b"])
     def test_bad_names_are_refused(self, store: Store, name: str) -> None:
         with pytest.raises(InvalidParameterError, match="name"):
-            new_logged_model(store, name=name)
+            new_logged_model(store, name)
 
     def test_the_experiment_must_be_there_and_active(self, store: Store) -> None:
         with pytest.raises(NotFoundError):
