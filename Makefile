@@ -51,10 +51,8 @@ docs: $(VENV)/.dev ## build the documentation into docs/_build/html; warnings ar
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(VENV)/.dev ## run the benchmarks (ARGS="benchmarks/name.py")
-	@set -e; found=; for file in $(or $(ARGS),$(wildcard benchmarks/*.py)); do \
-	  found=1; echo "== $$file"; $(BIN)/python $$file; done; \
-	if [ -z "$$found" ]; then echo "There are no benchmarks in benchmarks/ yet."; fi
+bench: $(VENV)/.run ## measure slipstream, beside MLflow if MLFLOW_PYTHON names its python (ARGS="--only import")
+	@$(BIN)/python benchmarks/compare.py $(ARGS)
 
 conformance: $(VENV)/.dev ## compare a server with recorded answers of MLflow (KIT=folder of the kit)
 	@$(BIN)/python tools/conformance.py $(or $(KIT),../shared/conformance)

@@ -91,6 +91,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         set_tag,
         set_tags,
     )
+    from slipstream.projects import run
 
 __version__ = "0.1.0"
 
@@ -174,6 +175,7 @@ _HOMES = {
         "set_tag",
         "set_tags",
     ),
+    "slipstream.projects": ("run",),
 }
 """Public names by the module that has them."""
 
@@ -252,6 +254,7 @@ __all__ = [
     "register_model",
     "restore_experiment",
     "restore_run",
+    "run",
     "search_experiments",
     "search_logged_models",
     "search_model_versions",

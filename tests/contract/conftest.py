@@ -1,10 +1,12 @@
 """Stores of every kind, each on a database of its own."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from server_process import ServerProcess
+from slipstream.client.rest import RestStore
+from slipstream.client.transport import Transport
 from slipstream.store.base import Store
 from slipstream.store.engine import open_store
 
@@ -33,6 +35,11 @@ def postgres_store(postgres_server: object, tmp_path_factory: pytest.TempPathFac
     store.close()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@pytest.fixture
-def data_folder(tmp_path: Path) -> Path:
-    return tmp_path
+@pytest.fixture(scope="session")
+def rest_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store over HTTP, on a server in a process of its own."""
+    server = ServerProcess(tmp_path_factory.mktemp("rest-store"), "--durability", "normal")
+    transport = Transport(server.url)
+    yield RestStore(transport)
+    transport.close()
+    assert server.stop() == 0

@@ -9,15 +9,37 @@ from slipstream.testing.store_contract import (
     RunContract,
     SearchContract,
 )
+from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
+from slipstream.testing.store_contract_registry import RegistryContract
 
 
-class TestSqlite(ExperimentContract, RunContract, MetricContract, SearchContract):
+class StoreContract(
+    ExperimentContract,
+    RunContract,
+    MetricContract,
+    SearchContract,
+    DatasetContract,
+    LoggedModelContract,
+    RegistryContract,
+):
+    """All of it."""
+
+
+class TestSqlite(StoreContract):
     @pytest.fixture
     def store(self, sqlite_store: Store) -> Store:
         return sqlite_store
 
 
-class TestPostgres(ExperimentContract, RunContract, MetricContract, SearchContract):
+class TestPostgres(StoreContract):
     @pytest.fixture
     def store(self, postgres_store: Store) -> Store:
         return postgres_store
+
+
+class TestRest(StoreContract):
+    """Over HTTP, against a server in a process of its own."""
+
+    @pytest.fixture
+    def store(self, rest_store: Store) -> Store:
+        return rest_store

@@ -47,5 +47,5 @@ def demo(port: int, keep: bool, data: Path | None, epochs: int) -> None:
     run_demo(DemoOptions(port=port, keep=keep, data=data, epochs=epochs), out.line)
 
 
-def _exit(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+def _exit(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)

@@ -49,8 +49,9 @@ class EntryPoint(msgspec.Struct, frozen=True):
     """A template as text, or the words of one that is split already."""
 
     def words(self) -> list[str]:
-        """Return the command's words with its fields. Checked only here, so that a project whose other
-        entry points need a shell can be run.
+        """Return the command's words with its fields.
+
+        Checked only here, so that a project can be run whose other entry points need a shell.
 
         Raises:
             InvalidParameterError: the command needs a shell, or has a field that is no parameter.

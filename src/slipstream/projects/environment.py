@@ -71,7 +71,7 @@ def prepare(spec: EnvironmentSpec) -> Environment:
     root = _root()
     variables = _uv_variables()
     interpreter, version = _interpreter(spec.python, variables)
-    lock = _lock(spec, version, root, variables)
+    lock = _lock(spec, interpreter, version, root, variables)
     key = _digest(_LAYOUT, lock, version, sys.platform, platform.machine(), platform.libc_ver()[0])
     folder = root / key
     environment = Environment(folder, lock)
@@ -108,7 +108,9 @@ def _require_own(folder: Path) -> None:
 # -- resolving --------------------------------------------------------------------------------------
 
 
-def _lock(spec: EnvironmentSpec, version: str, root: Path, variables: dict[str, str]) -> str:
+def _lock(
+    spec: EnvironmentSpec, interpreter: str, version: str, root: Path, variables: dict[str, str]
+) -> str:
     indexes = [f"{name}={variables[name]}" for name in _INDEXES if name in variables]
     files = [_digest_of_file(line) for line in spec.requirements if Path(line).is_absolute()]
     request = _digest(
@@ -125,7 +127,7 @@ def _lock(spec: EnvironmentSpec, version: str, root: Path, variables: dict[str, 
     path = root / "locks" / f"{request}.txt"
     if path.is_file():
         return path.read_text(encoding="utf-8")
-    lock = _resolve(spec, version, variables) if spec.requirements else ""
+    lock = _resolve(spec, interpreter, version, variables) if spec.requirements else ""
     handle, name = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(lock)
@@ -133,7 +135,7 @@ def _lock(spec: EnvironmentSpec, version: str, root: Path, variables: dict[str, 
     return lock
 
 
-def _resolve(spec: EnvironmentSpec, version: str, variables: dict[str, str]) -> str:
+def _resolve(spec: EnvironmentSpec, interpreter: str, version: str, variables: dict[str, str]) -> str:
     say(f"Resolving {len(spec.requirements)} requirements for Python {version} ...")
     with tempfile.TemporaryDirectory(prefix="slipstream-lock-") as scratch:
         requirements = Path(scratch, "requirements.in")
@@ -143,7 +145,9 @@ def _resolve(spec: EnvironmentSpec, version: str, variables: dict[str, str]) -> 
             constraints = Path(scratch, "constraints.txt")
             constraints.write_text("\n".join(spec.constraints) + "\n", encoding="utf-8")
             options = ["--constraints", str(constraints)]
-        arguments = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python-version", version]
+        arguments = ["pip", "compile", "--quiet", "--no-header", "--no-annotate"]
+        # Named, or uv would look for one of its own and find, for example, a slow shim.
+        arguments += ["--python", interpreter, "--python-version", version]
         return _uv(
             [*arguments, *options, str(requirements)], variables, "The project's requirements cannot be met"
         )

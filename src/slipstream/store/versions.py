@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, LiteralString, NamedTuple
 from slipstream.clock import now_ms
 from slipstream.db.base import Row, Transaction
 from slipstream.entities import LoggedModel, ModelVersion, Page, RegisteredModel
-from slipstream.errors import InternalError, NotFoundError
+from slipstream.errors import InvalidParameterError, NotFoundError
 from slipstream.rules import limits, registry, sources
 from slipstream.search.sql import compile_model_versions
 
@@ -175,11 +175,12 @@ class VersionsPart:
         """Move a version to a stage, first all others of that stage to Archived if asked to.
 
         Raises:
-            InternalError: archiving was asked for with a stage that is not active (MLflow's code for it).
+            InvalidParameterError: archiving was asked for with a stage that is not active. (MLflow answers 500
+                here, which makes clients try again for minutes.)
         """
         canonical = registry.canonical_stage(stage)
         if archive_existing_versions and canonical not in registry.ACTIVE_STAGES:
-            raise InternalError(
+            raise InvalidParameterError(
                 f"Cannot archive the other versions of stage '{stage}': that goes with "
                 f"{' and '.join(registry.ACTIVE_STAGES)} only. Leave archive_existing_versions out."
             )

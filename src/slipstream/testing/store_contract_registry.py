@@ -6,7 +6,7 @@ Used like `store_contract`; names that a test creates are unique, so a store may
 import pytest
 
 from slipstream.entities import ModelVersion
-from slipstream.errors import AlreadyExistsError, InternalError, InvalidParameterError, NotFoundError
+from slipstream.errors import AlreadyExistsError, InvalidParameterError, NotFoundError
 from slipstream.store.base import Store
 from slipstream.testing.store_contract import new_run, unique
 
@@ -241,7 +241,7 @@ class ModelVersionContract:
         store.transition_model_version_stage(name, "3", "Production")
         store.transition_model_version_stage(name, "2", "Staging", archive_existing_versions=True)
         assert [store.get_model_version(name, n).current_stage for n in "123"] == ["Archived", "Staging", "Production"]
-        with pytest.raises(InternalError, match="Archived"):
+        with pytest.raises(InvalidParameterError, match="Archived"):
             store.transition_model_version_stage(name, "3", "Archived", archive_existing_versions=True)
 
     def test_the_latest_versions_are_one_for_each_stage(self, store: Store) -> None:
