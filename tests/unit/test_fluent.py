@@ -440,3 +440,33 @@ def test_register_model_of_a_run(tmp_path: Path) -> None:
     assert second.source == third.source == f"models:/{logged.model_id}"
     assert len(slipstream.search_model_versions()) == 3
     assert [model.name for model in slipstream.search_registered_models()] == ["reg"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_process_has_its_own_connection_and_no_active_run(tracking: str) -> None:
+    script = """
+import os, slipstream
+parent = slipstream.start_run()
+slipstream.log_metric("m", 1)
+if os.fork() == 0:
+    assert slipstream.active_run() is None
+    slipstream.log_param("from", "child")
+    slipstream.log_metric("m", 2, step=1, run_id=parent.info.run_id)
+    slipstream.end_run()
+    os._exit(0)
+_, status = os.wait()
+assert status == 0, status
+slipstream.log_metric("m", 3, step=2)
+print(parent.info.run_id)
+"""
+    environment = {**os.environ, "SLIPSTREAM_TRACKING_URI": tracking}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
+    )
+
+    run_id = done.stdout.strip()
+    points = slipstream.SlipstreamClient().get_metric_history(run_id, "m")
+    assert {point.value for point in points} == {1.0, 2.0, 3.0}
+    runs = slipstream.search_runs(output_format="list")
+    assert [run.data.params for run in runs if run.info.run_id != run_id] == [{"from": "child"}]
+    assert {run.info.status for run in runs} == {"FINISHED"}

@@ -11,8 +11,8 @@ from slipstream.errors import InvalidParameterError
 from slipstream.search.ast import Comparison, Identifier, Number, OrderTerm, Value
 from slipstream.search.lexer import Source, Token, TokenKind, shown, tokenize
 
-MAX_CLAUSES = 200
-"""SQLite refuses an expression that is nested a thousand deep, and each clause nests one deeper."""
+MAX_CLAUSES = 100
+"""Each clause may be a look-up for every row; and SQLite refuses expressions nested a thousand deep."""
 
 _COMPARATORS = "=, !=, >, >=, <, <=, LIKE, ILIKE, IN, NOT IN, IS NULL, IS NOT NULL"
 _SYMBOLS = frozenset({"=", "!=", ">", ">=", "<", "<="})
