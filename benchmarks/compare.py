@@ -101,7 +101,9 @@ def measure(options: argparse.Namespace, samples: Samples) -> None:
                 alternate(lambda server, n=connections: workloads.log_batch(server, n, options.seconds))
         if "search" in chosen:
             seeded = {name: workloads.seed_runs(server, options.runs) for name, server in servers.items()}
-            alternate(lambda server: workloads.search(server, seeded[server.name], options.runs, 5))
+            alternate(
+                lambda server: workloads.search(server, seeded[server.name], options.runs, options.seconds)
+            )
 
 
 def new_server(name: str, command: list[str], folder: Path) -> Server:

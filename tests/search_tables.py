@@ -141,7 +141,14 @@ def insert_runs(tx: Transaction, runs: list[Run]) -> None:
         for key, value in run.metrics.items():
             nan = math.isnan(value)
             insert(
-                tx, "series", run=number, key=key, step=0, timestamp=0, value=0.0 if nan else value, is_nan=int(nan)
+                tx,
+                "series",
+                run=number,
+                key=key,
+                step=0,
+                timestamp=0,
+                value=0.0 if nan else value,
+                is_nan=int(nan),
             )
         for table, pairs in (("params", run.params), ("run_tags", run.tags)):
             for key, value in pairs.items():

@@ -21,7 +21,12 @@ class ServerProcess:
             *("--artifacts-destination", str(folder / "artifacts"), *options),
         ]
         self.process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=folder, env=dict(os.environ)
+            command,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            cwd=folder,
+            env=dict(os.environ),
         )
         assert self.process.stderr is not None
         self.lines: list[str] = []

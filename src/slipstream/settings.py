@@ -123,7 +123,11 @@ ARTIFACT_LOCATION_MAX_LENGTH = _setting(
 )
 # -- the server -------------------------------------------------------------------------------------
 SERVER_TOKEN = _setting(
-    "SERVER_TOKEN", _text, None, "Token that clients must send when the server runs with --auth token.", mlflow=False
+    "SERVER_TOKEN",
+    _text,
+    None,
+    "Token that clients must send when the server runs with --auth token.",
+    mlflow=False,
 )
 CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX = _setting(
     "CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX", _text, None, "Pattern that a version's source must match."
@@ -140,8 +144,13 @@ SCORING_SERVER_REQUEST_TIMEOUT = _setting(
     "SCORING_SERVER_REQUEST_TIMEOUT", float, 60.0, "Seconds that a prediction may take before 504."
 )
 INPUT_EXAMPLE_INFERENCE_TIMEOUT = _setting(
-    "INPUT_EXAMPLE_INFERENCE_TIMEOUT", float, 180.0, "Seconds that a prediction on the input example may take."
+    "INPUT_EXAMPLE_INFERENCE_TIMEOUT",
+    float,
+    180.0,
+    "Seconds that a prediction on the input example may take.",
 )
 # -- projects ---------------------------------------------------------------------------------------
-ENV_ROOT = _setting("ENV_ROOT", _text, None, "Folder of built environments; under SLIPSTREAM_HOME when unset.")
+ENV_ROOT = _setting(
+    "ENV_ROOT", _text, None, "Folder of built environments; under SLIPSTREAM_HOME when unset."
+)
 TMP_DIR = _setting("TMP_DIR", _text, None, "Parent of temporary folders for project downloads.")

@@ -181,6 +181,6 @@ def test_a_read_error_gives_the_connection_back(engine: Engine) -> None:
         with pytest.raises(NotFoundError):
             engine.read(lambda store: store.get_run("0" * 32))
     seen: list[Connection] = []
-    with engine._reader() as connection:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    with engine._reader() as connection:  # pyright: ignore[reportPrivateUsage]
         seen.append(connection)
-    assert engine._readers.qsize() == 1  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    assert engine._readers.qsize() == 1  # pyright: ignore[reportPrivateUsage]

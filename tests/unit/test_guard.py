@@ -44,7 +44,15 @@ def test_the_token_as_bearer_and_as_password() -> None:
     basic = b"Basic " + base64.b64encode(b"anyone:geheim")
     for good in (b"Bearer geheim", b"bearer geheim", basic):
         assert guard.check(True, "", HOST, None, good) is None
-    for bad in (None, b"", b"Bearer", b"Bearer x", b"Basic !!!", b"Digest geheim", "Bearer gehei\xdf".encode("latin-1")):
+    for bad in (
+        None,
+        b"",
+        b"Bearer",
+        b"Bearer x",
+        b"Basic !!!",
+        b"Digest geheim",
+        "Bearer gehei\xdf".encode("latin-1"),
+    ):
         refusal = guard.check(True, "", HOST, None, bad)
         assert refusal is not None
         assert refusal.status == 401
@@ -56,7 +64,7 @@ def test_the_token_is_asked_for_even_without_the_other_checks() -> None:
     assert guard.check(False, "", b"evil.example", None, b"Bearer t") is None
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "ml.example"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "ml.example"])
 def test_listening_beyond_this_machine_needs_a_decision(host: str) -> None:
     with pytest.raises(InvalidParameterError, match="--auth"):
         check(ServerOptions(host=host))

@@ -72,7 +72,8 @@ def test_a_fault_deep_in_a_batch_is_located() -> None:
     batch = route("POST", "runs/log-batch")
     with pytest.raises(InvalidParameterError, match=r"metrics\[1\]\.value"):
         batch.decode(
-            b'{"run_id":"r","metrics":[{"key":"a","value":1,"timestamp":1},{"key":"a","value":"x","timestamp":1}]}', {}
+            b'{"run_id":"r","metrics":[{"key":"a","value":1,"timestamp":1},{"key":"a","value":"x","timestamp":1}]}',
+            {},
         )
     decoded: LogBatch = batch.decode(
         b'{"runId":"r","metrics":[{"key":"runId","value":1,"timestamp":1,"modelId":"m-1"}]}', {}

@@ -45,7 +45,9 @@ def test_identifiers(text: str, expected: tuple[str | None, str]) -> None:
     assert field(text) == expected
 
 
-@pytest.mark.parametrize("text", ["1", "-3", "0.5", ".5", "-.5", "1e-2", "1E+10", "1.5e3", "99999999999999999999999"])
+@pytest.mark.parametrize(
+    "text", ["1", "-3", "0.5", ".5", "-.5", "1e-2", "1E+10", "1.5e3", "99999999999999999999999"]
+)
 def test_numbers(text: str) -> None:
     assert tokens(text) == [(TokenKind.NUMBER, text), (TokenKind.END, "")]
 
@@ -66,7 +68,14 @@ def test_blanks_are_optional_around_operators() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("'a'", "a"), ('"b"', "b"), ("''", ""), ('"o\'neil"', "o'neil"), (r"'100\%'", r"100\%"), ("'a AND b'", "a AND b")],
+    [
+        ("'a'", "a"),
+        ('"b"', "b"),
+        ("''", ""),
+        ('"o\'neil"', "o'neil"),
+        (r"'100\%'", r"100\%"),
+        ("'a AND b'", "a AND b"),
+    ],
 )
 def test_texts_have_no_escapes(text: str, value: str) -> None:
     token = tokenize(Source("filter", text))[0]

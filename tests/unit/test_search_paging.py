@@ -27,12 +27,24 @@ COMPILERS: dict[str, Callable[..., sql.Query]] = {
 TEXTS = st.sampled_from(["", "a", "A", "ab", "b", "B%", "a_", "ä", "Ä", "z", "\U0001f600", "\uffff"])
 NUMBERS = st.sampled_from([0.0, -0.0, 0.1, 1.0, -1.5, 1e300, -1e300, 5e-324, math.inf, -math.inf, math.nan])
 TIMES = st.sampled_from([0, 1, 2, 2**53 + 1, 2**63 - 1])
-FIELDS = ["run_id", "run_name", "status", "user_id", "start_time", "end_time", "created", "metrics.m", "metrics.`n o`"]
+FIELDS = [
+    "run_id",
+    "run_name",
+    "status",
+    "user_id",
+    "start_time",
+    "end_time",
+    "created",
+    "metrics.m",
+    "metrics.`n o`",
+]
 FIELDS += ["params.p", "tags.t"]
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def connection(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+def connection(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Connection]:
     if request.param == "sqlite":
         opened = search_tables.sqlite_connection(tmp_path_factory.mktemp("search"))
     else:
@@ -88,10 +100,14 @@ def sort(runs: list[Run], order: list[tuple[str, bool]]) -> list[str]:
     if any(field in ("start_time", "created") for field, _ in order):
         runs = sorted(runs, key=lambda run: run.run_id)
     for field, descending in reversed(order):
-        known = [run for run in runs if value(run, field) is not None and value(run, field) == value(run, field)]
-        nan = [run for run in runs if value(run, field) is not None and value(run, field) != value(run, field)]
+        known = [
+            run for run in runs if value(run, field) is not None and value(run, field) == value(run, field)
+        ]
+        nan = [
+            run for run in runs if value(run, field) is not None and value(run, field) != value(run, field)
+        ]
         missing = [run for run in runs if value(run, field) is None]
-        known.sort(key=lambda run: value(run, field), reverse=descending)  # noqa: B023 -- used at once
+        known.sort(key=lambda run: value(run, field), reverse=descending)
         runs = known + nan + missing
     return [run.run_id for run in runs]
 
@@ -148,7 +164,9 @@ CLAUSES = st.one_of(
         st.sampled_from(["=", "!=", ">", ">=", "<", "<="]),
         NUMBERS.filter(math.isfinite),
     ),
-    st.tuples(st.sampled_from(["params.p", "tags.t"]), st.sampled_from(["IS NULL", "IS NOT NULL"]), st.none()),
+    st.tuples(
+        st.sampled_from(["params.p", "tags.t"]), st.sampled_from(["IS NULL", "IS NOT NULL"]), st.none()
+    ),
 )
 
 
@@ -163,10 +181,14 @@ def holds(run: Run, clause: tuple[str, str, Any]) -> bool:
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(populations(), st.lists(CLAUSES, max_size=3), ORDERS)
 def test_filters_find_what_their_description_says(
-    connection: Connection, runs: list[Run], clauses: list[tuple[str, str, Any]], order: list[tuple[str, bool]]
+    connection: Connection,
+    runs: list[Run],
+    clauses: list[tuple[str, str, Any]],
+    order: list[tuple[str, bool]],
 ) -> None:
     text = " AND ".join(
-        f"{field} {comparator}" + ("" if operand is None else f" {operand!r}") for field, comparator, operand in clauses
+        f"{field} {comparator}" + ("" if operand is None else f" {operand!r}")
+        for field, comparator, operand in clauses
     )
     terms = [f"{field} {'DESC' if descending else 'ASC'}" for field, descending in order]
     with search_tables.scratch(connection) as tx:
@@ -260,7 +282,9 @@ def test_a_token_of_another_order_is_refused(order: list[str], reason: str) -> N
 
 def test_a_token_of_another_resource_is_refused() -> None:
     token = sql.compile_experiments(None, ["name"], None).next_token(["a"])
-    with pytest.raises(InvalidParameterError, match="Invalid page token: it does not come from a search of registered"):
+    with pytest.raises(
+        InvalidParameterError, match="Invalid page token: it does not come from a search of registered"
+    ):
         sql.compile_registered_models(None, ["name"], token)
 
 
@@ -342,11 +366,15 @@ PIECES = (
     " ASC DESC % \\ \x00 \x01 \ud800 ä --"
 ).split(" ")
 FRAGMENTS = st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join) | st.text()
-FIELD = st.sampled_from("metrics.a params.a tags.a name run_id start_time status dataset.name experiment_id".split())
+FIELD = st.sampled_from(
+    "metrics.a params.a tags.a name run_id start_time status dataset.name experiment_id".split()
+)
 PLAUSIBLE = st.tuples(
     FIELD | st.just("version_number"),
     st.sampled_from(["=", "!=", ">", "<=", "LIKE", "ILIKE", "IN", "NOT IN"]),
-    st.sampled_from(["'x'", "'1'", "1", "-1e999", "('1', 'x')", "('99999999999999999999')", "'%\x01'", "'\\'"]),
+    st.sampled_from(
+        ["'x'", "'1'", "1", "-1e999", "('1', 'x')", "('99999999999999999999')", "'%\x01'", "'\\'"]
+    ),
 ).map(" ".join)
 
 

@@ -47,7 +47,9 @@ def test_clauses(text: str, expected: tuple[str | None, str, str, Value]) -> Non
 
 
 def test_and_joins_clauses_in_any_case() -> None:
-    assert [key for _, key, _, _ in clauses("a = 1 AND b IS NULL and c IN ('x') And d LIKE 'y'")] == list("abcd")
+    assert [key for _, key, _, _ in clauses("a = 1 AND b IS NULL and c IN ('x') And d LIKE 'y'")] == list(
+        "abcd"
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_and_joins_clauses_in_any_case() -> None:
         ("a <> 1", "position 3: '<>' is not a comparator; use !="),
         ("a RLIKE 'x'", "position 3: found 'RLIKE', expected a comparator"),
         ("1 = a", "position 1: found '1', expected a field, for example metrics.acc or tags.`my key`"),
-        ("'x' = a", 'position 1: found "\'x\'", expected a field'),
+        ("'x' = a", "position 1: found \"'x'\", expected a field"),
         ("a = red", "position 5: found 'red', expected a number or a quoted text ('red') after ="),
         ("a = NaN", "position 5: found 'NaN', expected a number or a quoted text"),
         ("a = Infinity", "position 5: found 'Infinity', expected a number"),

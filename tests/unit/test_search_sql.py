@@ -24,7 +24,9 @@ COMPILERS: dict[str, Callable[..., sql.Query]] = {
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def connection(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+def connection(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Connection]:
     if request.param == "sqlite":
         opened = search_tables.sqlite_connection(tmp_path_factory.mktemp("search"))
     else:
@@ -54,8 +56,28 @@ def runs(tx: Transaction) -> Transaction:
                 tags={"team": "red", "Mixed Key": "one", "from": "x", "empty": ""},
                 datasets={("train.csv", "d1"): "training", ("val.csv", "d2"): None},
             ),
-            Run("r2", 3000, 5000, "r2", "FINISHED", "u-r2", {"acc": 0.5}, {"lr": "0.01", "opt": "adam"}, {"team": "blue"}),
-            Run("r3", 2000, None, "r3", "RUNNING", "u-r3", {"acc": math.nan, "loss": 0.3}, {"lr": "0.1"}, {"team": "Red"}),
+            Run(
+                "r2",
+                3000,
+                5000,
+                "r2",
+                "FINISHED",
+                "u-r2",
+                {"acc": 0.5},
+                {"lr": "0.01", "opt": "adam"},
+                {"team": "blue"},
+            ),
+            Run(
+                "r3",
+                2000,
+                None,
+                "r3",
+                "RUNNING",
+                "u-r3",
+                {"acc": math.nan, "loss": 0.3},
+                {"lr": "0.1"},
+                {"team": "Red"},
+            ),
             Run(
                 "r4",
                 2500,
@@ -171,8 +193,25 @@ def test_runs_order(runs: Transaction, order: list[str], names: str) -> None:
 
 @pytest.mark.parametrize(
     "literal",
-    ["1e30", "-1e30", "1e999", "-1e999", "99999999999999999999", "-99999999999999999999", "9223372036854775807"]
-    + ["-9223372036854775808", "9223372036854775808", "9007199254740993", "2.5", "-0.5", "1e3", "0", "9" * 5000],
+    [
+        "1e30",
+        "-1e30",
+        "1e999",
+        "-1e999",
+        "99999999999999999999",
+        "-99999999999999999999",
+        "9223372036854775807",
+    ]
+    + [
+        "-9223372036854775808",
+        "9223372036854775808",
+        "9007199254740993",
+        "2.5",
+        "-0.5",
+        "1e3",
+        "0",
+        "9" * 5000,
+    ],
 )
 @pytest.mark.parametrize("operator", ["=", "!=", ">", ">=", "<", "<="])
 def test_integers_compare_exactly_with_any_number(tx: Transaction, literal: str, operator: str) -> None:
@@ -188,7 +227,10 @@ def test_integers_compare_exactly_with_any_number(tx: Transaction, literal: str,
         "<=": lambda a, b: a <= b,
     }
     expected = [str(number) for number in stored if compare[operator](number, limit)]
-    assert found(tx, sql.compile_runs(f"start_time {operator} {literal}", ["start_time"], None)).split() == expected
+    assert (
+        found(tx, sql.compile_runs(f"start_time {operator} {literal}", ["start_time"], None)).split()
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -246,7 +288,13 @@ def _insert_experiments(tx: Transaction) -> None:
 def registry(tx: Transaction) -> Transaction:
     prompt = {"mlflow.prompt.is_prompt": "true"}
     for number, (name, updated, tags) in enumerate(
-        [("ant", 1, {"legs": "6"}), ("bee", 4, {"legs": "6"}), ("Cat", 2, {"legs": "4"}), ("hello", 3, prompt)], 1
+        [
+            ("ant", 1, {"legs": "6"}),
+            ("bee", 4, {"legs": "6"}),
+            ("Cat", 2, {"legs": "4"}),
+            ("hello", 3, prompt),
+        ],
+        1,
     ):
         search_tables.insert_model(tx, number, name, updated, tags)
     search_tables.insert_version(tx, 1, 1, 5, "run1", "s3://a/1")
@@ -364,12 +412,18 @@ TRAIN = [{"dataset_name": "train"}]
         ("metrics.acc > 0.5", TRAIN, "m-a m-b"),
         ("metrics.acc < 0.8", TRAIN, "m-b"),
         ("metrics.acc > 0.5", [{"dataset_name": "train", "dataset_digest": "d3"}], "m-b"),
-        ("metrics.acc > 0", [{"dataset_name": "test"}, {"dataset_name": "train", "dataset_digest": "d3"}], "m-a m-b"),
+        (
+            "metrics.acc > 0",
+            [{"dataset_name": "test"}, {"dataset_name": "train", "dataset_digest": "d3"}],
+            "m-a m-b",
+        ),
         ("name != 'a'", TRAIN, "m-b"),
         ("", TRAIN, "m-a m-b"),
     ],
 )
-def test_logged_models_filters(logged: Transaction, text: str, datasets: list[dict[str, object]], names: str) -> None:
+def test_logged_models_filters(
+    logged: Transaction, text: str, datasets: list[dict[str, object]], names: str
+) -> None:
     query = sql.compile_logged_models(text, [{"field_name": "name"}], None, datasets)
     assert found(logged, query) == names
 
@@ -387,7 +441,10 @@ def test_logged_models_filters(logged: Transaction, text: str, datasets: list[di
         ([{"field_name": "metrics.`acc`", "ascending": False, "dataset_name": "train"}], "m-a m-b m-c m-d"),
         ([{"field_name": "metrics.acc", "dataset_name": "train", "dataset_digest": "d3"}], "m-b m-c m-a m-d"),
         (
-            [{"field_name": "metrics.acc", "dataset_name": "x"}, {"field_name": "metrics.acc", "ascending": None}],
+            [
+                {"field_name": "metrics.acc", "dataset_name": "x"},
+                {"field_name": "metrics.acc", "ascending": None},
+            ],
             "m-b m-a m-c m-d",
         ),
     ],
@@ -399,15 +456,35 @@ def test_logged_models_order(logged: Transaction, order: list[dict[str, object]]
 @pytest.mark.parametrize(
     ("resource", "text", "message"),
     [
-        ("runs", "metrics.acc > 'x'", "position 15: found \"'x'\", but metrics.acc is compared with a number"),
-        ("runs", "metrics.acc LIKE '1'", "position 13: metrics.acc cannot be compared with LIKE; possible are =, !=, >"),
+        (
+            "runs",
+            "metrics.acc > 'x'",
+            "position 15: found \"'x'\", but metrics.acc is compared with a number",
+        ),
+        (
+            "runs",
+            "metrics.acc LIKE '1'",
+            "position 13: metrics.acc cannot be compared with LIKE; possible are =, !=, >",
+        ),
         ("runs", "metrics.acc IS NULL", "position 13: metrics.acc cannot be compared with IS NULL"),
-        ("runs", "params.lr > '0.1'", "position 11: params.lr cannot be compared with >; possible are =, !=, LIKE,"),
+        (
+            "runs",
+            "params.lr > '0.1'",
+            "position 11: params.lr cannot be compared with >; possible are =, !=, LIKE,",
+        ),
         ("runs", "params.lr = 0.1", "position 13: found '0.1', but params.lr is compared with a quoted text"),
         ("runs", "params.lr IN ('a')", "params.lr cannot be compared with IN"),
         ("runs", "tags.a IN ('a')", "tags.a cannot be compared with IN"),
-        ("runs", "nope.x = 'y'", "position 1: unknown entity 'nope' in a search of runs; valid are attribute, metric,"),
-        ("runs", "attributes.flavour = 'x'", "position 1: unknown attribute 'flavour'; runs can be filtered by run_id,"),
+        (
+            "runs",
+            "nope.x = 'y'",
+            "position 1: unknown entity 'nope' in a search of runs; valid are attribute, metric,",
+        ),
+        (
+            "runs",
+            "attributes.flavour = 'x'",
+            "position 1: unknown attribute 'flavour'; runs can be filtered by run_id,",
+        ),
         ("runs", "acc > 1", "Created, end_time, and with a prefix metrics.<key>, params.<key>, tags.<key>"),
         ("runs", "lifecycle_stage = 'active'", "unknown attribute 'lifecycle_stage'"),
         ("runs", "experiment_id = '1'", "unknown attribute 'experiment_id'"),
@@ -415,19 +492,35 @@ def test_logged_models_order(logged: Transaction, order: list[dict[str, object]]
         ("runs", "start_time = 'abc'", "start_time is compared with a number"),
         ("runs", "start_time LIKE '1'", "start_time cannot be compared with LIKE"),
         ("runs", "start_time IN ('1')", "start_time cannot be compared with IN"),
-        ("runs", "run_name IN ('a', 'b')", "run_name cannot be compared with IN; possible are =, !=, LIKE, ILIKE"),
+        (
+            "runs",
+            "run_name IN ('a', 'b')",
+            "run_name cannot be compared with IN; possible are =, !=, LIKE, ILIKE",
+        ),
         ("runs", "status IS NULL", "status cannot be compared with IS NULL"),
         ("runs", "status > 'a'", "status cannot be compared with >"),
-        ("runs", "dataset.flavour = 'x'", "unknown dataset 'flavour'; runs can be filtered by name, digest, context"),
+        (
+            "runs",
+            "dataset.flavour = 'x'",
+            "unknown dataset 'flavour'; runs can be filtered by name, digest, context",
+        ),
         ("runs", "dataset.name IS NULL", "dataset.name cannot be compared with IS NULL"),
         ("runs", f"run_name LIKE '{'x' * 8001}'", "the pattern has 8001 characters, at most 8000"),
         ("experiments", "tags.a > '1'", "tags.a cannot be compared with >"),
         ("experiments", "name IN ('a')", "name cannot be compared with IN"),
-        ("experiments", "attributes.name = 'a'", "unknown entity 'attributes' in a search of experiments; valid are"),
+        (
+            "experiments",
+            "attributes.name = 'a'",
+            "unknown entity 'attributes' in a search of experiments; valid are",
+        ),
         ("experiments", "experiment_id = 1", "experiment_id is compared with a quoted integer"),
         ("experiments", "experiment_id = 'x'", "experiment_id is compared with a quoted integer"),
         ("experiments", "experiment_id = '1.5'", "experiment_id is compared with a quoted integer"),
-        ("experiments", "experiment_id IN ('1', 'x')", "found a list, but experiment_id is compared with a quoted"),
+        (
+            "experiments",
+            "experiment_id IN ('1', 'x')",
+            "found a list, but experiment_id is compared with a quoted",
+        ),
         ("experiments", "experiment_id > '1'", "experiment_id cannot be compared with >"),
         ("experiments", "creation_time > 1.5", "found '1.5', but creation_time is compared with an integer"),
         ("experiments", "creation_time > '12'", "creation_time is compared with an integer"),
@@ -437,16 +530,32 @@ def test_logged_models_order(logged: Transaction, order: list[dict[str, object]]
         ("registered models", "version_number = 1", "unknown attribute 'version_number'"),
         ("registered models", "name = 1", "name is compared with a quoted text"),
         ("registered models", "tags.`mlflow.prompt.is_prompt` > 'a'", "cannot be compared with >"),
-        ("model versions", "version_number = 'x'", "version_number is compared with an integer, quoted or not"),
-        ("model versions", "version_number = 1.5", "version_number is compared with an integer, quoted or not"),
+        (
+            "model versions",
+            "version_number = 'x'",
+            "version_number is compared with an integer, quoted or not",
+        ),
+        (
+            "model versions",
+            "version_number = 1.5",
+            "version_number is compared with an integer, quoted or not",
+        ),
         ("model versions", "version_number LIKE '1'", "version_number cannot be compared with LIKE"),
         ("model versions", "version_number IN ('1')", "version_number cannot be compared with IN"),
         ("model versions", "run_id > 'x'", "run_id cannot be compared with >"),
         ("model versions", "source_path IN ('a')", "source_path cannot be compared with IN"),
         ("model versions", "current_stage = 'x'", "unknown attribute 'current_stage'"),
-        ("logged models", "metric.acc > 1", "unknown entity 'metric' in a search of logged models; valid are attributes,"),
+        (
+            "logged models",
+            "metric.acc > 1",
+            "unknown entity 'metric' in a search of logged models; valid are attributes,",
+        ),
         ("logged models", "tag.a = 'x'", "unknown entity 'tag'"),
-        ("logged models", "flavour = 'x'", "unknown attribute 'flavour'; logged models can be filtered by name, model_id"),
+        (
+            "logged models",
+            "flavour = 'x'",
+            "unknown attribute 'flavour'; logged models can be filtered by name, model_id",
+        ),
         ("logged models", "tags.a IS NULL", "tags.a cannot be compared with IS NULL"),
         ("logged models", "creation_time LIKE '1'", "creation_time cannot be compared with LIKE"),
         ("logged models", "creation_time > '1'", "creation_time is compared with a number"),
@@ -466,20 +575,40 @@ def test_refused_filters(resource: str, text: str, message: str) -> None:
         ("runs", ["dataset.name"], "position 1: runs cannot be ordered by a dataset"),
         ("runs", ["`run name`"], "unknown attribute 'run name'; runs can be ordered by run_id, run_name"),
         ("runs", ["flavour"], "unknown attribute 'flavour'"),
-        ("runs", ["metrics.acc", "metric.acc DESC"], "'metric.acc' orders by a field that is already in the list"),
+        (
+            "runs",
+            ["metrics.acc", "metric.acc DESC"],
+            "'metric.acc' orders by a field that is already in the list",
+        ),
         ("runs", ["start_time", "Created"], "'Created' orders by a field that is already in the list"),
         ("runs", [f"metrics.m{i}" for i in range(31)], "it has 31 fields; at most 30 are possible"),
         ("experiments", ["tags.kind"], "experiments cannot be ordered by a tag"),
-        ("registered models", ["creation_timestamp ASC"], "registered models can be ordered by name, timestamp"),
+        (
+            "registered models",
+            ["creation_timestamp ASC"],
+            "registered models can be ordered by name, timestamp",
+        ),
         ("registered models", ["timestamp", "last_updated_timestamp"], "already in the list"),
         ("model versions", ["flavour"], "can be ordered by name, version_number"),
         ("logged models", [{}], "each item needs a field_name"),
         ("logged models", [{"field_name": "flavour"}], "unknown attribute 'flavour'"),
-        ("logged models", [{"field_name": "params.a"}], "'params.a' is neither an attribute nor metrics.<key>"),
+        (
+            "logged models",
+            [{"field_name": "params.a"}],
+            "'params.a' is neither an attribute nor metrics.<key>",
+        ),
         ("logged models", [{"field_name": "metrics."}], "'metrics.' is neither"),
         ("logged models", [{"field_name": "metrics.a\0"}], "is neither"),
-        ("logged models", [{"field_name": "name", "ascending": "no"}], "ascending of 'name' must be true or false"),
-        ("logged models", [{"field_name": "metrics.a", "dataset_digest": "d"}], "dataset_digest but no dataset_name"),
+        (
+            "logged models",
+            [{"field_name": "name", "ascending": "no"}],
+            "ascending of 'name' must be true or false",
+        ),
+        (
+            "logged models",
+            [{"field_name": "metrics.a", "dataset_digest": "d"}],
+            "dataset_digest but no dataset_name",
+        ),
         ("logged models", [{"field_name": "metrics.a", "dataset_name": 1}], "Invalid dataset_name '1'"),
         ("logged models", [{"field_name": "name"}] * 2, "already in the list"),
     ],

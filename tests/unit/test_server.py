@@ -102,7 +102,9 @@ def test_openapi_lists_the_routes(server: ServerProcess) -> None:
     ],
 )
 def test_unknown_routes_and_verbs(server: ServerProcess, method: str, path: str, status: int) -> None:
-    answer = ask(server.url, method, path, b"{}" if method == "POST" else None, JSON if method == "POST" else {})
+    answer = ask(
+        server.url, method, path, b"{}" if method == "POST" else None, JSON if method == "POST" else {}
+    )
     assert answer.status == status
     assert b"error_code" not in answer.body
 
@@ -114,7 +116,9 @@ def test_foreign_hosts_and_origins_reach_nothing(server: ServerProcess, path: st
         assert answer.status == 403, headers
         assert answer.headers["content-type"].startswith("text/plain")
     assert ask(server.url, "GET", "/", headers={"Host": "evil.example"}).status == 403
-    assert ask(server.url, "PUT", "/api/2.0/mlflow-artifacts/artifacts/x", "x", {"Origin": "null"}).status == 403
+    assert (
+        ask(server.url, "PUT", "/api/2.0/mlflow-artifacts/artifacts/x", "x", {"Origin": "null"}).status == 403
+    )
     assert ask(server.url, "GET", "/health", headers={"Host": "evil.example"}).status == 200
 
 
@@ -150,7 +154,9 @@ def test_chunked_and_slow_bodies(server: ServerProcess) -> None:
 
 def test_head_of_an_answer_and_closing(server: ServerProcess) -> None:
     parts = urlsplit(server.url)
-    request = post("experiments/create", '{"name":"closing"}').replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+    request = post("experiments/create", '{"name":"closing"}').replace(
+        b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1
+    )
     with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:
         connection.sendall(request)
         answer = b""
@@ -216,7 +222,7 @@ def test_what_stops_it_from_starting_is_one_line(server: ServerProcess, tmp_path
     port = str(urlsplit(server.url).port)
     cases = [
         (("--port", port), "--port"),
-        (("--host", "0.0.0.0", "--port", "0"), "--auth"),  # noqa: S104
+        (("--host", "0.0.0.0", "--port", "0"), "--auth"),
         (("--auth", "token"), "SLIPSTREAM_SERVER_TOKEN"),
         (("--port", "0", "--backend-store-uri", "mysql://x/y"), "mysql://x/y"),
         (("--port", "0", "--backend-store-uri", "sqlite:////no/such/folder/x.db"), "does not exist"),

@@ -22,7 +22,9 @@ def test_models_uris_are_taken_apart(uri, expected):
     assert sources.parse_models_uri(uri) == expected
 
 
-@pytest.mark.parametrize("uri", ["models:/", "models:net/1", "models://host/net/1", "models:/a/b/c", "models:/net", "models:/@x"])
+@pytest.mark.parametrize(
+    "uri", ["models:/", "models:net/1", "models://host/net/1", "models:/a/b/c", "models:/net", "models:/@x"]
+)
 def test_other_models_uris_are_refused(uri):
     with pytest.raises(InvalidParameterError, match="source"):
         sources.parse_models_uri(uri)

@@ -96,5 +96,3 @@ def presigned_download_url(store: Store, req: PresignedDownload) -> PresignedRes
     raise InvalidParameterError(
         "Presigned download URLs exist only for artifacts kept in cloud storage; download through the proxy."
     )
-
-

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from slipstream.api.routing import AJAX, Empty, Permission, Response, Request, route
+from slipstream.api.routing import AJAX, Empty, Permission, Request, Response, route
 from slipstream.api.runs import MetricMessage, RunIdentified, metric_to_wire
 from slipstream.entities import Metric
 from slipstream.errors import InvalidParameterError, SlipstreamError
@@ -32,9 +32,7 @@ def log_metric(store: Store, req: LogMetric) -> Empty:
     return Empty()
 
 
-def log_metrics_together(
-    store: SqlStore, requests: Sequence[LogMetric]
-) -> Sequence[Empty | SlipstreamError]:
+def log_metrics_together(store: SqlStore, requests: Sequence[LogMetric]) -> Sequence[Empty | SlipstreamError]:
     """Do what `log_metric` does for many requests at once: the server's path for concurrent callers."""
     outcomes: list[Empty | SlipstreamError] = [_EMPTY] * len(requests)
     points: list[tuple[str, Metric]] = []

@@ -105,7 +105,9 @@ def route(
                     method=verb,
                     path=full,
                     permission=permission,
-                    writes=permission not in (Permission.READ, Permission.PUBLIC) if writes is None else writes,
+                    writes=permission not in (Permission.READ, Permission.PUBLIC)
+                    if writes is None
+                    else writes,
                     handler=handler,
                     request_type=request_type,
                     response_type=hints["return"],
@@ -160,7 +162,7 @@ def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
             parsed = {**cast("dict[str, Any]", parsed), **path}
         return from_object(parsed)
 
-    def decode(body: bytes, path: Mapping[str, str] = {}) -> Any:  # noqa: B006  # read only
+    def decode(body: bytes, path: Mapping[str, str] = {}) -> Any:  # read only
         if path or any(name in body for name in fields.camel_marks):
             return slow(body, path)
         try:
@@ -168,7 +170,7 @@ def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
         except msgspec.DecodeError:
             return slow(body, path)
 
-    def decode_query(pairs: Sequence[tuple[str, str]], path: Mapping[str, str] = {}) -> Any:  # noqa: B006
+    def decode_query(pairs: Sequence[tuple[str, str]], path: Mapping[str, str] = {}) -> Any:
         values: dict[str, Any] = dict(path)
         for name, value in pairs:
             snake = fields.snake.get(name, name)

@@ -5,8 +5,14 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from slipstream.api.datasets import RunInputsMessage, RunOutputsMessage, inputs_from_wire, inputs_to_wire
-from slipstream.api.datasets import outputs_from_wire, outputs_to_wire
+from slipstream.api.datasets import (
+    RunInputsMessage,
+    RunOutputsMessage,
+    inputs_from_wire,
+    inputs_to_wire,
+    outputs_from_wire,
+    outputs_to_wire,
+)
 from slipstream.api.experiments import view_type
 from slipstream.api.messages import KeyValue, mapping, pairs
 from slipstream.api.routing import Empty, Permission, Request, Response, route

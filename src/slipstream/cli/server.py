@@ -16,36 +16,108 @@ def _env(name: str) -> list[str]:
 
 
 @click.command("server")
-@click.option("--backend-store-uri", envvar=_env("BACKEND_STORE_URI"), default="sqlite:///slipstream.db",
-              show_default=True, help="Database: sqlite:///file.db or postgresql://user@host/database.")
-@click.option("--registry-store-uri", envvar=_env("REGISTRY_STORE_URI"), default=None,
-              help="Only the backend store's own URI is accepted: one database holds both.")
-@click.option("--default-artifact-root", envvar=_env("DEFAULT_ARTIFACT_ROOT"), default=None,
-              help="Where new experiments keep artifacts. [default: mlflow-artifacts:/, through this server]")
-@click.option("--serve-artifacts/--no-serve-artifacts", envvar=_env("SERVE_ARTIFACTS"), default=True,
-              show_default=True, help="Pass artifacts through this server.")
-@click.option("--artifacts-only", is_flag=True, envvar=_env("ARTIFACTS_ONLY"), help="Serve artifacts and nothing else.")
-@click.option("--artifacts-destination", envvar=_env("ARTIFACTS_DESTINATION"), default="./slipstream-artifacts",
-              show_default=True, help="Folder behind mlflow-artifacts:/.")
-@click.option("--host", "-h", envvar=_env("HOST"), default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", "-p", envvar=_env("PORT"), type=click.IntRange(0, 65535), default=5000, show_default=True,
-              help="Port to listen on; 0 takes a free one.")
-@click.option("--workers", "-w", envvar=_env("WORKERS"), type=click.IntRange(1, 64), default=1, show_default=True,
-              help="Server processes. One serves thousands of writes a second; more help with heavy searches.")
-@click.option("--static-prefix", envvar=_env("STATIC_PREFIX"), default="", help="Path under which all routes are, such as /tracking.")
-@click.option("--allowed-hosts", envvar=_env("SERVER_ALLOWED_HOSTS"), default=None,
-              help="Comma-separated names of this server; '*' allows any. [default: loopback and private addresses]")
-@click.option("--cors-allowed-origins", envvar=_env("SERVER_CORS_ALLOWED_ORIGINS"), default=None,
-              help="Comma-separated origins whose pages may change things here.")
-@click.option("--disable-security-middleware", is_flag=True, envvar=_env("SERVER_DISABLE_SECURITY_MIDDLEWARE"),
-              help="Drop the host and origin checks.")
-@click.option("--x-frame-options", envvar=_env("SERVER_X_FRAME_OPTIONS"), default="SAMEORIGIN", show_default=True,
-              type=click.Choice(["SAMEORIGIN", "DENY", "NONE"], case_sensitive=False), help="Who may show pages of this server in a frame.")
-@click.option("--auth", type=click.Choice(["token", "proxy", "none"]), default=None,
-              help="How clients authenticate: token (SLIPSTREAM_SERVER_TOKEN), proxy (one in front does it), none. "
-                   "Must be given to listen beyond this machine.")
-@click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True,
-              help="full: an answered write survives a power cut. normal: only a crash of the server; faster.")
+@click.option(
+    "--backend-store-uri",
+    envvar=_env("BACKEND_STORE_URI"),
+    default="sqlite:///slipstream.db",
+    show_default=True,
+    help="Database: sqlite:///file.db or postgresql://user@host/database.",
+)
+@click.option(
+    "--registry-store-uri",
+    envvar=_env("REGISTRY_STORE_URI"),
+    default=None,
+    help="Only the backend store's own URI is accepted: one database holds both.",
+)
+@click.option(
+    "--default-artifact-root",
+    envvar=_env("DEFAULT_ARTIFACT_ROOT"),
+    default=None,
+    help="Where new experiments keep artifacts. [default: mlflow-artifacts:/, through this server]",
+)
+@click.option(
+    "--serve-artifacts/--no-serve-artifacts",
+    envvar=_env("SERVE_ARTIFACTS"),
+    default=True,
+    show_default=True,
+    help="Pass artifacts through this server.",
+)
+@click.option(
+    "--artifacts-only", is_flag=True, envvar=_env("ARTIFACTS_ONLY"), help="Serve artifacts and nothing else."
+)
+@click.option(
+    "--artifacts-destination",
+    envvar=_env("ARTIFACTS_DESTINATION"),
+    default=None,
+    help="Folder behind mlflow-artifacts:/. [default: slipstream-artifacts beside the SQLite file]",
+)
+@click.option(
+    "--host", "-h", envvar=_env("HOST"), default="127.0.0.1", show_default=True, help="Address to listen on."
+)
+@click.option(
+    "--port",
+    "-p",
+    envvar=_env("PORT"),
+    type=click.IntRange(0, 65535),
+    default=5000,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--workers",
+    "-w",
+    envvar=_env("WORKERS"),
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Server processes. One serves thousands of writes a second; more help with heavy searches.",
+)
+@click.option(
+    "--static-prefix",
+    envvar=_env("STATIC_PREFIX"),
+    default="",
+    help="Path under which all routes are, such as /tracking.",
+)
+@click.option(
+    "--allowed-hosts",
+    envvar=_env("SERVER_ALLOWED_HOSTS"),
+    default=None,
+    help="Comma-separated names of this server; '*' allows any. [default: loopback and private addresses]",
+)
+@click.option(
+    "--cors-allowed-origins",
+    envvar=_env("SERVER_CORS_ALLOWED_ORIGINS"),
+    default=None,
+    help="Comma-separated origins whose pages may change things here.",
+)
+@click.option(
+    "--disable-security-middleware",
+    is_flag=True,
+    envvar=_env("SERVER_DISABLE_SECURITY_MIDDLEWARE"),
+    help="Drop the host and origin checks.",
+)
+@click.option(
+    "--x-frame-options",
+    envvar=_env("SERVER_X_FRAME_OPTIONS"),
+    default="SAMEORIGIN",
+    show_default=True,
+    type=click.Choice(["SAMEORIGIN", "DENY", "NONE"], case_sensitive=False),
+    help="Who may show pages of this server in a frame.",
+)
+@click.option(
+    "--auth",
+    type=click.Choice(["token", "proxy", "none"]),
+    default=None,
+    help="How clients authenticate: token (SLIPSTREAM_SERVER_TOKEN), proxy (one in front does it), none. "
+    "Must be given to listen beyond this machine.",
+)
+@click.option(
+    "--durability",
+    type=click.Choice(["full", "normal"]),
+    default="full",
+    show_default=True,
+    help="full: an answered write survives a power cut. normal: only a crash of the server; faster.",
+)
 def server(**options: Any) -> None:
     """Start a tracking server: experiments, runs, artifacts and the model registry over MLflow's REST API."""
     from slipstream import settings

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from slipstream.client.transport import Transport
     from slipstream.store.base import Store
 
-ARTIFACT_FOLDER = "slipstream-artifacts"
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 _HTTP = ("http://", "https://")
@@ -128,9 +127,10 @@ def _open(address: str) -> Connection:
 
         transport = Transport(address)
         return Connection(address, RestStore(transport), transport)
+    from slipstream.db.uri import artifact_folder
     from slipstream.store.engine import open_store
 
-    return Connection(address, open_store(address, str(Path(ARTIFACT_FOLDER).absolute())), None)
+    return Connection(address, open_store(address, str(artifact_folder(address))), None)
 
 
 def _forget_after_fork() -> None:

@@ -27,7 +27,9 @@ def migrations() -> list[tuple[int, str, str]]:
     """Return (number, name, SQL) of every migration, in order."""
     folder = resources.files("slipstream.db") / "migrations"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name)
-    return [(int(entry.name[:4]), entry.name.removesuffix(".sql"), entry.read_text("utf-8")) for entry in files]
+    return [
+        (int(entry.name[:4]), entry.name.removesuffix(".sql"), entry.read_text("utf-8")) for entry in files
+    ]
 
 
 def schema() -> str:

@@ -89,7 +89,8 @@ class PostgresConnection:
         import psycopg
 
         return isinstance(
-            error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure | psycopg.OperationalError
+            error,
+            psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure | psycopg.OperationalError,
         )
 
     def is_duplicate(self, error: BaseException) -> bool:

@@ -146,7 +146,9 @@ class SqliteTransaction:
         except BaseException:
             if not self._connection.in_transaction:
                 # A full disk or the like: SQLite has already undone the whole transaction.
-                raise InternalError("The database gave up the transaction; nothing of it was stored") from None
+                raise InternalError(
+                    "The database gave up the transaction; nothing of it was stored"
+                ) from None
             self._run("ROLLBACK TO one").close()
             self._run("RELEASE one").close()
             raise

@@ -14,6 +14,17 @@ def is_database_uri(uri: str) -> bool:
     return uri.split(":", 1)[0].split("+", 1)[0] in DATABASE_SCHEMES
 
 
+def artifact_folder(uri: str) -> Path:
+    """Return where artifacts go unless somebody says otherwise: beside an SQLite file, else in the working folder.
+
+    The SDK and the server both ask here, so that each finds what the other has stored.
+    """
+    name = "slipstream-artifacts"
+    if uri.split(":", 1)[0].split("+", 1)[0] == "sqlite":
+        return Path(unquote(urlsplit(uri).path)[1:]).absolute().parent / name
+    return Path(name).absolute()
+
+
 def open_database(uri: str, durability: str = "full") -> Database:
     """Return the database that `uri` names; nothing is connected or created yet.
 

@@ -44,7 +44,9 @@ def check_run_id(run_id: str) -> None:
 
 def check_experiment_name(name: str) -> None:
     if not name:
-        raise InvalidParameterError("Missing value for required parameter 'name': an experiment needs a name.")
+        raise InvalidParameterError(
+            "Missing value for required parameter 'name': an experiment needs a name."
+        )
     if len(name) > limits.EXPERIMENT_NAME:
         raise InvalidParameterError(
             f"'name' is {len(name)} characters long; the limit for an experiment is {limits.EXPERIMENT_NAME}."
@@ -53,7 +55,9 @@ def check_experiment_name(name: str) -> None:
 
 def check_run_name(name: str) -> None:
     if len(name) > limits.RUN_NAME:
-        raise InvalidParameterError(f"'run_name' is {len(name)} characters long; the limit is {limits.RUN_NAME}.")
+        raise InvalidParameterError(
+            f"'run_name' is {len(name)} characters long; the limit is {limits.RUN_NAME}."
+        )
 
 
 def experiment_number(experiment_id: str, field: str = "experiment_id") -> int:

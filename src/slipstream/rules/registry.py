@@ -88,5 +88,7 @@ def canonical_stage(stage: str) -> str:
     """Return a stage in its one spelling."""
     canonical = _STAGE_BY_LOWER.get(stage.lower())
     if canonical is None:
-        raise InvalidParameterError(f"Invalid value \"{stage[:100]}\" for 'stage': use one of {', '.join(STAGES)}.")
+        raise InvalidParameterError(
+            f"Invalid value \"{stage[:100]}\" for 'stage': use one of {', '.join(STAGES)}."
+        )
     return canonical

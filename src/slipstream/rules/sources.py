@@ -141,7 +141,12 @@ def parse_models_uri(source: str) -> ModelSource:
     """Take a `models:/` URI apart."""
     parts = urlsplit(source, allow_fragments=False)
     segments = parts.path.lstrip("/").split("/")
-    if parts.netloc or not parts.path.startswith("/") or len(segments) > 2 or not all(map(str.strip, segments)):
+    if (
+        parts.netloc
+        or not parts.path.startswith("/")
+        or len(segments) > 2
+        or not all(map(str.strip, segments))
+    ):
         refuse_models_uri(source)
     if len(segments) == 2:
         name, suffix = segments
@@ -182,7 +187,11 @@ def refuse_prompt_version(source: str) -> NoReturn:
 
 def _decoded_parts(uri: str) -> tuple[str, str, tuple[str, ...]]:
     parts = urlsplit(uri)
-    return parts.scheme.lower(), parts.netloc.lower(), tuple(_decode(part) for part in parts.path.split("/") if part)
+    return (
+        parts.scheme.lower(),
+        parts.netloc.lower(),
+        tuple(_decode(part) for part in parts.path.split("/") if part),
+    )
 
 
 def _decode(text: str) -> str:

@@ -131,7 +131,9 @@ class TrackingApp:
             await self._other(scope, receive, send)
             return
         if self.options.artifacts_only and found[0].permission is not Permission.PUBLIC:
-            await self._send(send, 503, b"This server only serves artifacts (--artifacts-only).", b"text/plain")
+            await self._send(
+                send, 503, b"This server only serves artifacts (--artifacts-only).", b"text/plain"
+            )
             return
         status, body = await self._answer(*found, scope, headers, receive)
         await self._send(send, status, body, b"application/json")

@@ -22,12 +22,12 @@ class ServerContext:
 
     def __init__(self, options: ServerOptions) -> None:
         self.options = options
-        if not is_local(options.artifacts_destination):
+        if not is_local(options.destination):
             raise InvalidParameterError(
-                f"--artifacts-destination '{options.artifacts_destination}' is not a folder; "
+                f"--artifacts-destination '{options.destination}' is not a folder; "
                 "only folders of this machine are supported so far."
             )
-        self._folder = local_folder(options.artifacts_destination).absolute()
+        self._folder = local_folder(options.destination).absolute()
         self.destination: ArtifactStore | None = (
             LocalArtifactStore(self._folder) if options.serve_artifacts or options.artifacts_only else None
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from slipstream.api.messages import ErrorBody
 from slipstream.api.metrics import log_metrics_together
-from slipstream.api.routing import API, AJAX, Empty, Route, encode
+from slipstream.api.routing import AJAX, API, Empty, Route, encode
 from slipstream.api.table import ROUTES
 from slipstream.errors import EndpointNotFoundError, InvalidParameterError, SlipstreamError
 from slipstream.store.engine import Bulk, Engine, Work

@@ -2,10 +2,13 @@
 
 import msgspec
 
+from slipstream.db.uri import artifact_folder
+
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     backend_store_uri: str = "sqlite:///slipstream.db"
-    artifacts_destination: str = "./slipstream-artifacts"
+    artifacts_destination: str | None = None
+    """Folder behind `mlflow-artifacts:/`; beside the SQLite file, or in the working folder, when not given."""
     default_artifact_root: str | None = None
     """Where new experiments keep artifacts; `mlflow-artifacts:/` when artifacts are served, else the destination."""
     serve_artifacts: bool = True
@@ -26,4 +29,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     def artifact_root(self) -> str:
         if self.default_artifact_root:
             return self.default_artifact_root
-        return "mlflow-artifacts:/" if self.serve_artifacts else self.artifacts_destination
+        return "mlflow-artifacts:/" if self.serve_artifacts else self.destination
+
+    @property
+    def destination(self) -> str:
+        return self.artifacts_destination or str(artifact_folder(self.backend_store_uri))

@@ -34,7 +34,9 @@ def check(options: ServerOptions, *, open_to_all: bool = False) -> None:
             "are. Choose: --auth token (clients send the token in SLIPSTREAM_SERVER_TOKEN), --auth proxy (a proxy in "
             "front authenticates), or --auth none (anyone who can reach the port may read and change everything)."
         )
-    if options.static_prefix and (not options.static_prefix.startswith("/") or options.static_prefix.endswith("/")):
+    if options.static_prefix and (
+        not options.static_prefix.startswith("/") or options.static_prefix.endswith("/")
+    ):
         raise InvalidParameterError(
             f"--static-prefix '{options.static_prefix}' must begin with a slash and not end with one."
         )

@@ -34,9 +34,7 @@ INSERT_DEFAULT_EXPERIMENT: LiteralString = """
     ON CONFLICT DO NOTHING
 """
 UPDATE_LOCATION: LiteralString = "UPDATE experiments SET artifact_location = :location WHERE id = :id"
-UPDATE_NAME: LiteralString = (
-    "UPDATE experiments SET name = :name, last_update_time = :now WHERE id = :id"
-)
+UPDATE_NAME: LiteralString = "UPDATE experiments SET name = :name, last_update_time = :now WHERE id = :id"
 UPDATE_STAGE: LiteralString = """
     UPDATE experiments SET lifecycle_stage = :stage, last_update_time = :now
     WHERE id = :id AND lifecycle_stage <> :stage

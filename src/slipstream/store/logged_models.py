@@ -21,9 +21,7 @@ _COLUMNS: LiteralString = (
     "l.last_updated_timestamp, l.model_type, l.source_run_id, l.status"
 )
 _WIDTH = 10
-SELECT_MODEL: LiteralString = (
-    f"SELECT {_COLUMNS} FROM logged_models l WHERE l.model_id = :model_id AND l.lifecycle_stage IN :stages__in"
-)
+SELECT_MODEL: LiteralString = f"SELECT {_COLUMNS} FROM logged_models l WHERE l.model_id = :model_id AND l.lifecycle_stage IN :stages__in"
 SELECT_MODEL_KEY: LiteralString = "SELECT id FROM logged_models WHERE model_id = :model_id"
 SELECT_MODEL_KEYS: LiteralString = "SELECT model_id, id FROM logged_models WHERE model_id IN :model_ids__in"
 SELECT_LOCATION: LiteralString = "SELECT artifact_location FROM experiments WHERE id = :id"
@@ -231,17 +229,19 @@ class LoggedModelsPart:
             if model is None:
                 raise _unknown_model(model_id)
             is_nan = math.isnan(metric.value)
-            points.append((
-                model,
-                run,
-                metric.key,
-                metric.step,
-                metric.timestamp,
-                0.0 if is_nan else metric.value,
-                1 if is_nan else 0,
-                metric.dataset_name or "",
-                metric.dataset_digest or "",
-            ))
+            points.append(
+                (
+                    model,
+                    run,
+                    metric.key,
+                    metric.step,
+                    metric.timestamp,
+                    0.0 if is_nan else metric.value,
+                    1 if is_nan else 0,
+                    metric.dataset_name or "",
+                    metric.dataset_digest or "",
+                )
+            )
         self.tx.execute_many(INSERT_POINT, points)
 
     def _logged_models(self, rows: Sequence[Row]) -> list[LoggedModel]:

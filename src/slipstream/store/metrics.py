@@ -16,9 +16,7 @@ from slipstream.entities import Metric, Page
 from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.rules import limits, names
 
-SELECT_SERIES: LiteralString = (
-    "SELECT id, step, timestamp, value FROM series WHERE run = :run AND key = :key"
-)
+SELECT_SERIES: LiteralString = "SELECT id, step, timestamp, value FROM series WHERE run = :run AND key = :key"
 SELECT_SERIES_MANY: LiteralString = (
     "SELECT key, id, step, timestamp, value FROM series WHERE run = :run AND key IN :keys__in"
 )

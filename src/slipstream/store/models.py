@@ -33,7 +33,9 @@ UPDATE_DESCRIPTION: LiteralString = (
 UPDATE_NAME: LiteralString = (
     "UPDATE registered_models SET name = :name, last_updated_timestamp = :now WHERE id = :id"
 )
-UPDATE_VERSION_TIMES: LiteralString = "UPDATE model_versions SET last_updated_timestamp = :now WHERE model = :id"
+UPDATE_VERSION_TIMES: LiteralString = (
+    "UPDATE model_versions SET last_updated_timestamp = :now WHERE model = :id"
+)
 UPSERT_TAG: LiteralString = """
     INSERT INTO registered_model_tags (model, key, value) VALUES (:id, :key, :value)
     ON CONFLICT (model, key) DO UPDATE SET value = excluded.value
@@ -157,7 +159,9 @@ class RegisteredModelsPart:
     def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
         row = self.tx.fetch_one(SELECT_ALIAS, id=self.require_registered_model(name), alias=alias)
         if row is None:
-            raise InvalidParameterError(f"Registered model alias {alias} not found: '{name}' has no such alias.")
+            raise InvalidParameterError(
+                f"Registered model alias {alias} not found: '{name}' has no such alias."
+            )
         return self.get_model_version(name, str(row[0]))
 
     def require_registered_model(self, name: str) -> int:

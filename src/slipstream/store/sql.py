@@ -36,5 +36,7 @@ class SqlStore(
     def list_files(self, root_uri: str, path: str | None) -> list[FileInfo]:
         """List the files directly below a path of an artifact URI, where a server allows it."""
         if self.config.list_files is None:
-            raise NotImplementedByServerError("This store does not list files; open the artifact store instead.")
+            raise NotImplementedByServerError(
+                "This store does not list files; open the artifact store instead."
+            )
         return self.config.list_files(root_uri, path)

@@ -20,9 +20,7 @@ _COLUMNS: LiteralString = (
 )
 _WIDTH = 11
 _FROM: LiteralString = "FROM model_versions v JOIN registered_models m ON m.id = v.model"
-SELECT_VERSION: LiteralString = (
-    f"SELECT {_COLUMNS} {_FROM} WHERE m.name = :name AND v.version = :version AND v.lifecycle_stage = 'active'"
-)
+SELECT_VERSION: LiteralString = f"SELECT {_COLUMNS} {_FROM} WHERE m.name = :name AND v.version = :version AND v.lifecycle_stage = 'active'"
 SELECT_ORIGIN: LiteralString = (
     f"SELECT v.model, v.version, v.storage_location, v.run_id, v.model_id {_FROM} "
     "WHERE m.name = :name AND v.version = :version AND v.lifecycle_stage = 'active'"
@@ -158,7 +156,9 @@ class VersionsPart:
 
     def update_model_version(self, name: str, version: str, description: str | None) -> ModelVersion:
         model, number, *_ = self._require_version(name, version)
-        self.tx.execute(UPDATE_DESCRIPTION, model=model, version=number, description=description, now=now_ms())
+        self.tx.execute(
+            UPDATE_DESCRIPTION, model=model, version=number, description=description, now=now_ms()
+        )
         return self.get_model_version(name, version)
 
     def delete_model_version(self, name: str, version: str) -> None:
@@ -263,7 +263,9 @@ class VersionsPart:
 
     def _require_inside(self, source: str, root: str, field: str) -> None:
         if sources.is_local(source):
-            inside = sources.is_local(root) and _is_below(sources.local_path(source), sources.local_path(root))
+            inside = sources.is_local(root) and _is_below(
+                sources.local_path(source), sources.local_path(root)
+            )
         elif sources.is_reached_by_host(source):
             inside = sources.is_within(source, root)
         else:
@@ -302,7 +304,9 @@ class VersionsPart:
             return self.get_model_version_by_alias(parsed.name, parsed.alias).version
         found = self.get_latest_versions(parsed.name, [parsed.stage] if parsed.stage else ())
         if not found:
-            raise NotFoundError(f"No version of the registered model '{parsed.name}' fits the source '{source}'.")
+            raise NotFoundError(
+                f"No version of the registered model '{parsed.name}' fits the source '{source}'."
+            )
         return max(found, key=lambda version: int(version.version)).version
 
     def _note_version(self, model_id: str, name: str, version: int) -> None:

@@ -124,7 +124,11 @@ class RunContract:
         run = store.create_run(number, "ann", "first", 1700000000123, [RunTag("a", "1")])
         found = store.get_run(run.info.run_id)
         assert found.info == run.info
-        assert (found.info.status, found.info.user_id, found.info.start_time) == ("RUNNING", "ann", 1700000000123)
+        assert (found.info.status, found.info.user_id, found.info.start_time) == (
+            "RUNNING",
+            "ann",
+            1700000000123,
+        )
         assert found.data.tags == {"a": "1", "mlflow.runName": "first"}
         assert found.info.artifact_uri.endswith(f"/{number}/{run.info.run_id}/artifacts")
 
@@ -155,7 +159,9 @@ class RunContract:
         run = new_run(store)
         store.log_param(run, "p", "1")
         with pytest.raises(InvalidParameterError):
-            store.log_batch(run, [Metric("m", 1.0, 1)], [Param("q", "1"), Param("p", "2")], [RunTag("t", "1")])
+            store.log_batch(
+                run, [Metric("m", 1.0, 1)], [Param("q", "1"), Param("p", "2")], [RunTag("t", "1")]
+            )
         data = store.get_run(run).data
         assert (data.metrics, data.params, "t" in data.tags) == ({}, {"p": "1"}, False)
 
@@ -286,7 +292,13 @@ class SearchContract:
         number = store.create_experiment(unique())
         ids: dict[str, str] = {}
         rows: list[tuple[str, int, dict[str, float], dict[str, str], dict[str, str]]] = [
-            ("r1", 1000, {"acc": 0.9, "loss": 0.1}, {"lr": "0.1", "opt": "sgd"}, {"team": "red", "Mixed Key": "one"}),
+            (
+                "r1",
+                1000,
+                {"acc": 0.9, "loss": 0.1},
+                {"lr": "0.1", "opt": "sgd"},
+                {"team": "red", "Mixed Key": "one"},
+            ),
             ("r2", 3000, {"acc": 0.5}, {"lr": "0.01", "opt": "adam"}, {"team": "blue"}),
             ("r3", 2000, {"acc": math.nan, "loss": 0.3}, {"lr": "0.1"}, {"team": "Red"}),
             ("r4", 2500, {"loss": 0.2}, {"opt": "Adam"}, {"größe": "ÄÖ"}),

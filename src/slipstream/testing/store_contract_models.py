@@ -185,7 +185,10 @@ class DatasetContract:
         store.log_inputs(one, [dataset(mlflow_data_context="training")])
         store.log_inputs(two, [dataset(mlflow_data_context="eval")])
         tags = [store.get_run(run).inputs.dataset_inputs[0].tags for run in (one, two)]
-        assert tags == [[InputTag("mlflow.data.context", "training")], [InputTag("mlflow.data.context", "eval")]]
+        assert tags == [
+            [InputTag("mlflow.data.context", "training")],
+            [InputTag("mlflow.data.context", "eval")],
+        ]
         summaries = store.search_datasets([experiment])
         assert [(each.name, each.digest, each.context) for each in summaries] == [
             ("train", "d1", "eval"),
@@ -202,7 +205,10 @@ class DatasetContract:
         run = new_run(store)
         store.log_outputs(run, [LoggedModelOutput("m-b", 1), LoggedModelOutput("m-a", 4)])
         store.log_outputs(run, [LoggedModelOutput("m-b", 1)])
-        assert store.get_run(run).outputs.model_outputs == [LoggedModelOutput("m-b", 1), LoggedModelOutput("m-a", 4)]
+        assert store.get_run(run).outputs.model_outputs == [
+            LoggedModelOutput("m-b", 1),
+            LoggedModelOutput("m-a", 4),
+        ]
 
     @pytest.mark.parametrize(
         "bad",
@@ -261,10 +267,12 @@ class DatasetContract:
 
 def _mlmodel(run: str, artifact_path: str = "model") -> str:
     flavor = {"loader_module": "x", "config": {"secret": 1}}
-    return json.dumps({
-        "artifact_path": artifact_path,
-        "flavors": {"python_function": flavor},
-        "utc_time_created": "2024-01-01 00:00:00.000000",
-        "run_id": run,
-        "extra": "left out",
-    })
+    return json.dumps(
+        {
+            "artifact_path": artifact_path,
+            "flavors": {"python_function": flavor},
+            "utc_time_created": "2024-01-01 00:00:00.000000",
+            "run_id": run,
+            "extra": "left out",
+        }
+    )

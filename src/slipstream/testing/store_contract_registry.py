@@ -113,7 +113,9 @@ class RegisteredModelContract:
         store.delete_registered_model_tag(name, "a")
         assert store.get_registered_model(name).tags == {"b": ""}
 
-    @pytest.mark.parametrize(("key", "value"), [("k" * 251, "v"), ("a|b", "v"), ("../x", "v"), ("k", "v" * 100_001)])
+    @pytest.mark.parametrize(
+        ("key", "value"), [("k" * 251, "v"), ("a|b", "v"), ("../x", "v"), ("k", "v" * 100_001)]
+    )
     def test_bad_tags_are_refused(self, store: Store, key: str, value: str) -> None:
         name = new_model(store, versions=1)
         with pytest.raises(InvalidParameterError):
@@ -178,7 +180,12 @@ class ModelVersionContract:
         made = store.create_model_version(name, REMOTE, tags={"k": "v"}, run_link="http://x", description="d")
         assert store.get_model_version(name, "1") == made
         assert (made.version, made.current_stage, made.status) == ("1", "None", "READY")
-        assert (made.source, made.run_link, made.description, made.tags) == (REMOTE, "http://x", "d", {"k": "v"})
+        assert (made.source, made.run_link, made.description, made.tags) == (
+            REMOTE,
+            "http://x",
+            "d",
+            {"k": "v"},
+        )
         assert store.create_model_version(name, REMOTE).version == "2"
 
     def test_a_model_version_without_texts_has_empty_ones(self, store: Store) -> None:
@@ -240,7 +247,11 @@ class ModelVersionContract:
         store.transition_model_version_stage(name, "1", "Staging")
         store.transition_model_version_stage(name, "3", "Production")
         store.transition_model_version_stage(name, "2", "Staging", archive_existing_versions=True)
-        assert [store.get_model_version(name, n).current_stage for n in "123"] == ["Archived", "Staging", "Production"]
+        assert [store.get_model_version(name, n).current_stage for n in "123"] == [
+            "Archived",
+            "Staging",
+            "Production",
+        ]
         with pytest.raises(InvalidParameterError, match="Archived"):
             store.transition_model_version_stage(name, "3", "Archived", archive_existing_versions=True)
 
@@ -263,7 +274,10 @@ class ModelVersionContract:
         assert numbers(store.search_model_versions(mine).items) == ["3", "2", "1"]
         assert numbers(store.search_model_versions(f"{mine} AND version_number >= 2").items) == ["3", "2"]
         assert numbers(store.search_model_versions(f"{mine} AND tags.k = 'v'").items) == ["3"]
-        assert numbers(store.search_model_versions(f"{mine} AND source_path LIKE 's3://bucket%'").items) == ["2", "1"]
+        assert numbers(store.search_model_versions(f"{mine} AND source_path LIKE 's3://bucket%'").items) == [
+            "2",
+            "1",
+        ]
 
     def test_search_pages(self, store: Store) -> None:
         name = new_model(store, versions=3)
@@ -341,7 +355,9 @@ class VersionSourceContract:
             f"{other.artifact_uri}/model",
             f"{run.artifact_uri}x/model",
             f"{run.artifact_uri}/../../x",
-            f"{run.artifact_uri}/%2e%2e/%2e%2e/x" if ":" in run.artifact_uri else f"{run.artifact_uri}/a/../../../x",
+            f"{run.artifact_uri}/%2e%2e/%2e%2e/x"
+            if ":" in run.artifact_uri
+            else f"{run.artifact_uri}/a/../../../x",
         ):
             with pytest.raises(InvalidParameterError, match="source"):
                 store.create_model_version(name, source, run.run_id)
