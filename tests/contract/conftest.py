@@ -27,10 +27,10 @@ def postgres_store(postgres_server: object, tmp_path_factory: pytest.TempPathFac
     import psycopg
 
     name = f"contract_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:  # pyright: ignore
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
     folder = tmp_path_factory.mktemp("postgres-store")
-    store = open_store(postgres_server.url(name), str(folder / "artifacts"))  # pyright: ignore
+    store = open_store(postgres_server.url(name), str(folder / "artifacts"))
     yield store
     store.close()  # pyright: ignore[reportAttributeAccessIssue]
 

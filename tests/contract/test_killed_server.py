@@ -76,7 +76,7 @@ def test_every_answered_write_survives_a_kill(
     server = ServerProcess(tmp_path, backend=backend)
     client = Client(server.url)
     answer = client.post("runs/create", {"experiment_id": "0", "start_time": 1})
-    run: str = answer["run"]["info"]["run_id"]  # pyright: ignore
+    run: str = answer["run"]["info"]["run_id"]
     client.close()
     answered: list[list[tuple[str, int]]] = [[] for _ in range(_WRITERS)]
     threads = [
@@ -94,11 +94,11 @@ def test_every_answered_write_survives_a_kill(
 
     again = ServerProcess(tmp_path, backend=backend)
     client = Client(again.url)
-    data = client.get(f"runs/get?run_id={run}")["run"]["data"]  # pyright: ignore
-    params = {param["key"]: param["value"] for param in data["params"]}  # pyright: ignore
+    data = client.get(f"runs/get?run_id={run}")["run"]["data"]
+    params = {param["key"]: param["value"] for param in data["params"]}
     for number, notes in enumerate(answered):
         history = client.get(f"metrics/get-history?run_id={run}&metric_key=m{number}")["metrics"]
-        steps = {point["step"] for point in history}  # pyright: ignore
+        steps = {point["step"] for point in history}
         lost = [note for note in notes if note[0] == f"m{number}" and note[1] not in steps]
         assert lost == []
         assert {key: str(step) for key, step in notes if key.startswith("p")}.items() <= params.items()

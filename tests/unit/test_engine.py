@@ -42,8 +42,8 @@ class CountingDatabase(SqliteDatabase):
                 yield tx
             self.commits += 1
 
-        connection.write = counted  # pyright: ignore
-        connection.is_transient = lambda error: isinstance(error, ConnectionAbortedError)  # pyright: ignore
+        connection.write = counted
+        connection.is_transient = lambda error: isinstance(error, ConnectionAbortedError)
         return connection
 
 
@@ -128,16 +128,20 @@ def test_a_full_queue_refuses(database: CountingDatabase) -> None:
     engine = Engine(database, CONFIG, queue_limit=3)
     engine.start()
     database.gate.clear()
-    works: list[Work[Any]] = []
-    with pytest.raises(UnavailableError, match="waiting"):
-        for n in range(10):
-            work: Work[Any] = Work(lambda store, n=n: store.create_experiment(f"e{n}"))
+    works: list[Work[Any]] = [Work(lambda store, n=n: store.create_experiment(f"e{n}")) for n in range(10)]
+    accepted: list[Work[Any]] = []
+
+    def submit_all() -> None:
+        for work in works:
             engine.submit(work)
-            works.append(work)
-    assert len(works) >= 3
+            accepted.append(work)
+
+    with pytest.raises(UnavailableError, match="waiting"):
+        submit_all()
+    assert len(accepted) >= 3
     database.gate.set()
     engine.close()
-    assert all(work.finished and work.error is None for work in works)
+    assert all(work.finished and work.error is None for work in accepted)
 
 
 def test_closing_finishes_what_waits(database: CountingDatabase, tmp_path: Path) -> None:

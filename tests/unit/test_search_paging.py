@@ -143,7 +143,7 @@ MATCHERS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": lambda a, b: a >= b,
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,
-    "LIKE": lambda a, b: _like(a, b),
+    "LIKE": _like,
     "ILIKE": lambda a, b: _like(a.lower(), b.lower()),
 }
 

@@ -201,8 +201,6 @@ def test_runs_order(runs: Transaction, order: list[str], names: str) -> None:
         "99999999999999999999",
         "-99999999999999999999",
         "9223372036854775807",
-    ]
-    + [
         "-9223372036854775808",
         "9223372036854775808",
         "9007199254740993",
@@ -629,7 +627,7 @@ def test_user_text_never_enters_the_sql() -> None:
         ["metrics.`evil metric`"],
         None,
     )
-    text = " ".join((query.joins, query.where, query.order_by, query.keys))
+    text = f"{query.joins} {query.where} {query.order_by} {query.keys}"
     assert "evil" not in text
     assert "66" not in text
     assert set(re.findall(r":(\w+)", text)) == set(query.params)

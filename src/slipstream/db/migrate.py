@@ -93,6 +93,6 @@ def _require_empty(database: Database, tables: set[str]) -> None:
     tables -= {"sqlite_sequence"}
     if tables:
         raise InvalidParameterError(
-            f"{database.describe()} is not empty and not slipstream's (it has the table '{sorted(tables)[0]}'). "
+            f"{database.describe()} is not empty and not slipstream's (it has the table '{min(tables)}'). "
             "Choose an empty database"
         )

@@ -2,6 +2,9 @@
 
 The same SQL runs on SQLite and PostgreSQL. User text never enters it: every function here that builds
 SQL is typed `LiteralString`, and values go to `params`.
+
+Over 600 lines, but one idea: where, joins, order and paging of one query share its parameters and key
+expressions, and none of them makes sense without the others.
 """
 
 import math

@@ -1,6 +1,5 @@
 """What a server process has at hand: its database, its artifact roots, and the rule for what it may open."""
 
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from slipstream.artifact_store.base import ArtifactStore
@@ -48,12 +47,12 @@ class ServerContext:
         """
         parts = urlsplit(uri)
         if parts.scheme == "mlflow-artifacts":
-            return LocalArtifactStore(self._folder / clean_path(parts.path.lstrip("/")))
+            return LocalArtifactStore(self._folder / clean_path(parts.path.lstrip("/")), within=self._folder)
         if is_local(uri):
             folder = local_folder(uri)
             for root in self._roots:
                 if folder.is_absolute() and folder.is_relative_to(root) and ".." not in folder.parts:
-                    return _Below(root, folder)
+                    return LocalArtifactStore(folder, within=root)
         raise InvalidParameterError(
             f"The artifacts at '{uri[:200]}' are not below this server's artifact root, so it does not open them. "
             "Use a client that can reach that place itself."
@@ -83,11 +82,3 @@ class ServerContext:
             "artifacts": str(self._folder) if self.destination is not None else "not served",
             "durability": durability,
         }
-
-
-class _Below(LocalArtifactStore):
-    """A folder below an allowed root; links may not lead out of the *allowed root*'s tree."""
-
-    def __init__(self, allowed: Path, folder: Path) -> None:
-        LocalArtifactStore(allowed).local_path(folder.relative_to(allowed).as_posix().removeprefix("."))
-        super().__init__(folder)

@@ -98,7 +98,7 @@ class Dispatcher:
         """Run a read in a reader thread and return what it encodes."""
         try:
             return 200, await self._loop.run_in_executor(self._readers, self.engine.read, run)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error)
 
     def answer_of(self, route: Route, work: Work[Any]) -> Answer:

@@ -222,10 +222,10 @@ class Engine:
         try:
             with connection.read():
                 return connection
-        except Exception:
+        except Exception:  # noqa: BLE001  # any failure means that it does not work
             try:
                 fresh = self.database.connect()
-            except Exception:
+            except Exception:  # noqa: BLE001
                 return connection  # the next group tries again, and its callers are told
             connection.close()
             return fresh

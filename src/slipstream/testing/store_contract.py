@@ -391,4 +391,4 @@ class SearchContract:
     def test_no_experiment_has_no_runs(self, store: Store) -> None:
         assert store.search_runs([]).items == []
         with pytest.raises(InvalidParameterError, match="page token"):
-            store.search_runs(["0"], page_token="rubbish")
+            store.search_runs(["0"], page_token="rubbish")  # noqa: S106
