@@ -143,7 +143,7 @@ MATCHERS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": lambda a, b: a >= b,
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,
-    "LIKE": _like,
+    "LIKE": lambda a, b: _like(a, b),  # noqa: PLW0108  # defined below
     "ILIKE": lambda a, b: _like(a.lower(), b.lower()),
 }
 
