@@ -22,7 +22,7 @@ ARGS   ?=
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo ## start a server with sample data; ends with Ctrl-C
+demo: $(VENV)/.demo ## train, register, serve and check a model of real data
 	@$(BIN)/slipstream demo $(ARGS)
 
 serve: $(VENV)/.run ## start an empty server in this folder (ARGS="--port 5001")
