@@ -15,7 +15,6 @@ import pytest
 import uvicorn
 
 from slipstream.errors import InvalidParameterError
-from slipstream.models.mlmodel import slipstream_version
 from slipstream.models.schema import Schema, TensorSpec
 from slipstream.models.signature import ModelSignature
 from slipstream.serving.app import ScoringApp
@@ -23,6 +22,7 @@ from slipstream.serving.gate import Gate, choose_token
 from slipstream.serving.run import listen
 from slipstream.serving.served import ServedModel
 from slipstream.serving.worker import Worker
+from slipstream.wire.compatibility import MLFLOW_VERSION
 
 JSON = {"Content-Type": "application/json"}
 ROW = json.dumps({"inputs": [[1.0, 2.0]]})
@@ -129,7 +129,7 @@ def test_fixed_answers(serve: Serve) -> None:
         reply = client.ask("GET", path)
         assert (reply.status, reply.headers["content-type"], reply.body) == (200, "application/json", b"\n")
     reply = client.ask("GET", "/version")
-    assert (reply.status, reply.body) == (200, slipstream_version().encode())
+    assert (reply.status, reply.body) == (200, MLFLOW_VERSION.encode())
 
 
 @pytest.mark.parametrize(

@@ -33,14 +33,14 @@ from slipstream.search.fields import (
 from slipstream.search.lexer import Source, shown
 from slipstream.search.parser import parse_filter, parse_order
 
-MAX_ORDER_TERMS = 30
-"""SQLite joins at most 64 tables, and each metric, param or tag to order by is one."""
+MAX_ORDER_TERMS = 20
+"""Each metric, param or tag to order by is one more table to join; SQLite joins at most 64."""
 MAX_PATTERN = 8000
 """SQLite refuses longer LIKE patterns (it counts 50,000 bytes)."""
 
-MAX_MERGED = 8
+MAX_MERGED = 6
 """How many subqueries PostgreSQL may merge into the join order that it plans; the time for it grows with
-the fourth power (8: milliseconds; 64: seconds; 200: minutes, and all memory)."""
+the fourth power (6: milliseconds; 64: seconds; 200: minutes, and all memory)."""
 
 _PROMPT_TAG = "mlflow.prompt.is_prompt"
 _INT64 = (-(2**63), 2**63 - 1)
@@ -225,7 +225,7 @@ class _Params:
         return ":" + name
 
     def end_exists(self) -> LiteralString:
-        """Close an `EXISTS (SELECT ...`, from the ninth on so that PostgreSQL runs it as it stands."""
+        """Close an `EXISTS (SELECT ...`, from the seventh on so that PostgreSQL runs it as it stands."""
         self._subqueries += 1
         return ")" if self._subqueries <= MAX_MERGED else " LIMIT 1 OFFSET 0)"
 

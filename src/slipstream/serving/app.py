@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 from slipstream.errors import InternalError, SlipstreamError
-from slipstream.models.mlmodel import slipstream_version
 from slipstream.serving.answer import Answer, error_answer, text_answer
 from slipstream.serving.gate import Gate
 from slipstream.serving.protocols import invocations
 from slipstream.serving.served import ServedModel
 from slipstream.serving.worker import Worker
+from slipstream.wire.compatibility import MLFLOW_VERSION
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -48,7 +48,7 @@ class ScoringApp:
         # Probes of an orchestrator know neither the server's name nor its token.
         self._open: dict[tuple[str, str], Handler] = {("GET", "/ping"): healthy, ("GET", "/health"): healthy}
         self._routes: dict[tuple[str, str], Handler] = {
-            ("GET", "/version"): _constant(Answer(200, slipstream_version().encode()))
+            ("GET", "/version"): _constant(Answer(200, MLFLOW_VERSION.encode()))
         }
         for protocol in PROTOCOLS:
             for route, work in protocol.ROUTES.items():
