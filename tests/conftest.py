@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections import Counter
@@ -27,6 +28,9 @@ hypothesis.settings.load_profile("slipstream")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a folder where its workers meet and a home of its own, and forget the user's settings."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background of a shell: what tests start would ignore Ctrl-C, too, and some test just that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
         if name.startswith(("MLFLOW_", "SLIPSTREAM_")):
             del os.environ[name]
