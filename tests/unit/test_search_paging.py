@@ -187,7 +187,8 @@ def test_filters_find_what_their_description_says(
     order: list[tuple[str, bool]],
 ) -> None:
     text = " AND ".join(
-        f"{field} {comparator}" + ("" if operand is None else f" {operand!r}")
+        f"{field} {comparator}"
+        + ("" if operand is None else (f" '{operand}'" if isinstance(operand, str) else f" {operand!r}"))
         for field, comparator, operand in clauses
     )
     terms = [f"{field} {'DESC' if descending else 'ASC'}" for field, descending in order]
