@@ -23,12 +23,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import workloads
-from processes import Server, environment
+from processes import Server, environment, machine_cpu
 from workloads import Figures, WrongAnswerError
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("startup", "log-metric", "log-batch", "search", "import")
 OURS, THEIRS = "slipstream", "mlflow"
+OTHERS = "cores taken by other work"
+"""How far a figure can be trusted: what ran beside the server and its load."""
 
 Samples = dict[str, dict[str, list[float]]]
 """figure -> system -> one value a repetition"""
@@ -89,7 +91,11 @@ def measure(options: argparse.Namespace, samples: Samples) -> None:
 
         def alternate(run: Callable[[Server], Figures]) -> None:
             for name in turns(names, options.repeats):
-                add(name, run(servers[name]))
+                before, begin = other_work(servers[name]), time.perf_counter()
+                figures = run(servers[name])
+                others = (other_work(servers[name]) - before) / (time.perf_counter() - begin)
+                title = next(iter(figures)).split(":", 1)[0]
+                add(name, figures | {f"{title}: {OTHERS}": max(0.0, others)})
 
         if "log-metric" in chosen and shutil.which("wrk") is None:
             print("wrk is not installed (Debian: apt install wrk): log-metric is left out.\n")
@@ -122,9 +128,15 @@ def startup(server: Server) -> Figures:
     }
 
 
+def other_work(server: Server) -> float:
+    """Return the core seconds that neither this server nor this program, with its finished children, has used."""
+    own = os.times()
+    return machine_cpu() - server.cpu() - own.user - own.system - own.children_user - own.children_system
+
+
 def ratio(figure: str, values: dict[str, list[float]]) -> float | None:
     """Return how many times better slipstream is; below 1 it is worse."""
-    if OURS not in values or THEIRS not in values:
+    if figure.endswith(OTHERS) or OURS not in values or THEIRS not in values:
         return None
     ours, theirs = statistics.median(values[OURS]), statistics.median(values[THEIRS])
     better, worse = (ours, theirs) if figure.endswith("/s") else (theirs, ours)

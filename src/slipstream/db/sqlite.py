@@ -172,4 +172,7 @@ def _rewrite_membership(sql: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _lower(text: object) -> object:
-    return text.lower() if isinstance(text, str) else text
+    if not isinstance(text, str):
+        return text
+    # One character at a time: Python lowers a final sigma by its place in the word, PostgreSQL does not.
+    return text.lower() if text.isascii() else "".join(map(str.lower, text))

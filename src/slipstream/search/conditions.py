@@ -69,6 +69,14 @@ def compile_clause(
     params: Params,
     metric_restriction: LiteralString = "",
 ) -> LiteralString:
+    """Compile one clause.
+
+    Args:
+        metric_restriction: a further condition on the rows `x` that a clause about a metric looks at.
+
+    Raises:
+        InvalidParameterError: the field is unknown, or is not compared so, or not with such a value.
+    """
     field = _find_field(resource, comparison.identifier, source)
     comparator = comparison.comparator
     if comparator not in field.comparators:
@@ -247,6 +255,7 @@ def _value_error(field: Field, comparison: Comparison, source: Source) -> Invali
 
 
 def compile_datasets(params: Params, datasets: Sequence[Mapping[str, object]]) -> LiteralString:
+    """Compile a condition on points `x` that holds on one of `datasets`; empty when there are none."""
     conditions: list[LiteralString] = []
     for dataset in datasets:
         name, digest = read_dataset(dataset)
@@ -260,6 +269,7 @@ def compile_datasets(params: Params, datasets: Sequence[Mapping[str, object]]) -
 
 
 def read_dataset(item: Mapping[str, object]) -> tuple[str, str]:
+    """Return name and digest, each perhaps empty."""
     name, digest = item.get("dataset_name") or "", item.get("dataset_digest") or ""
     for field, value in (("dataset_name", name), ("dataset_digest", digest)):
         if not isinstance(value, str):

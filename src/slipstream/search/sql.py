@@ -2,9 +2,6 @@
 
 The same SQL runs on SQLite and PostgreSQL. User text never enters it: every function here that builds
 SQL is typed `LiteralString`, and values go to `params`.
-
-Over 600 lines, but one idea: where, joins, order and paging of one query share its parameters and key
-expressions, and none of them makes sense without the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +12,15 @@ import msgspec
 from slipstream.errors import InvalidParameterError
 from slipstream.search import tokens
 from slipstream.search.ast import Comparison, OrderTerm
+from slipstream.search.conditions import (
+    Params,
+    compile_clause,
+    compile_datasets,
+    find_group,
+    numeral,
+    read_dataset,
+    unknown_error,
+)
 from slipstream.search.fields import (
     EXPERIMENTS,
     LOGGED_MODELS,
@@ -31,6 +37,7 @@ from slipstream.search.parser import parse_filter, parse_order
 
 MAX_ORDER_TERMS = 20
 """Each metric, param or tag to order by is one more table to join; SQLite joins at most 64."""
+
 _PROMPT_TAG = "mlflow.prompt.is_prompt"
 
 

@@ -174,7 +174,9 @@ class LoggedModelsPart:
             raise InvalidParameterError(
                 f"Invalid value {max_results} for parameter 'max_results': it must be at least 1."
             )
-        query = compile_logged_models(filter_string, order_by, page_token, datasets)
+        query = compile_logged_models(
+            filter_string, order_by, page_token, datasets, experiment_ids=experiment_ids
+        )
         experiments = [names.experiment_number(each, "experiment_ids") for each in experiment_ids]
         if not experiments:
             return Page([])
