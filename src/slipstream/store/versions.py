@@ -129,7 +129,8 @@ class VersionsPart:
             origin = _Origin(source, source, run_id or "", None)
         else:
             origin = self._resolve_source(source, run_id, model_id)
-        row = self.tx.fetch_one(UPDATE_LAST_VERSION, name=name, now=now_ms())
+        now = now_ms()  # one time for both, so that the model is never older than its newest version
+        row = self.tx.fetch_one(UPDATE_LAST_VERSION, name=name, now=now)
         if row is None:
             raise NotFoundError(f"Registered Model with name={name} not found")
         model, version = row
@@ -137,7 +138,7 @@ class VersionsPart:
             INSERT_VERSION,
             model=model,
             version=version,
-            now=now_ms(),
+            now=now,
             description=description or "",
             source=origin.source,
             storage_location=origin.storage_location,
