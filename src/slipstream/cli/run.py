@@ -73,7 +73,7 @@ def run(
     """
     if experiment_id is not None and experiment_name is not None:
         raise click.UsageError("Specify only one of 'experiment-name' or 'experiment-id' options.")
-    from slipstream.projects.run import run as run_project
+    from slipstream.projects.launch import run as run_project
 
     run_project(
         uri,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from slipstream.errors import ExecutionError
     from slipstream.errors import ExecutionError as ExecutionException
     from slipstream.projects.backends.base import SubmittedRun
-    from slipstream.projects.run import run
+    from slipstream.projects.launch import run
 
 __all__ = ["ExecutionError", "ExecutionException", "SubmittedRun", "run"]
 
@@ -18,7 +18,7 @@ _NAMES = {
     "ExecutionError": ("slipstream.errors", "ExecutionError"),
     "ExecutionException": ("slipstream.errors", "ExecutionError"),  # MLflow's name
     "SubmittedRun": ("slipstream.projects.backends.base", "SubmittedRun"),
-    "run": ("slipstream.projects.run", "run"),
+    "run": ("slipstream.projects.launch", "run"),
 }
 
 
@@ -27,6 +27,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     module, attribute = _NAMES[name]
     value = getattr(importlib.import_module(module), attribute)
-    # Also undoes what the import did: `run` is a submodule too, and the function must win.
+    # The next use does not come here. No submodule may have the name of a function: it would win.
     globals()[name] = value
     return value
