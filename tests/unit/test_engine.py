@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slipstream.db.base import Connection, Transaction
+from slipstream.db.base import Transaction
 from slipstream.db.sqlite import SqliteDatabase
 from slipstream.entities import Metric
 from slipstream.errors import InvalidParameterError, NotFoundError, UnavailableError
@@ -184,7 +184,63 @@ def test_a_read_error_gives_the_connection_back(engine: Engine) -> None:
     for _ in range(3):
         with pytest.raises(NotFoundError):
             engine.read(lambda store: store.get_run("0" * 32))
-    seen: list[Connection] = []
-    with engine._reader() as connection:  # pyright: ignore[reportPrivateUsage]
-        seen.append(connection)
     assert engine._readers.qsize() == 1  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_read_whose_connection_was_lost_takes_another(engine: Engine) -> None:
+    engine.read(lambda store: store.find_experiment_by_name("a"))  # leaves a connection in the pool
+    failures = [ConnectionAbortedError("the server went away")]
+
+    def read(store: SqlStore) -> str:
+        if failures:
+            raise failures.pop()
+        return store.get_experiment("0").name
+
+    assert engine.read(read) == "Default"
+
+
+def test_a_read_that_cannot_be_done_now_is_unavailable(engine: Engine) -> None:
+    def read(_: SqlStore) -> None:
+        raise OSError("no disk")
+
+    with pytest.raises(UnavailableError, match="no disk"):
+        engine.read(read)
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_a_bug_is_not_called_a_failing_database(engine: Engine, started: bool) -> None:
+    if started:
+        engine.start()
+
+    def buggy(_: SqlStore) -> None:
+        raise TypeError("a bug")
+
+    with pytest.raises(TypeError, match="a bug"):
+        engine.write(buggy)
+    with pytest.raises(TypeError, match="a bug"):
+        engine.read(buggy)
+    assert engine.write(lambda store: store.create_experiment("a"))
+
+
+def test_a_full_disk_refuses_the_whole_group_and_stores_none_of_it(tmp_path: Path) -> None:
+    engine = Engine(LimitedDatabase(tmp_path / "s.db"), CONFIG)
+    run = engine.write(lambda store: store.create_run("0").info.run_id)
+    engine.start()
+    works = [Work(lambda store, n=n: store.log_param(run, f"p{n}", "x" * 6_000)) for n in range(200)]
+    collect(engine, [Work(lambda store: store.find_experiment_by_name("wake up")), *works])
+    stored = engine.read(lambda store: store.get_run(run).data.params)
+
+    refused = [work for work in works if work.error is not None]
+    assert refused
+    assert all(isinstance(work.error, UnavailableError) for work in refused)
+    assert len(stored) == len(works) - len(refused)  # what was answered well is there, and nothing else
+    engine.close()
+
+
+class LimitedDatabase(SqliteDatabase):
+    """A database on a disk with little space."""
+
+    def connect(self) -> Any:
+        connection = super().connect()
+        connection.script("PRAGMA max_page_count = 150")
+        return connection

@@ -1,6 +1,7 @@
 """The routes of metrics."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -10,7 +11,6 @@ from slipstream.entities import Metric
 from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.rules import limits
 from slipstream.store.base import Store
-from slipstream.store.sql import SqlStore
 from slipstream.wire.numbers import to_wire as double_to_wire
 from slipstream.wire.parsing import Int64
 
@@ -32,7 +32,15 @@ def log_metric(store: Store, req: LogMetric) -> Empty:
     return Empty()
 
 
-def log_metrics_together(store: SqlStore, requests: Sequence[LogMetric]) -> Sequence[Empty | SlipstreamError]:
+class TakesPoints(Protocol):
+    """A store that logs points of many requests at once."""
+
+    def log_points(self, requests: Sequence[tuple[str, Metric]]) -> list[SlipstreamError | None]: ...
+
+
+def log_metrics_together(
+    store: TakesPoints, requests: Sequence[LogMetric]
+) -> Sequence[Empty | SlipstreamError]:
     """Do what `log_metric` does for many requests at once: the server's path for concurrent callers."""
     outcomes: list[Empty | SlipstreamError] = [_EMPTY] * len(requests)
     points: list[tuple[str, Metric]] = []

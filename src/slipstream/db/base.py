@@ -67,6 +67,10 @@ class Connection(Protocol):
         """Tell whether the same transaction may succeed when tried again (deadlock, lost connection)."""
         ...
 
+    def is_unavailable(self, error: BaseException) -> bool:
+        """Tell whether the database could not work: no space, no connection, locked by somebody else."""
+        ...
+
     def is_duplicate(self, error: BaseException) -> bool:
         """Tell whether a unique key was violated."""
         ...

@@ -95,6 +95,11 @@ class PostgresConnection:
             psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure | psycopg.OperationalError,
         )
 
+    def is_unavailable(self, error: BaseException) -> bool:
+        import psycopg
+
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
     def is_duplicate(self, error: BaseException) -> bool:
         import psycopg
 

@@ -11,11 +11,14 @@ from typing import Any, LiteralString
 import apsw as apsw_module
 
 from slipstream.db.base import Row, Transaction
-from slipstream.errors import InternalError, InvalidParameterError
+from slipstream.errors import InvalidParameterError
 
 # apsw's own annotations name types that need numpy.
 apsw: Any = apsw_module
 
+_UNAVAILABLE = (
+    apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError
+)  # fmt: skip
 _MEMBERSHIP = re.compile(r"\bIN :(\w+__in)\b")
 _BUSY_TIMEOUT_MS = 20_000
 _SCHEMA_WORDS = (
@@ -107,6 +110,9 @@ class SqliteConnection:
     def is_transient(self, error: BaseException) -> bool:
         return isinstance(error, apsw.BusyError | apsw.LockedError)
 
+    def is_unavailable(self, error: BaseException) -> bool:
+        return isinstance(error, _UNAVAILABLE)
+
     def is_duplicate(self, error: BaseException) -> bool:
         return isinstance(error, apsw.ConstraintError) and "UNIQUE" in str(error)
 
@@ -144,13 +150,10 @@ class SqliteTransaction:
         try:
             yield
         except BaseException:
-            if not self._connection.in_transaction:
-                # A full disk or the like: SQLite has already undone the whole transaction.
-                raise InternalError(
-                    "The database gave up the transaction; nothing of it was stored"
-                ) from None
-            self._run("ROLLBACK TO one").close()
-            self._run("RELEASE one").close()
+            # After a full disk or the like SQLite has already undone the whole transaction.
+            if self._connection.in_transaction:
+                self._run("ROLLBACK TO one").close()
+                self._run("RELEASE one").close()
             raise
         self._run("RELEASE one").close()
 

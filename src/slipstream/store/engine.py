@@ -11,8 +11,7 @@ writer thread leads.
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from slipstream.db.base import Connection, Database
@@ -155,7 +154,7 @@ class Engine:
             self._commit(connection, group)
         except BaseException as error:  # a lost connection, a full disk, a bug: every caller is told
             for work in group:
-                work.error, work.result = _explain(error), None
+                work.error, work.result = _explain(connection, error), None
             connection = self._replace(connection)
             if not isinstance(error, Exception):
                 raise
@@ -206,8 +205,8 @@ class Engine:
                     with tx.savepoint():
                         work.result = work.run(store)
                 except Exception as error:
-                    if connection.is_transient(error):
-                        raise
+                    if connection.is_transient(error) or connection.is_unavailable(error):
+                        raise  # it concerns the whole group
                     work.error = error
             for bulk, works in bulks.items():
                 outcomes = bulk(store, [work.request for work in works])
@@ -232,25 +231,37 @@ class Engine:
 
     # -- reading ------------------------------------------------------------------------------------
     def read(self, run: Callable[[SqlStore], T]) -> T:
-        """Run one read on a snapshot that holds every write answered so far."""
-        with self._reader() as connection, connection.read() as tx:
-            return run(SqlStore(tx, self.config))
+        """Run one read on a snapshot that holds every write answered so far.
 
-    @contextmanager
-    def _reader(self) -> Generator[Connection]:
-        try:
-            connection = self._readers.get_nowait()
-        except queue.Empty:
-            connection = self.database.connect()
-        try:
-            yield connection
-        except SlipstreamError:
+        Raises:
+            UnavailableError: the database cannot be read now.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                connection = self._readers.get_nowait()
+            except queue.Empty:
+                connection = self.database.connect()
+            try:
+                with connection.read() as tx:
+                    result = run(SqlStore(tx, self.config))
+            except SlipstreamError:
+                self._readers.put(connection)
+                raise
+            except Exception as error:
+                connection.close()  # it may be broken
+                if attempt < _ATTEMPTS and connection.is_transient(error):
+                    _close_all(self._readers)  # what ended this one, such as a restart, ended these too
+                    continue
+                explained = _explain(connection, error)
+                if explained is error:
+                    raise
+                raise explained from error
+            except BaseException:  # an interrupt
+                connection.close()
+                raise
             self._readers.put(connection)
-            raise
-        except BaseException:
-            connection.close()  # it may be broken; the next reader opens another
-            raise
-        self._readers.put(connection)
+            return result
+        raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
         """Finish what waits and close all connections."""
@@ -258,12 +269,8 @@ class Engine:
             self._waiting.put(None)
         for thread in self._threads:
             thread.join()
-        for pool in (self._writers, self._readers):
-            while True:
-                try:
-                    pool.get_nowait().close()
-                except queue.Empty:
-                    break
+        _close_all(self._writers)
+        _close_all(self._readers)
 
 
 class QueuedStore:
@@ -310,9 +317,23 @@ def _call_each(finished: list[Work[Any]]) -> None:
             work.done(work)
 
 
-def _explain(error: BaseException) -> BaseException:
-    if isinstance(error, SlipstreamError):
+def _close_all(pool: "queue.SimpleQueue[Connection]") -> None:
+    while True:
+        try:
+            pool.get_nowait().close()
+        except queue.Empty:
+            return
+
+
+def _explain(connection: Connection, error: BaseException) -> BaseException:
+    """Return what a caller is told: that the database is not available now, or the error itself, if it is a bug."""
+    if (
+        isinstance(error, Exception)
+        and not isinstance(error, OSError)
+        and not connection.is_unavailable(error)
+    ):
         return error
-    failure = UnavailableError(f"The database could not store this: {error}")
+    why = str(error) or type(error).__name__
+    failure = UnavailableError(f"The database could not do this now ({why}). Try again in a moment.")
     failure.__cause__ = error
     return failure
