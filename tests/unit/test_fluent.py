@@ -442,6 +442,32 @@ def test_register_model_of_a_run(tmp_path: Path) -> None:
     assert [model.name for model in slipstream.search_registered_models()] == ["reg"]
 
 
+def test_register_model_of_a_folder_copies_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors: {}\n")
+    monkeypatch.chdir(tmp_path)
+
+    with slipstream.start_run() as run:
+        first = slipstream.register_model("saved", "reg")
+    second = slipstream.register_model(folder.as_uri(), "reg")
+    (folder / "MLmodel").write_text("changed afterwards")
+
+    model = slipstream.get_logged_model(first.source.removeprefix("models:/"))
+    assert (first.version, first.run_id, model.name) == ("1", run.info.run_id, "reg")
+    assert (second.version, second.run_id) == ("2", "")
+    for version in ("1", "2"):
+        text = slipstream.artifacts.load_text(f"models:/reg/{version}/MLmodel")
+        assert text == "flavors: {}\n"
+
+
+def test_register_model_of_a_folder_without_a_model_creates_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InvalidParameterError, match="no MLmodel file"):
+        slipstream.register_model(str(tmp_path), "reg")
+    assert slipstream.search_registered_models() == []
+    assert slipstream.search_logged_models(output_format="list") == []
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_forked_process_has_its_own_connection_and_no_active_run(tracking: str) -> None:
     script = """

@@ -4,10 +4,12 @@ import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from slipstream import settings
+from slipstream.artifact_store.uri import is_local, local_folder
 from slipstream.client import artifacts, frames
 from slipstream.client.active_experiment import current_experiment_id
 from slipstream.client.active_run import active_run
@@ -197,7 +199,8 @@ def register_model(
 
     Args:
         model_uri: `models:/m-...` (a logged model), `runs:/<run id>/<path>` (a model of a run), another
-            version's `models:/name/version`, or a storage URI.
+            version's `models:/name/version`, a storage URI, or a folder of this machine that holds a saved model,
+            which is then copied into a new logged model of the active run or the current experiment.
         name: The registered model.
         await_registration_for: Accepted for MLflow's sake.
         tags: Tags of the version.
@@ -205,11 +208,12 @@ def register_model(
 
     Raises:
         NotFoundError: the run, or the model in it, does not exist.
+        InvalidParameterError: the folder holds no model.
     """
     if env_pack is not None:
         raise InvalidParameterError("'env_pack' works on Databricks only; leave it out.")
     client = SlipstreamClient()
-    source, run_id, model_id = _registered_source(client, str(model_uri))
+    source, run_id, model_id = _registered_source(client, str(model_uri), name)
     try:
         client.create_registered_model(name)
         _log.info("Successfully registered model '%s'.", name)
@@ -220,10 +224,15 @@ def register_model(
     return version
 
 
-def _registered_source(client: SlipstreamClient, model_uri: str) -> tuple[str, str | None, str | None]:
+def _registered_source(
+    client: SlipstreamClient, model_uri: str, name: str
+) -> tuple[str, str | None, str | None]:
     """Return the source of a version to be, and the run and the logged model that it comes from."""
     if is_model_uri(model_uri):
         return model_uri, None, parse_model_uri(model_uri).model_id
+    if is_local(model_uri):
+        model = _log_saved_model(client, local_folder(model_uri).absolute(), name)
+        return f"models:/{model.model_id}", model.source_run_id, model.model_id
     if not model_uri.startswith(artifacts.RUNS_SCHEME):
         return model_uri, None, None
     run_id, path = artifacts.parse_run_uri(model_uri)
@@ -238,6 +247,23 @@ def _registered_source(client: SlipstreamClient, model_uri: str) -> tuple[str, s
             "model of this name. Check the URI, or use models:/<model id>."
         )
     return f"models:/{model.model_id}", run_id, model.model_id
+
+
+def _log_saved_model(client: SlipstreamClient, folder: Path, name: str) -> LoggedModel:
+    """Copy a model that was saved to a folder into a logged model: a version has to stay as it was registered."""
+    if not (folder / "MLmodel").is_file():
+        raise InvalidParameterError(
+            f"'{folder}' is no folder of a saved model: it has no MLmodel file. Name the folder that save_model "
+            "wrote, or a runs:/ or models:/ URI."
+        )
+    model = initialize_logged_model(name)
+    status = LoggedModelStatus.FAILED
+    try:
+        client.log_model_artifacts(model.model_id, folder)
+        status = LoggedModelStatus.READY
+    finally:
+        client.finalize_logged_model(model.model_id, status)
+    return model
 
 
 def search_registered_models(
