@@ -1,6 +1,7 @@
 """`slipstream models`: options, input, output and messages; the server itself has its own tests."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -230,6 +231,23 @@ def test_prepare_env_has_the_models_requirements_and_slipstream(
     *requirements, own = environment.spec.requirements
     assert "scikit-learn" in requirements
     assert own.startswith("slipstream")
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "python_env.yaml", "conda.yaml"])
+@pytest.mark.parametrize("command", [["prepare-env"], ["predict", "--env-manager", "uv"]])
+def test_packages_that_a_stranger_names_are_not_installed(
+    model: Path, environment: SimpleNamespace, tmp_path: Path, file: str, command: list[str]
+) -> None:
+    model = shutil.copytree(model, tmp_path / "model")
+    with (model / file).open("a", encoding="utf-8") as stream:
+        stream.write("\n# changed by somebody else\n")
+
+    refused = invoke(*command, "-m", model)
+    assert refused.exit_code == 1
+    assert f"'{file}' belongs to a model's environment" in refused.stderr
+    assert environment.spec is None
+    invoke(*command, "-m", model, "--trust")
+    assert environment.spec is not None
 
 
 def test_model_without_environment_files(tmp_path: Path, environment: SimpleNamespace) -> None:

@@ -10,9 +10,9 @@ from typing import Never
 
 from slipstream.client.artifacts import download_artifacts
 from slipstream.errors import ExecutionError, InvalidParameterError, NotFoundError
-from slipstream.models.environment_files import CONDA_FILE, PYTHON_ENV_FILE, REQUIREMENTS_FILE
+from slipstream.models import trust
+from slipstream.models.environment_files import CONDA_FILE, FILES, PYTHON_ENV_FILE, REQUIREMENTS_FILE
 from slipstream.models.locations import local_model_folder
-from slipstream.models.requirements import CONSTRAINTS_FILE
 from slipstream.projects import environment
 from slipstream.projects.environment_spec import EnvironmentSpec, read_spec
 
@@ -20,10 +20,15 @@ _KINDS = ((PYTHON_ENV_FILE, "python_env"), (CONDA_FILE, "conda_env"), (REQUIREME
 """Environment files of a model, in the order in which they are preferred."""
 
 
-def prepare_environment(model_uri: str) -> environment.Environment:
+def prepare_environment(model_uri: str, *, trusted: bool) -> environment.Environment:
     """Build the model's environment with uv, or find it built; slipstream itself is in it.
 
+    Args:
+        model_uri: the model.
+        trusted: the caller vouches for what the model's files name; else this user must have saved them.
+
     Raises:
+        UntrustedModelError: nobody vouches for the files. Packages run code when they are installed.
         NotFoundError: there is no such model.
         InvalidParameterError: the model says nothing about its environment, or what it says is not understood.
         ExecutionError: the environment cannot be built.
@@ -36,6 +41,12 @@ def prepare_environment(model_uri: str) -> environment.Environment:
                 f"The model at '{model_uri}' says nothing about its environment (no {PYTHON_ENV_FILE}, {CONDA_FILE} "
                 f"or {REQUIREMENTS_FILE}). Use --env-manager local."
             )
+        trust.require(
+            [file for file in sorted(folder.iterdir()) if file.name in FILES],
+            what="a model's environment",
+            trust=trusted or None,
+            act="installing what it names runs code of those packages",
+        )
         spec = read_spec(*found, folder)
         return environment.prepare(
             EnvironmentSpec(spec.python, (*spec.requirements, _own_requirement()), spec.constraints)
@@ -56,7 +67,7 @@ def _environment_files(model_uri: str, scratch: Path) -> Path:
     if "://" not in model_uri and not model_uri.startswith(("models:", "runs:")):
         return local_model_folder(model_uri)
     found = False
-    for name in (PYTHON_ENV_FILE, CONDA_FILE, REQUIREMENTS_FILE, CONSTRAINTS_FILE):
+    for name in sorted(FILES):
         try:
             download_artifacts(f"{model_uri.rstrip('/')}/{name}", dst_path=scratch)
         except NotFoundError:

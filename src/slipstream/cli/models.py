@@ -32,7 +32,8 @@ _env_manager = click.option(
 _trust = click.option(
     "--trust",
     is_flag=True,
-    help="Load the model even if it brings code or pickles of unknown origin. It can then run any code.",
+    help="Take the model even if it brings code, pickles or requirements of unknown origin. It can then run any "
+    "code.",
 )
 
 
@@ -221,21 +222,23 @@ def predict(
     show_default=True,
     help="What builds the environment: uv, also in the place of virtualenv and conda. 'local' builds nothing.",
 )
-def prepare_env(model_uri: str, env_manager: str) -> None:
+@_trust
+def prepare_env(model_uri: str, env_manager: str, trust: bool) -> None:
     """Build the environment that a model needs, ahead of serving it, and print its folder."""
     if env_manager == LOCAL:
         out.note("Nothing to prepare: --env-manager local uses the current environment as it is.")
         return
     from slipstream.cli.model_environment import prepare_environment
 
-    out.line(str(prepare_environment(model_uri).folder))
+    out.line(str(prepare_environment(model_uri, trusted=trust).folder))
 
 
 def _continue_with_uv(model_uri: str, arguments: list[str], *, trust: bool) -> Never:
     from slipstream.cli.model_environment import continue_inside, prepare_environment
 
     trusted = ["--trust"] if trust else []
-    continue_inside(prepare_environment(model_uri), ["models", *arguments, *trusted, "--env-manager", LOCAL])
+    built = prepare_environment(model_uri, trusted=trust)
+    continue_inside(built, ["models", *arguments, *trusted, "--env-manager", LOCAL])
 
 
 def _options(**values: object) -> list[str]:

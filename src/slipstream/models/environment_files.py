@@ -11,6 +11,7 @@ from slipstream.models.requirements import CONSTRAINTS_FILE, Requirements, check
 REQUIREMENTS_FILE = "requirements.txt"
 CONDA_FILE = "conda.yaml"
 PYTHON_ENV_FILE = "python_env.yaml"
+FILES = frozenset({REQUIREMENTS_FILE, CONDA_FILE, PYTHON_ENV_FILE, CONSTRAINTS_FILE})
 
 
 def write_environment_files(

@@ -149,7 +149,9 @@ def _fill(
     )
     document.model_size_bytes = sum(file.stat().st_size for file in files_below(folder))
     document.save(folder)
-    runs = [*saved.code_files, *([folder / code] if code else [])]
+    # Installing what a file names runs code as loading a pickle does.
+    environment = [file for file in folder.iterdir() if file.name in environment_files.FILES]
+    runs = [*saved.code_files, *environment, *([folder / code] if code else [])]
     trust.remember(file for entry in runs for file in files_below(entry))
 
 

@@ -55,13 +55,20 @@ def is_trusted(sha256: str) -> bool:
     return (folder / sha256).is_file()
 
 
-def require(paths: Iterable[Path], *, what: str, trust: bool | None) -> None:
+def require(
+    paths: Iterable[Path],
+    *,
+    what: str,
+    trust: bool | None,
+    act: str = "loading it runs code from the model's files",
+) -> None:
     """Let a model run code from these files, or refuse.
 
     Args:
         paths: every file that can decide what runs; one unknown among them is enough to refuse.
         what: what the files are, for the message ("a pickled model").
         trust: true if the caller vouches for the model; `None` and false ask the trust folder.
+        act: what would run code, for the message.
 
     Raises:
         UntrustedModelError: nobody vouches for one of the files; the message says how to.
@@ -71,9 +78,9 @@ def require(paths: Iterable[Path], *, what: str, trust: bool | None) -> None:
     for path in paths:
         if not is_trusted(digest(path)):
             raise UntrustedModelError(
-                f"'{path.name}' belongs to {what}: loading it runs code from the model's files, and this user did "
-                "not save it. If you trust where it comes from, load it with trust=True (--trust on the command "
-                "line) or set SLIPSTREAM_ALLOW_PICKLE=true."
+                f"'{path.name}' belongs to {what}: {act}, and this user did not save it. If you trust where it "
+                "comes from, load it with trust=True (--trust on the command line) or set "
+                "SLIPSTREAM_ALLOW_PICKLE=true."
             )
 
 
