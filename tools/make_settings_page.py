@@ -3,9 +3,13 @@
 import inspect
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
+
 from slipstream import settings
+from slipstream.cli.main import main as program
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "settings.md"
 HEAD = """\
@@ -39,6 +43,39 @@ def row(setting: settings.Setting[object]) -> str:
     return f"| `{setting.name}` | {alias} | {default} | {description} |"
 
 
+def options(command: click.Command, name: str) -> Iterator[tuple[str, str, click.Option]]:
+    """Yield (command, variables, option) for each option of the command line that a variable can give."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            if found is not None and child != "ui":  # the same as server
+                yield from options(found, f"{name} {child}")
+        return
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.envvar:
+            names = [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar
+            yield name, ", ".join(f"`{each}`" for each in names), parameter
+
+
+def options_table() -> str:
+    """Return the section about variables that stand for options."""
+    rows = [
+        f"| {names} | `{command.strip()}` | `{max(option.opts, key=len)}` |"
+        for command, names, option in options(program, "")
+    ]
+    return "\n".join(
+        [
+            "## Options of commands\n",
+            "An option that is not on the command line is taken from its variable; of several the first that is set.\n",
+            "| Variables | Command | Option |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 def page() -> str:
     """Return the whole page.
 
@@ -54,6 +91,7 @@ def page() -> str:
         listed.update(names)
     if missing := sorted(settings.ALL.keys() - listed):
         sys.exit(f"Not found in the source of settings.py: {missing}")
+    parts.append(options_table())
     return "\n".join(parts)
 
 
