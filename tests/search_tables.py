@@ -3,16 +3,32 @@
 import contextlib
 import math
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from slipstream.db.base import Connection, Transaction
 from slipstream.db.migrate import prepare
-from slipstream.search.sql import Query
+from slipstream.search.sql import (
+    Query,
+    compile_experiments,
+    compile_logged_models,
+    compile_model_versions,
+    compile_registered_models,
+    compile_runs,
+)
 
+COMPILERS: dict[str, Callable[..., Query]] = {
+    "runs": compile_runs,
+    "experiments": compile_experiments,
+    "registered models": compile_registered_models,
+    "model versions": compile_model_versions,
+    "logged models": compile_logged_models,
+}
+DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 # What the store's SELECTs look like, without its own conditions.
 FROM = {
     "runs": ("r.run_id", "runs r"),
@@ -54,6 +70,19 @@ def scratch(connection: Connection) -> Iterator[Transaction]:
     with contextlib.suppress(_Undo), connection.write() as tx:
         yield tx
         raise _Undo
+
+
+@contextlib.contextmanager
+def connection(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Connection]:
+    """Open the database that a fixture's parameter, one of `DATABASES`, names."""
+    if request.param == "sqlite":
+        opened = sqlite_connection(tmp_path_factory.mktemp("search"))
+    else:
+        opened = postgres_connection(request.getfixturevalue("postgres_server"))
+    with opened as opened_connection:
+        yield opened_connection
 
 
 @contextlib.contextmanager

@@ -352,7 +352,6 @@ def test_csv_that_cannot_be_read(body: bytes, message: str) -> None:
 
 
 def test_parquet() -> None:
-    pytest.importorskip("pyarrow")
     file = io.BytesIO()
     pd.DataFrame({"a": [1.5]}).to_parquet(file)
     same_frame(read(served(), file.getvalue(), invocations.PARQUET), {"a": [1.5]})

@@ -17,13 +17,6 @@ from slipstream.db.base import Connection, Transaction
 from slipstream.errors import InvalidParameterError
 from slipstream.search import sql
 
-COMPILERS: dict[str, Callable[..., sql.Query]] = {
-    "runs": sql.compile_runs,
-    "experiments": sql.compile_experiments,
-    "registered models": sql.compile_registered_models,
-    "model versions": sql.compile_model_versions,
-    "logged models": sql.compile_logged_models,
-}
 TEXTS = st.sampled_from(["", "a", "A", "ab", "b", "B%", "a_", "ä", "Ä", "z", "\U0001f600", "\uffff"])
 NUMBERS = st.sampled_from([0.0, -0.0, 0.1, 1.0, -1.5, 1e300, -1e300, 5e-324, math.inf, -math.inf, math.nan])
 TIMES = st.sampled_from([0, 1, 2, 2**53 + 1, 2**63 - 1])
@@ -41,15 +34,11 @@ FIELDS = [
 FIELDS += ["params.p", "tags.t"]
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="module", params=search_tables.DATABASES)
 def connection(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Connection]:
-    if request.param == "sqlite":
-        opened = search_tables.sqlite_connection(tmp_path_factory.mktemp("search"))
-    else:
-        opened = search_tables.postgres_connection(request.getfixturevalue("postgres_server"))
-    with opened as connection:
+    with search_tables.connection(request, tmp_path_factory) as connection:
         yield connection
 
 
@@ -232,7 +221,7 @@ def test_other_resources_page_too(connection: Connection) -> None:
             ],
         }
         for resource, lists in orders.items():
-            compiler = COMPILERS[resource]
+            compiler = search_tables.COMPILERS[resource]
             for order in lists:
                 everything, _ = search_tables.search(tx, compiler(None, order, None))
                 pages = read_pages(tx, lambda token: compiler(None, order, token), 2)  # noqa: B023 -- used at once
@@ -380,7 +369,7 @@ PLAUSIBLE = st.tuples(
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(sorted(COMPILERS)), FRAGMENTS | PLAUSIBLE, FRAGMENTS | FIELD)
+@given(st.sampled_from(sorted(search_tables.COMPILERS)), FRAGMENTS | PLAUSIBLE, FRAGMENTS | FIELD)
 @example("runs", "tags.a LIKE '" + "ä" * 8000 + "'", "tags.a")
 @example("runs", "tags.a ILIKE '" + "%a" * 4000 + "'", "tags.a")
 @example("runs", "tags.a LIKE '" + "\x01" * 8000 + "'", "tags.a")
@@ -391,7 +380,7 @@ def test_any_text_is_searched_for_or_refused(
     items: list[Any] = [{"field_name": order}] if resource == "logged models" else [order]
     for order_by in ([], items):
         try:
-            query = COMPILERS[resource](filter_string, order_by, None)
+            query = search_tables.COMPILERS[resource](filter_string, order_by, None)
         except InvalidParameterError:
             continue
         with search_tables.scratch(connection) as tx:

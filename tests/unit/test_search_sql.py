@@ -1,4 +1,7 @@
-"""What filters and orders find, on SQLite and PostgreSQL; what the language refuses, and how."""
+"""What filters and orders find, on SQLite and PostgreSQL; what the language refuses, and how.
+
+Long because it is one table of the language: every field with every operator, on one small set of entities.
+"""
 
 import math
 import re
@@ -14,24 +17,12 @@ from slipstream.db.base import Connection, Transaction
 from slipstream.errors import InvalidParameterError
 from slipstream.search import sql
 
-COMPILERS: dict[str, Callable[..., sql.Query]] = {
-    "runs": sql.compile_runs,
-    "experiments": sql.compile_experiments,
-    "registered models": sql.compile_registered_models,
-    "model versions": sql.compile_model_versions,
-    "logged models": sql.compile_logged_models,
-}
 
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="module", params=search_tables.DATABASES)
 def connection(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Connection]:
-    if request.param == "sqlite":
-        opened = search_tables.sqlite_connection(tmp_path_factory.mktemp("search"))
-    else:
-        opened = search_tables.postgres_connection(request.getfixturevalue("postgres_server"))
-    with opened as connection:
+    with search_tables.connection(request, tmp_path_factory) as connection:
         yield connection
 
 
@@ -562,7 +553,7 @@ def test_logged_models_order(logged: Transaction, order: list[dict[str, object]]
 )
 def test_refused_filters(resource: str, text: str, message: str) -> None:
     with pytest.raises(InvalidParameterError, match=re.escape(message)) as caught:
-        COMPILERS[resource](text, [], None)
+        search_tables.COMPILERS[resource](text, [], None)
     assert str(caught.value).startswith("Invalid filter at position ")
 
 
@@ -613,7 +604,7 @@ def test_refused_filters(resource: str, text: str, message: str) -> None:
 )
 def test_refused_orders(resource: str, order: list[Any], message: str) -> None:
     with pytest.raises(InvalidParameterError, match=re.escape(message)):
-        COMPILERS[resource](None, order, None)
+        search_tables.COMPILERS[resource](None, order, None)
 
 
 def test_datasets_of_logged_models_need_a_name() -> None:

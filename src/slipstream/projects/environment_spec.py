@@ -13,6 +13,7 @@ import msgspec
 
 from slipstream.errors import InvalidParameterError
 from slipstream.models.requirements import check_line
+from slipstream.projects.mapping_file import read_mapping
 from slipstream.projects.progress import say
 from slipstream.projects.project import CONDA
 
@@ -61,7 +62,7 @@ def read_spec(file: Path, kind: str, project_folder: Path) -> EnvironmentSpec:
     if file.suffix == ".txt":
         lines.read_file(file, constraint=False)
         return EnvironmentSpec(None, tuple(lines.requirements), tuple(lines.constraints))
-    content = _load(file)
+    content = read_mapping(file)
     if kind == CONDA:
         python = _translate_conda(content, file, lines)
         return EnvironmentSpec(python, tuple(lines.requirements), tuple(lines.constraints))
@@ -125,20 +126,6 @@ class _Lines:
                 raise InvalidParameterError(f"'{text}' in '{file.name}' is no file of the project.")
             return str(path)
         return text
-
-
-def _load(file: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidParameterError(f"'{file}' is not valid YAML: {error}") from error
-    if content is None:
-        return {}
-    if not isinstance(content, Mapping):
-        raise InvalidParameterError(f"'{file}' must hold a mapping, got {content!r}.")
-    return cast("Mapping[str, Any]", content)
 
 
 def _texts(content: Mapping[str, Any], key: str, file: Path) -> list[str]:

@@ -15,6 +15,7 @@ from slipstream.projects.entry_points import (
     parse_entry_point,
     script_entry_point,
 )
+from slipstream.projects.mapping_file import read_mapping
 from slipstream.projects.progress import say
 
 FILE_NAME = "mlproject"
@@ -89,7 +90,7 @@ def load_project(folder: Path) -> Project:
         InvalidParameterError: a key has a wrong value; the message names both.
     """
     file = _find_file(folder)
-    content: Mapping[str, Any] = {} if file is None else _read(file)
+    content: Mapping[str, Any] = {} if file is None else read_mapping(file)
     _warn_about_unknown(content)
     _require_one_environment(content)
     entries: Any = content.get("entry_points") or {}
@@ -117,20 +118,6 @@ def load_project(folder: Path) -> Project:
 def _find_file(folder: Path) -> Path | None:
     found = sorted(each for each in folder.iterdir() if each.name.lower() == FILE_NAME and each.is_file())
     return found[0] if found else None
-
-
-def _read(file: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidParameterError(f"'{file}' is not valid YAML: {error}") from error
-    if content is None:
-        return {}
-    if not isinstance(content, Mapping):
-        raise InvalidParameterError(f"'{file}' must hold a mapping of keys to values, got {content!r}.")
-    return cast("Mapping[str, Any]", content)
 
 
 def _warn_about_unknown(content: Mapping[str, Any]) -> None:
