@@ -143,12 +143,6 @@ ALLOW_PICKLE = _setting(
 SCORING_SERVER_REQUEST_TIMEOUT = _setting(
     "SCORING_SERVER_REQUEST_TIMEOUT", float, 60.0, "Seconds that a prediction may take before 504."
 )
-INPUT_EXAMPLE_INFERENCE_TIMEOUT = _setting(
-    "INPUT_EXAMPLE_INFERENCE_TIMEOUT",
-    float,
-    180.0,
-    "Seconds that a prediction on the input example may take.",
-)
 # -- projects ---------------------------------------------------------------------------------------
 ENV_ROOT = _setting(
     "ENV_ROOT", _text, None, "Folder of built environments; under SLIPSTREAM_HOME when unset."

@@ -230,7 +230,43 @@ def test_prepare_env_has_the_models_requirements_and_slipstream(
     assert environment.spec.python == ".".join(map(str, sys.version_info[:3]))
     *requirements, own = environment.spec.requirements
     assert "scikit-learn" in requirements
-    assert own.startswith("slipstream")
+    assert not [line for line in requirements if "mlflow" in line], "slipstream takes MLflow's place"
+    assert own.startswith("slipstream[pyfunc,sklearn]")
+
+
+@pytest.mark.parametrize(
+    ("origin", "own"),
+    [
+        (None, "slipstream[pyfunc]==1.2"),
+        (
+            {"url": "file:///checkout", "dir_info": {"editable": True}},
+            "slipstream[pyfunc] @ file:///checkout",
+        ),
+        ({"url": "https://host/s.whl", "archive_info": {}}, "slipstream[pyfunc] @ https://host/s.whl"),
+        (
+            {
+                "url": "https://host/s.git",
+                "vcs_info": {"vcs": "git", "requested_revision": "v1", "commit_id": "abc"},
+            },
+            "slipstream[pyfunc] @ git+https://host/s.git@abc",
+        ),
+        (
+            {
+                "url": "ssh://git@host/s",
+                "vcs_info": {"vcs": "git", "commit_id": "abc"},
+                "subdirectory": "py/s",
+            },
+            "slipstream[pyfunc] @ git+ssh://git@host/s@abc#subdirectory=py/s",
+        ),
+    ],
+)
+def test_this_very_slipstream_is_installed(
+    monkeypatch: pytest.MonkeyPatch, origin: dict[str, Any] | None, own: str
+) -> None:
+    text = None if origin is None else json.dumps(origin)
+    installed = SimpleNamespace(version="1.2", read_text=lambda _name: text)
+    monkeypatch.setattr(model_environment.metadata, "distribution", lambda _name: installed)
+    assert model_environment._own_requirement(["numpy"]) == own
 
 
 @pytest.mark.parametrize("file", ["requirements.txt", "python_env.yaml", "conda.yaml"])
@@ -244,7 +280,8 @@ def test_packages_that_a_stranger_names_are_not_installed(
 
     refused = invoke(*command, "-m", model)
     assert refused.exit_code == 1
-    assert f"'{file}' belongs to a model's environment" in refused.stderr
+    assert f"'{file}'" in refused.stderr
+    assert "belong to a model's environment" in refused.stderr
     assert environment.spec is None
     invoke(*command, "-m", model, "--trust")
     assert environment.spec is not None

@@ -13,7 +13,7 @@ import pytest
 from slipstream.errors import ExecutionError, InvalidParameterError, InvalidStateError
 from slipstream.projects import environment
 from slipstream.projects.environment import prepare
-from slipstream.projects.environment_spec import EnvironmentSpec, read_spec
+from slipstream.projects.environment_spec import EnvironmentSpec, fits, read_spec
 
 # -- files ------------------------------------------------------------------------------------------
 
@@ -53,8 +53,22 @@ def test_python_env(tmp_path: Path) -> None:
 
 
 def test_empty_files(tmp_path: Path) -> None:
-    assert python_env(tmp_path, "") == EnvironmentSpec()
-    assert conda(tmp_path, "name: x") == EnvironmentSpec()
+    for spec in (python_env(tmp_path, ""), conda(tmp_path, "name: x")):
+        assert (spec.python, spec.requirements, spec.constraints) == (None, (), ())
+        assert len(spec.files) == 1
+
+
+def test_the_files_that_decide_what_is_installed_are_named(tmp_path: Path) -> None:
+    for name, text in (
+        ("requirements.txt", "-r more.txt\n-c limits.txt\nown-1.0.tar.gz\n"),
+        ("more.txt", "six"),
+        ("limits.txt", "six<2"),
+        ("own-1.0.tar.gz", ""),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    spec = read_spec(tmp_path / "requirements.txt", "python_env", tmp_path)
+    names = {"requirements.txt", "more.txt", "limits.txt", "own-1.0.tar.gz"}
+    assert {file.name for file in spec.files} == names
 
 
 @pytest.mark.parametrize(
@@ -127,6 +141,8 @@ def test_conda_is_translated(tmp_path: Path, capsys: pytest.CaptureFixture[str])
           - numpy=1.26
           - scipy=1.11.4=py311h64a7726_0
           - pandas==2.1.4
+          - idna==3.*
+          - click>=8.1.*
           - pytorch>=2.0,<3
           - conda-forge::py-xgboost 2.0.*
           - requests
@@ -140,6 +156,8 @@ def test_conda_is_translated(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         "numpy==1.26.*",
         "scipy==1.11.4.*",
         "pandas==2.1.4",
+        "idna==3.*",
+        "click>=8.1",
         "torch>=2.0,<3",
         "xgboost==2.0.*",
         "requests",
@@ -151,7 +169,10 @@ def test_conda_is_translated(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     ("text", "version"),
     [
         ("python=3.10.4", "3.10.4"),
-        ("python>=3.9,<3.12", "3.9"),
+        ("python>=3.8", ">=3.8"),
+        ("python >=3.9,<3.12", ">=3.9,<3.12"),
+        ("python>=3.9.*,!=3.10.*", ">=3.9,!=3.10.*"),
+        ("python=3.11,<3.11.5", "==3.11.*,<3.11.5"),
         ("python", None),
         ("python==3.11", "3.11"),
         ("python=3.11.*", "3.11"),
@@ -174,11 +195,31 @@ def test_python_of_conda(tmp_path: Path, text: str, version: str | None) -> None
         ("dependencies: [{npm: [x]}]", "npm"),
         ("dependencies: x", "'dependencies'"),
         ("dependencies: ['python<3']", "<3"),
+        ("dependencies: ['python>=3.9,<3.8']", ">=3.9,<3.8"),
+        ("dependencies: ['python>=three']", ">=three"),
     ],
 )
 def test_what_conda_has_and_pypi_has_not(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(InvalidParameterError, match=named):
         conda(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("rule", "fitting", "others"),
+    [
+        ("3.11", ["3.11.0", "3.11.12"], ["3.1.1", "3.12.0"]),
+        ("3.11.4", ["3.11.4"], ["3.11.40", "3.11.5"]),
+        (">=3.9,<3.12", ["3.9.0", "3.11.7"], ["3.8.20", "3.12.0", "3.12.1"]),
+        (">3.10,<=3.11.2", ["3.10.1", "3.11.2"], ["3.10.0", "3.11.3"]),
+        ("!=3.10.*", ["3.9.1", "3.11.0"], ["3.10.0", "3.10.9"]),
+        ("!=3.10.2", ["3.10.1"], ["3.10.2"]),
+        ("~=3.9", ["3.9.0", "3.13.1"], ["3.8.9"]),
+        ("~=3.9.2", ["3.9.2", "3.9.20"], ["3.9.1", "3.10.0"]),
+        ("==3.11.*", ["3.11.0"], ["3.12.0"]),
+    ],
+)
+def test_rules_for_python(rule: str, fitting: list[str], others: list[str]) -> None:
+    assert [version for version in fitting + others if fits(rule, version)] == fitting
 
 
 # -- building ---------------------------------------------------------------------------------------
@@ -189,10 +230,14 @@ def wheel(tmp_path: Path) -> Path:
     """Return a wheel with a module and a program, so that no test needs an index."""
     folder = tmp_path / "wheels"
     folder.mkdir()
+    return make_wheel(folder, 42)
+
+
+def make_wheel(folder: Path, value: int) -> Path:
     path = folder / "tinything-1.0-py3-none-any.whl"
     info = "tinything-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as opened:
-        opened.writestr("tinything.py", "VALUE = 42\ndef main(): print(VALUE)\n")
+        opened.writestr("tinything.py", f"VALUE = {value}\ndef main(): print(VALUE)\n")
         opened.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tinything\nVersion: 1.0\n")
         opened.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -280,6 +325,77 @@ def test_two_builds_at_once_make_one_environment(root: Path, monkeypatch: pytest
 def test_requests_that_lock_to_the_same_share_an_environment(root: Path) -> None:
     assert prepare(SPEC).folder == prepare(EnvironmentSpec(None, ("tinything==1.0",))).folder
     assert prepare(SPEC).folder != prepare(EnvironmentSpec()).folder
+
+
+def test_a_local_wheel_that_was_built_again_is_installed_again(root: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "requirements.txt").write_text(make_wheel(project, 1).name)
+    spec = read_spec(project / "requirements.txt", "python_env", project)
+    built = prepare(spec)
+    assert prepare(spec) == built
+    make_wheel(project, 2)
+    again = prepare(spec)
+    assert run(built.python, "-c", "import tinything; print(tinything.VALUE)") == "1"
+    assert run(again.python, "-c", "import tinything; print(tinything.VALUE)") == "2"
+    named = prepare(
+        EnvironmentSpec(None, (f"tinything @ {(project / 'tinything-1.0-py3-none-any.whl').as_uri()}",))
+    )
+    make_wheel(project, 3)
+    renamed = prepare(
+        EnvironmentSpec(None, (f"tinything @ {(project / 'tinything-1.0-py3-none-any.whl').as_uri()}",))
+    )
+    assert run(named.python, "-c", "import tinything; print(tinything.VALUE)") == "2"
+    assert run(renamed.python, "-c", "import tinything; print(tinything.VALUE)") == "3"
+
+
+BACKEND = """
+import pathlib, zipfile
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name, info = "checkout-1.0-py3-none-any.whl", "checkout-1.0.dist-info"
+    with zipfile.ZipFile(pathlib.Path(folder, name), "w") as opened:
+        opened.write("src/checkout.py", "checkout.py")
+        opened.writestr(info + "/METADATA", "Metadata-Version: 2.1\\nName: checkout\\nVersion: 1.0\\n")
+        opened.writestr(info + "/WHEEL", "Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        opened.writestr(info + "/RECORD", "checkout.py,,\\n")
+    return name
+"""
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_checkout_that_changed_is_installed_again(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, offline: bool
+) -> None:
+    if not offline:
+        monkeypatch.delenv("UV_OFFLINE")
+    # uv's own cache does not look at the sources of a folder either.
+    monkeypatch.delenv("UV_NO_CACHE")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    checkout = tmp_path / "a checkout"
+    (checkout / "src").mkdir(parents=True)
+    (checkout / "backend.py").write_text(BACKEND)
+    (checkout / "pyproject.toml").write_text(
+        "[project]\nname = 'checkout'\nversion = '1.0'\n"
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    )
+    (checkout / "src" / "checkout.py").write_text("VALUE = 1")
+    spec = EnvironmentSpec(None, (f"checkout @ {checkout.as_uri()}",))
+    built = prepare(spec)
+    (checkout / "data.db").touch()
+    (checkout / "src" / "__pycache__").mkdir()
+    (checkout / "src" / "__pycache__" / "x.pyc").touch()
+    assert prepare(spec) == built, "what is not installed does not count"
+    (checkout / "src" / "checkout.py").write_text("VALUE = 22")
+    assert run(built.python, "-c", "import checkout; print(checkout.VALUE)") == "1"
+    assert run(prepare(spec).python, "-c", "import checkout; print(checkout.VALUE)") == "22"
+
+
+def test_any_python_that_fits_a_rule_will_do(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = prepare(EnvironmentSpec(">=3.8"))
+    running = ".".join(map(str, sys.version_info[:3]))
+    assert run(built.python, "-c", "import platform; print(platform.python_version())") == running
+    monkeypatch.setattr(environment, "_find_python", lambda *_: None)
+    assert environment._interpreter("<3.11", {}) == ("3.10", "3.10"), "for uv to fetch"
 
 
 def test_a_failed_build_leaves_nothing(root: Path) -> None:

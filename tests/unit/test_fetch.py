@@ -1,12 +1,17 @@
 """Fetching projects: folders, git repositories, zip archives, and what archives from strangers may not do."""
 
+import base64
+import http.server
+import io
 import os
 import signal
 import socket
 import stat
 import subprocess
+import threading
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -132,7 +137,12 @@ def test_a_repository_on_a_server_is_remote(repository: Path, tmp_path: Path) ->
         assert (fetched.remote, fetched.source) == (True, uri)
         assert text_of(fetch(uri, "feature/x").folder) == "feature"
         commit = git(repository, "rev-parse", "v1.0")
-        assert text_of(fetch(f"{uri}#sub/dir", commit[:9]).folder) == "in sub"
+        in_sub = fetch(f"{uri}#sub/dir", commit[:9])
+        assert text_of(in_sub.folder) == "in sub"
+        assert in_sub.version_tags == {
+            "mlflow.source.git.commit": commit,
+            "mlflow.source.git.repoURL": uri,
+        }
         with pytest.raises(ExecutionError, match="'nope'"):
             fetch(uri, "nope")
     finally:
@@ -171,6 +181,57 @@ def test_hooks_and_templates_do_not_run(
     monkeypatch.setenv("GIT_TEMPLATE_DIR", str(template))
     fetch(str(repository), "main")
     assert not (tmp_path / "pwned").exists()
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[str | None]]]:
+    """A server that has one archive, and the Authorization headers it got."""
+    seen: list[str | None] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["Authorization"])
+            found = self.path == "/p.zip"
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            content = io.BytesIO()
+            with zipfile.ZipFile(content, "w") as opened:
+                opened.writestr("MLproject", "name: x")
+            self.wfile.write(content.getvalue() if found else b"")
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{running.server_address[1]}", seen
+        running.shutdown()
+        thread.join()
+
+
+def test_credentials_of_a_url_are_used_and_nowhere_shown(
+    server: tuple[str, list[str | None]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    address, seen = server
+    fetched = fetch(f"http://user:SECRET@{address}/p.zip")
+    assert fetched.source == f"http://{address}/p.zip"
+    assert seen == ["Basic " + base64.b64encode(b"user:SECRET").decode()]
+    for uri, version in (
+        (f"http://user:SECRET@{address}/missing.zip", None),
+        (f"http://user:SECRET@{address}/p.zip", "main"),
+        (f"http://user:SECRET@{address}/repo.git", None),
+        (f"http://user:SECRET@{address}/repo.git", "main"),
+        ("http://user:SECRET@127.0.0.1:1/repo.git", None),
+        ("http://user:SECRET@127.0.0.1:1/a b.git", None),
+        ("http://user:SECRET@[bad/p.zip", None),
+        ("ftp://user:SECRET@host/p.zip", None),
+        ("file://user:SECRET@host/p", None),
+        ("https://user:SECRET@-x/p", None),
+    ):
+        with pytest.raises((ExecutionError, InvalidParameterError)) as raised:
+            fetch(uri, version)
+        assert "SECRET" not in str(raised.value), uri
+    assert "SECRET" not in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize(
@@ -243,6 +304,37 @@ def test_an_archive_is_unpacked(tmp_path: Path) -> None:
     assert not (fetched.folder / "MLproject").stat().st_mode & stat.S_IXUSR
     assert text_of(fetch(f"{path}#sub/dir").folder) == "text"
     assert text_of(fetch(f"{path.as_uri()}#sub/dir").folder) == "text"
+
+
+GIT_CONFIG = b"""[core]
+repositoryformatversion = 0
+fsmonitor = touch PWNED
+[filter "x"]
+clean = touch PWNED
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git/config",
+        "sub/.GIT/config",
+        ".git",
+        "a/.Git",
+        ".git ./config",
+        "git~1/config",
+        ".g\u200cit/config",
+    ],
+)
+def test_no_git_repository_comes_out_of_an_archive(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = make_zip(
+        tmp_path / "p.zip", ("MLproject", b"name: x"), (name, GIT_CONFIG), (".gitattributes", b"")
+    )
+    folder = fetch(str(path)).folder
+    assert {each.name for each in folder.rglob("*") if each.is_file()} == {"MLproject", ".gitattributes"}
+    assert "'.git' is left out" in capsys.readouterr().err
 
 
 def test_an_archive_has_no_versions(tmp_path: Path) -> None:

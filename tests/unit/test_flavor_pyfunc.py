@@ -8,6 +8,7 @@ import types
 
 import pandas as pd
 import pytest
+import yaml
 
 from slipstream.errors import (
     InvalidParameterError,
@@ -361,3 +362,177 @@ def test_flavors_are_found_by_name_and_odd_names_find_nothing():
     assert find_flavor("sklearn").name == "sklearn"
     assert find_flavor("no_such_flavor") is None
     assert find_flavor("../evil") is None
+
+
+# -- what a changed folder may not do -----------------------------------------------------------------
+def _edit_mlmodel(folder, change):
+    file = folder / "MLmodel"
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    change(document["flavors"]["python_function"])
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+def test_artifacts_in_a_folder_named_like_compiled_code_count_too(folder, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "bias").write_text("1")
+    save_model(folder, python_model=_local_class()(2), artifacts={"bias": str(data)})
+    (folder / "artifacts" / "data" / "__pycache__").mkdir()
+    (folder / "artifacts" / "data" / "__pycache__" / "strange").write_text("x")
+    with pytest.raises(UntrustedModelError, match="strange"):
+        load_model(folder)
+
+
+def test_an_mlmodel_file_that_somebody_changed_is_not_followed(folder, tmp_path):
+    (tmp_path / "bias").write_text("1")
+    save_model(
+        folder,
+        python_model=_local_class()(2),
+        artifacts={"bias": str(tmp_path / "bias")},
+        model_config={"a": 1},
+    )
+    assert load_model(folder).predict(X) == [3.0, 5.0]
+    _edit_mlmodel(folder, lambda pyfunc: pyfunc["config"].update(a=2))
+    with pytest.raises(UntrustedModelError, match="did not save it as it is"):
+        load_model(folder)
+    assert load_model(folder, trust=True).predict(X) == [3.0, 5.0]
+
+
+def test_a_model_folder_below_one_named_like_compiled_code_is_checked(tmp_path):
+    folder = tmp_path / "__pycache__" / "model"
+    folder.mkdir(parents=True)
+    (folder / "model.pkl").write_bytes(b"strange")
+    document = {"flavors": {"python_function": {"loader_module": "some_loader"}}}
+    (folder / "MLmodel").write_text(yaml.safe_dump(document))
+    with pytest.raises(UntrustedModelError):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("artifacts", {"a": 3}), ("artifacts", ["a"]), ("config", 3), ("config", "x")]
+)
+def test_damaged_parts_of_the_mlmodel_file(folder, key, value):
+    save_model(folder, python_model=_local_class()(2))
+    _edit_mlmodel(folder, lambda pyfunc: pyfunc.update({key: value}))
+    with pytest.raises(InvalidParameterError, match=f"'{key}' in the MLmodel file"):
+        load_model(folder, trust=True)
+
+
+# -- params and examples ------------------------------------------------------------------------------
+def test_without_params_a_model_gets_none_and_fills_in_its_own(folder):
+    class Model(PythonModel):
+        def predict(self, context, model_input, params=None):
+            if params is None:
+                params = {"k": 7}
+            return [params["k"]]
+
+    save_model(folder, python_model=Model())
+    assert load_model(folder).predict(X) == [7]
+
+
+def test_an_example_that_works_only_as_it_is_gives_no_signature(folder):
+    class Shout(PythonModel):
+        def predict(self, context, model_input, params=None):
+            return [text + "!" for text in model_input]
+
+    with pytest.warns(UserWarning, match="gets no signature.*DataFrame"):
+        model = save_model(folder, python_model=Shout(), input_example=["a", "b"])
+    assert model.signature is None
+    assert load_model(folder).predict(["a", "b"]) == ["a!", "b!"]
+
+
+def test_outputs_without_a_type_hint_may_be_anything(folder):
+    class Typed(PythonModel):
+        def predict(self, model_input: list[str]):
+            return model_input
+
+    assert repr(save_model(folder, python_model=Typed()).signature.outputs) == "[Any (required)]"
+
+
+def test_a_file_that_uses_mlflows_model_config_gets_the_saved_settings(folder, tmp_path, monkeypatch):
+    """Where MLflow is installed, the file's `ModelConfig` is MLflow's own."""
+    theirs = types.ModuleType("mlflow.models.model_config")
+    exec(
+        "class ModelConfig:\n    def __init__(self):\n        self.value = __mlflow_model_config__\n",
+        theirs.__dict__,
+    )
+    for name, module in (
+        ("mlflow", types.ModuleType("mlflow")),
+        ("mlflow.models", types.ModuleType("mlflow.models")),
+        ("mlflow.models.model_config", theirs),
+    ):
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr("slipstream.models.model_code.importlib.util.find_spec", lambda name: object())
+    source = tmp_path / "model.py"
+    source.write_text(
+        "from mlflow.models.model_config import ModelConfig\n"
+        "from slipstream.models import set_model\n"
+        "greeting = ModelConfig().value['greet']\n"
+        "set_model(lambda model_input: [greeting + text for text in model_input])\n"
+    )
+    save_model(folder, python_model=source, model_config={"greet": "yo"})
+    assert load_model(folder).predict(["a"]) == ["yoa"]
+    assert load_model(folder, model_config={"greet": "over"}).predict(["a"]) == ["overa"]
+    assert theirs.__dict__["__mlflow_model_config__"] is None
+
+
+def test_artifacts_of_a_model_from_code_count_too(folder, tmp_path):
+    (tmp_path / "bias").write_text("1")
+    source = tmp_path / "model.py"
+    source.write_text(
+        "from slipstream.models import set_model\nset_model(lambda model_input: list(model_input))\n"
+    )
+    save_model(folder, python_model=source, artifacts={"bias": str(tmp_path / "bias")})
+    assert load_model(folder).predict(["a"]) == ["a"]
+    (folder / "artifacts" / "bias").write_text("2")
+    with pytest.raises(UntrustedModelError):
+        load_model(folder)
+
+
+def test_another_loader_module_for_the_same_data_is_not_trusted(folder, tmp_path, monkeypatch):
+    (tmp_path / "some_loader_of_mine.py").write_text(
+        "class M:\n    def predict(self, data): return 'mine'\ndef _load_pyfunc(path): return M()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "data").write_text("1")
+    save_model(folder, loader_module="some_loader_of_mine", data_path=tmp_path / "data")
+    assert load_model(folder).predict(X) == "mine"
+    _edit_mlmodel(folder, lambda pyfunc: pyfunc.update(loader_module="some_other_loader"))
+    with pytest.raises(UntrustedModelError):
+        load_model(folder)
+
+
+def test_a_loader_without_data_loads_for_who_saved_it(folder, tmp_path, monkeypatch):
+    (tmp_path / "loader_without_data.py").write_text(
+        "class M:\n    def predict(self, data): return 'mine'\ndef _load_pyfunc(path): return M()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    save_model(folder, loader_module="loader_without_data", input_example=X)
+    assert load_model(folder).predict(X) == "mine"
+    (folder / "more.pkl").write_text("strange")
+    with pytest.raises(UntrustedModelError, match="more.pkl"):
+        load_model(folder)
+
+
+def test_code_runs_from_a_private_copy(folder, tmp_path):
+    code = tmp_path / "code_of_mine"
+    code.mkdir()
+    (code / "__init__.py").write_text("name = 'checked'\n")
+    save_model(folder, python_model=_local_class()(2), code_paths=[code])
+    before = list(sys.path)
+    load_model(folder)
+    (added,) = [entry for entry in sys.path if entry not in before]
+    assert not pathlib.Path(added).is_relative_to(folder)
+    assert (pathlib.Path(added) / "code_of_mine" / "__init__.py").read_text() == "name = 'checked'\n"
+    sys.path.remove(added)
+
+
+def test_packing_a_strangers_model_into_ones_own_does_not_vouch_for_it(folder, tmp_path, monkeypatch):
+    stranger = tmp_path / "stranger"
+    monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path / "their-home"))
+    save_model(stranger, python_model=_local_class()(3))
+    monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path / "home"))
+    save_model(folder, python_model=_local_class()(2), artifacts={"base": str(stranger)})
+    assert load_model(folder).predict(X) == [2.0, 4.0]
+    with pytest.raises(UntrustedModelError):
+        load_model(stranger)

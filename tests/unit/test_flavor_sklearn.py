@@ -9,6 +9,7 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import (
     GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingRegressor,
     IsolationForest,
     RandomForestClassifier,
@@ -16,7 +17,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -57,8 +58,7 @@ def _forget(monkeypatch, tmp_path):
         GradientBoostingClassifier(n_estimators=3),
         HistGradientBoostingRegressor(max_iter=3),
         IsolationForest(n_estimators=3, max_features=2),
-        KNeighborsClassifier(),
-        KNeighborsRegressor(algorithm="ball_tree"),
+        KNeighborsClassifier(algorithm="brute"),
         SGDClassifier(),
         make_pipeline(StandardScaler(), DecisionTreeClassifier()),
         VotingClassifier([("l", LogisticRegression()), ("t", DecisionTreeClassifier())]),
@@ -199,8 +199,49 @@ def test_a_tree_that_reads_more_columns_than_its_estimator_checks_is_refused():
         tree_checks.require_sound(boosted)
 
 
-def test_crafted_neighbour_trees_are_refused():
-    model = KNeighborsClassifier(algorithm="kd_tree").fit(X, Y)
-    np.asarray(model._tree.get_arrays()[1])[0] = 10**9
-    with pytest.raises(InvalidParameterError, match="neighbour tree"):
+@pytest.mark.parametrize("width", [None, "4", True, 3.5])
+def test_trees_whose_estimator_does_not_say_its_number_of_columns_are_refused(width):
+    model = DecisionTreeClassifier(max_depth=2).fit(X, Y)
+    tree_checks.require_sound(model)
+    model.n_features_in_ = np.int64(model.n_features_in_)
+    tree_checks.require_sound(model)
+    if width is None:
+        del model.n_features_in_
+    else:
+        model.n_features_in_ = width
+    with pytest.raises(InvalidParameterError, match="does not say how many columns"):
         tree_checks.require_sound(model)
+
+
+def test_boosted_trees_with_more_columns_than_outputs_are_refused():
+    for model in (GradientBoostingClassifier(n_estimators=2), GradientBoostingRegressor(n_estimators=2)):
+        model.fit(X, Y)
+        tree_checks.require_sound(model)
+        model.estimators_ = np.repeat(model.estimators_, 40, axis=1)
+        with pytest.raises(InvalidParameterError, match="more trees a stage than outputs"):
+            tree_checks.require_sound(model)
+
+
+def test_neighbour_trees_load_for_who_saved_them_and_need_trust_from_strangers(folder, tmp_path, monkeypatch):
+    model = KNeighborsClassifier(algorithm="kd_tree").fit(X, Y)
+    slipstream.sklearn.save_model(model, folder)
+    assert slipstream.sklearn.load_model(folder).predict(X).tolist() == model.predict(X).tolist()
+    _forget(monkeypatch, tmp_path)
+    with pytest.raises(UntrustedModelError, match="KDTree"):
+        slipstream.sklearn.load_model(folder)
+    assert slipstream.sklearn.load_model(folder, trust=True).predict(X).tolist() == model.predict(X).tolist()
+
+
+def test_a_model_that_cannot_predict_is_saved_for_scikit_learn(folder):
+    scaler = StandardScaler().fit(X)
+    with pytest.warns(UserWarning, match="pyfunc_predict_fn"):
+        model = slipstream.sklearn.save_model(scaler, folder)
+    assert list(model.flavors) == ["sklearn"]
+    assert slipstream.sklearn.load_model(folder).transform(X).tolist() == scaler.transform(X).tolist()
+
+
+def test_a_method_that_cannot_be_asked_is_refused_when_saving(folder):
+    with pytest.raises(InvalidParameterError, match="decision_function.*can be asked by"):
+        slipstream.sklearn.save_model(
+            LogisticRegression().fit(X, Y), folder, pyfunc_predict_fn="decision_function"
+        )

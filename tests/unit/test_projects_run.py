@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from slipstream.client.client import SlipstreamClient
 from slipstream.entities import Run, RunStatus
 from slipstream.errors import ExecutionError, InvalidParameterError, PermissionDeniedError
 from slipstream.projects.backends import local
+from slipstream.projects.termination import delayed_sigterm
 
 pytestmark = pytest.mark.usefixtures("tracking")
 
@@ -269,10 +271,7 @@ def test_what_is_fetched_from_elsewhere_needs_trust(
         for file in project.iterdir():
             opened.write(file, file.name)
 
-    def download(url: str, target: Path) -> None:
-        target.write_bytes(archive.read_bytes())
-
-    monkeypatch.setattr("slipstream.projects.fetch.download", download)
+    serve_archive(monkeypatch, archive)
     monkeypatch.setenv("SLIPSTREAM_TMP_DIR", str(tmp_path / "temporary"))
     uri = "https://example.org/remote.zip"
     with pytest.raises(PermissionDeniedError) as refused:
@@ -286,6 +285,75 @@ def test_what_is_fetched_from_elsewhere_needs_trust(
     assert slipstream.get_run(run_id).data.tags["mlflow.source.name"] == uri
     assert f"{uri}: entry point 'track' executes 'python track.py'" in capsys.readouterr().err
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def serve_archive(monkeypatch: pytest.MonkeyPatch, archive: Path) -> None:
+    def download(url: str, target: Path) -> None:
+        target.write_bytes(archive.read_bytes())
+
+    monkeypatch.setattr("slipstream.projects.fetch.download", download)
+
+
+def evil_files(pwned: Path) -> dict[str, bytes]:
+    """Return a git repository whose configuration starts a program when git looks for changes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "MLproject").write_text("entry_points: {main: {command: 'true'}}")
+        (folder / ".gitattributes").write_text("* filter=x\n")
+        make_repository(folder)
+        with (folder / ".git" / "config").open("a") as config:
+            config.write(f'[filter "x"]\n\tclean = touch {pwned}; cat\n[core]\n\tfsmonitor = touch {pwned}\n')
+        subprocess.run(["git", "status"], cwd=folder, check=True, capture_output=True)
+        assert pwned.exists(), "the trap works"
+        pwned.unlink()
+        return {
+            file.relative_to(folder).as_posix(): file.read_bytes()
+            for file in folder.rglob("*")
+            if file.is_file()
+        }
+
+
+@pytest.mark.parametrize("prefix", ["", "deep/"])
+def test_nothing_of_an_archive_runs_before_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    pwned = tmp_path / "pwned"
+    archive = tmp_path / "p.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, content in evil_files(pwned).items():
+            opened.writestr(f"{prefix}{name}", content)
+    serve_archive(monkeypatch, archive)
+    uri = "https://user:SECRET@example.org/p.zip" + ("#deep" if prefix else "")
+    with pytest.raises(PermissionDeniedError, match="--trust") as refused:
+        projects.run(uri)
+    assert "SECRET" not in str(refused.value)
+    assert not pwned.exists()
+    run_id = projects.run(uri, trust=True).run_id
+    assert not pwned.exists(), "git is not asked later either"
+    tags = slipstream.get_run(run_id).data.tags
+    assert tags["mlflow.source.name"] == uri.replace("user:SECRET@", "")
+    assert not [name for name in tags if name.startswith("mlflow.source.git")], (
+        "an archive has no known version"
+    )
+
+
+def test_a_bare_repository_inside_a_fetched_folder_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git takes a folder with HEAD, objects and refs for a repository, with or without the name .git."""
+    pwned = tmp_path / "pwned"
+    archive = tmp_path / "p.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, content in evil_files(pwned).items():
+            opened.writestr(f"bare/{name.removeprefix('.git/')}", content)
+        opened.writestr("bare/refs/x", b"")
+    serve_archive(monkeypatch, archive)
+    # Inside a repository of the user's own there is a reason to ask git at all.
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    monkeypatch.setenv("SLIPSTREAM_TMP_DIR", str(tmp_path / "temporary"))
+    with pytest.raises(PermissionDeniedError):
+        projects.run("https://example.org/p.zip#bare")
+    assert not pwned.exists()
 
 
 # -- environments -----------------------------------------------------------------------------------
@@ -365,6 +433,79 @@ def test_cancelling_stops_the_command_and_its_children(project: Path) -> None:
     assert submitted.get_status() == "FAILED"
     assert slipstream.get_run(submitted.run_id).info.status == "KILLED"
     wait_for(lambda: not alive(int((project / "started").read_text())))
+
+
+def test_cancelling_at_once_is_recorded(project: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "p.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("wait.py", WAIT)
+    temporary = tmp_path / "temporary"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPSTREAM_TMP_DIR", str(temporary))
+        submitted = projects.run(str(archive), "wait.py", env_manager="local", synchronous=False)
+        submitted.cancel()  # before the supervisor can have begun
+    assert slipstream.get_run(submitted.run_id).info.status == "KILLED"
+    assert list(temporary.iterdir()) == []
+
+
+def test_sigterm_while_the_environment_is_built(project: Path, tracking: str, tmp_path: Path) -> None:
+    (project / "requirements.txt").write_text("numpy")
+    uv = tmp_path / "uv"
+    uv.write_text(
+        f"#!/bin/sh\necho $$ > {tmp_path}/began.tmp; mv {tmp_path}/began.tmp {tmp_path}/began\nexec sleep 600\n"
+    )
+    uv.chmod(0o755)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    archive = tmp_path / "p.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for file in project.iterdir():
+            opened.write(file, file.name)
+    program = (
+        "from slipstream import projects\nfrom slipstream.projects import environment\n"
+        f"environment._uv_program = lambda: {str(uv)!r}\n"
+        f"projects.run({str(archive)!r}, 'track')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={
+            **os.environ,
+            "SLIPSTREAM_TRACKING_URI": tracking,
+            "SLIPSTREAM_ENV_ROOT": str(tmp_path / "environments"),
+            "TMPDIR": str(scratch),
+        },
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for((tmp_path / "began").exists)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == -signal.SIGTERM
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert [run.info.status for run in all_runs()] == ["KILLED"]
+    assert list(scratch.iterdir()) == [], "neither the project nor what uv was given"
+    assert not alive(int((tmp_path / "began").read_text()))
+
+
+def test_sigterm_that_somebody_handles_does_not_pass_for_success() -> None:
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: came.append(number))
+
+    def prepare() -> None:
+        with delayed_sigterm() as termination:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert came == []
+            with termination.interrupting():
+                pytest.fail("it is not begun any more")
+
+    try:
+        with pytest.raises(ExecutionError, match="KILLED"):
+            prepare()
+        assert came == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize(

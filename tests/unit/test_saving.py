@@ -54,7 +54,8 @@ def test_the_folder_is_complete_and_private(folder):
 
 def test_the_example_gives_the_signature(folder):
     model = slipstream.sklearn.save_model(MODEL, folder, input_example=X.head(2))
-    assert model.signature == infer_signature(X, MODEL.predict(X))
+    # One number a row of a table: a column, as MLflow has it.
+    assert model.signature == infer_signature(X, pd.Series(MODEL.predict(X)))
     assert json.loads((folder / "serving_input_example.json").read_text()) == {
         "dataframe_split": {"columns": ["a", "b"], "data": [[0.0, 1.0], [1.0, 0.0]]}
     }
@@ -155,7 +156,7 @@ def test_modules_are_read_off_code_without_running_it():
 
     found = requirements.modules_of(predict)
     assert {"yaml", "numpy"} <= found
-    assert requirements.modules_of_source("import a.b\nfrom c.d import e\nfrom . import f") == {"a.b", "c.d"}
+    assert requirements.modules_of_source("import a.b\nfrom c.d import e\nfrom . import f") == {"a.b", "c.d.e"}
     assert requirements.distributions({"yaml", "os", "sklearn.tree", "slipstream", "no_such_module_x"}) == [
         "PyYAML",
         "scikit-learn",
@@ -281,7 +282,7 @@ def test_mlflow_2s_artifact_path_names_the_model_and_warns(server):
 
 
 def test_a_failed_save_leaves_a_failed_model(server):
-    with pytest.raises(InvalidParameterError, match="no method 'nope'"):
+    with pytest.raises(InvalidParameterError, match="pyfunc_predict_fn is 'nope'"):
         slipstream.sklearn.log_model(MODEL, name="lin", pyfunc_predict_fn="nope")
     (logged,) = _client().search_logged_models(["0"])
     assert logged.status == "FAILED"
@@ -415,3 +416,32 @@ def test_no_active_run_means_no_outputs(recorder):
     info = slipstream.sklearn.log_model(MODEL, name="lin")
     assert info.run_id is None
     assert fake.names == ["create_logged_model", "log_model_artifacts", "finalize_logged_model"]
+
+
+@pytest.mark.parametrize("example", [{"a": [1, "x"]}, pd.DataFrame({"a": [1, "x"]}), [1, "x"]])
+def test_an_example_that_cannot_be_described_costs_the_signature_only(folder, example):
+    with pytest.warns(UserWarning, match="gets no signature"):
+        model = slipstream.sklearn.save_model(MODEL, folder, input_example=example)
+    assert model.signature is None
+
+
+def test_an_example_stays_as_the_user_made_it(folder):
+    class Adds(slipstream.pyfunc.PythonModel):
+        def predict(self, context, model_input, params=None):
+            model_input["extra"] = 1
+            return [1] * len(model_input)
+
+    example = X.head(2).copy()
+    slipstream.pyfunc.save_model(folder, python_model=Adds(), input_example=example)
+    assert list(example.columns) == ["a", "b"]
+
+
+def test_files_beside_the_code_that_are_no_python_are_packed_all_the_same(folder, tmp_path):
+    code = tmp_path / "more"
+    code.mkdir()
+    (code / "template.py").write_text("def {{ name }}(): pass\n")
+    (code / "old.py").write_bytes("# -*- coding: latin-1 -*-\nimport yaml\nname = 'é'\n".encode("latin-1"))
+    with pytest.warns(UserWarning, match="template.py"):
+        slipstream.sklearn.save_model(MODEL, folder, code_paths=[code])
+    assert (folder / "code" / "more" / "old.py").is_file()
+    assert "pyyaml" in (folder / "requirements.txt").read_text().lower()

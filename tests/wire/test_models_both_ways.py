@@ -4,6 +4,7 @@ MLflow runs in processes of its own, from which slipstream is shut out.
 """
 
 import json
+import os
 import subprocess
 import sys
 
@@ -224,3 +225,57 @@ def _hide_mlflow(monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "mlflow"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "mlflow", None)
+
+
+TYPED = """
+import sys
+home = sys.argv[1]
+import pydantic
+import slipstream as mlflow
+
+class Message(pydantic.BaseModel):
+    role: str
+    n: int = 1
+
+class Roles(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: list[Message]) -> list[str]:
+        return [message.role * message.n for message in model_input]
+
+def double(model_input: list[int]) -> list[int]:
+    return [value * 2 for value in model_input]
+
+mlflow.pyfunc.save_model(home + "/roles", python_model=Roles())
+mlflow.pyfunc.save_model(home + "/double", python_model=double)
+assert mlflow.pyfunc.load_model(home + "/roles").predict([{"role": "u", "n": 2}]) == ["uu"]
+assert mlflow.pyfunc.load_model(home + "/double").predict([1, 2]) == [2, 4]
+"""
+LOAD_TYPED = """
+import sys
+home = sys.argv[1]
+import mlflow
+roles, double = (mlflow.pyfunc.load_model(f"{home}/{name}") for name in ("roles", "double"))
+assert roles.predict([{"role": "u", "n": 2}]) == ["uu"]
+assert double.predict([1, 2]) == [2, 4]
+for model, wrong in ((roles, [{"n": 2}]), (double, [1.5])):
+    try:
+        model.predict(wrong)
+    except mlflow.exceptions.MlflowException:
+        continue
+    raise AssertionError(f"{wrong} was taken")
+print("checked")
+"""
+
+
+def test_mlflow_checks_the_input_of_typed_models_that_we_save(tmp_path):
+    environment = {**os.environ, "SLIPSTREAM_HOME": str(tmp_path / "home")}
+    for script, said in ((TYPED, ""), (LOAD_TYPED, "checked\n")):
+        # From a file, so that the classes are in __main__ and go into the pickle by value.
+        (tmp_path / "script.py").write_text(script, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", str(tmp_path / "script.py"), str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+        assert (done.returncode, done.stdout) == (0, said), done.stderr

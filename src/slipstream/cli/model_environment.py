@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Never
@@ -13,6 +13,7 @@ from slipstream.errors import ExecutionError, InvalidParameterError, NotFoundErr
 from slipstream.models import trust
 from slipstream.models.environment_files import CONDA_FILE, FILES, PYTHON_ENV_FILE, REQUIREMENTS_FILE
 from slipstream.models.locations import local_model_folder
+from slipstream.models.requirements import distribution_name, without_mlflow
 from slipstream.projects import environment
 from slipstream.projects.environment_spec import EnvironmentSpec, read_spec
 
@@ -41,15 +42,20 @@ def prepare_environment(model_uri: str, *, trusted: bool) -> environment.Environ
                 f"The model at '{model_uri}' says nothing about its environment (no {PYTHON_ENV_FILE}, {CONDA_FILE} "
                 f"or {REQUIREMENTS_FILE}). Use --env-manager local."
             )
+        spec = read_spec(*found, folder)
         trust.require(
-            [file for file in sorted(folder.iterdir()) if file.name in FILES],
+            folder,
+            dict.fromkeys(
+                [file for file in sorted(folder.iterdir()) if file.name in FILES] + list(spec.files)
+            ),
             what="a model's environment",
             trust=trusted or None,
             act="installing what it names runs code of those packages",
         )
-        spec = read_spec(*found, folder)
+        # MLflow's line is for MLflow's tools; here slipstream does what it is for, in a fraction of the packages.
+        lines = without_mlflow(spec.requirements)
         return environment.prepare(
-            EnvironmentSpec(spec.python, (*spec.requirements, _own_requirement()), spec.constraints)
+            EnvironmentSpec(spec.python, (*lines, _own_requirement(lines)), spec.constraints)
         )
 
 
@@ -76,10 +82,19 @@ def _environment_files(model_uri: str, scratch: Path) -> Path:
     return scratch if found else local_model_folder(model_uri)
 
 
-def _own_requirement() -> str:
-    """Return what to install so that the environment has this very slipstream."""
+def _own_requirement(lines: Iterable[str]) -> str:
+    """Return what to install so that the environment has this very slipstream, and what serves these requirements."""
+    # MLflow would have brought these with it.
+    extras = "pyfunc,sklearn" if "scikit-learn" in map(distribution_name, lines) else "pyfunc"
     distribution = metadata.distribution("slipstream")
-    origin = distribution.read_text("direct_url.json")
-    if origin is None:
-        return f"slipstream=={distribution.version}"
-    return f"slipstream @ {json.loads(origin)['url']}"
+    text = distribution.read_text("direct_url.json")
+    if text is None:
+        return f"slipstream[{extras}]=={distribution.version}"
+    origin = json.loads(text)
+    url = origin["url"]
+    if vcs := origin.get("vcs_info"):
+        # The commit that is installed, not the branch that was asked for, which may have moved.
+        url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
+    if folder := origin.get("subdirectory"):
+        url = f"{url}#subdirectory={folder}"
+    return f"slipstream[{extras}] @ {url}"

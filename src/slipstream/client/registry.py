@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slipstream.client.calls import Calls
-from slipstream.client.model_uris import ModelUri, find_version, parse_model_uri
+from slipstream.client.model_uris import ModelUri, find_version, is_model_uri, parse_model_uri
 from slipstream.client.paging import PagedList, paged
 from slipstream.client.values import to_text_map
 from slipstream.entities import ModelVersion, RegisteredModel
@@ -95,8 +95,11 @@ class RegistryCalls(Calls):
         model_id: str | None = None,
     ) -> ModelVersion:
         """Create the next version of a registered model from files that are stored already."""
+        source = str(source)
+        if model_id is None and is_model_uri(source):
+            model_id = parse_model_uri(source).model_id
         return self._registry.create_model_version(
-            name, str(source), run_id, to_text_map(tags), run_link, description, model_id
+            name, source, run_id, to_text_map(tags), run_link, description, model_id
         )
 
     def copy_model_version(self, src_model_uri: str, dst_name: str) -> ModelVersion:

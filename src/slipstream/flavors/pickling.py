@@ -15,7 +15,9 @@ import types
 from typing import IO, Any, NamedTuple, Self
 
 from slipstream.errors import InvalidParameterError, MissingDependencyError, SlipstreamError
-from slipstream.flavors import python_model
+from slipstream.flavors import python_model, type_hints
+
+_THEIR_VALIDATION = "mlflow.pyfunc.utils.data_validation"
 
 
 def _cloudpickle() -> Any:
@@ -49,8 +51,14 @@ def dumps(model: Any) -> bytes:
         def __reduce__(self) -> tuple[Any, tuple[str]]:
             return cloudpickle.cloudpickle.subimport, (self.module,)
 
+    # MLflow checks input against type hints in a wrapper around the function, which it puts there when a class is
+    # defined; a class that comes out of a pickle gets none. So the pickle says: `pyfunc(function)`.
+    typed = {id(function): _copy_of(function) for function in _typed_functions(model)}
+
     class Pickler(cloudpickle.Pickler):  # pyright: ignore[reportUntypedBaseClass]
         def reducer_override(self, obj: Any) -> Any:
+            if id(obj) in typed:
+                return _Attribute(ForeignName(_THEIR_VALIDATION), "pyfunc"), (typed[id(obj)],)
             known = ours_to_theirs.get(id(obj))
             if known is not None:
                 return getattr, (ForeignName(known[0]), known[1])
@@ -71,6 +79,37 @@ def dumps(model: Any) -> bytes:
             "slipstream.models.set_model(model) and pass the file's path as python_model."
         ) from error
     return buffer.getvalue()
+
+
+def _typed_functions(model: Any) -> list[types.FunctionType]:
+    """Return the functions whose type hints describe the input of a Python model."""
+    if type(model) is python_model.FunctionModel:
+        found: list[Any] = [model.func]
+    else:
+        classes = [kind for kind in type(model).__mro__ if issubclass(kind, python_model.PythonModel)]
+        found = [kind.__dict__.get("predict") for kind in classes if kind is not python_model.PythonModel]
+    return [
+        function
+        for function in found
+        if isinstance(function, types.FunctionType)
+        and type_hints.is_supported(python_model.hints_of(function).input)
+    ]
+
+
+def _copy_of(function: types.FunctionType) -> types.FunctionType:
+    """Return the same function as another object, which the pickler takes for what it is."""
+    copy = types.FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    copy.__dict__.update(function.__dict__)
+    for name in ("__annotations__", "__doc__", "__module__", "__qualname__"):
+        setattr(copy, name, getattr(function, name))
+    return copy
 
 
 class _TheirFunctionModel:
@@ -96,6 +135,10 @@ class _Attribute:
 
     def __reduce__(self) -> Any:
         return getattr, (self.module, self.name)
+
+    def __call__(self, *_arguments: Any) -> Any:
+        """Stand where a pickle needs something callable; what it becomes there is what is called."""
+        raise NotImplementedError
 
 
 def load(file: IO[bytes]) -> Any:
@@ -139,7 +182,7 @@ def _our_name(module_name: str, global_name: str) -> Any:
     found = _OUR_NAMES.get((module_name, global_name))
     if found is not None:
         return found
-    if module_name == "mlflow.pyfunc.utils.data_validation":
+    if module_name == _THEIR_VALIDATION:
         return {"FuncInfo": _FunctionInfo, "_validate_model_input": _convert_arguments}[global_name]
     if module_name.startswith(("mlflow.models.signature", "mlflow.types")):
         # A function model carries its signature; the MLmodel file has it too, and that one is used.
@@ -161,6 +204,8 @@ class _Ignored:
 
 def _import_module(name: str) -> Any:
     """Import what a pickle refers to; MLflow's modules that hold our classes become a table of them."""
+    if name == _THEIR_VALIDATION:  # ours checks the input before it calls the function
+        return types.SimpleNamespace(pyfunc=lambda function: function)  # pyright: ignore[reportUnknownLambdaType]
     if name in ("mlflow.pyfunc.model", "mlflow.pyfunc"):
         return types.SimpleNamespace(
             PythonModel=python_model.PythonModel,

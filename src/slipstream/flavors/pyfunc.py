@@ -5,15 +5,16 @@ builds the model (the safest: nothing is pickled), or a module of the user's wit
 """
 
 import importlib
-import inspect
+import io
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from slipstream.errors import InvalidParameterError, MissingDependencyError, NotFoundError
 from slipstream.flavors import pickling, type_hints
+from slipstream.flavors.pyfunc_model import FlavorModel, PyFuncModel
 from slipstream.flavors.python_model import (
     FunctionModel,
     PythonModel,
@@ -22,12 +23,12 @@ from slipstream.flavors.python_model import (
 )
 from slipstream.flavors.registry import find_flavor
 from slipstream.models import environment_files, model_code, saving, trust
-from slipstream.models.enforcement import enforce_params, enforce_schema
-from slipstream.models.example import load_example
+from slipstream.models.example import EXAMPLE_FILES
 from slipstream.models.flavor import Predictor, Saved
 from slipstream.models.locations import files_below, inside, local_model_folder
 from slipstream.models.mlmodel import MLMODEL_FILE, PYFUNC, Model, ModelInfo
 from slipstream.models.requirements import modules_of, modules_of_source
+from slipstream.models.schema import AnyType, ColSpec, Schema
 from slipstream.models.signature import ModelSignature
 
 FLAVOR_NAME = PYFUNC
@@ -69,7 +70,7 @@ class PyFuncFlavor:
         else:
             saved = _save_object(model, folder, context)
         if artifacts:
-            saved.python_function["artifacts"] = artifacts
+            cast("dict[str, Any]", saved.python_function)["artifacts"] = artifacts
             # What a model does with its artifacts is its own affair, unpickling included.
             saved.code_files.append(folder / ARTIFACTS_FOLDER)
         return saved
@@ -143,8 +144,7 @@ def _save_loader(loader: str, data_path: str | Path | None, folder: Path) -> Sav
             (folder / DATA_FOLDER).mkdir(mode=0o700)
             shutil.copy2(source, folder / DATA_FOLDER / source.name)
             python_function["data"] = f"{DATA_FOLDER}/{source.name}"
-    # The MLmodel file too: it names the module that runs.
-    runs = [folder / MLMODEL_FILE, *([folder / DATA_FOLDER] if data_path is not None else [])]
+    runs = [folder / python_function["data"]] if data_path is not None else []
     return Saved(flavor=None, python_function=python_function, code_files=runs, modules={loader})
 
 
@@ -186,7 +186,8 @@ def _signature_of(python_model: Any) -> ModelSignature | None:
     hints = getattr(python_model, "predict_type_hints", None)
     if hints is None or not type_hints.is_supported(hints.input):
         return None
-    outputs = type_hints.infer_schema(hints.output) if type_hints.is_supported(hints.output) else None
+    supported = type_hints.is_supported(hints.output)
+    outputs = type_hints.infer_schema(hints.output) if supported else Schema([ColSpec(AnyType())])
     signature = ModelSignature(inputs=type_hints.infer_schema(hints.input), outputs=outputs)
     signature.from_type_hint = True
     return signature
@@ -196,7 +197,7 @@ def _predict_once(python_model: Any, context: PythonModelContext) -> Predictor:
     def predict(data: Any, params: dict[str, Any]) -> Any:
         if hasattr(python_model, "load_context"):
             python_model.load_context(context)
-        return PythonModelRunner(python_model, context, convert=True).predict(data, params)
+        return PythonModelRunner(python_model, context, convert=True).predict(data, params or None)
 
     return predict
 
@@ -243,6 +244,8 @@ def load_model(
 def _merge_config(
     saved: Mapping[str, Any] | None, given: Mapping[str, Any] | str | Path | None
 ) -> dict[str, Any] | None:
+    if saved is not None and not isinstance(saved, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidParameterError(f"'config' in the MLmodel file must be a mapping, got {saved!r}")
     if given is None:
         return None if saved is None else dict(saved)
     override = model_code.read_config(given)
@@ -290,12 +293,24 @@ def _load_implementation(
 def _context(
     folder: Path, config: Mapping[str, Any], model_config: Mapping[str, Any] | None
 ) -> PythonModelContext:
-    entries = cast("dict[str, dict[str, Any]]", config.get("artifacts") or {})
+    entries: object = config.get("artifacts") or {}
+    paths = {name: entry.get("path") for name, entry in _mappings(entries)}
     artifacts = {
-        name: str(inside(folder, entry.get("path"), key=f"artifacts.{name}.path"))
-        for name, entry in entries.items()
+        name: str(inside(folder, path, key=f"artifacts.{name}.path")) for name, path in paths.items()
     }
     return PythonModelContext(artifacts, model_config)
+
+
+def _mappings(entries: object) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the entries of `artifacts`, each a mapping itself."""
+    pairs: list[tuple[Any, Any]] = [("", None)]
+    if isinstance(entries, Mapping):
+        pairs = list(cast("Mapping[Any, Any]", entries).items())
+    if not all(isinstance(entry, Mapping) for _, entry in pairs):
+        raise InvalidParameterError(
+            f"'artifacts' in the MLmodel file must be a mapping of names to paths, got {entries!r}"
+        )
+    return [(str(name), entry) for name, entry in pairs]
 
 
 def _start(python_model: Any, context: PythonModelContext) -> PythonModelRunner:
@@ -306,8 +321,18 @@ def _start(python_model: Any, context: PythonModelContext) -> PythonModelRunner:
     return PythonModelRunner(python_model, context, convert=True)
 
 
-def _artifact_files(context: PythonModelContext) -> list[Path]:
-    return [file for path in context.artifacts.values() for file in files_below(Path(path))]
+def _artifact_files(folder: Path, context: PythonModelContext) -> list[Path]:
+    """Return all that a model can find as artifacts, also beside those that it asks for."""
+    root = folder.resolve() / ARTIFACTS_FOLDER
+    found = files_below(root) if root.is_dir() else []
+    for path in map(Path, context.artifacts.values()):
+        if not path.is_relative_to(root):
+            found += files_below(path)
+    return found
+
+
+def _facts(config: Mapping[str, Any]) -> dict[str, Any]:
+    return environment_files.without_environment(config)
 
 
 def _load_pickled(
@@ -320,9 +345,11 @@ def _load_pickled(
         )
     file = inside(folder, config.get("python_model"), key="python_function.python_model")
     context = _context(folder, config, model_config)
-    trust.require([file, *_artifact_files(context)], what="a pickled Python model", trust=trusted)
-    with file.open("rb") as stream:
-        return _start(pickling.load(stream), context)
+    what = "a pickled Python model"
+    (content,) = trust.read(
+        folder, [file], _artifact_files(folder, context), _facts(config), what=what, trust=trusted
+    )
+    return _start(pickling.load(io.BytesIO(content)), context)
 
 
 def _load_file(
@@ -333,8 +360,11 @@ def _load_file(
     name = written.replace("\\", "/").rpartition("/")[2] if isinstance(written, str) else written
     file = inside(folder, name, key="python_function.model_code_path")
     context = _context(folder, config, model_config)
-    trust.require([file, *_artifact_files(context)], what="a model from code", trust=trusted)
-    return _start(model_code.run_model_code(file, model_config), context)
+    what = "a model from code"
+    (source,) = trust.read(
+        folder, [file], _artifact_files(folder, context), _facts(config), what=what, trust=trusted
+    )
+    return _start(model_code.run_model_code(file, model_config, source), context)
 
 
 def _load_by_module(
@@ -347,16 +377,19 @@ def _load_by_module(
     data = (
         folder if config.get("data") is None else inside(folder, config["data"], key="python_function.data")
     )
-    # The module decides what it does with the data, unpickling included; the MLmodel file decides the module.
-    environment = (
-        environment_files.REQUIREMENTS_FILE,
-        environment_files.CONDA_FILE,
-        environment_files.PYTHON_ENV_FILE,
-    )
-    files = [file for file in files_below(data) if data != folder or file.name not in environment]
-    if data != folder:
-        files.append(folder / MLMODEL_FILE)
-    trust.require(files, what=f"a model that '{loader}' loads", trust=trusted)
+    # The module decides what it does with the data, unpickling included. Without data of its own that is all but
+    # what this library itself wrote; code is checked by itself.
+    files = files_below(data)
+    if data == folder:
+        code = config.get("code")
+        ours = environment_files.FILES | {MLMODEL_FILE, *EXAMPLE_FILES}
+        files = [
+            file
+            for file in files
+            if (file.parent != folder or file.name not in ours)
+            and (not isinstance(code, str) or not file.is_relative_to(folder / code))
+        ]
+    trust.require(folder, files, _facts(config), what=f"a model that '{loader}' loads", trust=trusted)
     try:
         module = importlib.import_module(loader)
     except ImportError as error:
@@ -368,154 +401,6 @@ def _load_by_module(
     if not callable(load_pyfunc):
         raise InvalidParameterError(f"The loader module '{loader}' has no function _load_pyfunc")
     return load_pyfunc(str(data), dict(model_config)) if model_config else load_pyfunc(str(data))
-
-
-class FlavorModel:
-    """A model of a native flavor, seen as a Python function."""
-
-    def __init__(self, model: Any, predict: Predictor) -> None:
-        self._model = model
-        self._predict = predict
-
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
-        return self._predict(data, params or {})
-
-    def get_raw_model(self) -> Any:
-        return self._model
-
-
-class PyFuncModel:
-    """A loaded model: checks input against the signature, then predicts."""
-
-    def __init__(self, metadata: Model, implementation: Any, folder: Path | None = None) -> None:
-        self.metadata = metadata
-        self._implementation = implementation
-        self._folder = folder
-        self._config = metadata.flavors[PYFUNC]
-        name = self._config.get("predict_fn", "predict")
-        # A native flavor has chosen its method already; a foreign loader's object offers it by name.
-        if not isinstance(implementation, (FlavorModel, PythonModelRunner)) and not hasattr(
-            implementation, name
-        ):
-            raise InvalidParameterError(
-                f"The loaded model has no method '{name}', which its MLmodel file names"
-            )
-        self._predict = (
-            implementation.predict
-            if isinstance(implementation, (FlavorModel, PythonModelRunner))
-            else getattr(implementation, name)
-        )
-
-    @property
-    def model_id(self) -> str | None:
-        return self.metadata.model_id
-
-    @property
-    def loader_module(self) -> str:
-        return self._config["loader_module"]
-
-    @property
-    def model_config(self) -> dict[str, Any]:
-        return self._config.get("config") or {}
-
-    @property
-    def input_example(self) -> Any:
-        """The example that the model was saved with, read from its folder; `None` if it has none."""
-        return (
-            None
-            if self._folder is None
-            else load_example(self._folder, self.metadata.saved_input_example_info)
-        )
-
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
-        """Return predictions.
-
-        Raises:
-            SchemaEnforcementError: the input does not fit the signature; names the column.
-            InvalidParameterError: a param does not fit.
-        """
-        checked, values = self._check(data, params)
-        return self._call(self._predict, checked, values)
-
-    def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
-        """Yield the parts of one prediction.
-
-        Raises:
-            InvalidParameterError: the model cannot stream, or the input is not a single one.
-        """
-        stream = getattr(self._implementation, self._config.get("predict_stream_fn", "predict_stream"), None)
-        if not self._config.get("streamable") or stream is None:
-            raise InvalidParameterError("This model does not support predict_stream; use predict")
-        checked, values = self._check(data, params)
-        return self._call(stream, _single(checked), values)
-
-    def unwrap_python_model(self) -> Any:
-        """Return the user's own object behind this model.
-
-        Raises:
-            InvalidParameterError: the model is not made of a custom Python model.
-        """
-        python_model = getattr(self._implementation, "python_model", None)
-        if python_model is None:
-            raise InvalidParameterError(
-                "Unable to retrieve base model object from pyfunc: it is no PythonModel"
-            )
-        return python_model.func if isinstance(python_model, FunctionModel) else python_model
-
-    def get_raw_model(self) -> Any:
-        """Return the model as its own library knows it.
-
-        Raises:
-            InvalidParameterError: the loader's object does not give it out.
-        """
-        get = getattr(self._implementation, "get_raw_model", None)
-        if get is None:
-            raise InvalidParameterError("The loaded model does not give out its raw model")
-        return get()
-
-    def _check(self, data: Any, params: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
-        signature = self.metadata.signature
-        values = enforce_params(params, self.metadata.get_params_schema())
-        if signature is None or signature.inputs is None or signature.from_type_hint:
-            return data, values
-        checked = enforce_schema(data, signature.inputs)
-        return (self._like_example(checked) if signature.type_hint_from_example else checked), values
-
-    def _like_example(self, frame: Any) -> Any:
-        """Give a model whose hint says "like the example" the example's kind of container."""
-        example = self.input_example
-        if isinstance(example, list):
-            single = len(frame.columns) == 1 and not isinstance(cast("list[Any]", example)[0], dict)
-            return frame.iloc[:, 0].tolist() if single else frame.to_dict(orient="records")
-        return frame.iloc[:, 0] if type(example).__name__ == "Series" else frame
-
-    def _call(self, function: Any, data: Any, params: dict[str, Any]) -> Any:
-        taken = inspect.signature(function).parameters.get("params")
-        if taken is not None and taken.kind is not inspect.Parameter.VAR_KEYWORD:
-            return function(data, params=params)
-        return function(data)
-
-    def __repr__(self) -> str:
-        import yaml
-
-        info: dict[str, Any] = {"flavor": self.loader_module}
-        if self.metadata.run_id is not None:
-            info["run_id"] = self.metadata.run_id
-        if self.metadata.artifact_path is not None:
-            info["artifact_path"] = self.metadata.artifact_path
-        return yaml.safe_dump({"slipstream.pyfunc.loaded_model": info}, default_flow_style=False)
-
-
-def _single(data: Any) -> Any:
-    """Return the only input of a DataFrame or list, as plain Python."""
-    if hasattr(data, "iloc") and hasattr(data, "columns"):
-        data = data.iloc[:, 0].tolist() if list(data.columns) == [0] else data.to_dict(orient="records")
-    if isinstance(data, list):
-        items = cast("list[Any]", data)
-        if len(items) != 1:
-            raise InvalidParameterError(f"predict_stream takes one input at a time, got {len(items)}")
-        return items[0]
-    return data
 
 
 # -- public save and log ----------------------------------------------------------------------------

@@ -9,6 +9,8 @@ vouch for itself.
 import importlib
 import io
 import pickle
+import warnings
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -43,8 +45,6 @@ VETTED_TYPES = frozenset(
         # Plain containers of arrays and numbers; `tree_checks` looks at those that compiled code indexes.
         "sklearn.tree._tree.Tree",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neighbors._ball_tree.BallTree",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.cluster._bisect_k_means._BisectingTree",
@@ -148,6 +148,11 @@ VETTED_TYPES = frozenset(
 build from a file: none of them runs, imports or opens anything that the file names."""
 
 
+COMPILED_TYPES = frozenset({"sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree"})
+"""Types whose compiled code believes every number in the file. Nobody need name them to save a model, and what this
+user saved loads; of strangers they need trust."""
+
+
 class SklearnFlavor:
     name: ClassVar[str] = "sklearn"
     requirements: ClassVar[tuple[str, ...]] = ("numpy", "pandas", "scikit-learn", "scipy")
@@ -162,15 +167,20 @@ class SklearnFlavor:
 
     def save(self, model: Any, folder: Path, options: Mapping[str, Any]) -> Saved:
         chosen = options.get("serialization_format") or SERIALIZATION_FORMAT_SKOPS
-        predict_fn = options.get("pyfunc_predict_fn") or "predict"
-        if not isinstance(predict_fn, str) or not callable(getattr(model, predict_fn, None)):
+        given = options.get("pyfunc_predict_fn")
+        predict_fn = given or "predict"
+        offered = [name for name in PREDICT_FUNCTIONS if callable(getattr(model, name, None))]
+        if given is not None and given not in offered:
             raise InvalidParameterError(
-                f"pyfunc_predict_fn: {type(model).__name__} has no method '{predict_fn}'"
-                + (
-                    "; for a model that only transforms use pyfunc_predict_fn='transform'"
-                    if predict_fn == "predict"
-                    else ""
-                )
+                f"pyfunc_predict_fn is {given!r}; a {type(model).__name__} can be asked by {offered}"
+            )
+        if given is None and "predict" not in offered:
+            warnings.warn(
+                f"A {type(model).__name__} has no method 'predict': it is saved for scikit-learn only, and cannot be "
+                f"loaded as a Python function or served. It can be asked by {offered}: choose one with "
+                "pyfunc_predict_fn.",
+                UserWarning,
+                stacklevel=4,
             )
         flavor: dict[str, Any] = {
             "serialization_format": chosen,
@@ -200,10 +210,12 @@ class SklearnFlavor:
                 "loader_module": "mlflow.sklearn",
                 "model_path": file.name,
                 "predict_fn": predict_fn,
-            },
+            }
+            if predict_fn in offered
+            else None,
             code_files=code_files,
             modules=modules,
-            predict=_predictor(model, predict_fn),
+            predict=_predictor(model, predict_fn) if predict_fn in offered else None,
         )
 
     def load(self, folder: Path, config: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
@@ -211,17 +223,17 @@ class SklearnFlavor:
         # MLflow before 3.13 wrote no format: it was pickle.
         chosen = config.get("serialization_format", SERIALIZATION_FORMAT_PICKLE)
         if chosen == SERIALIZATION_FORMAT_SKOPS:
-            return _load_skops(file, _types(options.get("skops_trusted_types")), options.get("trust"))
+            return _load_skops(folder, file, _types(options.get("skops_trusted_types")), options.get("trust"))
         if chosen not in SUPPORTED_SERIALIZATION_FORMATS:
             raise InvalidParameterError(
                 f"Unknown serialization_format '{chosen}' in the MLmodel file; known: {SUPPORTED_SERIALIZATION_FORMATS}"
             )
-        trust.require([file], what="a pickled scikit-learn model", trust=options.get("trust"))
+        what = "a pickled scikit-learn model"
+        (content,) = trust.read(folder, [file], what=what, trust=options.get("trust"))
         if chosen == SERIALIZATION_FORMAT_CLOUDPICKLE:
             _import("cloudpickle")  # defines what the pickle refers to
         try:
-            with file.open("rb") as stream:
-                return pickle.load(stream)  # noqa: S301  # the trust rules were asked
+            return pickle.loads(content)  # noqa: S301  # the trust rules were asked
         except (pickle.UnpicklingError, AttributeError, ImportError, EOFError) as error:
             raise InvalidParameterError(
                 f"The pickled model '{file.name}' cannot be loaded here: {error!r}. It needs the library versions in "
@@ -272,7 +284,7 @@ def _dump_skops(model: Any, file: Path, wanted: list[str]) -> list[str]:
             "defined at the top of an importable module; otherwise choose serialization_format='cloudpickle', "
             "which only those can load who trust you."
         ) from error
-    foreign = sorted(set(unknown) - VETTED_TYPES - set(wanted))
+    foreign = sorted(set(unknown) - VETTED_TYPES - COMPILED_TYPES - set(wanted))
     if foreign:
         raise UntrustedModelError(
             f"The model contains the types {foreign}, which a reader has no reason to trust. If they are yours, say so: "
@@ -281,17 +293,18 @@ def _dump_skops(model: Any, file: Path, wanted: list[str]) -> list[str]:
     return sorted(unknown)
 
 
-def _load_skops(file: Path, wanted: list[str], trust_caller: object) -> Any:
+def _load_skops(folder: Path, file: Path, wanted: list[str], trust_caller: object) -> Any:
     skops = _import("skops.io")
     content = file.read_bytes()  # once: what is checked is what is loaded
     try:
         unknown: list[str] = skops.get_untrusted_types(data=content)
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise InvalidParameterError(f"'{file.name}' is no skops file: {error}") from error
     foreign = sorted(set(unknown) - VETTED_TYPES - set(wanted))
     if foreign:
         try:
-            trust.require([file], what="a scikit-learn model with foreign types", trust=bool(trust_caller))
+            what = "a scikit-learn model with foreign types"
+            (content,) = trust.read(folder, [file], what=what, trust=bool(trust_caller))
         except UntrustedModelError as error:
             raise UntrustedModelError(
                 f"The model contains the types {foreign}. Loading it runs their code. If you trust them, pass "

@@ -4,6 +4,7 @@ Compiled code follows their child and feature numbers without looking, so a craf
 prediction read memory that is not its own, or never end. Numbers that a fit cannot produce are refused.
 """
 
+import numbers
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -16,8 +17,11 @@ def require_sound(model: Any) -> None:
     Raises:
         InvalidParameterError: a tree's numbers lead out of it.
     """
+    boosted: list[Any] = []
     for value in _walk(model):
         _check_features(value)
+        if any(base.__name__ == "BaseGradientBoosting" for base in type(value).__mro__):
+            boosted.append(value)
         kind = f"{type(value).__module__}.{type(value).__name__}"
         if kind == "sklearn.tree._tree.Tree":
             _check(
@@ -38,8 +42,21 @@ def require_sound(model: Any) -> None:
                 features=None,
                 is_leaf=nodes["is_leaf"].astype(bool),
             )
-        elif kind in ("sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree"):
-            _check_neighbours(value)
+
+    for value in boosted:  # at the end, since it asks other parts of the model, which are sound by now
+        _check_boosting(value)
+
+
+def _check_boosting(estimator: Any) -> None:
+    """Refuse boosted trees that would write beside the array that the estimator makes for their sum."""
+    import numpy as np
+
+    one_row = np.zeros((1, estimator.n_features_in_), dtype=np.float32)
+    sums = estimator._raw_predict_init(one_row)
+    if sums.ndim != 2 or sums.shape != (1, estimator.estimators_.shape[1]):
+        raise InvalidParameterError(
+            f"The model's file is damaged or crafted: a {type(estimator).__name__} has more trees a stage than outputs"
+        )
 
 
 def _check(left: Any, right: Any, feature: Any, *, count: int, features: int | None, is_leaf: Any) -> None:
@@ -64,19 +81,27 @@ def _check(left: Any, right: Any, feature: Any, *, count: int, features: int | N
 
 def _check_features(estimator: Any) -> None:
     """Refuse an estimator whose trees read more columns than it checks its input for."""
-    width = getattr(estimator, "n_features_in_", None)
-    if not isinstance(width, int):
-        return
     trees = [estimator.tree_] if hasattr(estimator, "tree_") else []
     read = [tree.n_features for tree in trees]
-    subsets = list(getattr(estimator, "_estimators_features", getattr(estimator, "estimators_features_", [])))
     members = list(_leaves(getattr(estimator, "estimators_", [])))
+    predictors = list(_leaves(getattr(estimator, "_predictors", [])))
+    if not trees and not predictors and not any(hasattr(member, "tree_") for member in members):
+        return
+    width: object = getattr(estimator, "n_features_in_", None)
+    if isinstance(width, bool) or not isinstance(width, numbers.Integral):
+        # Without it scikit-learn does not look how many columns its input has.
+        raise InvalidParameterError(
+            f"The model's file is damaged or crafted: a {type(estimator).__name__} does not say how many columns its "
+            "trees were made for"
+        )
+    width = int(width)
+    subsets = list(getattr(estimator, "_estimators_features", getattr(estimator, "estimators_features_", [])))
     for position, member in enumerate(members):
         if hasattr(member, "tree_"):
             allowed = len(subsets[position]) if position < len(subsets) else width
             if member.tree_.n_features > allowed:
                 read.append(width + 1)
-    for predictor in _leaves(getattr(estimator, "_predictors", [])):
+    for predictor in predictors:
         nodes = predictor.nodes
         read += nodes["feature_idx"][~nodes["is_leaf"].astype(bool)].max(initial=-1).reshape(1).tolist()
         read[-1] += 1
@@ -93,23 +118,6 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(item)
     else:
         yield value
-
-
-def _check_neighbours(tree: Any) -> None:
-    import numpy as np
-
-    data, order, nodes, _bounds = (np.asarray(array) for array in tree.get_arrays())
-    count = len(data)
-    start, end = nodes["idx_start"], nodes["idx_end"]
-    sound = (
-        len(order) == count
-        and bool((order >= 0).all() and (order < count).all())
-        and bool((start >= 0).all() and (end <= count).all() and (start <= end).all())
-    )
-    if not sound:
-        raise InvalidParameterError(
-            "The model's file is damaged or crafted: a neighbour tree leads out of itself"
-        )
 
 
 def _walk(root: Any) -> Iterator[Any]:

@@ -257,15 +257,34 @@ def _rows(mask: Any) -> list[int]:
 
 
 def _to_string(column: Any, wanted: DataType, name: Any, _required: bool) -> Any:
-    if type(column.dtype).__name__ == "StringDtype" or column.dtype.kind in "OU":
+    if type(column.dtype).__name__ == "StringDtype" or column.dtype.kind == "U":
         return column
-    raise _mismatch(column, wanted, name, [], "its values are no text", "Convert it with .astype(str).")
+    rows = _rows_without_text(column) if column.dtype.kind == "O" else []
+    if column.dtype.kind == "O" and not rows:
+        return column
+    fix = "Send text." if rows else "Convert it with .astype(str)."
+    raise _mismatch(column, wanted, name, rows, "its values are no text", fix)
 
 
 def _to_binary(column: Any, wanted: DataType, name: Any, _required: bool) -> Any:
-    if type(column.dtype).__name__ == "StringDtype" or column.dtype.kind in "OS":
+    if type(column.dtype).__name__ == "StringDtype" or column.dtype.kind == "S":
         return column
-    raise _mismatch(column, wanted, name, [], "its values are no bytes")
+    rows = _rows_without_text(column) if column.dtype.kind == "O" else []
+    if column.dtype.kind == "O" and not rows:
+        return column
+    raise _mismatch(column, wanted, name, rows, "its values are no bytes")
+
+
+def _rows_without_text(column: Any) -> list[int]:
+    """Return the rows of a column of objects that hold neither text nor bytes; MLflow takes either for both."""
+    # pandas looks at the values much faster than a loop, and nearly always that is enough.
+    if _pandas().api.types.infer_dtype(column, skipna=True) in ("string", "bytes", "empty"):
+        return []
+    return [
+        row
+        for row, value in enumerate(column)
+        if not isinstance(value, (str, bytes, bytearray)) and not is_missing(value)
+    ]
 
 
 def _to_datetime(column: Any, wanted: DataType, name: Any, _required: bool) -> Any:
@@ -288,9 +307,7 @@ def _to_datetime(column: Any, wanted: DataType, name: Any, _required: bool) -> A
 
 
 def _to_boolean(column: Any, wanted: DataType, name: Any, required: bool) -> Any:
-    if column.dtype.kind == "O":
-        return column  # booleans beside None: nothing that numpy has could hold them
-    if column.dtype.kind == "b":
+    if column.dtype.kind in "Ob":  # objects here are booleans beside None, which no dtype of numpy holds
         missing = column.isna()
         if not missing.any():
             return column.astype("bool")

@@ -14,6 +14,11 @@ PYTHON_ENV_FILE = "python_env.yaml"
 FILES = frozenset({REQUIREMENTS_FILE, CONDA_FILE, PYTHON_ENV_FILE, CONSTRAINTS_FILE})
 
 
+def without_environment(python_function: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of an MLmodel file that decides what runs, without what only says where it ran well."""
+    return {key: value for key, value in python_function.items() if key not in ("env", "python_version")}
+
+
 def write_environment_files(
     folder: Path, requirements: Requirements, conda_env: str | Path | Mapping[str, Any] | None = None
 ) -> None:

@@ -14,6 +14,7 @@ from slipstream.models.signature import is_missing
 
 EXAMPLE_FILE = "input_example.json"
 SERVING_EXAMPLE_FILE = "serving_input_example.json"
+EXAMPLE_FILES = frozenset({EXAMPLE_FILE, SERVING_EXAMPLE_FILE})
 
 _LLM_KEYS = ("messages", "prompt", "input")
 

@@ -15,8 +15,8 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
 
     flavor: dict[str, Any] | None
     """The flavor's own part; `None` if it has none beside `python_function`."""
-    python_function: dict[str, Any]
-    """At least `loader_module`, by a name that MLflow can import."""
+    python_function: dict[str, Any] | None
+    """At least `loader_module`, by a name that MLflow can import; `None` for a model that predicts nothing."""
     code_files: list[Path] = []
     """Files and folders that decide what code runs on loading; trusted for this user from now on."""
     modules: set[str] = set()

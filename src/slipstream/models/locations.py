@@ -44,6 +44,11 @@ def local_model_file(uri: str | Path) -> Path:
     return Path(download_artifacts(artifact_uri=text))
 
 
+def is_remote(uri: str | Path) -> bool:
+    """Tell whether a model would have to be fetched."""
+    return _local_path(uri) is None
+
+
 def _local_path(uri: str | Path) -> Path | None:
     if isinstance(uri, Path):
         return uri
@@ -77,21 +82,27 @@ def inside(folder: Path, relative: object, *, key: str) -> Path:
     return resolved
 
 
-def files_below(path: Path) -> list[Path]:
+def files_below(path: Path, *, compiled: bool = True) -> list[Path]:
     """Return a file itself, or every file of a folder, in a fixed order.
 
+    Args:
+        path: the file or folder.
+        compiled: whether what Python compiled (`__pycache__`) counts; only for those who never use it may it not.
+
     Raises:
-        InvalidParameterError: a symbolic link leads out of the folder.
+        InvalidParameterError: a symbolic link leads out of the folder, or to a folder.
     """
     if path.is_file():
         return [path]
     root = path.resolve()
     found: list[Path] = []
     for entry in sorted(path.rglob("*")):
-        if "__pycache__" in entry.parts:
+        if entry.is_symlink() and entry.is_dir():
+            raise InvalidParameterError(f"'{entry.name}' in the model's folder is a link to a folder")
+        if not compiled and "__pycache__" in entry.relative_to(path).parts:
             continue
         if not entry.resolve().is_relative_to(root):
             raise InvalidParameterError(f"'{entry.name}' in the model's folder links to a file outside of it")
-        if entry.is_file():
+        if not entry.is_dir():
             found.append(entry)
     return found

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from slipstream.errors import InvalidParameterError
 
+_THEIR_CONFIG = "mlflow.models.model_config"
 _handed_over: contextvars.ContextVar[list[Any] | None] = contextvars.ContextVar("handed_over", default=None)
 _config: contextvars.ContextVar[Mapping[str, Any] | str | None] = contextvars.ContextVar(
     "config", default=None
@@ -94,19 +95,27 @@ def read_config(config: Mapping[str, Any] | str | Path) -> dict[str, Any]:
     return cast("dict[str, Any]", content)
 
 
-def run_model_code(path: Path, config: Mapping[str, Any] | None) -> Any:
+def run_model_code(path: Path, config: Mapping[str, Any] | None, source: bytes | None = None) -> Any:
     """Execute a models-from-code file and return the model that it sets.
 
     The caller has made sure that the file may run. A file that imports `mlflow` gets slipstream under that
     name if MLflow is not installed.
+
+    Args:
+        path: the file.
+        config: the settings that the model was saved with.
+        source: the file's content, where the caller has read it to look at it; what it saw is what runs.
 
     Raises:
         InvalidParameterError: the file fails, or sets no model.
     """
     module = types.ModuleType(f"slipstream_model_code_{uuid.uuid4().hex}")
     module.__file__ = str(path)
-    if importlib.util.find_spec("mlflow") is None:
+    installed = importlib.util.find_spec("mlflow") is not None
+    if not installed:
         module.__dict__["__builtins__"] = _builtins_with_slipstream_as_mlflow()
+    else:
+        module.__dict__["__builtins__"] = _builtins_that_configure_mlflow("" if config is None else config)
     box: list[Any] = []
     box_token = _handed_over.set(box)
     config_token = _config.set("" if config is None else config)
@@ -114,7 +123,7 @@ def run_model_code(path: Path, config: Mapping[str, Any] | None) -> Any:
     sys.modules[module.__name__] = module
     _swap_their_model(None)  # one that is left over from an earlier file is not this file's
     try:
-        code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+        code = compile(path.read_bytes() if source is None else source, str(path), "exec")
         exec(code, module.__dict__)  # noqa: S102  # this is what the feature is
     except Exception as error:
         sys.modules.pop(module.__name__, None)
@@ -122,6 +131,8 @@ def run_model_code(path: Path, config: Mapping[str, Any] | None) -> Any:
     finally:
         _config.reset(config_token)
         _handed_over.reset(box_token)
+        if installed:
+            _set_their_config(None)
     if not box:
         model = _swap_their_model(None)
         if model is None:
@@ -140,6 +151,26 @@ def _swap_their_model(model: Any) -> Any:
     previous = theirs.__dict__.get("__mlflow_model__")
     theirs.__dict__["__mlflow_model__"] = model
     return previous
+
+
+def _set_their_config(config: Mapping[str, Any] | str | None) -> None:
+    """Put the settings where MLflow's `ModelConfig` looks for them, if MLflow is imported here at all."""
+    theirs = sys.modules.get(_THEIR_CONFIG)
+    if theirs is not None:
+        theirs.__dict__["__mlflow_model_config__"] = config
+
+
+def _builtins_that_configure_mlflow(config: Mapping[str, Any] | str) -> dict[str, Any]:
+    """Return builtins whose import gives MLflow the model's settings as soon as the file has imported it."""
+
+    def import_and_configure(name: str, *arguments: Any, **keywords: Any) -> types.ModuleType:
+        found = builtins.__import__(name, *arguments, **keywords)
+        if name.partition(".")[0] == "mlflow":
+            _set_their_config(config)
+        return found
+
+    _set_their_config(config)
+    return {**vars(builtins), "__import__": import_and_configure}
 
 
 def _builtins_with_slipstream_as_mlflow() -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """Save, log and load for every flavor: the one place where a model folder is put together."""
 
 import contextlib
+import copy
+import importlib
 import platform
 import shutil
 import tempfile
+import tokenize
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +21,7 @@ from slipstream.models.example import InputExample
 from slipstream.models.flavor import Flavor, Predictor, Saved
 from slipstream.models.locations import files_below, inside, local_model_folder
 from slipstream.models.mlmodel import PYFUNC, Model, ModelInfo, slipstream_version
+from slipstream.models.schema import Schema
 from slipstream.models.signature import ModelSignature, infer_param_schema, infer_schema
 
 CODE_FOLDER = "code"
@@ -117,7 +121,7 @@ def _fill(
         document.saved_input_example_info = example.info
     document.signature = _signature(packaging.signature, example, saved)
     python_function: dict[str, Any] = {
-        **saved.python_function,
+        **(saved.python_function or {}),
         "env": {"conda": environment_files.CONDA_FILE, "virtualenv": environment_files.PYTHON_ENV_FILE},
         "python_version": platform.python_version(),
     }
@@ -127,7 +131,7 @@ def _fill(
         python_function["streamable"] = packaging.streamable
     if code is not None or saved.flavor is None:
         python_function["code"] = code
-    document.flavors = {PYFUNC: python_function}
+    document.flavors = {} if saved.python_function is None else {PYFUNC: python_function}
     if saved.flavor is not None:
         document.flavors[flavor.name] = {**saved.flavor, "code": code}
     document.metadata = None if packaging.metadata is None else dict(packaging.metadata)
@@ -150,9 +154,14 @@ def _fill(
     document.model_size_bytes = sum(file.stat().st_size for file in files_below(folder))
     document.save(folder)
     # Installing what a file names runs code as loading a pickle does.
-    environment = [file for file in folder.iterdir() if file.name in environment_files.FILES]
-    runs = [*saved.code_files, *environment, *([folder / code] if code else [])]
-    trust.remember(file for entry in runs for file in files_below(entry))
+    trust.remember(folder, [file for file in folder.iterdir() if file.name in environment_files.FILES])
+    if code is not None:
+        trust.remember(folder, files_below(folder / code, compiled=False))
+    if saved.flavor is None:
+        files = [file for entry in saved.code_files for file in files_below(entry)]
+        trust.remember(folder, files, environment_files.without_environment(python_function))
+    elif saved.code_files:
+        trust.remember(folder, [file for entry in saved.code_files for file in files_below(entry)])
 
 
 def _copy_code(paths: Sequence[str | Path], folder: Path) -> str | None:
@@ -182,10 +191,22 @@ def _modules_of_code(folder: Path, code: str | None) -> set[str]:
         return set()
     files = [file for file in files_below(folder / code) if file.suffix == ".py"]
     local = {entry.stem for entry in (folder / code).iterdir()}
-    used = {
-        name for file in files for name in requirements.modules_of_source(file.read_text(encoding="utf-8"))
-    }
+    used = {name for file in files for name in _modules_of_file(file)}
     return {name for name in used if name.partition(".")[0] not in local}
+
+
+def _modules_of_file(file: Path) -> set[str]:
+    try:
+        with tokenize.open(file) as source:  # by the encoding that the file itself declares
+            return set(requirements.modules_of_source(source.read()))
+    except (SyntaxError, UnicodeDecodeError, InvalidParameterError) as error:
+        warnings.warn(
+            f"'{file.name}' in code_paths cannot be read as Python ({error}); what it imports is not among the model's "
+            "requirements.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return set()
 
 
 def _signature(
@@ -222,14 +243,34 @@ def _require_fitting_example(example: InputExample, signature: ModelSignature) -
         raise InvalidParameterError(f"Input example does not match the model signature. {error}") from error
 
 
-def _infer(example: InputExample, predict: Predictor | None) -> ModelSignature:
-    inputs = infer_schema(example.data)
-    params = infer_param_schema(example.params) if example.params else None
+def _infer(example: InputExample, predict: Predictor | None) -> ModelSignature | None:
+    try:
+        inputs = infer_schema(example.data)
+        params = infer_param_schema(example.params) if example.params else None
+    except InvalidParameterError as error:
+        warnings.warn(
+            f"The model gets no signature: the input example cannot be described. {error} Pass a signature.",
+            UserWarning,
+            stacklevel=6,
+        )
+        return None
     outputs = None
     if predict is not None:
+        checked: Any = None
         try:
-            outputs = infer_schema(predict(example.data, example.params or {}))
+            # What the model will get once it is loaded, with this signature before it.
+            checked = enforce_schema(copy.deepcopy(example.data), inputs)
+            outputs = _infer_outputs(predict(checked, enforce_params(example.params, params)), inputs)
         except Exception as error:  # noqa: BLE001  # the model is the user's; anything may come out of it
+            if _predicts(predict, example):
+                warnings.warn(
+                    "The model gets no signature: it predicts for the input example as it is, and fails on the "
+                    f"{type(checked).__name__} that a signature would make of it: {error!r}. Pass a signature, or give "
+                    "predict a type hint such as model_input: list[str].",
+                    UserWarning,
+                    stacklevel=6,
+                )
+                return None
             warnings.warn(
                 f"The model's outputs are not in its signature, because it failed on the input example: {error!r}. "
                 "Inputs are; pass a signature to have both.",
@@ -237,6 +278,21 @@ def _infer(example: InputExample, predict: Predictor | None) -> ModelSignature:
                 stacklevel=6,
             )
     return ModelSignature(inputs=inputs, outputs=outputs, params=params)
+
+
+def _infer_outputs(prediction: Any, inputs: Schema) -> Schema:
+    """Describe a prediction: one number a row of a table is a column of it, as MLflow has it, and not a tensor."""
+    if not inputs.is_tensor_spec() and type(prediction).__name__ == "ndarray" and prediction.ndim == 1:
+        prediction = importlib.import_module("pandas").Series(prediction)
+    return infer_schema(prediction)
+
+
+def _predicts(predict: Predictor, example: InputExample) -> bool:
+    try:
+        predict(copy.deepcopy(example.data), example.params or {})
+    except Exception:  # noqa: BLE001  # the model is the user's; that it failed is the answer
+        return False
+    return True
 
 
 # -- log --------------------------------------------------------------------------------------------
@@ -362,19 +418,19 @@ def add_code(folder: Path, code: object, *, trust_caller: bool | None) -> None:
     if code is None:
         return
     source = inside(folder, code, key="code")
-    files = [source] if source.is_file() else files_below(source)
-    trust.require(files, what="the Python code of the model", trust=trust_caller)
     if source.is_file():
         raise InvalidParameterError(f"'code' in the MLmodel file must name a folder, got '{code}'")
+    files = files_below(source, compiled=False)
+    contents = trust.read(folder, files, what="the Python code of the model", trust=trust_caller)
     import atexit
     import sys
 
     private = Path(tempfile.mkdtemp(prefix="slipstream-code-"))
     atexit.register(shutil.rmtree, private, ignore_errors=True)
-    for file in files:
+    for file, content in zip(files, contents, strict=True):
         target = private / file.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
+        target.write_bytes(content)
     sys.path.insert(0, str(private))
 
 

@@ -61,12 +61,19 @@ class ModelSignature:
 
     @classmethod
     def from_dict(cls, signature_dict: Mapping[str, Any]) -> "ModelSignature":
-        inputs, outputs, params = (signature_dict.get(key) for key in ("inputs", "outputs", "params"))
-        return cls(
-            Schema.from_json(inputs) if inputs else None,
-            Schema.from_json(outputs) if outputs else None,
-            ParamSchema.from_json(params) if params else None,
-        )
+        """Read the form that stands in an MLmodel file.
+
+        Raises:
+            InvalidParameterError: a part is damaged; names it.
+        """
+        parts: dict[str, Any] = {}
+        for key, kind in (("inputs", Schema), ("outputs", Schema), ("params", ParamSchema)):
+            if text := signature_dict.get(key):
+                try:
+                    parts[key] = kind.from_json(text)
+                except InvalidParameterError as error:
+                    raise InvalidParameterError(f"'{key}' of the signature: {error}") from error
+        return cls(**parts)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ModelSignature) and self.to_dict() == other.to_dict()
@@ -136,11 +143,9 @@ def infer_schema(data: Any) -> Schema:
         return _infer_dict(data)
     if kind == "list":
         items = cast("list[Any]", data)
-        if not items:
-            return Schema([ColSpec(DataType.string)])  # MLflow's answer before it knew better, kept
-        if all(isinstance(item, dict) for item in items):
+        if items and all(isinstance(item, dict) for item in items):
             return _infer_records(items)
-        return Schema([ColSpec(cast("Array", infer_type(items)).dtype)])
+        return Schema([ColSpec(_item_type(items))])
     return Schema([ColSpec(infer_type(data))])
 
 
@@ -184,8 +189,14 @@ def _infer_records(records: Sequence[dict[str, Any]]) -> Schema:
     for name in names:
         values = [record[name] for record in records if name in record]
         required = all(record.get(name) is not None for record in records)
-        columns.append(ColSpec(cast("Array", infer_type(values)).dtype, name, required=required))
+        columns.append(ColSpec(_item_type(values), name, required=required))
     return Schema(columns)
+
+
+def _item_type(values: Sequence[Any]) -> ValueType:
+    if not len(values):
+        return DataType.string  # MLflow's answer before it knew better, kept
+    return cast("Array", infer_type(values)).dtype
 
 
 def _has_missing(value: Any) -> bool:
@@ -225,7 +236,7 @@ def _infer_column(column: Any, name: Any) -> ColSpec:
         # An unnamed column cannot be optional, so a missing value in it says nothing.
         required = name is None or not bool(column.isna().any())
         if column.dtype.kind == "O" and not _is_text(column):
-            return ColSpec(cast("Array", infer_type(column.tolist())).dtype, name, required=required)
+            return ColSpec(_item_type(column.tolist()), name, required=required)
         return ColSpec(DataType.string if _is_text(column) else from_dtype(column.dtype), name, required)
     except InvalidParameterError as error:
         raise InvalidParameterError(f"Column {name!r}: {error}") from error

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from slipstream.errors import InvalidParameterError
-from slipstream.models import trust
 from slipstream.models.enforcement import enforce_schema
-from slipstream.models.locations import local_model_file
+from slipstream.models.locations import is_remote, local_model_file
 from slipstream.models.mlmodel import MLMODEL_FILE, Model, ModelInfo
 from slipstream.models.schema import Schema
 from slipstream.models.signature import ModelSignature
@@ -36,11 +35,12 @@ def set_signature(model_uri: str | Path, signature: ModelSignature) -> None:
             )
         _upload(model_id, document)
         return
-    file = local_model_file(model_uri)
-    was_trusted = trust.is_trusted(trust.digest(file))
-    document.save(file)
-    if was_trusted:
-        trust.remember([file])
+    if is_remote(text):
+        raise InvalidParameterError(
+            f"'{text}' names files of a run, which do not change here; use the logged model's models:/m-... or log the "
+            "model again with the signature"
+        )
+    document.save(local_model_file(model_uri))
 
 
 def _upload(model_id: str, document: Model) -> None:

@@ -1,11 +1,16 @@
 """Zip archives from strangers: unpacked only inside their folder, and only up to a size."""
 
+import base64
+import re
 import stat
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
+from slipstream.client.context.git import without_credentials
 from slipstream.errors import ExecutionError, InvalidParameterError
+from slipstream.projects.progress import say
 
 MAX_DOWNLOAD_BYTES = 1 << 30
 MAX_UNPACKED_BYTES = 4 << 30
@@ -13,12 +18,18 @@ MAX_MEMBERS = 100_000
 _MAX_RATIO = 200
 _RATIO_COUNTS_FROM = 10 << 20  # small files may compress as well as they like
 _CHUNK = 1 << 20
+# What file systems of macOS and Windows make of a name before they compare it: some characters do not count.
+_IGNORED_IN_NAMES = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+_GIT_NAMES = (".git", "git~1")
 _TIMEOUT_SECONDS = 60.0
 _OK = 200
 
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a zip archive into an empty folder; every member is checked before the first is written.
+
+    What belongs to a git repository is left out: its configuration may name programs, which whatever runs git
+    in the folder would start.
 
     Raises:
         InvalidParameterError: it is no zip archive, a member would land outside of the folder or is no plain
@@ -29,6 +40,9 @@ def unpack(archive: Path, folder: Path) -> None:
             members = opened.infolist()
             targets = _check(members, archive)
             left = _allowance(archive)
+            if any(_is_of_git(name) for name in targets.values()):
+                say(f"{archive.name}: '.git' is left out; it could bring programs that git would start.")
+                members = [member for member in members if not _is_of_git(targets[member.filename])]
             for member in members:
                 target = folder / targets[member.filename]
                 if member.is_dir():
@@ -78,6 +92,11 @@ def _safe_name(member: zipfile.ZipInfo) -> str:
     return name
 
 
+def _is_of_git(name: str) -> bool:
+    parts = (_IGNORED_IN_NAMES.sub("", part).rstrip(" .").casefold() for part in PurePosixPath(name).parts)
+    return any(part in _GIT_NAMES for part in parts)
+
+
 def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, left: int) -> int:
     """Write one member and return its size, which its header may have understated."""
     written = 0
@@ -95,26 +114,32 @@ def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, lef
 
 
 def download(url: str, target: Path) -> None:
-    """Fetch a file by http or https, at most 1 GiB.
+    """Fetch a file by http or https, at most 1 GiB; user and password of the URL are sent to its host only.
 
     Raises:
         ExecutionError: the server cannot be reached, says no, or sends too much.
     """
     import urllib3
+    from urllib3.util import parse_url
 
+    shown = without_credentials(url)
     pool = urllib3.PoolManager(
         timeout=urllib3.Timeout(_TIMEOUT_SECONDS), retries=urllib3.Retry(3, redirect=5)
     )
     try:
-        with pool.request("GET", url, preload_content=False) as answer:
+        auth = parse_url(url).auth
+        headers: dict[str, str] = {}
+        if auth is not None:
+            headers["Authorization"] = f"Basic {base64.b64encode(unquote(auth).encode()).decode()}"
+        with pool.request("GET", shown, headers=headers, preload_content=False) as answer:
             if answer.status != _OK:
-                raise ExecutionError(f"Downloading '{url}' failed: the server answered {answer.status}.")
+                raise ExecutionError(f"Downloading '{shown}' failed: the server answered {answer.status}.")
             received = 0
             with target.open("xb") as sink:
                 for chunk in answer.stream(_CHUNK):
                     received += len(chunk)
                     if received > MAX_DOWNLOAD_BYTES:
-                        raise ExecutionError(f"'{url}' is larger than {MAX_DOWNLOAD_BYTES:,} bytes.")
+                        raise ExecutionError(f"'{shown}' is larger than {MAX_DOWNLOAD_BYTES:,} bytes.")
                     sink.write(chunk)
     except urllib3.exceptions.HTTPError as error:
-        raise ExecutionError(f"Downloading '{url}' failed: {error}") from error
+        raise ExecutionError(f"Downloading '{shown}' failed: {without_credentials(str(error))}") from error

@@ -3,6 +3,9 @@
     <root>/locks/<hash of the request>.txt      what uv resolved the request to
     <root>/<hash of the lock>/                  the environment
 
+Where a lock names a file or folder of this machine, both hashes are also over that: the same name, and even the same
+version, may be other code tomorrow.
+
 Both are made under another name and renamed, so that each is there entirely or not at all, and two processes
 may build the same one at once. A request that was resolved before asks nobody: reuse takes no network and
 next to no time. To resolve anew, remove the file in `locks`.
@@ -11,21 +14,29 @@ next to no time. To resolve anew, remove the file in `locks`.
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 
 from slipstream import settings
 from slipstream.errors import ExecutionError, InvalidStateError
 from slipstream.models.trust import home
-from slipstream.projects.environment_spec import EnvironmentSpec
+from slipstream.projects.environment_spec import EnvironmentSpec, fits, lines_that_fit
 from slipstream.projects.progress import say
 
 _LAYOUT = "1"  # of the folders below; a new number leaves old environments alone
+_LOCAL_URL = re.compile(
+    r"(?:(?P<name>[\w.-]+)\s*(?:\[[^]]*\])?\s*@\s*)?file:(?://(?:localhost)?)?(?P<path>/[^\s;#]*)"
+)
+_BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in")
+_NO_SOURCES = ("__pycache__", "build", "dist", "node_modules")
 _INDEXES = (
     "UV_DEFAULT_INDEX",
     "UV_INDEX",
@@ -72,7 +83,8 @@ def prepare(spec: EnvironmentSpec) -> Environment:
     variables = _uv_variables()
     interpreter, version = _interpreter(spec.python, variables)
     lock = _lock(spec, interpreter, version, root, variables)
-    key = _digest(_LAYOUT, lock, version, sys.platform, platform.machine(), platform.libc_ver()[0])
+    local = _digests_of_local((*spec.requirements, *lock.splitlines()))
+    key = _digest(_LAYOUT, lock, version, sys.platform, platform.machine(), platform.libc_ver()[0], *local)
     folder = root / key
     environment = Environment(folder, lock)
     if environment.python.exists():
@@ -112,7 +124,6 @@ def _lock(
     spec: EnvironmentSpec, interpreter: str, version: str, root: Path, variables: dict[str, str]
 ) -> str:
     indexes = [f"{name}={variables[name]}" for name in _INDEXES if name in variables]
-    files = [_digest_of_file(line) for line in spec.requirements if Path(line).is_absolute()]
     request = _digest(
         _LAYOUT,
         version,
@@ -122,7 +133,7 @@ def _lock(
         "-c",
         *spec.constraints,
         *indexes,
-        *files,
+        *_digests_of_local(spec.requirements),
     )
     path = root / "locks" / f"{request}.txt"
     if path.is_file():
@@ -145,6 +156,7 @@ def _resolve(spec: EnvironmentSpec, interpreter: str, version: str, variables: d
             constraints = Path(scratch, "constraints.txt")
             constraints.write_text("\n".join(spec.constraints) + "\n", encoding="utf-8")
             options = ["--constraints", str(constraints)]
+        options += _refresh_folders(spec.requirements, variables)
         arguments = ["pip", "compile", "--quiet", "--no-header", "--no-annotate"]
         # Named, or uv would look for one of its own and find, for example, a slow shim.
         arguments += ["--python", interpreter, "--python-version", version]
@@ -180,6 +192,7 @@ def _build(environment: Environment, interpreter: str, root: Path, variables: di
             lock = building / "lock.txt"
             lock.write_text(environment.lock, encoding="utf-8")
             arguments = ["pip", "install", "--no-deps", "--python", str(content.python), "-r", str(lock)]
+            arguments += _refresh_folders(environment.lock.splitlines(), variables)
             _uv(arguments, variables, "The project's requirements cannot be installed", show=True)
         content.folder.chmod(0o700)
         try:
@@ -193,14 +206,23 @@ def _build(environment: Environment, interpreter: str, root: Path, variables: di
 
 
 def _interpreter(wanted: str | None, variables: dict[str, str]) -> tuple[str, str]:
-    """Return an interpreter (a path, or a version for uv to fetch) and its version.
+    """Return an interpreter (a path, or a version for uv to fetch) and its version; the running one if it fits.
 
     A wanted patch release that is not here is replaced by another of the same line: fetching or compiling
     one takes minutes or is impossible, and patch releases are compatible.
     """
     running = platform.python_version()
-    if wanted is None or running == wanted or running.startswith(f"{wanted}."):
+    if wanted is None or fits(wanted, running):
         return sys.executable, running
+    if not wanted[0].isdigit():
+        found = _find_python(wanted, variables)
+        if found is not None:
+            return found, _version_of(found)
+        # uv fetches one, or says why it cannot; the nearest to what runs here.
+        line = min(
+            lines_that_fit(wanted), key=lambda each: abs(int(each.split(".")[1]) - sys.version_info[1])
+        )
+        return line, line
     line = ".".join(wanted.split(".")[:2])
     for version in dict.fromkeys((wanted, line)):
         if version == line and running.startswith(f"{line}."):
@@ -209,7 +231,7 @@ def _interpreter(wanted: str | None, variables: dict[str, str]) -> tuple[str, st
             found = _find_python(version, variables)
         if found is not None:
             actual = running if found == sys.executable else _version_of(found)
-            if not (actual == wanted or actual.startswith(f"{wanted}.")):
+            if not fits(wanted, actual):
                 say(f"Python {wanted} is not installed; using {actual} of the same line.")
             return found, actual
     return wanted, wanted  # uv fetches it, or says why it cannot
@@ -295,6 +317,63 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _digest_of_file(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _local_paths(lines: Iterable[str]) -> dict[Path, str | None]:
+    """Return the files and folders of this machine that requirements name, and their distributions if said."""
+    found: dict[Path, str | None] = {}
+    for line in lines:
+        match = _LOCAL_URL.match(line.strip())
+        if match is not None:
+            path = Path(unquote(match["path"]))
+            found[path] = match["name"] or found.get(path)
+        elif Path(line).is_absolute():
+            found.setdefault(Path(line), None)
+    return found
+
+
+def _refresh_folders(lines: Iterable[str], variables: dict[str, str]) -> list[str]:
+    """Return options that make uv build folders anew: it looks only whether their pyproject.toml has changed."""
+    paths = _local_paths(lines)
+    names = [name for path, name in paths.items() if name is not None and path.is_dir()]
+    if names and variables.get("UV_OFFLINE"):  # uv refuses the options then
+        _uv(["cache", "clean", "--quiet", *names], variables, "uv's cache cannot be cleaned")
+        return []
+    return [f"--refresh-package={name}" for name in names]
+
+
+def _digests_of_local(lines: Iterable[str]) -> list[str]:
+    return [_digest_of_local(path) for path in _local_paths(lines)]
+
+
+def _digest_of_local(path: Path) -> str:
+    try:
+        if path.is_dir():
+            return _digest_of_folder(path)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""  # uv says so, or nobody needs it: a lock may name a file of yesterday's temporary folder
+    except OSError as error:
+        raise ExecutionError(f"The requirement '{path}' cannot be read: {error.strerror}.") from error
+
+
+def _may_be_source(folder: Path) -> bool:
+    return not (
+        folder.name.startswith(".")
+        or folder.name.endswith(".egg-info")
+        or folder.name in _NO_SOURCES
+        or (folder / "pyvenv.cfg").exists()
+    )
+
+
+def _digest_of_folder(folder: Path) -> str:
+    """Return what changes when the sources in a folder do. Contents are not read: a checkout may hold data too."""
+    top = folder / "src" if (folder / "src").is_dir() else folder
+    files = [file for name in _BUILD_FILES if (file := folder / name).is_file()]
+    for parent, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if _may_be_source(Path(parent, name))]
+        files += [Path(parent, name) for name in names if not name.startswith(".")]
+    parts: list[str] = []
+    for file in sorted(set(files)):
+        status = file.lstat()
+        parts += [str(file.relative_to(folder)), str(status.st_size), str(status.st_mtime_ns)]
+    return _digest(*parts)

@@ -18,6 +18,7 @@ from slipstream.projects.progress import say
 from slipstream.projects.project import CONDA
 
 _PYTHON_VERSION = re.compile(r"\d+(?:\.\d+){0,2}")
+_PYTHON_RULE = re.compile(r"(?P<operator>>=|<=|==|!=|~=|>|<)\s*(?P<version>\d+(?:\.\d+){0,2})(?P<any>\.\*)?")
 _CONDA_PACKAGE = re.compile(r"(?:[\w./-]+::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<versions>(?:[<>=!~ ].*)?)")
 # Conda's name, where PyPI has another. Packages of other languages and systems have none.
 _PYPI_NAMES = {
@@ -39,11 +40,15 @@ _MAX_DEPTH = 20
 
 
 class EnvironmentSpec(msgspec.Struct, frozen=True):
-    """A Python version (`None` is any), requirements, and constraints on what these may pull in."""
+    """What an environment consists of."""
 
     python: str | None = None
+    """A Python version such as 3.11, or a rule such as >=3.9,<3.13; `None` is any."""
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    """Limits of what the requirements may pull in."""
+    files: tuple[Path, ...] = ()
+    """Files of the project that decide what is installed: those that were read, and archives that they name."""
 
 
 def read_spec(file: Path, kind: str, project_folder: Path) -> EnvironmentSpec:
@@ -59,13 +64,14 @@ def read_spec(file: Path, kind: str, project_folder: Path) -> EnvironmentSpec:
             package has no counterpart on PyPI.
     """
     lines = _Lines(project_folder.resolve())
+    lines.files.append(file)
     if file.suffix == ".txt":
         lines.read_file(file, constraint=False)
-        return EnvironmentSpec(None, tuple(lines.requirements), tuple(lines.constraints))
+        return lines.spec(None)
     content = read_mapping(file)
     if kind == CONDA:
         python = _translate_conda(content, file, lines)
-        return EnvironmentSpec(python, tuple(lines.requirements), tuple(lines.constraints))
+        return lines.spec(python)
     python: str | None = None
     if (version := content.get("python")) is not None:
         python = str(version)
@@ -75,7 +81,50 @@ def read_spec(file: Path, kind: str, project_folder: Path) -> EnvironmentSpec:
             )
     # build_dependencies (pip, setuptools) are for pip's way of building; uv brings what a build declares.
     lines.read(_texts(content, "dependencies", file), file, constraint=False, depth=0)
-    return EnvironmentSpec(python, tuple(lines.requirements), tuple(lines.constraints))
+    return lines.spec(python)
+
+
+def fits(rule: str, version: str) -> bool:
+    """Tell whether a Python version such as 3.11.7 fits a version (its patch release may be open) or a rule."""
+    actual = _numbers(version)
+    if _PYTHON_VERSION.fullmatch(rule):
+        return actual[: rule.count(".") + 1] == _numbers(rule)
+    return all(_fits_part(part, actual) for part in rule.split(","))
+
+
+def lines_that_fit(rule: str) -> list[str]:
+    """Return the lines of Python, such as 3.11, that have a release which fits."""
+    return [
+        f"3.{minor}" for minor in range(6, 30) if any(fits(rule, f"3.{minor}.{patch}") for patch in range(40))
+    ]
+
+
+def _fits_part(part: str, actual: tuple[int, ...]) -> bool:
+    match = _PYTHON_RULE.fullmatch(part.strip())
+    if match is None:
+        return False
+    wanted = _numbers(match["version"])
+    padded = (*wanted, 0, 0)[:3]
+    same_line = actual[: len(wanted)] == wanted
+    match match["operator"]:
+        case "==":
+            return same_line
+        case "!=":
+            return not (same_line if match["any"] else actual == padded)
+        case "~=":
+            return actual >= padded and actual[: len(wanted) - 1] == wanted[:-1]
+        case ">=":
+            return actual >= padded
+        case ">":
+            return actual > padded
+        case "<=":
+            return actual <= padded
+        case _:
+            return actual < padded
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 class _Lines:
@@ -84,7 +133,13 @@ class _Lines:
     def __init__(self, root: Path) -> None:
         self.requirements: list[str] = []
         self.constraints: list[str] = []
+        self.files: list[Path] = []
+        """All that was read, and archives that lines name."""
         self._root = root
+
+    def spec(self, python: str | None) -> EnvironmentSpec:
+        files = tuple(dict.fromkeys(self.files))
+        return EnvironmentSpec(python, tuple(self.requirements), tuple(self.constraints), files)
 
     def read_file(self, file: Path, *, constraint: bool, depth: int = 0) -> None:
         if depth > _MAX_DEPTH:
@@ -97,6 +152,7 @@ class _Lines:
             )
         if not file.is_file():
             raise InvalidParameterError(f"The requirements file '{file}' does not exist.")
+        self.files.append(file)
         text = file.read_text(encoding="utf-8").replace("\\\n", " ")
         self.read(text.splitlines(), file, constraint=constraint, depth=depth)
 
@@ -124,6 +180,7 @@ class _Lines:
             path = (file.parent / text).resolve()
             if not path.is_relative_to(self._root) or not path.is_file():
                 raise InvalidParameterError(f"'{text}' in '{file.name}' is no file of the project.")
+            self.files.append(path)
             return str(path)
         return text
 
@@ -178,12 +235,18 @@ def _conda_python(versions: str, file: Path) -> str | None:
     found = re.fullmatch(r"=?=?\s*(\d+(?:\.\d+){0,2})(?:\.\*|\*)?(?:\s*=.*)?", versions)
     if found is not None:
         return found[1]
-    lowest = re.match(r"\s*>=\s*(\d+\.\d+)", versions)
-    if versions and lowest is None:
+    if versions in ("", "*"):
+        return None
+    rule = ",".join(_conda_versions(versions, file))
+    if not all(_PYTHON_RULE.fullmatch(part) for part in rule.split(",")):
         raise InvalidParameterError(
-            f"'{file.name}': python version '{versions}' is not understood; write python=3.11."
+            f"'{file.name}': python version '{versions}' is not understood; write python=3.11 or python>=3.9,<3.13."
         )
-    return lowest[1] if lowest is not None else None
+    if not lines_that_fit(rule):
+        raise InvalidParameterError(
+            f"'{file.name}': no Python 3 fits python{versions}; write python=3.11 or python>=3.9,<3.13."
+        )
+    return rule
 
 
 def _to_pypi(name: str, versions: str, file: Path) -> Iterator[str]:
@@ -205,10 +268,13 @@ def _conda_versions(versions: str, file: Path) -> Iterator[str]:
                 f"'{file.name}': the alternatives '{versions}' have no counterpart on PyPI."
             )
         fuzzy = re.fullmatch(r"=?\s*(?P<version>[\w.+!]+?)(?:\.?\*)?(?:[\s=]+\S+)?", text)
-        exact = re.fullmatch(r"==\s*(?P<version>[\w.+!]+)", text)
+        exact = re.fullmatch(r"==\s*(?P<version>[\w+!]+(?:\.[\w+!]+)*)(?P<any>\.?\*)?(?:[\s=]+\S+)?", text)
+        ordered = re.fullmatch(r"(?P<operator>[<>]=?|~=)\s*(?P<version>[\w.+!]+?)(?:\.?\*)?(?:\s+\S+)?", text)
         if exact is not None:
-            yield f"=={exact['version']}"
-        elif re.match(r"[<>!~]", text):
+            yield f"=={exact['version']}{'.*' if exact['any'] else ''}"
+        elif ordered is not None:
+            yield f"{ordered['operator']}{ordered['version']}"  # conda lets >=1.26.* pass, PEP 440 does not
+        elif text.startswith("!="):
             yield text
         elif fuzzy is not None:
             yield f"=={fuzzy['version']}.*"

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from slipstream import settings
+from slipstream.client.context.git import COMMIT_TAG, REPO_URL_TAG, commit_tags, without_credentials
 from slipstream.errors import ExecutionError, InvalidParameterError
 from slipstream.projects import git
 from slipstream.projects.archive import download, unpack
@@ -32,12 +33,15 @@ class FetchedProject(msgspec.Struct, frozen=True, kw_only=True):
 
     folder: Path
     source: str
-    """Where it came from, as a run's source name."""
+    """Where it came from, as a run's source name; without credentials."""
     temporary: Path | None = None
     """The folder to remove when the project is no longer needed."""
     remote: bool = False
     branch: str | None = None
     """The branch, if `--version` named one."""
+    version_tags: dict[str, str] = {}
+    """Commit and repository, as tags of a run. Nobody needs to ask git in a fetched folder for them, where it
+    would heed a configuration that came along."""
 
 
 @contextmanager
@@ -78,7 +82,7 @@ def fetch(uri: str, version: str | None = None) -> FetchedProject:
             )
         return _fetch_git(text, str(local.resolve()), sub, version, remote=False)
     folder = _sub_folder(local.absolute(), sub)
-    return FetchedProject(folder=folder, source=_source_of(folder))
+    return FetchedProject(folder=folder, source=_source_of(folder), version_tags=commit_tags(str(folder)))
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -92,11 +96,14 @@ def _split(text: str) -> tuple[str, str]:
 
 def _local_path(base: str) -> Path | None:
     """Return the path if the URI means this machine, whether or not there is something."""
-    parts = urlsplit(base)
+    try:
+        parts = urlsplit(base)
+    except ValueError as error:
+        raise InvalidParameterError(f"'{without_credentials(base)}' is no URL: {error}.") from error
     if parts.scheme.lower() == "file":
         if parts.netloc not in ("", "localhost"):
             raise InvalidParameterError(
-                f"'{base}' names a file on the host '{parts.netloc}'. Write file:///path for this machine."
+                f"'{without_credentials(base)}' names a file on the host '{parts.hostname}'. Write file:///path for this machine."
             )
         return Path(unquote(parts.path))
     if "://" in base or _SCP_STYLE.fullmatch(base):
@@ -108,40 +115,41 @@ def _require_git_url(base: str) -> None:
     scheme = urlsplit(base).scheme.lower()
     if _FORBIDDEN.search(base) or not (_SCP_STYLE.fullmatch(base) or scheme in _GIT_SCHEMES):
         raise InvalidParameterError(
-            f"'{base}' is no project that can be fetched. Use a folder, file:///folder, https://host/repo, "
+            f"'{without_credentials(base)}' is no project that can be fetched. Use a folder, file:///folder, https://host/repo, "
             "ssh://host/repo, git@host:repo, or a .zip archive."
         )
     if scheme and not (urlsplit(base).hostname or "")[:1].isalnum():
-        raise InvalidParameterError(f"'{base}' names no host.")
+        raise InvalidParameterError(f"'{without_credentials(base)}' names no host.")
 
 
 def _fetch_git(text: str, url: str, sub: str, version: str | None, *, remote: bool) -> FetchedProject:
     with _removed_on_error(_temporary_folder()) as folder:
-        say(f"Fetching {text} {f'at {version} ' if version else ''}...")
-        branch = git.fetch(url, version, folder, remote=remote)
+        say(f"Fetching {without_credentials(text)} {f'at {version} ' if version else ''}...")
+        commit, branch = git.fetch(url, version, folder, remote=remote)
         return FetchedProject(
             folder=_sub_folder(folder, sub),
-            source=text if remote else _source_of(Path(url)),
+            source=without_credentials(text) if remote else _source_of(Path(url)),
             temporary=folder,
             remote=remote,
             branch=branch,
+            version_tags={COMMIT_TAG: commit, REPO_URL_TAG: without_credentials(url)},
         )
 
 
 def _fetch_zip(text: str, base: str, local: Path | None, sub: str, version: str | None) -> FetchedProject:
     if version is not None:
         raise InvalidParameterError(
-            f"A version ('{version}') can only be given for git repositories; '{base}' is an archive."
+            f"A version ('{version}') can only be given for git repositories; '{without_credentials(base)}' is an archive."
         )
     if local is None and urlsplit(base).scheme.lower() not in _WEB:
         raise InvalidParameterError(
-            f"'{base}' cannot be fetched. Archives come from folders, http and https."
+            f"'{without_credentials(base)}' cannot be fetched. Archives come from folders, http and https."
         )
     with _removed_on_error(_temporary_folder()) as folder:
         content = folder / "content"
         content.mkdir()
         if local is None:
-            say(f"Downloading {base} ...")
+            say(f"Downloading {without_credentials(base)} ...")
             archive = folder / "project.zip"
             download(base, archive)
             unpack(archive, content)
@@ -152,7 +160,7 @@ def _fetch_zip(text: str, base: str, local: Path | None, sub: str, version: str 
             raise ExecutionError(f"There is no archive '{local}'. Check the path.")
         return FetchedProject(
             folder=_sub_folder(content, sub),
-            source=text if local is None else str(local.absolute()),
+            source=without_credentials(text) if local is None else str(local.absolute()),
             temporary=folder,
             remote=local is None,
         )

@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from slipstream.client.context.git import without_credentials
 from slipstream.errors import ExecutionError, InvalidParameterError
 
 _REMOTE_PROTOCOLS = "https:http:ssh:git"
@@ -16,7 +17,7 @@ _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _NO_SUCH_REF = ("couldn't find remote ref", "not our ref", "unadvertised object", "no such remote ref")
 
 
-def fetch(url: str, version: str | None, folder: Path, *, remote: bool) -> str | None:
+def fetch(url: str, version: str | None, folder: Path, *, remote: bool) -> tuple[str, str | None]:
     """Fetch one commit, with its submodules, into an empty folder.
 
     Args:
@@ -26,7 +27,7 @@ def fetch(url: str, version: str | None, folder: Path, *, remote: bool) -> str |
         remote: the repository is not on this machine; then its submodules may not be either.
 
     Returns:
-        The branch, if `version` named one.
+        The commit, and the branch if `version` named one.
 
     Raises:
         InvalidParameterError: the version cannot be the name of anything.
@@ -53,10 +54,14 @@ def fetch(url: str, version: str | None, folder: Path, *, remote: bool) -> str |
     if (folder / ".gitmodules").is_file():
         done = _git(folder, "submodule", "update", "--init", "--recursive", "--quiet", protocols=protocols)
         _require(done, url)
+    done = _git(folder, "rev-parse", "--verify", "HEAD", protocols=protocols)
+    _require(done, url)
+    commit = done.stdout.strip()
     if version is not None and found == "FETCH_HEAD":
         head = (folder / ".git" / "FETCH_HEAD").read_text(encoding="utf-8", errors="replace")
-        return version if f"branch '{version}' of" in head else None
-    return None
+        if f"branch '{version}' of" in head:
+            return commit, version
+    return commit, None
 
 
 def _fetch_version(folder: Path, url: str, version: str | None, protocols: str) -> str:
@@ -102,7 +107,7 @@ def _fetch_version(folder: Path, url: str, version: str | None, protocols: str) 
             return done.stdout.strip()
     what = f"version '{version}'" if version is not None else "HEAD"
     raise ExecutionError(
-        f"The git repository '{url}' has no {what}. Name a branch, tag or commit that it has."
+        f"The git repository '{without_credentials(url)}' has no {what}. Name a branch, tag or commit that it has."
     )
 
 
@@ -155,4 +160,5 @@ def _git(folder: Path, *arguments: str, protocols: str) -> subprocess.CompletedP
 def _require(done: subprocess.CompletedProcess[str], url: str) -> None:
     if done.returncode != 0:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise ExecutionError(f"Fetching the git repository '{url}' failed: {reason}")
+        # git repeats the URL in its own messages.
+        raise ExecutionError(without_credentials(f"Fetching the git repository '{url}' failed: {reason}"))

@@ -7,7 +7,8 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +21,7 @@ from slipstream.client.active_experiment import current_experiment_id
 from slipstream.client.active_run import active_run
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.connect import normalise
-from slipstream.client.context.git import COMMIT_TAG, REPO_URL_TAG, tags_of_folder
+from slipstream.client.context.git import COMMIT_TAG, without_credentials
 from slipstream.client.context.source import SOURCE_NAME_TAG, SOURCE_TYPE_TAG
 from slipstream.client.context.user import user_tags
 from slipstream.client.runs import PARENT_RUN_TAG
@@ -34,6 +35,7 @@ from slipstream.projects.environment_spec import EnvironmentSpec, read_spec
 from slipstream.projects.fetch import FetchedProject, fetch
 from slipstream.projects.progress import say
 from slipstream.projects.project import CONDA, Project, load_project
+from slipstream.projects.termination import TerminatedError, delayed_sigterm
 
 LOCAL = "local"
 UV = "uv"
@@ -121,13 +123,15 @@ def run(
         if fetched.remote:
             say(_describe(fetched, entry_point, command.argv, environment))
         client = SlipstreamClient()
-        if run_id is None:
-            target = _experiment(client, experiment_name, experiment_id)
-            tags = _tags(fetched, entry_point, environment.manager, backend)
-            run_id = _create_run(client, target, tags, run_name, command)
-        else:
-            target = _resume_run(client, run_id, run_name, environment.manager)
-        job = _job(client, run_id, target, command, fetched.folder, environment.spec, temporary)
+        with delayed_sigterm() as termination:
+            if run_id is None:
+                target = _experiment(client, experiment_name, experiment_id)
+                tags = _tags(fetched, entry_point, environment.manager, backend)
+                run_id = _create_run(client, target, tags, run_name, command)
+            else:
+                target = _resume_run(client, run_id, run_name, environment.manager)
+            with _ending_the_run(client, run_id, temporary), termination.interrupting():
+                job = _job(run_id, target, command, fetched.folder, environment.spec, temporary)
     except BaseException:
         _remove(temporary)
         raise
@@ -207,12 +211,12 @@ def _storage(storage_dir: str | None, temporary: list[str]) -> Path:
 
 
 def _describe(fetched: FetchedProject, entry_point: str, words: list[str], environment: _Environment) -> str:
-    commit = dict(tags_of_folder(str(fetched.folder))).get(COMMIT_TAG)
+    commit = fetched.version_tags.get(COMMIT_TAG)
     at = f" at commit {commit}" if commit else ""
     installs = ""
     if environment.spec is not None and environment.spec.requirements:
         installs = f", after installing {', '.join(environment.spec.requirements)}"
-    return (
+    return without_credentials(
         f"{fetched.source}{at}: entry point '{entry_point}' executes '{shlex.join(words)}' "
         f"with your rights{installs}"
     )
@@ -244,9 +248,8 @@ def _tags(fetched: FetchedProject, entry_point: str, manager: str, backend: str)
         SOURCE_TYPE_TAG: "PROJECT",
         ENTRY_POINT_TAG: entry_point,
         BACKEND_TAG: backend,
+        **fetched.version_tags,
     }
-    from_git = dict(tags_of_folder(str(fetched.folder)))
-    tags.update({name: from_git[name] for name in (COMMIT_TAG, REPO_URL_TAG) if name in from_git})
     if fetched.branch is not None:
         tags[BRANCH_TAG] = fetched.branch
     if manager != LOCAL:
@@ -278,8 +281,19 @@ def _resume_run(client: SlipstreamClient, run_id: str, run_name: str | None, man
     return experiment_id
 
 
+@contextmanager
+def _ending_the_run(client: SlipstreamClient, run_id: str, temporary: list[str]) -> Generator[None]:
+    """End the run if its preparation fails or is stopped."""
+    try:
+        yield
+    except BaseException as error:
+        _remove(temporary)  # here, since after SIGTERM nothing further out happens
+        stopped = isinstance(error, TerminatedError)
+        client.set_terminated(run_id, RunStatus.KILLED if stopped else RunStatus.FAILED)
+        raise
+
+
 def _job(
-    client: SlipstreamClient,
     run_id: str,
     experiment_id: str,
     command: Command,
@@ -287,16 +301,12 @@ def _job(
     spec: EnvironmentSpec | None,
     temporary: list[str],
 ) -> Job:
-    """Prepare the environment and put the job together; a failure ends the run."""
-    try:
-        built = None if spec is None else prepare(spec)
-        tracking_uri = normalise(addresses.get_tracking_uri())
-        if built is not None:
-            _warn_about_mlflow(built, tracking_uri)
-        variables = _variables(run_id, tracking_uri, experiment_id, built)
-    except BaseException:
-        client.set_terminated(run_id, RunStatus.FAILED)
-        raise
+    """Prepare the environment and put the job together."""
+    built = None if spec is None else prepare(spec)
+    tracking_uri = normalise(addresses.get_tracking_uri())
+    if built is not None:
+        _warn_about_mlflow(built, tracking_uri)
+    variables = _variables(run_id, tracking_uri, experiment_id, built)
     removed = [name for name in (settings.EXPERIMENT_NAME.name, settings.EXPERIMENT_NAME.mlflow_name) if name]
     return Job(
         run_id=run_id,

@@ -6,6 +6,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -15,6 +16,10 @@ from slipstream.errors import ExecutionError, SlipstreamError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_TO_END = 40
+_SECONDS_TO_FAIL = 5
+"""How long a process that said why it cannot start may take to end."""
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 60.0
 
 _Handler = Callable[[int, FrameType | None], Any]
 
@@ -58,16 +63,21 @@ class Supervisor:
         self._args = args
         self._processes: list[_Process] = []
         self._stopping = False
+        self._due: list[float] = []
+        """When the places whose process could not start are tried again, as monotonic times."""
+        self._failures = 0
+        """Processes in a row that could not start."""
 
     def run(self, report_ready: Callable[[], None], say: Callable[[str], None]) -> None:
         """Serve until a signal comes.
 
         Args:
             report_ready: called once, when every process has said that it is ready.
-            say: gets a line for each process that had to be replaced.
+            say: gets a line for each process that had to be replaced, and for each that could not start.
 
         Raises:
-            ExecutionError: a process ended before it was ready; the others are ended too.
+            ExecutionError: a process ended before all were ready once, or later and none is left; the others are
+                ended too.
         """
         with _handle_signals(self._stop):
             try:
@@ -82,13 +92,20 @@ class Supervisor:
         while not self._stopping:
             waiting = [one.pipe for one in self._processes if not one.ready]
             sentinels = [one.process.sentinel for one in self._processes]
-            happened = multiprocessing.connection.wait([*waiting, *sentinels])
+            # While there are due places there is a process too, so a signal always wakes this.
+            pause = max(0.0, min(self._due) - time.monotonic()) if self._due else None
+            happened = multiprocessing.connection.wait([*waiting, *sentinels], pause)
             if self._stopping:
                 return
+            self._start_due()
             for one in list(self._processes):
                 if not one.ready and one.pipe in happened:
                     problem = one.receive()
-                    if problem is not None:
+                    if problem is None:
+                        self._failures = 0
+                    elif told:
+                        self._postpone(one, problem, say)
+                    else:
                         raise ExecutionError(f"A serving process could not start: {problem}")
                 elif one.ready and one.process.sentinel in happened:
                     one.process.join()
@@ -101,6 +118,29 @@ class Supervisor:
             if not told and all(one.ready for one in self._processes):
                 told = True
                 report_ready()
+
+    def _postpone(self, failed: _Process, problem: str, say: Callable[[str], None]) -> None:
+        """Let the others serve on and try again later: what is missing may come back, as disks and networks do."""
+        failed.process.join(_SECONDS_TO_FAIL)
+        failed.process.kill()
+        failed.process.join()
+        failed.pipe.close()
+        self._processes.remove(failed)
+        if not self._processes:
+            raise ExecutionError(f"A serving process could not start, and none is left: {problem}")
+        pause = min(_FIRST_PAUSE_SECONDS * 2**self._failures, _LONGEST_PAUSE_SECONDS)
+        self._failures += 1
+        self._due.append(time.monotonic() + pause)
+        say(
+            f"A serving process could not start: {problem} {len(self._processes)} of {self._count} go on; the next "
+            f"attempt is in {pause:g} s."
+        )
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        for due in [due for due in self._due if due <= now]:
+            self._due.remove(due)
+            self._processes.append(_Process(self._target, self._args))
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True

@@ -2,10 +2,10 @@
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from slipstream.client.context.source import main_file
 
@@ -14,6 +14,8 @@ BRANCH_TAG = "mlflow.source.git.branch"
 REPO_URL_TAG = "mlflow.source.git.repoURL"
 DIRTY_TAG = "mlflow.source.git.dirty"
 _TIMEOUT_SECONDS = 5.0
+# What stands before the last @ of a URL's host. Credentials of a broken URL count too, so nothing is parsed.
+_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/?#:@'\"]*)[^\s/?#'\"]*@")
 
 
 def git_tags() -> dict[str, str]:
@@ -30,18 +32,17 @@ def git_tags() -> dict[str, str]:
 
 @functools.lru_cache(maxsize=16)
 def tags_of_folder(folder: str) -> tuple[tuple[str, str], ...]:
-    """Return the tags for the repository around a folder, as pairs."""
-    if not _is_in_repository(Path(folder)) or shutil.which("git") is None:
+    """Return the tags for the repository around a folder, as pairs.
+
+    Not for folders that came from elsewhere: to find changes, git runs the filters that the repository's own
+    configuration names.
+    """
+    tags = commit_tags(folder)
+    if not tags:
         return ()
-    commit = _git(folder, "rev-parse", "HEAD")
-    if not commit:
-        return ()
-    tags = {COMMIT_TAG: commit}
     branch = _git(folder, "rev-parse", "--abbrev-ref", "HEAD")
     if branch and branch != "HEAD":  # which it is when no branch is checked out
         tags[BRANCH_TAG] = branch
-    if url := _git(folder, "config", "--get", "remote.origin.url"):
-        tags[REPO_URL_TAG] = without_credentials(url)
     # Untracked files do not count, and to look for them takes long in large trees.
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     if changes is not None:
@@ -49,12 +50,31 @@ def tags_of_folder(folder: str) -> tuple[tuple[str, str], ...]:
     return tuple(tags.items())
 
 
-def without_credentials(url: str) -> str:
-    """Return a remote's URL without user name and password, which CI systems put there."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+def commit_tags(folder: str) -> dict[str, str]:
+    """Return commit and remote URL of the repository around a folder; nothing of the repository runs."""
+    if not _is_in_repository(Path(folder)) or shutil.which("git") is None:
+        return {}
+    commit = _git(folder, "rev-parse", "HEAD")
+    if not commit:
+        return {}
+    tags = {COMMIT_TAG: commit}
+    if url := _git(folder, "config", "--get", "remote.origin.url"):
+        tags[REPO_URL_TAG] = without_credentials(url)
+    return tags
+
+
+def without_credentials(text: str) -> str:
+    """Return a URL, or a text with URLs in it, without user names and passwords, which CI systems put there.
+
+    The user of ssh stays: it is part of the address, and no secret.
+    """
+
+    def cut(match: re.Match[str]) -> str:
+        scheme = match["scheme"]
+        is_ssh = scheme.lower().endswith("ssh://")
+        return f"{scheme}{match['user']}@" if is_ssh and match["user"] else scheme
+
+    return _USER_INFO.sub(cut, text)
 
 
 def _is_in_repository(folder: Path) -> bool:
@@ -64,7 +84,8 @@ def _is_in_repository(folder: Path) -> bool:
 def _git(folder: str, *arguments: str) -> str | None:
     """Return what a git command prints, `None` if it fails."""
     # The repository's own settings must not start programs when all we do is look.
-    argv = ["git", "-C", folder, "-c", "core.fsmonitor=false", "--no-optional-locks", *arguments]
+    argv = ["git", "-C", folder, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+    argv += ["--no-optional-locks", *arguments]
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(  # argv is ours; the folder is data

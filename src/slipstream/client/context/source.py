@@ -20,7 +20,9 @@ def source_tags() -> dict[str, str]:
     if _in_notebook():
         return {SOURCE_NAME_TAG: _notebook_name(), SOURCE_TYPE_TAG: "NOTEBOOK"}
     program = sys.argv[0] if sys.argv and sys.argv[0] else CONSOLE
-    return {SOURCE_NAME_TAG: program, SOURCE_TYPE_TAG: "LOCAL"}
+    # A script whose file name is not UTF-8 must be able to log, too.
+    name = program.encode("utf-8", "backslashreplace").decode()
+    return {SOURCE_NAME_TAG: name, SOURCE_TYPE_TAG: "LOCAL"}
 
 
 def _in_notebook() -> bool:

@@ -59,6 +59,7 @@ class SupervisedRun:
 
     def __init__(self, job: Job) -> None:
         self.run_id = job.run_id
+        self._job = job
         self._process = subprocess.Popen(  # our own module
             [sys.executable, "-m", "slipstream.projects.supervisor"],
             stdin=subprocess.PIPE,
@@ -78,9 +79,13 @@ class SupervisedRun:
 
     def cancel(self) -> None:
         """Stop the command and wait for its end; the run is then KILLED."""
-        if self._process.poll() is None:
-            self._process.terminate()
-        self._process.wait()
+        if self._process.poll() is not None:
+            return
+        self._process.terminate()
+        if self._process.wait() < 0:
+            # It may have ended before it could take the signal; then there was no command either.
+            _record_end(self._job, RunStatus.KILLED)
+            _remove_temporary(self._job)
 
 
 class _Signals:
@@ -167,9 +172,13 @@ def execute(job: Job) -> RunStatus:
             finally:
                 _record_end(job, status)
     finally:
-        for folder in job.temporary:
-            shutil.rmtree(folder, ignore_errors=True)
+        _remove_temporary(job)
     return status
+
+
+def _remove_temporary(job: Job) -> None:
+    for folder in job.temporary:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(job: Job, signals: _Signals) -> RunStatus:
