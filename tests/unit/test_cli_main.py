@@ -56,6 +56,26 @@ def test_our_errors_are_one_line_and_exit_1(command: list[BaseException]) -> Non
     assert invoke("fail") == (1, "", "error: Nothing here.\n")
 
 
+def test_refusals_of_the_system_are_one_line_and_exit_1(command: list[BaseException], tmp_path: Path) -> None:
+    command.append(NotADirectoryError(20, "Not a directory", str(tmp_path / "x")))
+
+    assert invoke("fail") == (1, "", f"error: {tmp_path / 'x'}: Not a directory\n")
+
+
+def test_working_folder_that_was_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    code = "import os, sys; os.rmdir(os.getcwd()); from slipstream.cli.main import main; main(sys.argv[1:])"
+    for arguments in (["experiments", "search"], ["run", "."]):
+        folder.mkdir(exist_ok=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert done.stderr.startswith("error: ")
+        assert "working folder" in done.stderr
+
+
 def test_interrupt_is_quiet_and_exits_130(command: list[BaseException]) -> None:
     command.append(KeyboardInterrupt())
 

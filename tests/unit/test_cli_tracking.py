@@ -97,6 +97,13 @@ def test_experiments_csv(tmp_path: Path) -> None:
     assert len((tmp_path / "runs.csv").read_text().splitlines()) == 3
 
 
+def test_experiments_csv_to_no_folder() -> None:
+    assert run("experiments", "csv", "-x", "0", "-o", "nowhere/runs.csv", code=1) == (
+        "error: '--filename' nowhere/runs.csv cannot be written: No such file or directory. "
+        "Name a file in a folder that exists.\n"
+    )
+
+
 # -- runs -------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """`SlipstreamClient`: batches, history, files, figures, images, tables, registry."""
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,49 @@ def test_missing_local_files_are_named(client: SlipstreamClient, run_id: str, tm
         client.log_artifact(run_id, tmp_path / "none.txt")
     with pytest.raises(NotFoundError, match="none' does not exist"):
         client.log_artifacts(run_id, tmp_path / "none")
+
+
+def test_folder_with_a_link_to_nothing_is_refused(
+    client: SlipstreamClient, run_id: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "whole.txt").write_text("w")
+    (source / "broken").symlink_to("nothing")
+
+    with pytest.raises(NotFoundError, match="broken' is a symbolic link to nothing"):
+        client.log_artifacts(run_id, source)
+    assert client.list_artifacts(run_id) == []
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_folder_that_cannot_be_read_is_refused(client: SlipstreamClient, run_id: str, tmp_path: Path) -> None:
+    closed = tmp_path / "source" / "closed"
+    closed.mkdir(parents=True)
+    closed.chmod(0)
+    try:
+        with pytest.raises(InvalidParameterError, match="closed' cannot be read"):
+            client.log_artifacts(run_id, tmp_path / "source")
+    finally:
+        closed.chmod(0o700)
+
+
+def test_download_to_where_nothing_can_be_written(
+    client: SlipstreamClient, run_id: str, tmp_path: Path
+) -> None:
+    client.log_text(run_id, "t", "folder/f.txt")
+    (tmp_path / "file").write_text("")
+
+    for path in ("folder/f.txt", "folder"):
+        with pytest.raises(InvalidParameterError, match=r"Not a directory.*'dst_path'"):
+            client.download_artifacts(run_id, path, str(tmp_path / "file" / "x"))
+
+
+@pytest.mark.parametrize("uri", ["http://ann:hush@[::1", "http://ann:hush@host:port", "http://ann:hush@"])
+def test_address_that_is_none_does_not_show_the_password(uri: str, no_settings: None) -> None:
+    with pytest.raises(InvalidParameterError, match="Tracking URI 'http://") as caught:
+        SlipstreamClient(uri).get_run("r")
+    assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize("path", ["../out.txt", "a/../../out.txt", "/out.txt"])

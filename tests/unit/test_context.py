@@ -87,6 +87,12 @@ def test_settings_of_a_repository_start_no_program(repository: Path) -> None:
         ("https://user:pw@host.example/x", "https://host.example/x"),
         ("https://host.example/x", "https://host.example/x"),
         ("git@host.example:team/x.git", "git@host.example:team/x.git"),
+        ("ssh://git@host.example/x", "ssh://git@host.example/x"),
+        ("ssh://git:pw@host.example/x", "ssh://git@host.example/x"),
+        ("git+https://t0ken@host.example/x@v1", "git+https://host.example/x@v1"),
+        ("https://user:p@w@host.example/x", "https://host.example/x"),
+        ("https://host.example/x@v1", "https://host.example/x@v1"),
+        ("unable to access 'https://user:pw@h/x/': no", "unable to access 'https://h/x/': no"),
     ],
 )
 def test_credentials_are_cut(url: str, shown: str) -> None:
@@ -164,3 +170,9 @@ def test_run_context_that_is_no_object(monkeypatch: pytest.MonkeyPatch, text: st
 
     with pytest.raises(InvalidParameterError, match="SLIPSTREAM_RUN_CONTEXT"):
         registry.resolve_tags()
+
+
+def test_script_whose_name_is_not_utf8_has_a_name_that_can_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["train\udc80.py"])
+
+    assert source.source_tags()[source.SOURCE_NAME_TAG] == "train\\udc80.py"

@@ -151,17 +151,18 @@ def test_metrics_of_every_kind_of_double(rest: RestStore) -> None:
         run_id, [Metric("m", math.inf, 2, 1), Metric("m", -math.inf, 3, 2), Metric("m", 1e-300, 4, 3)]
     )
 
-    largest = 1.7976931348623157e308
     page = rest.get_metric_history(run_id, "m", 2)
     rest_of_it = rest.get_metric_history(run_id, "m", 2, page.token)
     values = [point.value for point in [*page.items, *rest_of_it.items]]
     assert math.isnan(values[0])
-    assert values[1:] == [largest, -largest, 1e-300]
+    assert values[1:] == [math.inf, -math.inf, 1e-300]  # the wire has the largest double instead
     assert page.items[0].step == -3
     bulk = rest.get_metric_history_bulk([run_id], "m", 3)
     assert [(point.run_id, point.timestamp) for point in bulk] == [(run_id, 1), (run_id, 2), (run_id, 3)]
+    assert bulk[1].value == math.inf
     interval = rest.get_metric_history_interval([run_id], "m", 1, 3)
     assert [(point.run_id, point.step) for point in interval] == [(run_id, 1), (run_id, 2), (run_id, 3)]
+    assert [point.value for point in interval] == [math.inf, -math.inf, 1e-300]
 
 
 def test_inputs_and_outputs(rest: RestStore) -> None:

@@ -16,6 +16,7 @@ from slipstream.errors import (
     ConnectionFailedError,
     EndpointNotFoundError,
     InternalError,
+    InvalidParameterError,
     InvalidStateError,
     NotFoundError,
     SlipstreamError,
@@ -219,6 +220,41 @@ def test_basic_authentication_wins_over_token(
     transport.call("GET", "/x")
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "pw")
+    transport.call("GET", "/x")
+
+    assert [seen.headers["Authorization"] for seen in server.seen] == ["Bearer t0ken", basic("ann:pw")]
+
+
+@pytest.mark.parametrize("secret", ["hu\nsh", "hu\tsh", "hush\udc80"])
+def test_credential_that_no_header_can_carry_is_refused_unseen(
+    server: Server, make: Make, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", secret)
+
+    with pytest.raises(InvalidParameterError, match="MLFLOW_TRACKING_TOKEN") as caught:
+        make(server.url).call("GET", "/x")
+    assert "hu" not in str(caught.value)
+    assert server.seen == []
+
+
+def test_token_outside_of_ascii_is_refused_unseen(
+    server: Server, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "größe")
+
+    with pytest.raises(InvalidParameterError, match="ASCII") as caught:
+        make(server.url).call("GET", "/x")
+    assert "größe" not in str(caught.value)
+
+
+def test_line_ends_around_credentials_do_not_count(
+    server: Server, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = make(server.url)
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0ken\n")
+    transport.call("GET", "/x")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", " pw\n")
     transport.call("GET", "/x")
 
     assert [seen.headers["Authorization"] for seen in server.seen] == ["Bearer t0ken", basic("ann:pw")]

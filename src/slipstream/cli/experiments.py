@@ -10,7 +10,7 @@ import click
 
 from slipstream.cli import out
 from slipstream.cli.options import choose_view, view_option
-from slipstream.errors import NotFoundError
+from slipstream.errors import InvalidParameterError, NotFoundError
 
 id_option = click.option("--experiment-id", "-x", required=True, help="ID of the experiment.")
 
@@ -138,7 +138,12 @@ def write_csv(experiment_id: str, filename: Path | None) -> None:
     if filename is None:
         out.line(buffer.getvalue().removesuffix("\n"))
         return
-    filename.write_text(buffer.getvalue(), encoding="utf-8")
+    try:
+        filename.write_text(buffer.getvalue(), encoding="utf-8")
+    except OSError as error:
+        raise InvalidParameterError(
+            f"'--filename' {filename} cannot be written: {error.strerror}. Name a file in a folder that exists."
+        ) from error
     out.line(f"Experiment with ID {experiment_id} has been exported as a CSV to file: {filename}.")
 
 

@@ -1,6 +1,8 @@
 """The command `slipstream`. Each group of commands is loaded only when it is named."""
 
+import errno
 import importlib
+import os
 from pathlib import Path
 
 import click
@@ -41,14 +43,39 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; our errors become one line and exit code 1, Ctrl-C becomes 130."""
+        """Run the command; our errors and the system's become one line and exit code 1, Ctrl-C becomes 130."""
         try:
             return super().invoke(ctx)
         except SlipstreamError as error:
             out.error(str(error))
             ctx.exit(1)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of a pipe has gone; click ends quietly
+                raise
+            # What the system refuses is the user's to mend, not a bug: a full disk, a folder without rights.
+            out.error(_system_refusal(error))
+            ctx.exit(1)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
+
+
+def _system_refusal(error: OSError) -> str:
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {reason}"
+    return (
+        reason
+        if _folder_exists()
+        else f"{reason}. The working folder was deleted; change to one that exists."
+    )
+
+
+def _folder_exists() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["--help"]})

@@ -11,6 +11,7 @@ from slipstream import settings
 from slipstream.client import addresses
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.paging import collect
+from slipstream.client.values import require_text
 from slipstream.entities import Experiment, LifecycleStage, ViewType
 from slipstream.errors import AlreadyExistsError, InvalidParameterError, NotFoundError
 
@@ -38,7 +39,7 @@ def set_experiment(experiment_name: str | None = None, experiment_id: str | None
     client = SlipstreamClient()
     with _lock:
         if experiment_name is not None:
-            experiment = _find_or_create(client, experiment_name)
+            experiment = _find_or_create(client, require_text(experiment_name, "experiment_name"))
         else:
             experiment = client.get_experiment(str(experiment_id))
         if experiment.lifecycle_stage != LifecycleStage.ACTIVE:

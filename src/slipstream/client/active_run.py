@@ -13,6 +13,7 @@ from slipstream.client.active_experiment import active_experiment_id, current_ex
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.context import resolve_tags
 from slipstream.client.runs import PARENT_RUN_TAG, RUN_NAME_TAG
+from slipstream.client.values import require_text
 from slipstream.entities import LifecycleStage, Run, RunStatus, RunTag
 from slipstream.errors import InvalidParameterError, InvalidStateError, SlipstreamError
 
@@ -99,7 +100,7 @@ def start_run(
     Raises:
         InvalidStateError: a run is active and `nested` is not said.
         InvalidParameterError: the run to resume is deleted or not in the experiment that is set,
-            or the parent is deleted or not the active run.
+            the parent is deleted or not the active run, or the name is not a text.
     """
     if log_system_metrics:
         raise InvalidParameterError("'log_system_metrics' is not available; leave it out.")
@@ -110,6 +111,8 @@ def start_run(
             f"Run with UUID {active} is already active. To start a new run, first end the current run with "
             "end_run(). To start a nested run, call start_run with nested=True."
         )
+    if run_name is not None:
+        run_name = require_text(run_name, "run_name")
     own = {str(key): str(value) for key, value in (tags or {}).items()}
     if description:
         if NOTE_TAG in own:

@@ -14,6 +14,7 @@ from slipstream.client.connect import connect
 from slipstream.client.images import series_paths, thumbnail, to_image
 from slipstream.client.runs import RunCalls
 from slipstream.client.transfer import PIECE_BYTES, join, upload_file, upload_folder
+from slipstream.client.values import MILLISECONDS, require_text, to_int64
 from slipstream.clock import now_ms
 from slipstream.entities import FileInfo
 from slipstream.errors import InvalidParameterError, NotFoundError
@@ -116,7 +117,11 @@ class ArtifactCalls(RunCalls):
             return
         if key is None:
             raise InvalidParameterError("Give 'artifact_file' for a single image or 'key' for a series.")
-        full, small = series_paths(key, step or 0, now_ms() if timestamp is None else timestamp)
+        full, small = series_paths(
+            key,
+            0 if step is None else to_int64(step, "step"),
+            now_ms() if timestamp is None else to_int64(timestamp, "timestamp", MILLISECONDS),
+        )
         self._write(run_id, full, [_picture_bytes(picture, full)])
         self._write(run_id, small, [_picture_bytes(thumbnail(picture), small)])
         self.set_tag(run_id, LOGGED_IMAGES_TAG, True)
@@ -238,7 +243,7 @@ class ArtifactCalls(RunCalls):
     # -- inside -------------------------------------------------------------------------------------
 
     def _files(self, run_id: str) -> "ArtifactStore":
-        return self.connection.artifacts(_artifact_uri(self.tracking_uri, run_id))
+        return self.connection.artifacts(_artifact_uri(self.tracking_uri, require_text(run_id, "run_id")))
 
     def _model_files(self, model_id: str) -> "ArtifactStore":
         store = self._store

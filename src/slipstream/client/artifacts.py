@@ -15,6 +15,7 @@ from slipstream.client.connect import Connection, connect
 from slipstream.client.model_uris import find_version, is_model_uri, parse_model_uri
 from slipstream.client.paging import collect, paged
 from slipstream.client.transfer import PIECE_BYTES, download, join
+from slipstream.client.values import require_text
 from slipstream.entities import FileInfo, LoggedModel
 from slipstream.errors import BadRequestError, InvalidParameterError, MissingDependencyError, NotFoundError
 
@@ -83,7 +84,7 @@ def parse_run_uri(uri: str) -> tuple[str, str]:
     run_id, _, path = rest.removeprefix("/").partition("/")
     if not rest.startswith("/") or not run_id:
         raise InvalidParameterError(f"Run URI '{uri}' has not the form runs:/<run id>/<path>.")
-    return run_id, path.strip("/")
+    return require_text(run_id, "run_id"), path.strip("/")
 
 
 def find_model_of_run(store: "Store", run_id: str, name: str) -> LoggedModel | None:
@@ -179,10 +180,19 @@ def download_artifacts(
         if (local := store.local_path(location.path)) is not None:
             return str(_existing(local))
         dst_path = tempfile.mkdtemp(dir=_download_folder())
-    folder = Path(dst_path).absolute()
+    folder = _absolute(dst_path)
     target = folder if location.name is None else folder / location.name
     download(store, location.path, target)
     return str(target)
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path).absolute()
+    except OSError as error:
+        raise InvalidParameterError(
+            f"'dst_path' '{path}' cannot be made absolute: {error}. Was the working folder deleted? Give an absolute path."
+        ) from error
 
 
 def find_local(

@@ -94,6 +94,7 @@ def normalise(uri: str) -> str:
     SQLAlchemy's driver suffixes (`postgresql+psycopg2://`), which MLflow's users write, are dropped.
     """
     text = uri.strip()
+    shown = shown_uri(text)
     if (match := _WITH_DRIVER.match(text)) is not None:
         text = match[1] + match[2]
     if text.startswith(_HTTP):
@@ -101,11 +102,11 @@ def normalise(uri: str) -> str:
     if text.startswith(_POSTGRES):
         return text
     if text.startswith(_SQLITE):
-        return _sqlite(text.removeprefix(_SQLITE), uri)
+        return _sqlite(text.removeprefix(_SQLITE), shown)
     if "://" not in text and text.endswith(".db"):
-        return _sqlite(text, uri)
+        return _sqlite(text, shown)
     raise InvalidParameterError(
-        f"Tracking URI '{uri}' is of no kind that can be opened. Use http://server, https://server, "
+        f"Tracking URI '{shown}' is of no kind that can be opened. Use http://server, https://server, "
         "sqlite:///file.db, a path that ends in .db, or postgresql://user@host/database. "
         "Folders of files (MLflow's ./mlruns) are not supported."
     )
@@ -115,13 +116,24 @@ def _sqlite(path: str, uri: str) -> str:
     if not path or path == ":memory:":
         raise InvalidParameterError(f"Tracking URI '{uri}' names no file. Use sqlite:///file.db.")
     # An absolute path begins with a slash of its own, so that the URI has four.
-    return _SQLITE + str(Path(path).expanduser().absolute())
+    try:
+        return _SQLITE + str(Path(path).expanduser().absolute())
+    except (OSError, RuntimeError) as error:
+        raise InvalidParameterError(
+            f"Tracking URI '{uri}' cannot be made absolute: {error}. Was the working folder deleted? Change to one that "
+            "exists, or give an absolute path."
+        ) from error
+
+
+def shown_uri(uri: str) -> str:
+    """Return an address as it may be printed: without user name and password."""
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else uri
 
 
 def _open(address: str) -> Connection:
     if address.startswith(_HTTP):
-        if not urlsplit(address).hostname:
-            raise InvalidParameterError(f"Tracking URI '{address}' names no host.")
+        _check_server(address)
         from slipstream.client.rest import RestStore
         from slipstream.client.transport import Transport
 
@@ -131,6 +143,18 @@ def _open(address: str) -> Connection:
     from slipstream.store.engine import open_store
 
     return Connection(address, open_store(address, str(artifact_folder(address))), None)
+
+
+def _check_server(address: str) -> None:
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port  # the port is read only to have it checked
+    except ValueError as error:
+        raise InvalidParameterError(
+            f"Tracking URI '{shown_uri(address)}' is not a valid address: {error}. Write http://host:port."
+        ) from error
+    if not host:
+        raise InvalidParameterError(f"Tracking URI '{shown_uri(address)}' names no host.")
 
 
 def _forget_after_fork() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from slipstream.client.calls import Calls
 from slipstream.client.paging import PagedList, paged
-from slipstream.client.values import to_text_map
+from slipstream.client.runs import to_view
+from slipstream.client.values import require_text, to_int64, to_text, to_text_map
 from slipstream.entities import Experiment, ViewType
 
 
@@ -18,14 +19,14 @@ class ExperimentCalls(Calls):
         Raises:
             AlreadyExistsError: the name is taken, be it by a deleted experiment.
         """
-        location = None if artifact_location is None else str(artifact_location)
-        return self._store.create_experiment(name, location, to_text_map(tags))
+        location = None if artifact_location is None else to_text(artifact_location, "artifact_location")
+        return self._store.create_experiment(require_text(name, "name"), location, to_text_map(tags))
 
     def get_experiment(self, experiment_id: str) -> Experiment:
-        return self._store.get_experiment(str(experiment_id))
+        return self._store.get_experiment(_id(experiment_id))
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
-        return self._store.find_experiment_by_name(name)
+        return self._store.find_experiment_by_name(require_text(name, "name"))
 
     def search_experiments(
         self,
@@ -36,21 +37,30 @@ class ExperimentCalls(Calls):
         page_token: str | None = None,
     ) -> PagedList[Experiment]:
         page = self._store.search_experiments(
-            ViewType(view_type), max_results or 1000, filter_string, order_by or (), page_token
+            to_view(view_type, "view_type"),
+            1000 if max_results is None else to_int64(max_results, "max_results") or 1000,
+            filter_string,
+            order_by or (),
+            page_token,
         )
         return paged(page)
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
-        self._store.rename_experiment(str(experiment_id), new_name)
+        self._store.rename_experiment(_id(experiment_id), require_text(new_name, "new_name"))
 
     def delete_experiment(self, experiment_id: str) -> None:
-        self._store.delete_experiment(str(experiment_id))
+        self._store.delete_experiment(_id(experiment_id))
 
     def restore_experiment(self, experiment_id: str) -> None:
-        self._store.restore_experiment(str(experiment_id))
+        self._store.restore_experiment(_id(experiment_id))
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
-        self._store.set_experiment_tag(str(experiment_id), key, str(value))
+        text = to_text(value, "value")
+        self._store.set_experiment_tag(_id(experiment_id), require_text(key, "key"), text)
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
-        self._store.delete_experiment_tag(str(experiment_id), key)
+        self._store.delete_experiment_tag(_id(experiment_id), require_text(key, "key"))
+
+
+def _id(experiment_id: Any) -> str:
+    return to_text(experiment_id, "experiment_id")

@@ -5,12 +5,15 @@ import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from slipstream.api.routing import ROUTES, Request, Route
 from slipstream.client.transport import Transport
+from slipstream.entities import Metric
+from slipstream.errors import InvalidParameterError
+from slipstream.wire.numbers import LARGEST
 
 RequestT = TypeVar("RequestT", bound=Request)
 ResponseT = TypeVar("ResponseT")
@@ -28,17 +31,50 @@ class RestCalls:
     def _ask(self, handler: Callable[[Any, RequestT], ResponseT], request: RequestT) -> ResponseT:
         """Have the server run a handler, and return what it returns or raise what it raises."""
         route = _route_of(handler)
-        body: dict[str, Any] = {
-            name: value for name, value in msgspec.to_builtins(request).items() if value is not None
-        }
-        path = _PATH_PARAMETER.sub(lambda match: quote(str(body[match[1]]), safe=""), route.path)
-        if route.method == "GET":
-            for name in _PATH_PARAMETER.findall(route.path):
-                del body[name]
-            content = self._transport.call("GET", path, query=_to_query(body))
-        else:
-            content = self._transport.call(route.method, path, body=msgspec.json.encode(_spell_numbers(body)))
-        return _decoder(route).decode(content or b"{}")
+        query: list[tuple[str, str]] = []
+        content: bytes | None = None
+        try:
+            body: dict[str, Any] = {
+                name: value for name, value in msgspec.to_builtins(request).items() if value is not None
+            }
+            path = _PATH_PARAMETER.sub(lambda match: quote(str(body[match[1]]), safe=""), route.path)
+            if route.method == "GET":
+                for name in _PATH_PARAMETER.findall(route.path):
+                    del body[name]
+                query = _to_query(body)
+                urlencode(query)
+            else:
+                content = msgspec.json.encode(_spell_numbers(body))
+        except (UnicodeEncodeError, TypeError, OverflowError) as error:
+            # What users pass is checked before; this is for what comes in other ways, such as a filter.
+            raise _not_storable(request) from error
+        answer = self._transport.call(route.method, path, query=query, body=content)
+        return _decoder(route).decode(answer or b"{}")
+
+
+def restore_infinities(points: list[Metric]) -> list[Metric]:
+    """Put infinities back in place, and return the list.
+
+    MLflow's wire has no infinity in answers: servers write the largest double. Nobody measures that, so a script
+    gets from a server what it gets in process.
+    """
+    for index, point in enumerate(points):
+        if abs(point.value) == LARGEST:
+            points[index] = msgspec.structs.replace(point, value=math.copysign(math.inf, point.value))
+    return points
+
+
+def _not_storable(request: Request) -> InvalidParameterError:
+    for name in request.__struct_fields__:
+        value = getattr(request, name)
+        try:
+            msgspec.json.encode(value)
+        except (UnicodeEncodeError, TypeError, OverflowError) as error:
+            return InvalidParameterError(
+                f"Invalid value {ascii(value)[:100]} for '{name}': it cannot be sent ({error}). Use plain numbers "
+                "and valid Unicode texts."
+            )
+    return InvalidParameterError(f"{type(request).__name__} holds what cannot be sent.")
 
 
 @functools.cache

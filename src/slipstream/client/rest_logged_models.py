@@ -7,7 +7,7 @@ import msgspec
 
 from slipstream.api import logged_models as api
 from slipstream.api.messages import pairs
-from slipstream.client.rest_calls import RestCalls
+from slipstream.client.rest_calls import RestCalls, restore_infinities
 from slipstream.entities import LoggedModel, LoggedModelStatus, Page
 from slipstream.errors import InvalidParameterError
 
@@ -32,15 +32,15 @@ class RestLoggedModels(RestCalls):
             params=pairs(params or {}),
             tags=pairs(tags or {}),
         )
-        return api.from_wire(self._ask(api.create_logged_model, request).model)
+        return _from_wire(self._ask(api.create_logged_model, request).model)
 
     def get_logged_model(self, model_id: str, *, allow_deleted: bool = False) -> LoggedModel:
         request = api.GetLoggedModel(model_id=model_id, allow_deleted=allow_deleted)
-        return api.from_wire(self._ask(api.get_logged_model, request).model)
+        return _from_wire(self._ask(api.get_logged_model, request).model)
 
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
         request = api.FinalizeLoggedModel(model_id=model_id, status=api.status_to_wire(status))
-        return api.from_wire(self._ask(api.finalize_logged_model, request).model)
+        return _from_wire(self._ask(api.finalize_logged_model, request).model)
 
     def delete_logged_model(self, model_id: str) -> None:
         self._ask(api.delete_logged_model, api.DeleteLoggedModel(model_id=model_id))
@@ -73,7 +73,13 @@ class RestLoggedModels(RestCalls):
             page_token=page_token,
         )
         answer = self._ask(api.search_logged_models, request)
-        return Page([api.from_wire(each) for each in answer.models], answer.next_page_token)
+        return Page([_from_wire(each) for each in answer.models], answer.next_page_token)
+
+
+def _from_wire(message: api.LoggedModelMessage) -> LoggedModel:
+    model = api.from_wire(message)
+    restore_infinities(model.metrics)
+    return model
 
 
 def _typed(values: Sequence[Mapping[str, object]], kind: type[T], field: str) -> T:

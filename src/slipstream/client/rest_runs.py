@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from slipstream.api import metrics as metrics_api
 from slipstream.api import runs as api
 from slipstream.api.messages import KeyValue
-from slipstream.client.rest_calls import RestCalls
+from slipstream.client.rest_calls import RestCalls, restore_infinities
 from slipstream.entities import Metric, Page, Param, Run, RunInfo, RunTag, ViewType
 from slipstream.wire.numbers import from_wire as double_from_wire
 
@@ -29,7 +29,7 @@ class RestRuns(RestCalls):
         return api.from_wire(self._ask(api.create_run, request).run)
 
     def get_run(self, run_id: str) -> Run:
-        return api.from_wire(self._ask(api.get_run, api.GetRun(run_id=run_id)).run)
+        return _run_from_wire(self._ask(api.get_run, api.GetRun(run_id=run_id)).run)
 
     def update_run(
         self, run_id: str, status: str | None = None, end_time: int | None = None, run_name: str | None = None
@@ -61,7 +61,7 @@ class RestRuns(RestCalls):
             page_token=page_token,
         )
         answer = self._ask(api.search_runs, request)
-        return Page([api.from_wire(each) for each in answer.runs], answer.next_page_token)
+        return Page([_run_from_wire(each) for each in answer.runs], answer.next_page_token)
 
     def log_batch(
         self,
@@ -118,7 +118,8 @@ class RestRuns(RestCalls):
             run_id=run_id, metric_key=key, max_results=max_results, page_token=page_token
         )
         answer = self._ask(metrics_api.get_metric_history, request)
-        return Page([api.metric_from_wire(each) for each in answer.metrics], answer.next_page_token)
+        points = restore_infinities([api.metric_from_wire(each) for each in answer.metrics])
+        return Page(points, answer.next_page_token)
 
     def get_metric_history_bulk(self, run_ids: Sequence[str], key: str, max_results: int) -> list[Metric]:
         """Return points of many runs; asked for run by run, since the route for many answers NaN bare."""
@@ -146,16 +147,24 @@ class RestRuns(RestCalls):
             max_results=max_results,
         )
         answer = self._ask(metrics_api.get_metric_history_interval, request)
-        return [
-            Metric(
-                key=each.key,
-                value=double_from_wire(each.value),
-                timestamp=each.timestamp,
-                step=each.step or 0,
-                run_id=each.run_id,
-            )
-            for each in answer.metrics
-        ]
+        return restore_infinities(
+            [
+                Metric(
+                    key=each.key,
+                    value=double_from_wire(each.value),
+                    timestamp=each.timestamp,
+                    step=each.step or 0,
+                    run_id=each.run_id,
+                )
+                for each in answer.metrics
+            ]
+        )
+
+
+def _run_from_wire(message: api.RunMessage) -> Run:
+    run = api.from_wire(message)
+    restore_infinities(run.data.latest_metrics)
+    return run
 
 
 def _of_run(point: Metric, run_id: str) -> Metric:

@@ -18,7 +18,7 @@ from slipstream.client.artifacts import join_uri
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.datasets import to_dataset_input
 from slipstream.client.paging import collect
-from slipstream.client.values import to_float
+from slipstream.client.values import MILLISECONDS, require_text, to_float, to_int64
 from slipstream.clock import now_ms
 from slipstream.entities import (
     DatasetInput,
@@ -50,7 +50,7 @@ def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
 
 def log_params(params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> None:
     client, run_id = _target(run_id)
-    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+    client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
 
 
 def log_metric(
@@ -91,15 +91,15 @@ def log_metrics(
     """Log several points of one step; arguments as in `log_metric`."""
     client, run_id = _target(run_id)
     model_id = model_id or _active_model_id()
-    _link(client, run_id, model_id, dataset)
-    at = now_ms() if timestamp is None else timestamp
-    models = [model_id] if model_id is not None else _models_of_step(run_id, step or 0) or [None]
+    at = now_ms() if timestamp is None else to_int64(timestamp, "timestamp", MILLISECONDS)
+    step = 0 if step is None else to_int64(step, "step")
+    models = [model_id] if model_id is not None else _models_of_step(run_id, step) or [None]
     points = [
         Metric(
-            key=key,
+            key=require_text(key, "key"),
             value=to_float(key, value),
             timestamp=at,
-            step=step or 0,
+            step=step,
             model_id=model,
             dataset_name=None if dataset is None else dataset.name,
             dataset_digest=None if dataset is None else dataset.digest,
@@ -107,6 +107,7 @@ def log_metrics(
         for key, value in metrics.items()
         for model in models
     ]
+    _link(client, run_id, model_id, dataset)  # not before the points proved good: it writes
     if len(points) == 1:
         (point,) = points  # the server has a faster way for one than for a batch
         client.log_metric(
@@ -130,7 +131,7 @@ def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:
 
 def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> None:
     client, run_id = _target(None)
-    client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
 def delete_tag(key: str) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 
 from slipstream.client.calls import Calls
 from slipstream.client.paging import PagedList, paged
-from slipstream.client.values import to_float, to_text_map
+from slipstream.client.values import (
+    MILLISECONDS,
+    require_text,
+    to_float,
+    to_int64,
+    to_text,
+    to_text_map,
+)
 from slipstream.clock import now_ms
 from slipstream.entities import (
     DatasetInput,
@@ -22,6 +29,7 @@ from slipstream.entities import (
     ViewType,
 )
 from slipstream.errors import InvalidParameterError
+from slipstream.rules.limits import INT64_MAX, INT64_MIN
 
 PARENT_RUN_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
@@ -45,15 +53,15 @@ class RunCalls(Calls):
         """Create a RUNNING run without making it the active one; it stays RUNNING until `set_terminated`."""
         texts = to_text_map(tags)
         return self._store.create_run(
-            experiment_id=str(experiment_id),
+            experiment_id=to_text(experiment_id, "experiment_id"),
             user_id=texts.get(USER_TAG, "unknown"),
-            run_name=run_name,
-            start_time=start_time or now_ms(),
+            run_name=None if run_name is None else require_text(run_name, "run_name"),
+            start_time=_time(start_time, "start_time"),
             tags=[RunTag(key, value) for key, value in texts.items()],
         )
 
     def get_run(self, run_id: str) -> Run:
-        return self._store.get_run(run_id)
+        return self._store.get_run(require_text(run_id, "run_id"))
 
     def get_parent_run(self, run_id: str) -> Run | None:
         """Return the run that a nested run belongs to, `None` for a run that is not nested."""
@@ -71,27 +79,33 @@ class RunCalls(Calls):
     ) -> PagedList[Run]:
         ids = [experiment_ids] if isinstance(experiment_ids, (str, int)) else experiment_ids
         page = self._store.search_runs(
-            [str(each) for each in ids],
+            [to_text(each, "experiment_ids") for each in ids],
             filter_string or None,
-            ViewType(run_view_type),
-            max_results,
+            to_view(run_view_type, "run_view_type"),
+            to_int64(max_results, "max_results"),
             order_by or (),
             page_token,
         )
         return paged(page)
 
     def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
-        self._store.update_run(run_id, None if status is None else _status(status), None, name)
+        self._store.update_run(
+            require_text(run_id, "run_id"),
+            None if status is None else _status(status),
+            None,
+            None if name is None else require_text(name, "name"),
+        )
 
     def set_terminated(self, run_id: str, status: str | None = None, end_time: int | None = None) -> None:
         """End a run; FINISHED and now unless told otherwise."""
-        self._store.update_run(run_id, _status(status or RunStatus.FINISHED), end_time or now_ms())
+        ended = _time(end_time, "end_time")
+        self._store.update_run(require_text(run_id, "run_id"), _status(status or RunStatus.FINISHED), ended)
 
     def delete_run(self, run_id: str) -> None:
-        self._store.delete_run(run_id)
+        self._store.delete_run(require_text(run_id, "run_id"))
 
     def restore_run(self, run_id: str) -> None:
-        self._store.restore_run(run_id)
+        self._store.restore_run(require_text(run_id, "run_id"))
 
     # -- params, metrics, tags ----------------------------------------------------------------------
 
@@ -99,9 +113,10 @@ class RunCalls(Calls):
         """Log a param as text and return the value as given.
 
         Raises:
-            InvalidParameterError: the run has this param with another value.
+            InvalidParameterError: the run has this param with another value, or the key is not a text.
         """
-        self._store.log_param(run_id, key, str(value))
+        text = to_text(value, "value")
+        self._store.log_param(require_text(run_id, "run_id"), require_text(key, "key"), text)
         return value
 
     def log_metric(
@@ -116,17 +131,23 @@ class RunCalls(Calls):
         dataset_digest: str | None = None,
         model_id: str | None = None,
     ) -> None:
-        """Log one point, of now and of step 0 unless told otherwise."""
+        """Log one point, of now and of step 0 unless told otherwise.
+
+        Raises:
+            InvalidParameterError: key, value, step or timestamp is not what it has to be; names which.
+        """
         self._store.log_metric(
-            run_id,
+            require_text(run_id, "run_id"),
             Metric(
-                key=key,
+                key=require_text(key, "key"),
                 value=to_float(key, value),
-                timestamp=now_ms() if timestamp is None else timestamp,
-                step=step or 0,
-                model_id=model_id,
-                dataset_name=dataset_name,
-                dataset_digest=dataset_digest,
+                timestamp=now_ms() if timestamp is None else to_int64(timestamp, "timestamp", MILLISECONDS),
+                step=0 if step is None else to_int64(step, "step"),
+                model_id=None if model_id is None else require_text(model_id, "model_id"),
+                dataset_name=None if dataset_name is None else require_text(dataset_name, "dataset_name"),
+                dataset_digest=None
+                if dataset_digest is None
+                else require_text(dataset_digest, "dataset_digest"),
             ),
         )
 
@@ -143,9 +164,10 @@ class RunCalls(Calls):
         Up to 1000 values with at most 100 params and 100 tags are one request and logged all or not at all;
         of more, the requests before the one that fails stay. Params go first, as they are what can clash.
         """
-        points = [_with_float(point) for point in metrics]
-        all_params = [Param(each.key, str(each.value)) for each in params]
-        all_tags = [RunTag(each.key, str(each.value)) for each in tags]
+        run_id = require_text(run_id, "run_id")
+        points = [_checked(point) for point in metrics]
+        all_params = [Param(require_text(each.key, "key"), to_text(each.value, "value")) for each in params]
+        all_tags = [RunTag(require_text(each.key, "key"), to_text(each.value, "value")) for each in tags]
         while True:
             some_params = all_params[:BATCH_PARAMS]
             some_tags = all_tags[:BATCH_TAGS]
@@ -161,6 +183,7 @@ class RunCalls(Calls):
 
     def get_metric_history(self, run_id: str, key: str) -> PagedList[Metric]:
         """Return all points of a metric, whatever their number, by (timestamp, step, value)."""
+        run_id, key = require_text(run_id, "run_id"), require_text(key, "key")
         points: PagedList[Metric] = PagedList()
         token: str | None = None
         while True:
@@ -170,10 +193,11 @@ class RunCalls(Calls):
                 return points
 
     def set_tag(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> None:
-        self._store.set_tag(run_id, key, str(value))
+        text = to_text(value, "value")
+        self._store.set_tag(require_text(run_id, "run_id"), require_text(key, "key"), text)
 
     def delete_tag(self, run_id: str, key: str) -> None:
-        self._store.delete_tag(run_id, key)
+        self._store.delete_tag(require_text(run_id, "run_id"), require_text(key, "key"))
 
     # -- inputs and outputs -------------------------------------------------------------------------
 
@@ -183,10 +207,22 @@ class RunCalls(Calls):
         datasets: Sequence[DatasetInput] | None = None,
         models: Sequence[LoggedModelInput] | None = None,
     ) -> None:
-        self._store.log_inputs(run_id, datasets or (), [model.model_id for model in models or ()])
+        for each in datasets or ():
+            _check_dataset(each)
+        self._store.log_inputs(
+            require_text(run_id, "run_id"),
+            datasets or (),
+            [require_text(model.model_id, "model_id") for model in models or ()],
+        )
 
     def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
-        self._store.log_outputs(run_id, models)
+        self._store.log_outputs(
+            require_text(run_id, "run_id"),
+            [
+                LoggedModelOutput(require_text(each.model_id, "model_id"), to_int64(each.step, "step"))
+                for each in models
+            ],
+        )
 
 
 def _status(status: str) -> str:
@@ -197,9 +233,54 @@ def _status(status: str) -> str:
         raise InvalidParameterError(f"Run status '{status}' is not one of {known}.") from error
 
 
-def _with_float(point: Metric) -> Metric:
-    if type(point.value) is float:
+def to_view(view: int, field: str) -> ViewType:
+    """Return which lifecycle stages a number of `ViewType` means."""
+    try:
+        return ViewType(view)
+    except ValueError as error:
+        known = ", ".join(f"ViewType.{each.name}" for each in ViewType)
+        raise InvalidParameterError(f"Invalid value {view!r} for '{field}': use one of {known}.") from error
+
+
+def _time(given: Any, field: str) -> int:
+    # 0 is now, as in MLflow.
+    return now_ms() if given is None else to_int64(given, field, MILLISECONDS) or now_ms()
+
+
+def _checked(point: Metric) -> Metric:
+    """Return a point as it can be stored, itself if it can; MLflow's users put numpy's numbers into points."""
+    key, timestamp, step = point.key, point.timestamp, point.step
+    if (  # what nearly all points are, asked without calls since batches are long
+        type(key) is str
+        and key.isascii()
+        and type(point.value) is float
+        and type(timestamp) is type(step) is int
+        and INT64_MIN <= timestamp <= INT64_MAX
+        and INT64_MIN <= step <= INT64_MAX
+        and point.model_id is None
+        and point.dataset_name is None
+        and point.dataset_digest is None
+    ):
         return point
+    key = require_text(key, "key")
+    value = to_float(key, point.value)
+    timestamp = to_int64(timestamp, "timestamp", MILLISECONDS)
+    step = to_int64(step, "step")
     import msgspec
 
-    return msgspec.structs.replace(point, value=to_float(point.key, point.value))
+    texts = {
+        field: require_text(text, field)
+        for field in ("model_id", "dataset_name", "dataset_digest")
+        if (text := getattr(point, field)) is not None
+    }
+    return msgspec.structs.replace(point, key=key, value=value, timestamp=timestamp, step=step, **texts)
+
+
+def _check_dataset(given: DatasetInput) -> None:
+    dataset = given.dataset
+    for field in ("name", "digest", "source_type", "source", "schema", "profile"):
+        if getattr(dataset, field) is not None:
+            require_text(getattr(dataset, field), field)
+    for tag in given.tags:
+        require_text(tag.key, "tags.key")
+        require_text(tag.value, "tags.value")

@@ -25,8 +25,10 @@ def to_frame(data: Any) -> Any:
     if isinstance(data, pandas.DataFrame):
         return data.copy(deep=False)
     if isinstance(data, dict):
-        is_row = not any(hasattr(value, "__len__") and not isinstance(value, str) for value in data.values())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        return pandas.DataFrame([data] if is_row else data)
+        try:
+            return pandas.DataFrame(data)
+        except ValueError:  # no columns of one length: then it is one row, as in MLflow
+            return pandas.DataFrame([data])
     raise InvalidParameterError(
         f"Table data must be a pandas DataFrame or a dictionary, not {type(data).__name__}."
     )

@@ -1,15 +1,17 @@
 """Files between this machine and an artifact store: in parallel, in pieces, whole or not at all."""
 
+import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from slipstream.artifact_store.paths import clean_path
 from slipstream.client.progress import Progress
-from slipstream.errors import InternalError, InvalidParameterError, NotFoundError
+from slipstream.errors import InternalError, InvalidParameterError, NotFoundError, SlipstreamError
 
 if TYPE_CHECKING:
     from slipstream.artifact_store.base import ArtifactStore
@@ -29,7 +31,11 @@ class FilePieces:
         self._progress = progress
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._path.open("rb") as file:
+        try:
+            file = self._path.open("rb")
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
+        with file:
             while piece := file.read(PIECE_BYTES):
                 yield piece
                 self._progress.add(len(piece))
@@ -51,7 +57,8 @@ def upload_folder(store: "ArtifactStore", folder: Path, prefix: str) -> None:
     """Store all files below a folder, hidden ones too, under `prefix`.
 
     Raises:
-        NotFoundError: there is no such local folder.
+        NotFoundError: there is no such local folder, or a link in it leads to nothing.
+        InvalidParameterError: a file or folder in it cannot be read.
     """
     if not folder.is_dir():
         raise NotFoundError(f"Local folder '{folder}' does not exist.")
@@ -59,19 +66,41 @@ def upload_folder(store: "ArtifactStore", folder: Path, prefix: str) -> None:
         store,
         [
             (Path(parent) / name, join(prefix, (Path(parent) / name).relative_to(folder).as_posix()))
-            for parent, _, names in os.walk(folder)
+            for parent, _, names in os.walk(folder, onerror=_raise_unreadable)
             for name in names
         ],
     )
 
 
+def _raise_unreadable(error: OSError) -> None:
+    # Left out silently, a folder would look as if it had been stored.
+    raise _unreadable(Path(str(error.filename)), error) from error
+
+
+def _unreadable(local: Path, error: OSError) -> SlipstreamError:
+    reason = error.strerror or str(error)
+    if isinstance(error, FileNotFoundError):
+        what = "is a symbolic link to nothing" if local.is_symlink() else "does not exist"
+        return NotFoundError(f"Local file '{local}' {what}. Remove it, or make what it names.")
+    return InvalidParameterError(
+        f"Local file '{local}' cannot be read: {reason}. Change its rights, or move it."
+    )
+
+
+def _size(local: Path) -> int:
+    try:
+        return local.stat().st_size
+    except OSError as error:
+        raise _unreadable(local, error) from error
+
+
 def _upload(store: "ArtifactStore", files: Sequence[tuple[Path, str]]) -> None:
-    total = sum(local.stat().st_size for local, _ in files)
+    total = sum(_size(local) for local, _ in files)
     with Progress("Uploading", total) as progress:
 
         def send(file: tuple[Path, str]) -> None:
             local, path = file
-            expected = local.stat().st_size
+            expected = _size(local)
             written = store.write(path, FilePieces(local, progress))
             if written != expected:
                 raise InternalError(
@@ -113,9 +142,11 @@ def download(store: "ArtifactStore", path: str, target: Path) -> None:
     Raises:
         NotFoundError: there is nothing at `path`.
         InternalError: a file came in another size than announced.
+        InvalidParameterError: nothing can be written at `target`.
     """
     files, is_folder = find_files(store, path)
-    (target if is_folder else target.parent).mkdir(parents=True, exist_ok=True)
+    with _writing(target):
+        (target if is_folder else target.parent).mkdir(parents=True, exist_ok=True)
     with Progress("Downloading", sum(info.file_size or 0 for info in files)) as progress:
 
         def fetch(info: "FileInfo") -> None:
@@ -130,12 +161,24 @@ def download(store: "ArtifactStore", path: str, target: Path) -> None:
         _in_parallel(fetch, files)
 
 
+@contextmanager
+def _writing(target: Path) -> Generator[None]:
+    """Turn the system's refusal to write into an error that names the file and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidParameterError(
+            f"The download cannot be written to '{target}': {error.strerror or error}. Choose another 'dst_path'."
+        ) from error
+
+
 def _fetch(store: "ArtifactStore", info: "FileInfo", target: Path, progress: Progress) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.partial")
     received = 0
     try:
-        with store.open(info.path) as source, partial.open("xb") as file:
+        with store.open(info.path) as source, _writing(target), partial.open("xb") as file:
             while piece := source.read(PIECE_BYTES):
                 file.write(piece)
                 received += len(piece)
@@ -144,9 +187,11 @@ def _fetch(store: "ArtifactStore", info: "FileInfo", target: Path, progress: Pro
             raise InternalError(
                 f"Download of '{info.path}' brought {received} bytes of {info.file_size}. Download it again."
             )
-        partial.replace(target)
+        with _writing(target):
+            partial.replace(target)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing could be written there is nothing to remove
+            partial.unlink()
 
 
 def _inside(folder: Path, relative: str) -> Path:

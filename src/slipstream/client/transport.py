@@ -157,13 +157,18 @@ class Transport:
         from slipstream import __version__
 
         headers = {"User-Agent": f"slipstream/{__version__}", "Accept-Encoding": "identity"}
-        user, password = settings.TRACKING_USERNAME.get(), settings.TRACKING_PASSWORD.get()
-        token = settings.TRACKING_TOKEN.get()
+        user, password = _secret(settings.TRACKING_USERNAME), _secret(settings.TRACKING_PASSWORD)
+        token = _secret(settings.TRACKING_TOKEN)
         basic = self._userinfo or ((user, password) if user is not None and password is not None else None)
         if basic is not None:
             pair = base64.b64encode(f"{basic[0]}:{basic[1]}".encode()).decode()
             headers["Authorization"] = f"Basic {pair}"
         elif token is not None:
+            if not token.isascii():
+                raise InvalidParameterError(
+                    f"{settings.TRACKING_TOKEN.name} holds characters other than ASCII; a header cannot carry them. "
+                    "Copy the token again."
+                )
             headers["Authorization"] = f"Bearer {token}"
         return headers
 
@@ -182,6 +187,20 @@ class Transport:
                     tls["cert_file"] = certificate
                 self._pool = urllib3.PoolManager(num_pools=10, maxsize=10, **tls)
             return self._pool
+
+
+def _secret(setting: "settings.Setting[str | None]") -> str | None:
+    """Return a credential without the line end that files and shells append; errors do not show it."""
+    text = setting.get()
+    if text is None:
+        return None
+    text = text.strip()
+    if not text.isprintable():  # lone surrogates, too
+        raise InvalidParameterError(
+            f"{setting.name} (or {setting.mlflow_name}) holds a control character or one that is not valid Unicode, such as a line end in its "
+            "middle. Copy the value again; it is not shown here."
+        )
+    return text
 
 
 class Body:

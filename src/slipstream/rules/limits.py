@@ -55,7 +55,18 @@ def check_length(value: str, limit: int, field: str) -> None:
         raise InvalidParameterError(f"'{field}' is {len(value)} characters long; the limit is {limit}.")
 
 
+def check_int64(value: object, field: str) -> None:
+    """Refuse what a column of integers cannot hold; SQLite would store texts and fractions there as they are."""
+    if type(value) is not int or not INT64_MIN <= value <= INT64_MAX:
+        # Python refuses to write integers of thousands of digits.
+        shown = "beyond 64 bits" if type(value) is int else ascii(value)[:100]
+        raise InvalidParameterError(
+            f"Invalid value {shown} of type {type(value).__name__} for '{field}': give a whole number of 64 bits."
+        )
+
+
 def check_max_results(value: int, ceiling: int) -> None:
+    check_int64(value, "max_results")
     if not 1 <= value <= ceiling:
         raise InvalidParameterError(
             f"Invalid value {value} for parameter 'max_results': it must be at least 1 and at most {ceiling}."

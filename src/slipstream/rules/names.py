@@ -12,9 +12,27 @@ _KEY = re.compile(r"[\w/.\-: ]+")
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
 
 
-@lru_cache(maxsize=8192)
+def check_text(value: object, field: str) -> None:
+    """Accept text: whoever calls in this process may give anything, where HTTP's messages are typed."""
+    if value is None:
+        raise InvalidParameterError(f"Missing value for required parameter '{field}'.")
+    if not isinstance(value, str):
+        # Python refuses to write integers of thousands of digits.
+        shown = "" if isinstance(value, int) and value.bit_length() > 64 else f" {ascii(value)[:100]}"
+        raise InvalidParameterError(
+            f"Invalid value{shown} of type {type(value).__name__} for '{field}': it must be a text. "
+            "Write str(...) around it."
+        )
+
+
 def check_key(key: str, field: str) -> None:
     """Accept a metric, param or tag key, or raise an error that names `field`."""
+    check_text(key, field)  # first, since a cache cannot look up what has no hash
+    _check_key(key, field)
+
+
+@lru_cache(maxsize=8192)
+def _check_key(key: str, field: str) -> None:
     if not key:
         raise InvalidParameterError(f"Missing value for required parameter '{field}'.")
     if len(key) > limits.KEY:
@@ -36,6 +54,7 @@ def check_key(key: str, field: str) -> None:
 
 def check_run_id(run_id: str) -> None:
     """Accept what can be a run id at all."""
+    check_text(run_id, "run_id")
     if _RUN_ID.fullmatch(run_id) is None:
         raise InvalidParameterError(
             f"Invalid value \"{run_id[:300]}\" for 'run_id': use up to 256 letters, digits, dashes and underscores."
@@ -43,6 +62,7 @@ def check_run_id(run_id: str) -> None:
 
 
 def check_experiment_name(name: str) -> None:
+    check_text(name, "name")
     if not name:
         raise InvalidParameterError(
             "Missing value for required parameter 'name': an experiment needs a name."
@@ -54,6 +74,7 @@ def check_experiment_name(name: str) -> None:
 
 
 def check_run_name(name: str) -> None:
+    check_text(name, "run_name")
     if len(name) > limits.RUN_NAME:
         raise InvalidParameterError(
             f"'run_name' is {len(name)} characters long; the limit is {limits.RUN_NAME}."
@@ -66,6 +87,7 @@ def experiment_number(experiment_id: str, field: str = "experiment_id") -> int:
     Raises:
         InvalidParameterError: it is not made of decimal digits.
     """
+    check_text(experiment_id, field)
     if not (experiment_id.isascii() and experiment_id.isdigit() and len(experiment_id) <= 18):
         raise InvalidParameterError(
             f"Invalid value \"{experiment_id[:100]}\" for '{field}': an experiment id is a whole number."

@@ -24,6 +24,7 @@ _LOGGED_MODEL_NAME_REFUSES = frozenset("/:.%\"'")
 
 def check_model_name(name: str, field: str = "name") -> None:
     """Accept the name of a registered model, or raise an error that names `field`."""
+    names.check_text(name, field)
     if not name.strip():
         raise InvalidParameterError(
             f"Missing value for required parameter '{field}': a registered model needs a name."
@@ -44,6 +45,7 @@ def check_model_name(name: str, field: str = "name") -> None:
 
 
 def check_logged_model_name(name: str) -> None:
+    names.check_text(name, "name")
     if not name or not _LOGGED_MODEL_NAME_REFUSES.isdisjoint(name):
         raise InvalidParameterError(
             f"Invalid value \"{name[:300]}\" for 'name': a logged model's name is not empty and has none of "
@@ -52,6 +54,7 @@ def check_logged_model_name(name: str) -> None:
 
 
 def check_alias(alias: str) -> None:
+    names.check_text(alias, "alias")
     if not alias:
         raise InvalidParameterError("Missing value for required parameter 'alias'.")
     if len(alias) > ALIAS:
@@ -68,6 +71,7 @@ def check_alias(alias: str) -> None:
 
 def check_tag(key: str, value: str) -> None:
     names.check_key(key, "key")
+    names.check_text(value, "value")
     limits.check_length(value, limits.REGISTRY_TAG_VALUE, "value")
 
 
@@ -77,6 +81,7 @@ def version_number(version: str) -> int:
     Raises:
         InvalidParameterError: it is not a whole number.
     """
+    names.check_text(version, "version")
     if not (version.isascii() and version.isdigit() and len(version) <= 18):
         raise InvalidParameterError(
             f"Invalid value \"{version[:100]}\" for 'version': a model version is a whole number."
@@ -86,6 +91,7 @@ def version_number(version: str) -> int:
 
 def canonical_stage(stage: str) -> str:
     """Return a stage in its one spelling."""
+    names.check_text(stage, "stage")
     canonical = _STAGE_BY_LOWER.get(stage.lower())
     if canonical is None:
         raise InvalidParameterError(

@@ -76,6 +76,7 @@ class InputCaster:
                 f"{sorted(split)}."
             )
         data, columns, index = split["data"], split.get("columns"), split.get("index")
+        _require_names(columns, levels=not self._specs)
         if self._all_double and index is None and columns and set(columns) == self._specs.keys():
             frame = self._double_frame(data, columns)
             if frame is not None:
@@ -139,7 +140,10 @@ class InputCaster:
             if column.ndim > 1:
                 raise BadRequestError(f"Column '{name}' is given more than once; send it once.")
             if isinstance(spec.type, DataType):
-                cast_column = _cast_column(column, spec.type, name, required=spec.required)
+                try:
+                    cast_column = _cast_column(column, spec.type, name, required=spec.required)
+                except OverflowError as error:  # somewhere in pandas or numpy: JSON's integers have no bounds
+                    raise _not_convertible(f"column '{name}'", spec.type.name, error) from error
                 if cast_column is not column:
                     frame[name] = cast_column
         return frame
@@ -197,7 +201,10 @@ class InputCaster:
             records = cast("list[dict[str, Any]]", payload)
             if records and self._records_are_rows:  # they become a table anyway, and this way is shorter
                 return self.cast_frame(import_pandas().DataFrame(data=records))
-            return [{name: self._convert(value, name) for name, value in item.items()} for item in records]
+            return [
+                {name: self._convert(value, name, row) for name, value in item.items()}
+                for row, item in enumerate(records)
+            ]
         return self._convert(payload, None)
 
     def from_instances(self, payload: Any) -> Any:
@@ -235,8 +242,10 @@ class InputCaster:
                 f"{lengths}. Send null where a value is missing."
             )
 
-    def _convert(self, value: Any, name: str | None) -> Any:
+    def _convert(self, value: Any, name: str | None, row: int | None = None) -> Any:
         where = "the input" if name is None else f"input '{name}'"
+        if row is not None:
+            where += f", row {row}"
         spec = self._specs.get(name) if name is not None else None
         if spec is None and name is None and self._schema is not None:
             spec = self._schema.inputs[0]
@@ -251,7 +260,27 @@ class InputCaster:
             return value
         if isinstance(value, list):
             return _to_typed(cast("list[Any]", value), spec.type, where)
+        if spec.type is DataType.string and value is not None and not isinstance(value, str):
+            raise _not_convertible(where, "string", f"send text, not {_kind(value)}")
         return _to_typed([value], spec.type, where)[0]
+
+
+def _require_names(columns: Any, *, levels: bool) -> None:
+    """Refuse `columns` that pandas would fail on; with `levels`, lists of names may make columns of several levels."""
+    if columns is None:
+        return
+    if not isinstance(columns, list):
+        raise BadRequestError(
+            f"'columns' of 'dataframe_split' must be a list of names, got {_kind(columns)}."
+        )
+    names = cast("list[Any]", columns)
+    if levels and all(isinstance(name, list) for name in names):
+        return
+    for position, name in enumerate(names):
+        if isinstance(name, (list, dict)):
+            raise BadRequestError(
+                f"'columns' of 'dataframe_split' must be a list of names, but item {position} is {_kind(name)}."
+            )
 
 
 def _cast_column(column: Any, wanted: DataType, name: Any, *, required: bool) -> Any:
@@ -304,6 +333,11 @@ def _to_typed(values: list[Any], wanted: DataType, where: str) -> Any:
     numpy = _import("numpy")
     if wanted is DataType.string:
         text = all(isinstance(value, str) for value in values)
+        if not text:
+            for row, value in enumerate(values):
+                # MLflow writes the value as text, null too, which is what no client can have meant.
+                if value is not None and not isinstance(value, str):
+                    raise _not_convertible(f"{where}, row {row}", "string", f"send text, not {_kind(value)}")
         return numpy.array(values, dtype=str if text else object)
     if wanted is DataType.binary:
         # Unlike in tables, MLflow takes this form's text as the bytes themselves.

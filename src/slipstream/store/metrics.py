@@ -118,8 +118,7 @@ class MetricsPart:
     def insert_points(self, run: int, metrics: Sequence[Metric]) -> None:
         """Log a batch of one active run, whose keys have been checked."""
         for index, metric in enumerate(metrics):
-            if metric.timestamp < 0:
-                raise _negative_timestamp(metric, f"metrics[{index}].timestamp")
+            _check_numbers(metric, f"metrics[{index}].")
         self._insert([(run, metric) for metric in metrics])
 
     def _insert(self, points: Sequence[tuple[int, Metric]]) -> None:
@@ -179,10 +178,12 @@ class MetricsPart:
     def get_metric_history(
         self, run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
     ) -> Page[Metric]:
-        if max_results is not None and max_results < 1:
-            raise InvalidParameterError(
-                f"Invalid value {max_results} for parameter 'max_results': it must be at least 1."
-            )
+        if max_results is not None:
+            limits.check_int64(max_results, "max_results")
+            if max_results < 1:
+                raise InvalidParameterError(
+                    f"Invalid value {max_results} for parameter 'max_results': it must be at least 1."
+                )
         limit = limits.INT64_MAX if max_results is None else max_results + 1
         if page_token:
             rows = self.tx.fetch_all(
@@ -215,6 +216,9 @@ class MetricsPart:
         max_results: int = limits.HISTORY_INTERVAL_POINTS,
     ) -> list[Metric]:
         limits.check_max_results(max_results, limits.HISTORY_INTERVAL_POINTS)
+        for field, step in (("start_step", start_step), ("end_step", end_step)):
+            if step is not None:
+                limits.check_int64(step, field)
         if (start_step is None) != (end_step is None):
             raise InvalidParameterError("Give both 'start_step' and 'end_step', or neither.")
         if start_step is not None and end_step is not None and start_step > end_step:
@@ -244,15 +248,18 @@ def _metric(key: str, row: Row, run_id: str | None = None) -> Metric:
 
 def _check(metric: Metric) -> None:
     names.check_key(metric.key, "name")
+    _check_numbers(metric, "")
+
+
+def _check_numbers(metric: Metric, path: str) -> None:
+    # Whoever calls: a point that is stored with another type could not be read any more.
+    limits.check_int64(metric.step, f"{path}step")
+    limits.check_int64(metric.timestamp, f"{path}timestamp")
     if metric.timestamp < 0:
-        raise _negative_timestamp(metric, "timestamp")
-
-
-def _negative_timestamp(metric: Metric, field: str) -> InvalidParameterError:
-    return InvalidParameterError(
-        f"Invalid value {metric.timestamp} for '{field}' of metric '{metric.key}': "
-        "give non-negative Unix milliseconds."
-    )
+        raise InvalidParameterError(
+            f"Invalid value {metric.timestamp} for '{path}timestamp' of metric '{metric.key}': "
+            "give non-negative Unix milliseconds."
+        )
 
 
 def _encode_token(row: Row) -> str:

@@ -71,6 +71,7 @@ class RunsPart:
         start_time: int = 0,
         tags: Sequence[RunTag] = (),
     ) -> Run:
+        limits.check_int64(start_time, "start_time")
         number = names.experiment_number(experiment_id)
         row = self.tx.fetch_one(SELECT_EXPERIMENT, id=number)
         if row is None:
@@ -116,6 +117,8 @@ class RunsPart:
     def update_run(
         self, run_id: str, status: str | None = None, end_time: int | None = None, run_name: str | None = None
     ) -> RunInfo:
+        if end_time is not None:
+            limits.check_int64(end_time, "end_time")
         row = self._require_row(run_id)
         info = _info(row)
         require_active_run(run_id, info.lifecycle_stage)
