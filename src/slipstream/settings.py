@@ -8,7 +8,7 @@ from this file, and a test demands that every setting has a description.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from slipstream.errors import InvalidParameterError
 
@@ -74,6 +74,16 @@ def _setting(
     return setting
 
 
+def _at_least(least: float, parse: Callable[[str], T]) -> Callable[[str], T]:
+    def parse_in_range(text: str) -> T:
+        value = parse(text)
+        if not cast("float", value) >= least:
+            raise ValueError(f"at least {least:g}")
+        return value
+
+    return parse_in_range
+
+
 def _optional(parse: Callable[[str], T]) -> Callable[[str], T | None]:
     return parse
 
@@ -102,12 +112,20 @@ TRACKING_SERVER_CERT_PATH = _setting(
 TRACKING_CLIENT_CERT_PATH = _setting(
     "TRACKING_CLIENT_CERT_PATH", _text, None, "File of the client's certificate and key."
 )
-HTTP_REQUEST_TIMEOUT = _setting("HTTP_REQUEST_TIMEOUT", float, 120.0, "Seconds to wait for an answer.")
+HTTP_REQUEST_TIMEOUT = _setting(
+    "HTTP_REQUEST_TIMEOUT", _at_least(0.001, float), 120.0, "Seconds to wait for an answer."
+)
 HTTP_REQUEST_MAX_RETRIES = _setting(
-    "HTTP_REQUEST_MAX_RETRIES", int, 7, "How often a request is tried again after 408, 429 or 5xx."
+    "HTTP_REQUEST_MAX_RETRIES",
+    _at_least(0, int),
+    7,
+    "How often a request is tried again after 408, 429 or 5xx.",
 )
 HTTP_REQUEST_BACKOFF_FACTOR = _setting(
-    "HTTP_REQUEST_BACKOFF_FACTOR", float, 2.0, "Seconds before the second retry; doubles each time."
+    "HTTP_REQUEST_BACKOFF_FACTOR",
+    _at_least(0, float),
+    2.0,
+    "Seconds before the second retry; doubles each time.",
 )
 TRUNCATE_LONG_VALUES = _setting(
     "TRUNCATE_LONG_VALUES", _boolean, True, "Cut over-long params and tags instead of refusing them."

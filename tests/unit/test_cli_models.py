@@ -297,3 +297,15 @@ def test_model_without_environment_files(tmp_path: Path, environment: SimpleName
 def test_nothing_to_prepare_locally(model: Path, environment: SimpleNamespace) -> None:
     assert "Nothing to prepare" in invoke("prepare-env", "-m", model, "--env-manager", "local").stderr
     assert environment.spec is None
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_model_is_asked(
+    model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in.json").write_text('{"dataframe_records": [{"a": 1.0}]}')
+    result = invoke(
+        "predict", "-m", model, "-i", tmp_path / "in.json", "-o", tmp_path / "nowhere" / "out.json"
+    )
+    assert result.exit_code != 0
+    assert "nowhere" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -112,6 +112,26 @@ def test_bulk_writes_tell_each_caller_its_own_outcome(engine: Engine) -> None:
     assert len(engine.read(lambda store: store.get_metric_history(run, "m")).items) == 1
 
 
+def test_a_bulk_that_fails_is_done_one_by_one(engine: Engine) -> None:
+    """A request that nobody foresaw must not cost the others of its group theirs."""
+    engine.start()
+    run = engine.write(lambda store: store.create_run("0").info.run_id)
+
+    def bulk(store: SqlStore, requests: Any) -> Any:
+        for _, metric in requests:
+            if metric.key == "bad":
+                raise UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates not allowed")
+        return store.log_points(requests)
+
+    works: list[Work[Any]] = [
+        Work(None, None, bulk, (run, Metric("bad" if n == 5 else f"m{n}", 1.0, 1))) for n in range(10)
+    ]
+    collect(engine, works)
+    assert [n for n, work in enumerate(works) if work.error is not None] == [5]
+    stored = engine.read(lambda store: store.get_run(run).data.metrics)
+    assert set(stored) == {f"m{n}" for n in range(10) if n != 5}
+
+
 def test_a_transient_failure_is_tried_again(engine: Engine, database: CountingDatabase) -> None:
     database.failures = [ConnectionAbortedError("deadlock")]
     assert engine.write(lambda store: store.create_experiment("a"))
@@ -235,6 +255,43 @@ def test_a_full_disk_refuses_the_whole_group_and_stores_none_of_it(tmp_path: Pat
     assert all(isinstance(work.error, UnavailableError) for work in refused)
     assert len(stored) == len(works) - len(refused)  # what was answered well is there, and nothing else
     engine.close()
+
+
+def test_a_write_inside_a_write_of_the_same_thread_is_refused(engine: Engine) -> None:
+    """What a signal handler does that interrupts a write; it must not wait for ever."""
+    refused: list[Exception] = []
+
+    def interrupted(store: SqlStore) -> str:
+        try:
+            engine.write(lambda inner: inner.create_experiment("inside"))
+        except UnavailableError as error:
+            refused.append(error)
+        return store.create_experiment("outside")
+
+    assert engine.write(interrupted)
+    assert "signal handler" in str(refused[0])
+    assert engine.write(lambda store: store.create_experiment("inside"))
+
+
+def test_a_closed_engine_refuses(database: CountingDatabase) -> None:
+    engine = Engine(database, CONFIG)
+    engine.close()
+    with pytest.raises(UnavailableError, match="closed"):
+        engine.write(lambda store: store.create_experiment("a"))
+    with pytest.raises(UnavailableError, match="closed"):
+        engine.read(lambda store: store.get_experiment("0"))
+    with pytest.raises(UnavailableError, match="closed"):
+        engine.submit(Work(lambda store: store.create_experiment("a")))
+
+
+def test_a_database_that_another_program_holds_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.db.sqlite._BUSY_TIMEOUT_MS", 50)
+    holder = SqliteDatabase(tmp_path / "s.db").connect()
+    with holder.write(), pytest.raises(UnavailableError, match="may hold it"):
+        Engine(SqliteDatabase(tmp_path / "s.db"), CONFIG)
+    holder.close()
 
 
 class LimitedDatabase(SqliteDatabase):

@@ -125,3 +125,23 @@ def test_file_uris_are_local_paths(tmp_path):
     (tmp_path / "a b").mkdir()
     (tmp_path / "a b" / "MLmodel").write_text(BY_MLFLOW)
     assert local_model_folder((tmp_path / "a b").as_uri()) == tmp_path / "a b"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"flavors: {}\nsignature: {inputs: 4}\n",
+        b"flavors: {}\nsignature: 4\n",
+        b"flavors: {}\nself: 3\n",
+        b"\xff\xfe",
+        b"flavors: [1]\n",
+    ],
+)
+def test_a_damaged_file_is_refused_with_its_name(tmp_path, content):
+    (tmp_path / "MLmodel").write_bytes(content)
+    try:
+        loaded = Model.load(tmp_path)
+    except InvalidParameterError as error:
+        assert "MLmodel" in str(error)  # noqa: PT017  # a key that means nothing may also be kept
+    else:
+        assert loaded.extra == {"self": 3}

@@ -188,11 +188,20 @@ def test_wrong_arguments_are_named(project: Path, arguments: dict[str, str]) -> 
     assert all_runs() == []
 
 
-@pytest.mark.parametrize(("entry_point", "named"), [("fail", "failed"), ("missing", "'no-such-program'")])
-def test_a_failed_command_fails_the_run(project: Path, entry_point: str, named: str) -> None:
-    with pytest.raises(projects.ExecutionException, match=named):
-        projects.run(str(project), entry_point, env_manager="local")
+def test_a_failed_command_fails_the_run(project: Path) -> None:
+    with pytest.raises(projects.ExecutionException, match="failed"):
+        projects.run(str(project), "fail", env_manager="local")
     assert [run.info.status for run in all_runs()] == ["FAILED"]
+
+
+def test_a_missing_program_is_refused_before_a_run_is_recorded(project: Path) -> None:
+    with pytest.raises(projects.ExecutionException, match="'no-such-program'"):
+        projects.run(str(project), "missing", env_manager="local")
+    (project / "MLproject").write_text("entry_points: {main: {command: ./tool}}")
+    (project / "tool").write_text("#!/bin/sh\n")
+    with pytest.raises(projects.ExecutionException, match="chmod"):
+        projects.run(str(project), env_manager="local")
+    assert all_runs() == []
 
 
 def test_a_run_that_the_code_ended_itself_stays_so(project: Path) -> None:

@@ -103,3 +103,33 @@ def test_every_route_declares_a_permission_and_its_twin() -> None:
         if path.startswith("/api/"):
             twin = ROUTES[method, path.replace("/api/", "/ajax-api/", 1)]
             assert twin.handler is found.handler
+
+
+# -- texts and nesting that nobody could store or repeat ----------------------------------------------
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("runs/set-tag", b'{"run_id": "r", "key": "\\ud800", "value": "v"}'),
+        ("runs/log-parameter", b'{"run_id": "r", "key": "k", "value": "\\udc80"}'),
+        ("runs/log-batch", b'{"run_id": "r", "tags": [{"key": "a", "value": "\\ud800"}]}'),
+        ("runs/log-batch", b'{"run_id": "r", "\\ud800": 1}'),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused(path: str, body: bytes) -> None:
+    with pytest.raises(InvalidParameterError, match="not valid Unicode") as caught:
+        ROUTES["POST", API + path].decode(body, {})
+    str(caught.value).encode()  # the answer can be written
+
+
+@pytest.mark.parametrize("depth", [5_000, 200_000])
+def test_deep_nesting_is_refused(depth: int) -> None:
+    body = b'{"run_id": "r", "a": ' + b"[" * depth + b"]" * depth + b"}"
+    with pytest.raises(InvalidParameterError, match="nested"):
+        ROUTES["POST", API + "runs/log-batch"].decode(body, {})
+
+
+def test_a_whole_pair_and_moderate_nesting_are_taken() -> None:
+    request = ROUTES["POST", API + "runs/set-tag"].decode(
+        b'{"run_id": "r", "key": "k", "value": "\\ud83d\\ude00"}', {}
+    )
+    assert request.value == "\U0001f600"

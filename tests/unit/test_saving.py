@@ -156,7 +156,10 @@ def test_modules_are_read_off_code_without_running_it():
 
     found = requirements.modules_of(predict)
     assert {"yaml", "numpy"} <= found
-    assert requirements.modules_of_source("import a.b\nfrom c.d import e\nfrom . import f") == {"a.b", "c.d.e"}
+    assert requirements.modules_of_source("import a.b\nfrom c.d import e\nfrom . import f") == {
+        "a.b",
+        "c.d.e",
+    }
     assert requirements.distributions({"yaml", "os", "sklearn.tree", "slipstream", "no_such_module_x"}) == [
         "PyYAML",
         "scikit-learn",

@@ -51,3 +51,10 @@ def test_the_owner_of_the_server_can_narrow_sources(monkeypatch):
     sources.check_configured_pattern("s3://ours/model")
     with pytest.raises(InvalidParameterError, match="s3://ours/"):
         sources.check_configured_pattern("s3://theirs/model")
+
+
+def test_a_source_that_is_encoded_many_times_over_is_refused_at_once() -> None:
+    with pytest.raises(InvalidParameterError, match="many times over"):
+        sources.check_remote_path("s3://b/%" + "25" * 1_000)
+    with pytest.raises(InvalidParameterError, match="the limit is 4096"):
+        sources.check_text("s3://b/" + "x" * 5_000)

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from slipstream.client import transport as transport_module
 from slipstream.client.transport import Transport
 from slipstream.errors import (
     AlreadyExistsError,
@@ -318,3 +319,26 @@ def test_upload_that_cannot_be_repeated_is_not(server: Server, make: Make) -> No
     with pytest.raises(UnavailableError):
         make(server.url).upload("/file", iter([b"once"]))
     assert len(server.seen) == 1
+
+
+def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    assert transport_module._proxy_for("http://tracking.example:5000") is None
+    monkeypatch.setenv("http_proxy", "proxy.example:3128")
+    assert transport_module._proxy_for("http://tracking.example:5000") == "http://proxy.example:3128"
+    assert transport_module._proxy_for("https://tracking.example") is None
+    monkeypatch.setenv("no_proxy", "tracking.example,127.0.0.1")
+    assert transport_module._proxy_for("http://tracking.example:5000") is None
+    assert type(Transport("http://other.example")._open_pool()).__name__ == "ProxyManager"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("SLIPSTREAM_HTTP_REQUEST_MAX_RETRIES", "-1"), ("SLIPSTREAM_HTTP_REQUEST_TIMEOUT", "0")],
+)
+def test_settings_out_of_range_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(InvalidParameterError, match=f"{name} has the value '{text}'.*at least"):
+        Transport("http://127.0.0.1:1").call("GET", "/")

@@ -179,8 +179,9 @@ def search_experiments(store: Store, req: SearchExperiments) -> SearchExperiment
 def view_type(value: str | int, field: str = "view_type") -> ViewType:
     """Return a view type from its name or number."""
     text = str(value)
-    if text.isdigit() and int(text) in ViewType.__members__.values():
-        return ViewType(int(text))
+    for view in ViewType:
+        if text == str(view.value):
+            return view
     if text in ViewType.__members__:
         return ViewType[text]
     raise InvalidParameterError(

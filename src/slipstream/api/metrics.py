@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from slipstream.api.routing import AJAX, Empty, Permission, Request, Response, route
-from slipstream.api.runs import MetricMessage, RunIdentified, metric_to_wire
+from slipstream.api.runs import MetricMessage, RunIdentified, measured, metric_to_wire
 from slipstream.entities import Metric
 from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.rules import limits
@@ -28,7 +28,7 @@ class LogMetric(RunIdentified, kw_only=True):
 @route("POST", "runs/log-metric", permission=Permission.WRITE)
 def log_metric(store: Store, req: LogMetric) -> Empty:
     """Log one value of one metric."""
-    store.log_metric(req.run, _metric(req))
+    store.log_metric(req.run, measured(req))
     return Empty()
 
 
@@ -47,7 +47,7 @@ def log_metrics_together(
     places: list[int] = []
     for index, req in enumerate(requests):
         try:
-            points.append((req.run_id or req.run, _metric(req)))
+            points.append((req.run_id or req.run, measured(req)))
             places.append(index)
         except SlipstreamError as error:
             outcomes[index] = error
@@ -58,12 +58,6 @@ def log_metrics_together(
 
 
 _EMPTY = Empty()
-
-
-def _metric(req: LogMetric) -> Metric:
-    return Metric(
-        req.key, req.value, req.timestamp, req.step, req.model_id, req.dataset_name, req.dataset_digest
-    )
 
 
 class GetMetricHistory(RunIdentified, kw_only=True):

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 import msgspec
 
 from slipstream.errors import InvalidParameterError
-from slipstream.wire.parsing import fields_of, rename_camel_case
+from slipstream.wire.parsing import check_texts, fields_of, rename_camel_case
 
 API = "/api/2.0/mlflow/"
 AJAX = "/ajax-api/2.0/mlflow/"
@@ -141,6 +141,7 @@ def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
     def from_object(body: Any) -> Any:
         if not isinstance(body, dict):
             raise InvalidParameterError("The request body must be a JSON object.")
+        check_texts(cast("dict[str, Any]", body))
         plain = rename_camel_case(cast("dict[str, Any]", body), fields)
         for name in required:
             if plain.get(name) in ("", None):
@@ -156,10 +157,18 @@ def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
             parsed: Any = json.loads(body) if body else {}
             if isinstance(parsed, str):  # JSON in a JSON string, as some clients send
                 parsed = json.loads(parsed)
-        except (ValueError, RecursionError):
+        except UnicodeDecodeError as error:
+            raise InvalidParameterError(
+                f"The request body is not valid Unicode at byte {error.start}. Send JSON in UTF-8."
+            ) from error
+        except ValueError:
             parsed = {}  # MLflow reads what it cannot parse as empty, and so names the first missing field
+        except RecursionError as error:
+            raise InvalidParameterError(
+                "The request body is nested too deeply. Send it with less levels of lists and objects."
+            ) from error
         if path and isinstance(parsed, dict):
-            parsed = {**cast("dict[str, Any]", parsed), **path}
+            parsed = _with_path(cast("dict[str, Any]", parsed), path)
         return from_object(parsed)
 
     def decode(body: bytes, path: Mapping[str, str] = {}) -> Any:  # read only
@@ -167,7 +176,7 @@ def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
             return slow(body, path)
         try:
             return check(typed(body))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return slow(body, path)
 
     def decode_query(pairs: Sequence[tuple[str, str]], path: Mapping[str, str] = {}) -> Any:
@@ -181,6 +190,18 @@ def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
         return from_object(values)
 
     return decode, decode_query
+
+
+def _with_path(body: dict[str, Any], path: Mapping[str, str]) -> dict[str, Any]:
+    """Return the body with the path's parameters; one that says something else than the path is refused."""
+    for name, value in path.items():
+        given = body.get(name)
+        if given is not None and given != value:
+            raise InvalidParameterError(
+                f"The body's '{name}' is not that of the path, {json.dumps(value[:200])}. "
+                "Send the same in both, or leave it out of the body."
+            )
+    return {**body, **path}
 
 
 def _missing(name: str) -> InvalidParameterError:

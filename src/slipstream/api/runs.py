@@ -1,6 +1,6 @@
 """The routes of runs, their params and tags."""
 
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -298,6 +298,47 @@ class BatchMetric(msgspec.Struct, frozen=True, gc=False):
     dataset_digest: str | None = None
 
 
+class MeasuredMessage(Protocol):
+    """A point of a metric, as `log-metric` and `log-batch` take it."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def model_id(self) -> str | None: ...
+    @property
+    def dataset_name(self) -> str | None: ...
+    @property
+    def dataset_digest(self) -> str | None: ...
+
+
+def measured(message: MeasuredMessage) -> Metric:
+    """Return the point that a request logs.
+
+    Raises:
+        InvalidParameterError: only one half of a data set's name and digest is given.
+    """
+    if bool(message.dataset_name) != bool(message.dataset_digest):
+        given, absent = ("dataset_name", "dataset_digest")[:: 1 if message.dataset_name else -1]
+        raise InvalidParameterError(
+            f"The metric {message.key[:200]!r} has a '{given}' and no '{absent}'. Give both or neither."
+        )
+    return Metric(
+        message.key,
+        message.value,
+        message.timestamp,
+        message.step,
+        message.model_id,
+        message.dataset_name,
+        message.dataset_digest,
+    )
+
+
 class LogBatch(Request, kw_only=True):
     run_id: str
     metrics: list[BatchMetric] = []
@@ -322,10 +363,7 @@ def log_batch(store: Store, req: LogBatch) -> Empty:
         )
     store.log_batch(
         req.run_id,
-        [
-            Metric(m.key, m.value, m.timestamp, m.step, m.model_id, m.dataset_name, m.dataset_digest)
-            for m in req.metrics
-        ],
+        [measured(metric) for metric in req.metrics],
         [Param(param.key, param.value) for param in req.params],
         [RunTag(tag.key, tag.value) for tag in req.tags],
     )

@@ -1,5 +1,6 @@
 """`slipstream models`: serve a model over HTTP, predict with it from files."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, Never
@@ -189,6 +190,8 @@ def predict(
     trust: bool,
 ) -> None:
     """Predict for a file and print the JSON that the scoring server would answer."""
+    if output_path is not None:
+        _require_writable(output_path)
     if env_manager != LOCAL:
         options = _options(
             model_uri=model_uri, content_type=content_type, input_path=input_path, output_path=output_path
@@ -210,7 +213,12 @@ def predict(
     if output_path is None:
         out.line(text)
     else:
-        output_path.write_text(text + "\n", encoding="utf-8")
+        try:
+            output_path.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:  # such as a full disk
+            raise InvalidParameterError(
+                f"--output-path '{output_path}' cannot be written: {error}"
+            ) from error
 
 
 @models.command("prepare-env")
@@ -231,6 +239,21 @@ def prepare_env(model_uri: str, env_manager: str, trust: bool) -> None:
     from slipstream.cli.model_environment import prepare_environment
 
     out.line(str(prepare_environment(model_uri, trusted=trust).folder))
+
+
+def _require_writable(path: Path) -> None:
+    """Refuse now what could not be written after the prediction; nothing is made yet."""
+    target = path if path.exists() else path.parent
+    if not target.exists():
+        raise InvalidParameterError(
+            f"--output-path '{path}': the folder '{path.parent}' does not exist. Make it first."
+        )
+    if target == path.parent and not target.is_dir():
+        raise InvalidParameterError(f"--output-path '{path}': '{path.parent}' is no folder.")
+    if not os.access(target, os.W_OK):
+        raise InvalidParameterError(
+            f"--output-path '{path}' cannot be written: no permission for '{target}'."
+        )
 
 
 def _continue_with_uv(model_uri: str, arguments: list[str], *, trust: bool) -> Never:

@@ -77,7 +77,12 @@ def runs_to_columns(runs: Sequence[Run], missing_metric: float | None) -> dict[s
 
 
 def _time(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
+    if milliseconds is None:
+        return None
+    try:
+        return _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:  # beyond the year 9999; one odd run must not cost the whole table
+        return None
 
 
 def models_to_pandas(models: Sequence[LoggedModel]) -> Any:

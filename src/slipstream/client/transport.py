@@ -185,8 +185,25 @@ class Transport:
                     tls = {"cert_reqs": "CERT_REQUIRED", "ca_certs": authorities}
                 if (certificate := settings.TRACKING_CLIENT_CERT_PATH.get()) is not None:
                     tls["cert_file"] = certificate
-                self._pool = urllib3.PoolManager(num_pools=10, maxsize=10, **tls)
+                proxy = _proxy_for(self.base_url)
+                if proxy is None:
+                    self._pool = urllib3.PoolManager(num_pools=10, maxsize=10, **tls)
+                else:
+                    self._pool = urllib3.ProxyManager(proxy, num_pools=10, maxsize=10, **tls)
             return self._pool
+
+
+def _proxy_for(url: str) -> str | None:
+    """Return the proxy that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` name for an address, as other tools read them."""
+    import urllib.request
+
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies_environment()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    bypass: Callable[[str], bool] = vars(urllib.request)["proxy_bypass_environment"]  # its stub lacks it
+    if not proxy or bypass(parts.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _secret(setting: "settings.Setting[str | None]") -> str | None:

@@ -87,6 +87,10 @@ class Database(Protocol):
 
     def connect(self) -> Connection: ...
 
+    def is_unavailable(self, error: BaseException) -> bool:
+        """As `Connection.is_unavailable`, where there is no connection yet."""
+        ...
+
     def describe(self) -> str:
         """Say where the data is, without secrets."""
         ...

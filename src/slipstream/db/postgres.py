@@ -13,6 +13,13 @@ from slipstream.errors import InvalidParameterError, MissingDependencyError, Una
 if TYPE_CHECKING:
     import psycopg
 
+# One transaction writes at a time, whichever process it is of, as on SQLite: what a request read is still so when it
+# writes, and two groups of requests never wait for each other's rows. Grouped commits make up for it.
+WRITE_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(7596843217)"
+# SQLSTATE classes and codes of failures that have nothing to do with the statement.
+_ROLLED_BACK = ("40",)
+_GONE = ("08", "57P")
+_NO_ROOM = ("53", "55P03", "58")
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 _MEMBERSHIP = re.compile(r"\b(NOT )?IN :(\w+__in)\b")
 _SCHEMA_WORDS = (
@@ -31,7 +38,7 @@ class PostgresDatabase:
     """
 
     dialect: LiteralString = "postgres"
-    writers = 3
+    writers = 1  # WRITE_LOCK lets one write at a time; more would only wait for it.
 
     def __init__(self, uri: str, durability: str = "full") -> None:
         if durability not in ("full", "normal"):
@@ -53,9 +60,15 @@ class PostgresDatabase:
             raise UnavailableError(f"Cannot connect to {self.describe()}: {error}") from error
         # Searches are short and their SQL is long: compiling it costs several times what it saves.
         connection.execute("SET jit = off")
+        connection.execute(
+            "SET lock_timeout = '20s'"
+        )  # for WRITE_LOCK, as long as SQLite's callers wait for its
         if self.durability == "normal":
             connection.execute("SET synchronous_commit = off")
         return PostgresConnection(connection)
+
+    def is_unavailable(self, error: BaseException) -> bool:
+        return _is_unavailable(error)
 
     def describe(self) -> str:
         parts = urlsplit(self._conninfo)
@@ -67,11 +80,16 @@ class PostgresConnection:
     def __init__(self, connection: "psycopg.Connection[Row]") -> None:
         self._connection = connection
         self._transaction = PostgresTransaction(connection)
+        self._in_doubt = False
 
     @contextmanager
     def write(self) -> Generator[Transaction]:
+        self._in_doubt = False
         with self._connection.transaction():
+            self._connection.execute(WRITE_LOCK)
             yield self._transaction
+            self._in_doubt = True  # from here on the server may have committed, though nobody hears of it
+        self._in_doubt = False
 
     @contextmanager
     def read(self) -> Generator[Transaction]:
@@ -88,17 +106,15 @@ class PostgresConnection:
         self._connection.execute(cast("LiteralString", sql))
 
     def is_transient(self, error: BaseException) -> bool:
-        import psycopg
-
-        return isinstance(
-            error,
-            psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure | psycopg.OperationalError,
-        )
+        state = _state_of(error)
+        if state is None:
+            return False
+        if state.startswith(_ROLLED_BACK):
+            return True
+        return state.startswith(_GONE) and not self._in_doubt
 
     def is_unavailable(self, error: BaseException) -> bool:
-        import psycopg
-
-        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        return _is_unavailable(error)
 
     def is_duplicate(self, error: BaseException) -> bool:
         import psycopg
@@ -107,6 +123,22 @@ class PostgresConnection:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _state_of(error: BaseException) -> str | None:
+    """Return the SQLSTATE of an error of the database; that of a lost connection if the server could not say one."""
+    import psycopg
+
+    if not isinstance(error, psycopg.Error):
+        return None
+    if error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return "08006"
+    return error.sqlstate
+
+
+def _is_unavailable(error: BaseException) -> bool:
+    state = _state_of(error)
+    return state is not None and state.startswith((*_ROLLED_BACK, *_GONE, *_NO_ROOM))
 
 
 class PostgresTransaction:

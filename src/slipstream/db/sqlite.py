@@ -73,6 +73,9 @@ class SqliteDatabase:
         connection.create_scalar_function("lower", _lower, 1, deterministic=True)
         return SqliteConnection(connection)
 
+    def is_unavailable(self, error: BaseException) -> bool:
+        return isinstance(error, _UNAVAILABLE)
+
     def describe(self) -> str:
         return str(self.path)
 

@@ -65,7 +65,7 @@ def run_demo(options: DemoOptions, say: Say) -> Outcome:
 
     Raises:
         MissingDependencyError: scikit-learn or another library of the extra `demo` is not installed.
-        InvalidParameterError: the port is taken.
+        InvalidParameterError: the port is taken, or the folder cannot be made.
         ExecutionError: a training failed, the server did not start, or it answered something else than the
             model that was logged.
     """
@@ -139,7 +139,12 @@ def _choose_experiment(data: Path | None) -> str:
     if data is None:
         return slipstream.set_experiment(EXPERIMENT).experiment_id
     folder = data.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidParameterError(
+            f"The folder --data '{data}' cannot be made: {error}. Name one below a folder that you may write to."
+        ) from error
     slipstream.set_tracking_uri(f"sqlite:///{folder / 'slipstream.db'}")
     if slipstream.get_experiment_by_name(EXPERIMENT) is None:
         # The default would be a folder of the working directory.

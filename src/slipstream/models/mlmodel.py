@@ -67,6 +67,7 @@ class Model:
 
     def __init__(
         self,
+        /,  # a file may have a key `self`, which is kept like all that are not known
         artifact_path: str | None = None,
         run_id: str | None = None,
         utc_time_created: str | dt.datetime | None = None,
@@ -156,28 +157,45 @@ class Model:
         file = local_model_file(path)
         if not file.is_file():
             raise NotFoundError(f"Could not find an '{MLMODEL_FILE}' file at '{path}'; is it a model folder?")
-        return cls.from_text(file.read_text(encoding="utf-8"), where=str(path))
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidParameterError(
+                f"The {MLMODEL_FILE} file of '{path}' cannot be read: {error}"
+            ) from error
+        return cls.from_text(text, where=str(path))
 
     @classmethod
     def from_text(cls, text: str, *, where: str) -> "Model":
+        """Read the content of a file; `where` is the folder, for messages.
+
+        Raises:
+            InvalidParameterError: the file is not what an MLmodel file must be; names the file and the key.
+        """
         import yaml
 
+        file = f"The {MLMODEL_FILE} file of '{where}'"
         try:
-            content = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InvalidParameterError(
-                f"The {MLMODEL_FILE} file of '{where}' is no valid YAML: {error}"
-            ) from error
+            content: Any = yaml.safe_load(text)
+        except Exception as error:  # besides its own, what Python raises for dates, numbers and depth
+            raise InvalidParameterError(f"{file} is no valid YAML: {error}") from error
         if not isinstance(content, dict):
-            raise InvalidParameterError(f"The {MLMODEL_FILE} file of '{where}' must be a mapping of keys")
-        return cls.from_dict(cast("dict[str, Any]", content))
+            raise InvalidParameterError(f"{file} must be a mapping of keys")
+        keys = cast("dict[Any, Any]", content)
+        done: set[int] = set()
+        for key, value in keys.items():
+            _require_finite(value, f"{file}: '{key}'", (keys,), done)
+        try:
+            return cls.from_dict(keys)
+        except InvalidParameterError as error:
+            raise InvalidParameterError(f"{file} is damaged: {error}") from error
 
     @classmethod
-    def from_dict(cls, model_dict: Mapping[str, Any]) -> "Model":
+    def from_dict(cls, model_dict: Mapping[Any, Any]) -> "Model":
         """Build from the keys and values of a file.
 
         Raises:
-            InvalidParameterError: `flavors` or `signature` has the wrong form.
+            InvalidParameterError: a key that must hold a mapping does not, or the signature is damaged.
         """
         values = {str(key): value for key, value in model_dict.items()}
         flavors = values.get("flavors")
@@ -188,6 +206,11 @@ class Model:
             raise InvalidParameterError(
                 f"'flavors' in an {MLMODEL_FILE} file maps names to mappings, got {flavors!r}"
             )
+        for key in ("saved_input_example_info", "metadata"):
+            if values.get(key) is not None and not isinstance(values[key], dict):
+                raise InvalidParameterError(
+                    f"'{key}' in an {MLMODEL_FILE} file is a mapping, got {values[key]!r}"
+                )
         from_type_hint = bool(values.pop("is_signature_from_type_hint", False))
         type_hint_from_example = bool(values.pop("type_hint_from_example", False))
         signature = values.get("signature")
@@ -197,7 +220,10 @@ class Model:
                     f"'signature' in an {MLMODEL_FILE} file is a mapping, got {signature!r}"
                 )
             parts = cast("dict[str, Any]", signature)
-            parsed = ModelSignature.from_dict(parts) if any(parts.values()) else None
+            try:
+                parsed = ModelSignature.from_dict(parts) if any(parts.values()) else None
+            except InvalidParameterError as error:
+                raise InvalidParameterError(f"'signature': {error}") from error
             if parsed is not None:
                 parsed.from_type_hint = from_type_hint
                 parsed.type_hint_from_example = type_hint_from_example
@@ -239,6 +265,24 @@ class Model:
 
     def __str__(self) -> str:
         return self.to_yaml()
+
+
+def _require_finite(value: Any, where: str, outer: tuple[Any, ...], done: set[int]) -> None:
+    """Refuse a value that holds itself, which YAML's aliases can say: JSON could not, and a walk would not end.
+
+    `done` keeps what was walked, since aliases can also make a small file stand for a huge tree.
+    """
+    if not isinstance(value, (dict, list, tuple)):
+        return
+    if any(value is each for each in outer):
+        raise InvalidParameterError(f"{where} holds itself, by an alias (*) to what is around it.")
+    if id(cast("Any", value)) in done:
+        return
+    items = cast("dict[Any, Any]", value).values() if isinstance(value, dict) else cast("list[Any]", value)
+    inner = (*outer, cast("Any", value))
+    for item in items:
+        _require_finite(item, where, inner, done)
+    done.add(id(cast("Any", value)))
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):

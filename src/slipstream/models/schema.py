@@ -102,8 +102,8 @@ def _type_from_dict(spec: Any, where: str) -> ValueType:
             raise InvalidParameterError(f"Schema of {where} has type 'object' but no mapping 'properties'")
         return Object(
             [
-                Property.from_json_dict(**{name: value})
-                for name, value in cast("Mapping[str, Any]", properties).items()
+                Property.from_json_dict(**{str(name): value})
+                for name, value in cast("Mapping[Any, Any]", properties).items()
             ]
         )
     if kind == "map":
@@ -158,7 +158,7 @@ class Property(_Structural):
         return {self.name: {**_type_to_dict(self.dtype), "required": self.required}}
 
     @classmethod
-    def from_json_dict(cls, **kwargs: Any) -> "Property":
+    def from_json_dict(cls, /, **kwargs: Any) -> "Property":
         """Read `{name: {"type": ..., "required": ...}}`; a missing `required` means true."""
         if len(kwargs) != 1:
             raise InvalidParameterError(
@@ -193,7 +193,7 @@ class Object(_Structural):
         return {"type": "object", "properties": merged}
 
     @classmethod
-    def from_json_dict(cls, **kwargs: Any) -> "Object":
+    def from_json_dict(cls, /, **kwargs: Any) -> "Object":
         return cast("Object", _type_from_dict({**kwargs, "type": "object"}, "an object"))
 
     def __repr__(self) -> str:
@@ -210,7 +210,7 @@ class Array(_Structural):
         return {"type": "array", "items": _type_to_dict(self.dtype)}
 
     @classmethod
-    def from_json_dict(cls, **kwargs: Any) -> "Array":
+    def from_json_dict(cls, /, **kwargs: Any) -> "Array":
         return cast("Array", _type_from_dict({**kwargs, "type": "array"}, "an array"))
 
     def __repr__(self) -> str:
@@ -240,7 +240,7 @@ class Map(_Structural):
         return {"type": "map", "values": _type_to_dict(self.value_type)}
 
     @classmethod
-    def from_json_dict(cls, **kwargs: Any) -> "Map":
+    def from_json_dict(cls, /, **kwargs: Any) -> "Map":
         return cast("Map", _type_from_dict({**kwargs, "type": "map"}, "a map"))
 
     def __repr__(self) -> str:
@@ -314,7 +314,7 @@ class ColSpec(_Structural):
         return spec
 
     @classmethod
-    def from_json_dict(cls, **kwargs: Any) -> "ColSpec":
+    def from_json_dict(cls, /, **kwargs: Any) -> "ColSpec":
         name = kwargs.get("name")
         dtype = _type_from_dict(kwargs, "a column" if name is None else f"column '{name}'")
         # MLflow wrote no `required` before 2.6; every column was required then.
@@ -354,14 +354,29 @@ class TensorSpec(_Structural):
         return {**spec, "type": "tensor", "tensor-spec": {"dtype": self.type.name, "shape": self.shape}}
 
     @classmethod
-    def from_json_dict(cls, **kwargs: Any) -> "TensorSpec":
+    def from_json_dict(cls, /, **kwargs: Any) -> "TensorSpec":
         import numpy as np
 
         spec = kwargs.get("tensor-spec")
         if not isinstance(spec, Mapping) or "dtype" not in spec or "shape" not in spec:
             raise InvalidParameterError("TensorSpec JSON needs 'tensor-spec' with 'dtype' and 'shape'")
         fields = cast("Mapping[str, Any]", spec)
-        return cls(np.dtype(fields["dtype"]), tuple(fields["shape"]), kwargs.get("name"))
+        name, shape = kwargs.get("name"), fields["shape"]
+        where = "a tensor" if name is None else f"tensor '{name}'"
+        if not isinstance(shape, (list, tuple)) or not all(
+            type(size) is int for size in cast("list[Any]", shape)
+        ):
+            raise InvalidParameterError(
+                f"The shape of {where} must be a list of whole numbers, got {shape!r}"
+            )
+        try:
+            # Only from a name: numpy makes a dtype of nearly anything, float64 of None.
+            dtype = np.dtype(str(fields["dtype"]))
+        except (TypeError, ValueError, SyntaxError) as error:
+            raise InvalidParameterError(
+                f"The dtype of {where} must be the name of a numpy dtype such as 'float64', got {fields['dtype']!r}"
+            ) from error
+        return cls(dtype, tuple(cast("list[int]", shape)), name)
 
     def __repr__(self) -> str:
         text = f"Tensor({self.type.name!r}, {self.shape!r})"
@@ -477,14 +492,20 @@ def _scalar(spec: ColSpec | TensorSpec) -> DataType:
     return spec.type
 
 
-def _json_objects(text: str, what: str) -> list[dict[str, Any]]:
+def _json_objects(text: Any, what: str) -> list[dict[str, Any]]:
+    if not isinstance(text, str):  # an MLmodel file may hold anything
+        raise InvalidParameterError(f"{what} must be a JSON text, got {_shown(text)}")
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidParameterError(f"{what} is not valid JSON: {error}; got {text[:100]!r}") from error
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in cast("list[Any]", value)):
         raise InvalidParameterError(f"{what} JSON must be a list of objects, got {text[:100]!r}")
     return cast("list[dict[str, Any]]", value)
+
+
+def _shown(value: object) -> str:
+    return f"{type(value).__name__} {ascii(value)[:100]}"
 
 
 class ParamSpec:
@@ -500,6 +521,10 @@ class ParamSpec:
         from slipstream.models.param_values import check_param
 
         self.name = str(name)
+        if shape is not None and not isinstance(shape, (list, tuple)):
+            raise InvalidParameterError(
+                f"The shape of param '{name}' must be (-1,) for a list or None, got {_shown(shape)}"
+            )
         self.shape = None if shape is None else tuple(shape)
         resolved = _to_type(dtype, f"param '{name}'")
         if not isinstance(resolved, (DataType, Object)) or resolved is DataType.binary:
@@ -517,7 +542,7 @@ class ParamSpec:
         return {"name": self.name, "default": default, "shape": self.shape, **_type_to_dict(self.dtype)}
 
     @classmethod
-    def from_json_dict(cls, **kwargs: Any) -> "ParamSpec":
+    def from_json_dict(cls, /, **kwargs: Any) -> "ParamSpec":
         kind = kwargs.get("type") or kwargs.get("dtype")  # MLflow 2.6 wrote `dtype`
         if kind is None or not {"name", "default"} <= kwargs.keys():
             raise InvalidParameterError(

@@ -71,7 +71,7 @@ class ModelSignature:
             if text := signature_dict.get(key):
                 try:
                     parts[key] = kind.from_json(text)
-                except InvalidParameterError as error:
+                except (InvalidParameterError, OverflowError, RecursionError) as error:
                     raise InvalidParameterError(f"'{key}' of the signature: {error}") from error
         return cls(**parts)
 

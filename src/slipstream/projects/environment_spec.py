@@ -153,7 +153,12 @@ class _Lines:
         if not file.is_file():
             raise InvalidParameterError(f"The requirements file '{file}' does not exist.")
         self.files.append(file)
-        text = file.read_text(encoding="utf-8").replace("\\\n", " ")
+        try:
+            text = file.read_text(encoding="utf-8").replace("\\\n", " ")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidParameterError(
+                f"The requirements file '{file}' cannot be read: {error}. Save it as UTF-8 text."
+            ) from error
         self.read(text.splitlines(), file, constraint=constraint, depth=depth)
 
     def read(self, lines: Iterable[str], file: Path, *, constraint: bool, depth: int) -> None:

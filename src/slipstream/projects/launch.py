@@ -28,7 +28,7 @@ from slipstream.client.runs import PARENT_RUN_TAG
 from slipstream.entities import Param, RunStatus, RunTag
 from slipstream.errors import ExecutionError, InvalidParameterError, PermissionDeniedError, SlipstreamError
 from slipstream.projects.backends.base import Job, RunBackend, SubmittedRun
-from slipstream.projects.backends.local import LocalBackend
+from slipstream.projects.backends.local import LocalBackend, find_program
 from slipstream.projects.entry_points import Command
 from slipstream.projects.environment import Environment, prepare
 from slipstream.projects.environment_spec import EnvironmentSpec, read_spec
@@ -77,7 +77,8 @@ def run(
 ) -> SubmittedRun:
     """Run a project and record it as a run, which the project's code resumes with `start_run()`.
 
-    Nothing is recorded before project, parameters and environment file are found to be right.
+    Nothing is recorded before project, parameters, environment file and, unless the environment may bring it, the
+    command's program are found to be right.
 
     Args:
         uri: Folder, `file:` URI, git URL or zip archive; `#sub/dir` chooses a folder inside.
@@ -122,6 +123,8 @@ def run(
         command = entry.build(parameters or {}, fetched.folder, storage)
         if fetched.remote:
             say(_describe(fetched, entry_point, command.argv, environment))
+        if isinstance(chosen, LocalBackend):
+            _require_program(command.argv[0], fetched.folder, environment)
         client = SlipstreamClient()
         with delayed_sigterm() as termination:
             if run_id is None:
@@ -132,6 +135,8 @@ def run(
                 target = _resume_run(client, run_id, run_name, environment.manager)
             with _ending_the_run(client, run_id, temporary), termination.interrupting():
                 job = _job(run_id, target, command, fetched.folder, environment.spec, temporary)
+                if isinstance(chosen, LocalBackend):  # a program of the environment that was built
+                    find_program(job.argv[0], job.variables["PATH"], job.folder)
     except BaseException:
         _remove(temporary)
         raise
@@ -335,12 +340,22 @@ def _variables(
     if (registry_uri := settings.REGISTRY_URI.get()) is not None:
         # A relative path must mean the same file in the project's folder.
         variables[settings.REGISTRY_URI.name] = normalise(registry_uri)
-    # `python` in a command is the environment's; locally, the one that runs this.
-    programs = Path(sys.executable).parent if environment is None else environment.programs
-    variables["PATH"] = os.pathsep.join([str(programs), *filter(None, [os.environ.get("PATH")])])
+    variables["PATH"] = _search_path(environment)
     if environment is not None:
         variables["VIRTUAL_ENV"] = str(environment.folder)
     return variables
+
+
+def _search_path(environment: Environment | None) -> str:
+    # `python` in a command is the environment's; locally, the one that runs this.
+    programs = Path(sys.executable).parent if environment is None else environment.programs
+    return os.pathsep.join([str(programs), *filter(None, [os.environ.get("PATH")])])
+
+
+def _require_program(name: str, folder: Path, environment: _Environment) -> None:
+    """Refuse a command whose program is missing, as far as that can be known before the environment is built."""
+    if environment.spec is None or Path(name).name != name:
+        find_program(name, _search_path(None), str(folder))
 
 
 def _warn_about_mlflow(environment: Environment, tracking_uri: str) -> None:

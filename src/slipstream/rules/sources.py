@@ -7,6 +7,7 @@ that the request names. Nothing in a request switches these checks off (CVE-2026
 
 import posixpath
 import re
+from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 from urllib.parse import unquote, unquote_plus, urlsplit
 
@@ -17,6 +18,8 @@ from slipstream.rules.registry import PROMPT_SOURCES
 _HOST_SCHEMES = frozenset(
     {"mlflow-artifacts", "http", "https", "ftp", "sftp", "hdfs", "viewfs", "r2", "b2", "abfss"}
 )
+LONGEST_SOURCE = 4096
+_DECODINGS = 8
 _MODEL_ID = re.compile(r"m-[0-9a-zA-Z_-]+")
 
 
@@ -45,6 +48,10 @@ def check_configured_pattern(source: str) -> None:
 
 def check_text(source: str) -> None:
     """Refuse characters that URI parsers drop or stop at: each would read another place than the next."""
+    if len(source) > LONGEST_SOURCE:
+        raise InvalidParameterError(
+            f"Invalid model version source: it is {len(source)} characters long; the limit is {LONGEST_SOURCE}."
+        )
     if any(character < " " or character == "\x7f" for character in source) or source != source.strip():
         raise InvalidParameterError(
             f"Invalid model version source: {source!r}. It has control characters, or blanks around it."
@@ -75,9 +82,7 @@ def is_local(uri: str) -> bool:
 
 def check_remote_path(source: str) -> None:
     """Refuse a URI whose path climbs, however it is encoded."""
-    decoded = source
-    while (again := unquote_plus(decoded)) != decoded:
-        decoded = again
+    decoded = _decode(source, unquote_plus)
     path = re.sub(r"/+", "/", urlsplit(decoded).path.rstrip("/"))
     segments = re.split(r"[/\\]", decoded)
     if (
@@ -194,7 +199,17 @@ def _decoded_parts(uri: str) -> tuple[str, str, tuple[str, ...]]:
     )
 
 
-def _decode(text: str) -> str:
-    while (again := unquote(text)) != text:
+def _decode(text: str, decode: Callable[[str], str] = unquote) -> str:
+    """Decode until nothing changes.
+
+    Raises:
+        InvalidParameterError: it is encoded many times over, which nobody does by accident.
+    """
+    for _ in range(_DECODINGS):
+        again = decode(text)
+        if again == text:
+            return text
         text = again
-    return text
+    raise InvalidParameterError(
+        f"Invalid model version source: '{text[:200]}'. It is percent-encoded many times over."
+    )

@@ -82,6 +82,8 @@ class DatasetsPart:
         names.check_run_id(run_id)
         for each in datasets:
             _check_dataset(each)
+        for model in models:
+            limits.check_length(model, limits.MODEL_ID, "model_id")
         run, experiment = self.require_run(run_id, active=True)
         for each in datasets:
             self._log_dataset(run, experiment, each)
@@ -90,6 +92,8 @@ class DatasetsPart:
 
     def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
         """Record which models a run made. Retry-safe: the first step of a model stays."""
+        for model in models:
+            limits.check_length(model.model_id, limits.MODEL_ID, "model_id")
         run, _ = self.require_run(run_id, active=True)
         if models:
             self.tx.execute_many(

@@ -9,10 +9,11 @@ thread and no hop. The server hands its work over (`Engine.submit`) and is calle
 writer thread leads.
 """
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from slipstream.db.base import Connection, Database
 from slipstream.db.migrate import prepare
@@ -26,8 +27,12 @@ T = TypeVar("T")
 Bulk = Callable[[SqlStore, Sequence[Any]], Sequence[Any]]
 """Does many requests of one kind at once; returns for each its result, or the exception that refuses it."""
 
+_logger = logging.getLogger(__name__)
+
 _GROUP = 2_000
 _ATTEMPTS = 3
+_MOST_READERS = 16
+"""Reads at one time; more wait. A PostgreSQL server allows a hundred connections in all unless told otherwise."""
 
 
 class Work(Generic[T]):
@@ -74,19 +79,37 @@ class Engine:
         self.database = database
         self.config = config
         self.notify = notify or _call_each
-        self.migrated = prepare(database)
         self._queue_limit = queue_limit
+        self._leader: int | None = None
+        """The thread that leads a group of blocking callers now."""
+        self._closed = False
         self._waiting: queue.SimpleQueue[Work[Any] | None] = queue.SimpleQueue()
         self._writers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
-        self._writers.put(database.connect())
+        first = _open_first(database)
+        self.migrated = first.migrated
+        self._writers.put(first.connection)
         self._open_writers = 1
         self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._reading = threading.BoundedSemaphore(_MOST_READERS)
         self._threads: list[threading.Thread] = []
         self.write(SqlStore.create_default_experiment)
 
     # -- writing ------------------------------------------------------------------------------------
     def write(self, run: Callable[[SqlStore], T]) -> T:
-        """Run one write and return its result once it is durable."""
+        """Run one write and return its result once it is durable.
+
+        Raises:
+            UnavailableError: the database cannot store it now; or it was asked for inside another write of the
+                same thread, which only a signal handler can do.
+        """
+        if self._closed:
+            raise _closed()
+        if self._leader == threading.get_ident():
+            # The write that was interrupted holds the connection, and goes on only when the handler returns.
+            raise UnavailableError(
+                "A signal handler cannot write while it interrupts another write of its own thread. Let the handler "
+                "set a flag, or raise SystemExit: the run is ended then as the program ends."
+            )
         work = Work(run)
         if self._threads:
             work.waiter = threading.Event()
@@ -98,10 +121,12 @@ class Engine:
             # connection in hand this work is either done or still waiting.
             while not work.finished:
                 connection = self._writers.get()
+                self._leader = threading.get_ident()
                 try:
                     if not work.finished:
                         connection = self._lead(connection, [])
                 finally:
+                    self._leader = None
                     self._writers.put(connection)
         if work.error is not None:
             raise work.error
@@ -113,6 +138,8 @@ class Engine:
         Raises:
             UnavailableError: too many writes wait; try again later.
         """
+        if self._closed:
+            raise _closed()
         if self._waiting.qsize() >= self._queue_limit:
             raise UnavailableError(
                 f"The server has {self._queue_limit} writes waiting for the disk. Try again in a second."
@@ -151,7 +178,7 @@ class Engine:
         if not group:
             return connection
         try:
-            self._commit(connection, group)
+            connection = self._commit(connection, group)
         except BaseException as error:  # a lost connection, a full disk, a bug: every caller is told
             for work in group:
                 work.error, work.result = _explain(connection, error), None
@@ -170,7 +197,8 @@ class Engine:
                 self.notify(told)
         return connection
 
-    def _commit(self, connection: Connection, group: list[Work[Any]]) -> None:
+    def _commit(self, connection: Connection, group: list[Work[Any]]) -> Connection:
+        """Commit the group, again if that may help; return the connection to go on with."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 if len(group) == 1 and group[0].run is not None:
@@ -180,8 +208,10 @@ class Engine:
             except Exception as error:
                 if attempt == _ATTEMPTS or not connection.is_transient(error):
                     raise
+                connection = self._replace(connection)  # what failed may be the connection itself
             else:
-                return
+                break
+        return connection
 
     def _commit_one(self, connection: Connection, work: Work[Any]) -> None:
         assert work.run is not None
@@ -209,12 +239,7 @@ class Engine:
                         raise  # it concerns the whole group
                     work.error = error
             for bulk, works in bulks.items():
-                outcomes = bulk(store, [work.request for work in works])
-                for work, outcome in zip(works, outcomes, strict=True):
-                    if isinstance(outcome, BaseException):
-                        work.error = outcome
-                    else:
-                        work.result = outcome
+                _run_bulk(connection, store, bulk, works)
 
     def _replace(self, connection: Connection) -> Connection:
         """Return a connection that works: this one after a rollback, or a new one."""
@@ -236,7 +261,13 @@ class Engine:
         Raises:
             UnavailableError: the database cannot be read now.
         """
+        with self._reading:
+            return self._read(run)
+
+    def _read(self, run: Callable[[SqlStore], T]) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
+            if self._closed:
+                raise _closed()
             try:
                 connection = self._readers.get_nowait()
             except queue.Empty:
@@ -264,7 +295,8 @@ class Engine:
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
-        """Finish what waits and close all connections."""
+        """Finish what waits and close all connections; what is asked for later is refused."""
+        self._closed = True
         for _ in self._threads:
             self._waiting.put(None)
         for thread in self._threads:
@@ -311,10 +343,62 @@ def open_store(uri: str, artifact_root: str, durability: str = "full") -> Store:
     return cast("Store", QueuedStore(open_engine(uri, artifact_root, durability)))
 
 
+def _run_bulk(connection: Connection, store: SqlStore, bulk: Bulk, works: Sequence[Work[Any]]) -> None:
+    """Do a bulk's requests together; if that fails for a reason that one of them may be, one by one."""
+    try:
+        with store.tx.savepoint():
+            outcomes = bulk(store, [work.request for work in works])
+    except Exception as error:
+        if connection.is_transient(error) or connection.is_unavailable(error):
+            raise  # it concerns the whole group
+        if len(works) == 1:
+            works[0].error = error
+            return
+        for work in works:
+            _run_bulk(connection, store, bulk, [work])
+        return
+    for work, outcome in zip(works, outcomes, strict=True):
+        if isinstance(outcome, BaseException):
+            work.error = outcome
+        else:
+            work.result = outcome
+
+
 def _call_each(finished: list[Work[Any]]) -> None:
     for work in finished:
-        if work.done is not None:
+        if work.done is None:
+            continue
+        try:
             work.done(work)
+        except Exception:  # the others wait for theirs
+            _logger.exception("A caller could not be told the outcome of its write")
+
+
+class _First(NamedTuple):
+    connection: Connection
+    migrated: Any
+
+
+def _open_first(database: Database) -> _First:
+    """Create or upgrade the tables and open a connection.
+
+    Raises:
+        UnavailableError: another process holds the database, or it cannot be reached.
+    """
+    try:
+        return _First(migrated=prepare(database), connection=database.connect())
+    except SlipstreamError:
+        raise
+    except Exception as error:
+        if not database.is_unavailable(error):
+            raise
+        raise UnavailableError(
+            f"Cannot open {database.describe()}: {error}. Another program may hold it; try again."
+        ) from error
+
+
+def _closed() -> UnavailableError:
+    return UnavailableError("The store is closed; open it again.")
 
 
 def _close_all(pool: "queue.SimpleQueue[Connection]") -> None:

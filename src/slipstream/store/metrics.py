@@ -8,6 +8,7 @@ together (`log_points`), so that a busy server spends its time in two statements
 import base64
 import json
 import math
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, LiteralString
 
@@ -143,7 +144,6 @@ class MetricsPart:
                 newest[identity] = (step, timestamp, value, is_nan, identity)  # pyright: ignore[reportArgumentType]
         self.tx.execute_many(INSERT_POINT, rows)
         if newest:
-            # By id, so that two PostgreSQL writers lock common series in the same order.
             self.tx.execute_many(UPDATE_LATEST, [newest[key] for key in sorted(newest)])
         linked = [(metric.model_id, run, metric) for run, metric in points if metric.model_id]
         if linked:
@@ -162,7 +162,6 @@ class MetricsPart:
     def _series(self, run: int, metric: Metric, value: float, is_nan: int) -> list[float]:
         row = self.tx.fetch_one(SELECT_SERIES, run=run, key=metric.key)
         if row is None:
-            # The conflict clause is for a second PostgreSQL writer that made the series just now.
             row = self.tx.fetch_one(
                 INSERT_SERIES,
                 run=run,
@@ -184,15 +183,19 @@ class MetricsPart:
                 raise InvalidParameterError(
                     f"Invalid value {max_results} for parameter 'max_results': it must be at least 1."
                 )
-        limit = limits.INT64_MAX if max_results is None else max_results + 1
+        limit = limits.INT64_MAX if max_results is None else min(max_results, limits.INT64_MAX - 1) + 1
         if page_token:
             rows = self.tx.fetch_all(
-                SELECT_HISTORY_AFTER, run_id=run_id, key=key, limit_=limit, **_decode_token(page_token)
+                SELECT_HISTORY_AFTER,
+                run_id=run_id,
+                key=key,
+                limit_=limit,
+                **_decode_token(page_token, run_id, key),
             )
         else:
             rows = self.tx.fetch_all(SELECT_HISTORY, run_id=run_id, key=key, limit_=limit)
         shown = rows if max_results is None else rows[:max_results]
-        token = _encode_token(shown[-1]) if len(rows) > len(shown) else None
+        token = _encode_token(shown[-1], run_id, key) if len(rows) > len(shown) else None
         return Page([_metric(key, row) for row in shown], token)
 
     def get_metric_history_bulk(self, run_ids: Sequence[str], key: str, max_results: int) -> list[Metric]:
@@ -241,6 +244,10 @@ class MetricsPart:
         return found
 
 
+def _series_check(run_id: str, key: str) -> int:
+    return zlib.crc32(f"{run_id}/{key}".encode())
+
+
 def _metric(key: str, row: Row, run_id: str | None = None) -> Metric:
     value, is_nan, timestamp, step = row
     return Metric(key, _NAN if is_nan else value, timestamp, step, run_id=run_id)
@@ -255,6 +262,10 @@ def _check_numbers(metric: Metric, path: str) -> None:
     # Whoever calls: a point that is stored with another type could not be read any more.
     limits.check_int64(metric.step, f"{path}step")
     limits.check_int64(metric.timestamp, f"{path}timestamp")
+    if metric.dataset_name:
+        limits.check_length(metric.dataset_name, limits.DATASET_NAME, f"{path}dataset_name")
+    if metric.dataset_digest:
+        limits.check_length(metric.dataset_digest, limits.DATASET_DIGEST, f"{path}dataset_digest")
     if metric.timestamp < 0:
         raise InvalidParameterError(
             f"Invalid value {metric.timestamp} for '{path}timestamp' of metric '{metric.key}': "
@@ -262,16 +273,21 @@ def _check_numbers(metric: Metric, path: str) -> None:
         )
 
 
-def _encode_token(row: Row) -> str:
+def _encode_token(row: Row, run_id: str, key: str) -> str:
     value, is_nan, timestamp, step = row
-    return base64.urlsafe_b64encode(json.dumps([timestamp, step, value, is_nan]).encode()).decode()
+    place = [_series_check(run_id, key), timestamp, step, value, is_nan]
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
-def _decode_token(token: str) -> dict[str, object]:
+def _decode_token(token: str, run_id: str, key: str) -> dict[str, object]:
     try:
-        timestamp, step, value, is_nan = json.loads(base64.urlsafe_b64decode(token.encode()))
-        return {"timestamp": int(timestamp), "step": int(step), "value": float(value), "is_nan": int(is_nan)}
-    except (ValueError, TypeError) as error:
+        check, timestamp, step, value, is_nan = json.loads(base64.urlsafe_b64decode(token.encode()))
+        if check != _series_check(run_id, key):
+            raise ValueError("it belongs to another metric")  # noqa: TRY301  # told below like other faults of a token
+        for number in (timestamp, step, is_nan):
+            limits.check_int64(number, "page_token")
+        return {"timestamp": timestamp, "step": step, "value": float(value), "is_nan": is_nan}
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise InvalidParameterError(
             f"Invalid page token '{token[:80]}': pass the 'next_page_token' of the page before, unchanged."
         ) from error

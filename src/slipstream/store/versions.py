@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, LiteralString, NamedTuple
+from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, cast
 
 from slipstream.clock import now_ms
 from slipstream.db.base import Row, Transaction
@@ -123,6 +123,7 @@ class VersionsPart:
         tags = tags or {}
         for key, value in tags.items():
             registry.check_tag(key, value)
+        sources.check_text(source)
         sources.check_configured_pattern(source)
         if tags.get(registry.PROMPT_TAG, "").lower() == "true":
             sources.check_prompt(source)
@@ -237,7 +238,6 @@ class VersionsPart:
     # -- where a version may come from --------------------------------------------------------------
 
     def _resolve_source(self, source: str, run_id: str | None, model_id: str | None) -> _Origin:
-        sources.check_text(source)
         scheme = sources.scheme_of(source)
         if scheme == "models":
             parsed = sources.parse_models_uri(source)
@@ -312,10 +312,14 @@ class VersionsPart:
 
     def _note_version(self, model_id: str, name: str, version: int) -> None:
         """Add a version to the list that its logged model keeps in a tag."""
-        known = json.loads(self.get_logged_model(model_id).tags.get(MODEL_VERSIONS_TAG) or "[]")
+        known = _versions_in(self.get_logged_model(model_id).tags.get(MODEL_VERSIONS_TAG) or "[]")
         entry = {"name": name, "version": version}
-        if entry not in known:
-            self.set_logged_model_tags(model_id, {MODEL_VERSIONS_TAG: json.dumps([*known, entry])})
+        if entry in known:
+            return
+        known.append(entry)
+        while len(text := json.dumps(known)) > limits.REGISTRY_TAG_VALUE:
+            del known[0]  # the newest are asked for; cut in the middle, the tag would say nothing at all
+        self.set_logged_model_tags(model_id, {MODEL_VERSIONS_TAG: text})
 
     # -- rows ---------------------------------------------------------------------------------------
 
@@ -364,6 +368,15 @@ class VersionsPart:
             )
             for row in rows
         ]
+
+
+def _versions_in(text: str) -> list[Any]:
+    """Return what the tag lists; nothing if a client has written something else there."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return cast("list[Any]", found) if isinstance(found, list) else []
 
 
 def _is_below(path: str, root: str) -> bool:

@@ -20,6 +20,7 @@ from slipstream.errors import (
     InvalidStateError,
     NotFoundError,
 )
+from slipstream.rules import limits
 from slipstream.store.base import Store
 
 
@@ -263,6 +264,17 @@ class MetricContract:
         assert len(whole) == 25
         with pytest.raises(InvalidParameterError, match="page token"):
             store.get_metric_history(run, "m", 4, "rubbish")
+
+    def test_history_tokens_belong_to_one_metric(self, store: Store) -> None:
+        run = new_run(store)
+        for key in ("a", "b"):
+            store.log_batch(run, [Metric(key, float(n), n, n) for n in range(6)])
+        token = store.get_metric_history(run, "a", 4).token
+        assert token is not None
+        assert len(store.get_metric_history(run, "a", 4, token).items) == 2
+        with pytest.raises(InvalidParameterError, match="page token"):
+            store.get_metric_history(run, "b", 4, token)
+        assert len(store.get_metric_history(run, "a", limits.INT64_MAX).items) == 6
 
     def test_interval_samples_by_position_with_the_last(self, store: Store) -> None:
         run = new_run(store)

@@ -3,6 +3,8 @@
 Used like `store_contract`; names that a test creates are unique, so a store may be shared by all tests.
 """
 
+import json
+
 import pytest
 
 from slipstream.entities import ModelVersion
@@ -419,3 +421,12 @@ class VersionSourceContract:
 
 class RegistryContract(RegisteredModelContract, ModelVersionContract, VersionSourceContract):
     """All of the registry."""
+
+    def test_a_tag_that_somebody_else_wrote_does_not_stop_registering(self, store: Store) -> None:
+        experiment = store.create_experiment(unique())
+        model = store.create_logged_model(experiment)
+        store.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": "hello"})
+        name = new_model(store)
+        store.create_model_version(name, f"models:/{model.model_id}", model_id=model.model_id)
+        noted = json.loads(store.get_logged_model(model.model_id).tags["mlflow.modelVersions"])
+        assert noted == [{"name": name, "version": 1}]

@@ -13,6 +13,10 @@ Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """A 64-bit integer; beyond it neither database could keep the value."""
 
 
+_DEEPEST = 100
+"""Levels of lists and objects, as in protobuf's parser."""
+
+
 class Fields(msgspec.Struct, frozen=True):
     """What has to be known of a request type to read it in any spelling."""
 
@@ -38,6 +42,44 @@ def fields_of(request_type: type[msgspec.Struct]) -> Fields:
         snake=snake,
         camel_marks=tuple(f'"{name}"'.encode() for name in sorted(snake)),
     )
+
+
+def check_texts(body: Mapping[str, Any]) -> None:
+    r"""Refuse a body that could not be stored, quoted in an answer, or walked through.
+
+    JSON can spell half of a surrogate pair (`"\\ud800"`), which is no character: neither a database takes it,
+    nor can an answer repeat it.
+
+    Raises:
+        InvalidParameterError: a name or text is not valid Unicode, or the body is nested too deeply.
+    """
+    waiting: list[tuple[str, object, int]] = [("", body, 0)]
+    while waiting:  # a loop: recursion ends earlier than what a client may nest
+        path, value, depth = waiting.pop()
+        if isinstance(value, str):
+            _require_unicode(value, f"The value of '{path}'")
+        elif isinstance(value, dict | list):
+            if depth > _DEEPEST:
+                raise InvalidParameterError(
+                    f"'{path[:200]}' is nested more than {_DEEPEST} levels deep. Send it flatter."
+                )
+            if isinstance(value, list):
+                items = cast("list[object]", value)
+                waiting += [(f"{path}[{index}]", each, depth + 1) for index, each in enumerate(items)]
+                continue
+            for name, each in cast("dict[str, object]", value).items():
+                _require_unicode(name, f"A name in '{path}'" if path else "A name in the request")
+                waiting.append((f"{path}.{name}" if path else name, each, depth + 1))
+
+
+def _require_unicode(text: str, what: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidParameterError(
+            f"{what} is not valid Unicode: the character {text[error.start]!a} at position {error.start} "
+            "is half of a surrogate pair. Send the pair or leave it out."
+        ) from error
 
 
 def rename_camel_case(body: Mapping[str, Any], fields: Fields) -> dict[str, Any]:

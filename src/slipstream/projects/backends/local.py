@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -181,20 +182,46 @@ def _remove_temporary(job: Job) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def find_program(name: str, search: str, folder: str) -> str:
+    """Return what to start for the first word of a command: the word itself if it is a path.
+
+    Args:
+        name: the word.
+        search: the command's PATH.
+        folder: the project's; paths that are not absolute are meant from there, also those in PATH.
+
+    Raises:
+        ExecutionError: there is no such program, or it may not be executed.
+    """
+    if os.path.dirname(name):  # noqa: PTH120  # of "x" Path.parent is "."
+        file = Path(folder, name)
+        if shutil.which(str(file)) is not None:
+            return name
+        if not file.is_file():
+            raise ExecutionError(f"The project's command starts '{name}', but there is no file '{file}'.")
+        raise ExecutionError(
+            f"The project's command starts '{name}', which may not be executed. Allow it (chmod +x '{file}'), or "
+            "write the interpreter into the command, such as 'python' or 'bash'."
+        )
+    absolute = os.pathsep.join(os.path.join(folder, entry) for entry in search.split(os.pathsep))  # noqa: PTH118  # keeps "" and "."
+    program = shutil.which(name, path=absolute)
+    if program is None:
+        hint = f" Write './{name}' for the project's file." if Path(folder, name).is_file() else ""
+        raise ExecutionError(
+            f"The project's command starts '{name}', which is not installed or not in PATH.{hint}"
+        )
+    return program
+
+
 def _run(job: Job, signals: _Signals) -> RunStatus:
     environment = {name: value for name, value in os.environ.items() if name not in job.removed_variables}
     environment.update(job.variables)
-    program = shutil.which(job.argv[0], path=environment.get("PATH"))
-    # A relative path means a file of the project, which the operating system looks for from its folder.
-    if program is None and not os.path.dirname(job.argv[0]):  # noqa: PTH120  # of "x" Path.parent is "."
-        raise ExecutionError(
-            f"The project's command starts '{job.argv[0]}', which is not installed or not in PATH."
-        )
+    program = find_program(job.argv[0], environment.get("PATH", ""), job.folder)
     # A command in a group of its own cannot read from the terminal; it would be stopped for ever.
     interactive = sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
     try:
         process = subprocess.Popen(  # to run the project's command is what was asked for
-            [job.argv[0] if program is None else program, *job.argv[1:]],
+            [program, *job.argv[1:]],
             cwd=job.folder,
             env=environment,
             stdin=subprocess.DEVNULL if interactive else None,

@@ -175,19 +175,16 @@ def _read_csv(model: ServedModel, body: bytes) -> Any:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequestError(f"The CSV text is not valid UTF-8: {error}.") from error
+    table = io.StringIO(text)
     try:
-        # All at once: read piece by piece, the first row of a piece may be of any width.
-        frame = pandas.read_csv(io.StringIO(text), low_memory=False, **model.caster.csv_options())
+        # pandas refuses a row that is longer than the one before it, but if that is the header, it takes the first
+        # fields for an index, and every value lands in the column beside its own. Without a header it refuses.
+        pandas.read_csv(table, header=None, nrows=2, dtype=object)
+        table.seek(0)
+        frame = pandas.read_csv(table, **model.caster.csv_options())
     except Exception as error:  # pandas raises many kinds here, all about the text
-        raise BadRequestError(f"The body is no CSV table with a header line: {error}.") from error
-    if len(frame) and not isinstance(frame.index, pandas.RangeIndex):
-        # pandas refuses a row that is longer than the one before, but if that is the header, it takes the first
-        # fields for an index, and every value lands in a column of another name.
-        names = len(frame.columns)
-        raise BadRequestError(
-            f"Row 0 of the CSV table, the first after the header line, has {names + frame.index.nlevels} fields, but "
-            f"the header names {names}. Quote a field that holds a comma, and end no line with one."
-        )
+        reason = str(error).strip().rstrip(".")
+        raise BadRequestError(f"The body is no CSV table with a header line: {reason}.") from error
     return model.caster.cast_frame(frame)
 
 
