@@ -274,3 +274,92 @@ def test_two_workers_share_the_data(tmp_path: Path) -> None:
         assert len(found) == 13
     finally:
         server.stop()
+
+
+# -- pages of other origins ---------------------------------------------------------------------------
+UI = "https://ui.example.com"
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+
+
+def test_a_page_of_an_allowed_origin_may_write_and_read(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, "--cors-allowed-origins", UI, "--x-frame-options", "none")
+    path, body = API + "experiments/create", json.dumps({"name": "from a page"})
+    asked = ask(server.url, "OPTIONS", path, headers={**PREFLIGHT, "Origin": UI})
+    assert (asked.status, asked.headers["access-control-allow-origin"]) == (204, UI)
+    assert "POST" in asked.headers["access-control-allow-methods"]
+    assert asked.headers["access-control-allow-headers"] == "content-type"
+    made = ask(server.url, "POST", path, body, {**JSON, "Origin": UI})
+    assert (made.status, made.headers["access-control-allow-origin"]) == (200, UI)
+    found = ask(
+        server.url, "GET", API + "experiments/get-by-name?experiment_name=Default", headers={"Origin": UI}
+    )
+    assert (found.status, found.headers["access-control-allow-origin"]) == (200, UI)
+    assert (found.headers["vary"], found.headers["x-frame-options"]) == ("origin", None)
+
+    foreign = "https://evil.example"
+    assert ask(server.url, "OPTIONS", path, headers={**PREFLIGHT, "Origin": foreign}).status == 405
+    refused = ask(server.url, "POST", path, json.dumps({"name": "evil"}), {**JSON, "Origin": foreign})
+    read = ask(
+        server.url,
+        "GET",
+        API + "experiments/get-by-name?experiment_name=Default",
+        headers={"Origin": foreign},
+    )
+    assert refused.status == 403
+    for answer in (refused, read):
+        assert answer.headers["access-control-allow-origin"] is None
+    short = ask(server.url, "POST", path, json.dumps({"name": "no page"}), JSON)
+    assert (short.status, short.headers["x-frame-options"]) == (200, None)
+    assert server.stop() == 0
+
+
+def test_a_preflight_needs_no_token_and_the_request_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_SERVER_TOKEN", "secret")
+    server = ServerProcess(tmp_path, "--cors-allowed-origins", UI, "--auth", "token")
+    path = API + "experiments/create"
+    assert ask(server.url, "OPTIONS", path, headers={**PREFLIGHT, "Origin": UI}).status == 204
+    assert ask(server.url, "POST", path, '{"name": "x"}', {**JSON, "Origin": UI}).status == 401
+    assert server.stop() == 0
+
+
+def test_half_a_surrogate_pair_is_answered_and_harms_nobody(server: ServerProcess) -> None:
+    run = ask(server.url, "POST", API + "runs/create", '{"experiment_id": "0"}', JSON).json["run"]
+    run_id = run["info"]["run_id"]  # type: ignore[index]
+    for path, fields in (
+        ("runs/set-tag", '"key": "\\ud800", "value": "v"'),
+        ("runs/log-metric", '"key": "k", "value": 1, "timestamp": 1, "model_id": "\\ud800"'),
+        ("runs/log-parameter", '"key": "k", "value": "\\udc80"'),
+    ):
+        answer = ask(server.url, "POST", API + path, f'{{"run_id": "{run_id}", {fields}}}', JSON)
+        assert (answer.status, answer.json["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_somebody_elses_sqlite_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    import sqlite3
+
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    connection.close()
+    before = file.read_bytes()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "slipstream",
+            "server",
+            "--port",
+            "0",
+            "--backend-store-uri",
+            f"sqlite:///{file}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert file.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["other.db"]

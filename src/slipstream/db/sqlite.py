@@ -54,8 +54,9 @@ class SqliteDatabase:
         try:
             connection = apsw.Connection(str(self.path), statementcachesize=512)
             connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            if _is_ours_or_empty(connection):  # somebody else's file is refused later, and stays as it is
+                connection.execute("PRAGMA journal_mode = WAL").close()
             for pragma in (
-                "journal_mode = WAL",
                 f"synchronous = {self.durability}",
                 "foreign_keys = ON",
                 "case_sensitive_like = ON",
@@ -159,6 +160,11 @@ class SqliteTransaction:
                 self._run("RELEASE one").close()
             raise
         self._run("RELEASE one").close()
+
+
+def _is_ours_or_empty(connection: Any) -> bool:
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master").fetchall()}
+    return not tables or "schema_migrations" in tables
 
 
 def _prepare(sql: LiteralString, params: Mapping[str, object]) -> tuple[str, Any]:

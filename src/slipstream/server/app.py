@@ -46,7 +46,8 @@ class TrackingApp:
         )
         self.short_way: dict[bytes, Route] = {}
         self._prefix = options.static_prefix.rstrip("/")
-        self._frame_options = options.x_frame_options.encode("latin-1")
+        frame_options = options.x_frame_options.upper()
+        self._frame_options = b"" if frame_options == "NONE" else frame_options.encode("latin-1")
         self._heads: dict[int, bytes] = {}
         self._head_defaults: list[tuple[bytes, bytes]] | None = None
         self._rest: Starlette | None = None
@@ -101,12 +102,18 @@ class TrackingApp:
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         method: str = scope["method"]
         path: str = scope["path"]
+        origin = headers.get(b"origin")
+        if origin is not None and self.guard.may_read(headers.get(b"host", b""), origin):
+            if method == "OPTIONS" and b"access-control-request-method" in headers:
+                await self._preflight(send, origin, headers)
+                return
+            send = _telling_the_browser(send, origin)
         changes = method in CHANGING
         refusal = self.guard.check(
             changes,
             path if path in _EXEMPT else "",
             headers.get(b"host", b""),
-            headers.get(b"origin"),
+            origin,
             headers.get(b"authorization"),
         )
         if refusal is not None:
@@ -157,10 +164,7 @@ class TrackingApp:
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._rest is not None
-        extra = [
-            (b"x-content-type-options", b"nosniff"),
-            (b"x-frame-options", self._frame_options),
-        ]
+        extra = [(b"x-content-type-options", b"nosniff"), *self._framed()]
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -176,6 +180,20 @@ class TrackingApp:
         except SlipstreamError as error:
             status, body = error_answer(error)
             await self._send(send, status, body, b"application/json")
+
+    async def _preflight(self, send: Send, origin: bytes, headers: dict[bytes, bytes]) -> None:
+        """Tell a browser that a page may send the request that it asks about."""
+        allowed = [
+            *_cors_headers(origin),
+            (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
+            (
+                b"access-control-allow-headers",
+                headers.get(b"access-control-request-headers", b"content-type"),
+            ),
+            (b"access-control-max-age", b"600"),
+        ]
+        await send({"type": "http.response.start", "status": 204, "headers": allowed})
+        await send({"type": "http.response.body", "body": b""})
 
     async def _not_found(self, send: Send, status: int) -> None:
         title = "405 Method Not Allowed" if status == 405 else "404 Not Found"
@@ -199,12 +217,15 @@ class TrackingApp:
                     (b"content-type", content_type),
                     (b"content-length", str(len(body)).encode()),
                     (b"x-content-type-options", b"nosniff"),
-                    (b"x-frame-options", self._frame_options),
+                    *self._framed(),
                     *headers,
                 ],
             }
         )
         await send({"type": "http.response.body", "body": body})
+
+    def _framed(self) -> list[tuple[bytes, bytes]]:
+        return [(b"x-frame-options", self._frame_options)] if self._frame_options else []
 
     def head_of(self, defaults: list[tuple[bytes, bytes]], status: int) -> bytes:
         """Return the head of a short-way answer; uvicorn replaces `defaults` once a second, for the date."""
@@ -222,6 +243,21 @@ class TrackingApp:
 
     async def _openapi(self, request: Request) -> Response:
         return Response(openapi_document(self._prefix), media_type="application/json")
+
+
+def _cors_headers(origin: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+
+
+def _telling_the_browser(send: Send, origin: bytes) -> Send:
+    """Return a `send` that lets a page of this origin read the answer."""
+
+    async def send_with_cors(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *_cors_headers(origin)]
+        await send(message)
+
+    return send_with_cors
 
 
 async def _health(request: Request) -> Response:

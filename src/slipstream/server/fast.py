@@ -17,7 +17,7 @@ from slipstream.server.guard import Guard
 
 JSON_LIMIT = 64 * 1024 * 1024
 
-_JSON = b"content-type: application/json\r\nx-content-type-options: nosniff\r\nx-frame-options: "
+_JSON = b"content-type: application/json\r\nx-content-type-options: nosniff\r\n"
 
 
 class ShortWayApp(Protocol):
@@ -81,8 +81,8 @@ class FastProtocol(HttpToolsProtocol):
                 origin = value
             elif name == b"authorization":
                 authorization = value
-        if app.guard.check(True, "", host, origin, authorization) is not None:
-            super().on_headers_complete()  # the long way refuses it
+        if origin is not None or app.guard.check(True, "", host, origin, authorization) is not None:
+            super().on_headers_complete()  # the long way refuses it, or tells the browser that its page may read
             return
         try:
             check_content_type(content_type)
@@ -145,7 +145,8 @@ class FastProtocol(HttpToolsProtocol):
 def head_bytes(defaults: list[tuple[bytes, bytes]], status: int, frame_options: bytes) -> bytes:
     """Return everything of an answer's head that does not depend on its body."""
     lines = b"".join(b"%b: %b\r\n" % pair for pair in defaults)
-    return STATUS_LINE[status] + lines + _JSON + frame_options + b"\r\n"
+    framed = b"x-frame-options: %b\r\n" % frame_options if frame_options else b""
+    return STATUS_LINE[status] + lines + _JSON + framed
 
 
 def too_large() -> SlipstreamError:

@@ -43,6 +43,12 @@ class Guard:
         # Clients send the same few header values again and again.
         self.check = lru_cache(maxsize=512)(self._check)
 
+    def may_read(self, host: bytes, origin: bytes) -> bool:
+        """Tell whether a page of this origin may send requests here and read the answers."""
+        return (
+            self._enabled and host_allowed(host, self._hosts) and origin_allowed(origin, host, self._origins)
+        )
+
     def _check(
         self, changes: bool, path: str, host: bytes, origin: bytes | None, authorization: bytes | None
     ) -> Refusal | None:
