@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from slipstream.entities import RunTag
-from slipstream.errors import AlreadyExistsError, BadRequestError
+from slipstream.errors import AlreadyExistsError, BadRequestError, InvalidParameterError
 from slipstream.store.engine import Engine, open_engine
 
 pytestmark = pytest.mark.postgres
@@ -101,3 +101,13 @@ def test_a_write_after_the_connection_was_cut_goes_through(url: str, tmp_path: P
     assert engine.write(lambda store: store.create_experiment("after the cut"))
     assert engine.read(lambda store: store.find_experiment_by_name("after the cut")) is not None
     engine.close()
+
+
+def test_a_nul_character_is_refused_and_harms_nobody(engines: list[Engine]) -> None:
+    run = engines[0].write(lambda store: store.create_run("0").info.run_id)
+    jobs = [lambda store, n=n: store.log_param(run, f"p{n}", "a\0b" if n == 3 else "good") for n in range(8)]
+    outcomes = in_parallel(engines, jobs)
+    assert [n for n, each in enumerate(outcomes) if each is not None] == [3]
+    assert isinstance(outcomes[3], InvalidParameterError)
+    with pytest.raises(InvalidParameterError, match="NUL"):
+        engines[0].read(lambda store: store.find_experiment_by_name("a\0b"))

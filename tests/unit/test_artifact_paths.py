@@ -210,3 +210,12 @@ def test_a_scheme_without_plugin_is_named(uri: str) -> None:
 def test_file_uris_that_name_no_folder_here(uri: str) -> None:
     with pytest.raises(InvalidParameterError):
         open_store(uri)
+
+
+@pytest.mark.parametrize(
+    "path", ["x/" * 2_000 + "y", ".slipstream-partial-abc", "a/.slipstream-partial-abc/b"]
+)
+def test_places_that_cannot_be_written_to(tmp_path: Path, path: str) -> None:
+    with pytest.raises(InvalidParameterError, match="Cannot write"):
+        LocalArtifactStore(tmp_path).write(path, [b"x"])
+    assert list(tmp_path.iterdir()) == []

@@ -17,6 +17,7 @@ from slipstream.errors import InternalError, InvalidParameterError, NotFoundErro
 PARTIAL = ".slipstream-partial-"
 """How names of unfinished files begin. Listings leave them out; what a crash left may be deleted."""
 
+_DEEPEST = 200
 _OPEN_FLAGS = (
     os.O_RDONLY
     # Not following a link in the last place closes the gap between the check and the opening.
@@ -92,10 +93,18 @@ class LocalArtifactStore:
         clean = clean_path(path)
         if not clean:
             raise InvalidParameterError("Cannot write to the artifact root itself; name a file.")
-        target = self._inside(clean)
-        if target.is_dir():
-            raise InvalidParameterError(f"Cannot write '{clean}': a folder has this name.")
+        if clean.count("/") > _DEEPEST:
+            raise InvalidParameterError(
+                f"Cannot write '{clean[:200]}...': it lies more than {_DEEPEST} folders deep."
+            )
+        if any(part.startswith(PARTIAL) for part in clean.split("/")):
+            raise InvalidParameterError(
+                f"Cannot write '{clean}': names that begin with '{PARTIAL}' are those of unfinished files."
+            )
         with _explained(clean):
+            target = self._inside(clean)
+            if target.is_dir():
+                raise InvalidParameterError(f"Cannot write '{clean}': a folder has this name.")
             try:
                 _make_folders(target.parent)
             except (FileExistsError, NotADirectoryError) as error:
@@ -111,8 +120,8 @@ class LocalArtifactStore:
             raise InvalidParameterError(
                 "Refusing to delete the artifact root itself; name a file or folder in it."
             )
-        target = self._inside(clean)
         with _explained(clean):
+            target = self._inside(clean)
             try:
                 if modes.S_ISDIR(target.lstat().st_mode):
                     shutil.rmtree(target)
@@ -195,7 +204,7 @@ def _explained(clean: str) -> Generator[None]:
             ) from error
         if error.errno == errno.ENAMETOOLONG:
             raise InvalidParameterError(
-                f"The artifact path '{clean[:200]}' is too long for this disk."
+                f"The artifact path '{clean[:200]}...' is too long for this disk."
             ) from error
         if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
             raise InternalError(

@@ -141,6 +141,21 @@ def _is_unavailable(error: BaseException) -> bool:
     return state is not None and state.startswith((*_ROLLED_BACK, *_GONE, *_NO_ROOM))
 
 
+@contextmanager
+def _refusing_nul() -> Generator[None]:
+    """Tell the caller of the one character that PostgreSQL keeps in no text."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.DataError as error:
+        if "NUL" not in str(error):
+            raise
+        raise InvalidParameterError(
+            "A text holds a NUL character (U+0000), which PostgreSQL cannot store. Leave it out."
+        ) from error
+
+
 class PostgresTransaction:
     dialect: LiteralString = "postgres"
 
@@ -148,17 +163,21 @@ class PostgresTransaction:
         self._connection = connection
 
     def fetch_one(self, sql: LiteralString, **params: object) -> Row | None:
-        return self._connection.execute(_rewrite(sql), params).fetchone()
+        return self._run(sql, params).fetchone()
 
     def fetch_all(self, sql: LiteralString, **params: object) -> list[Row]:
-        return self._connection.execute(_rewrite(sql), params).fetchall()
+        return self._run(sql, params).fetchall()
 
     def execute(self, sql: LiteralString, **params: object) -> int:
-        return self._connection.execute(_rewrite(sql), params).rowcount
+        return self._run(sql, params).rowcount
+
+    def _run(self, sql: LiteralString, params: dict[str, object]) -> "psycopg.Cursor[Row]":
+        with _refusing_nul():
+            return self._connection.execute(_rewrite(sql), params)
 
     def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
         names = _names(sql)
-        with self._connection.cursor() as cursor:
+        with _refusing_nul(), self._connection.cursor() as cursor:
             cursor.executemany(_rewrite(sql), [dict(zip(names, row, strict=True)) for row in rows])
 
     @contextmanager
