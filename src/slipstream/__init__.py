@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         pyfunc,
         sklearn,
         tracking,
+        transformers,
     )
     from slipstream.client.active_experiment import (
         create_experiment,
@@ -189,6 +190,7 @@ _MODULES = (
     "pyfunc",
     "sklearn",
     "tracking",
+    "transformers",
 )
 
 _ALIASES = {"MlflowClient": "SlipstreamClient"}
@@ -273,6 +275,7 @@ __all__ = [
     "sklearn",
     "start_run",
     "tracking",
+    "transformers",
 ]
 
 

@@ -20,6 +20,7 @@ MODULES = (
     "pyfunc",
     "sklearn",
     "tracking",
+    "transformers",
 )
 
 

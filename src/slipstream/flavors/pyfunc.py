@@ -286,7 +286,7 @@ def _load_implementation(
             }
             part = flavors[name]
             model = flavor.load(folder, part, options)
-            return FlavorModel(model, flavor.predictor(model, {**part, **config}))
+            return FlavorModel(model, flavor.predictor(model, {**part, **config, "config": model_config}))
     return _load_by_module(folder, loader, config, model_config, trusted)
 
 

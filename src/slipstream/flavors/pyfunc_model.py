@@ -23,6 +23,17 @@ class FlavorModel:
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         return self._predict(data, params or {})
 
+    def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
+        stream = getattr(self._predict, "stream", None)
+        if stream is None:
+            raise InvalidParameterError("This model does not support predict_stream; use predict")
+        return stream(data, params or {})
+
+    @property
+    def checks_input(self) -> bool:
+        """The flavor checks its input itself, so that the signature need not be enforced."""
+        return getattr(self._predict, "checks_input", False)
+
     def get_raw_model(self) -> Any:
         return self._model
 
@@ -86,6 +97,9 @@ class PyFuncModel:
         Raises:
             InvalidParameterError: the model cannot stream, or the input is not a single one.
         """
+        if isinstance(self._implementation, FlavorModel):
+            checked, values = self._check(data, params)
+            return self._implementation.predict_stream(checked, values)
         stream = getattr(self._implementation, self._config.get("predict_stream_fn", "predict_stream"), None)
         if not self._config.get("streamable") or stream is None:
             raise InvalidParameterError("This model does not support predict_stream; use predict")
@@ -122,6 +136,8 @@ class PyFuncModel:
         # Models have `params=None` in their predict and fill in defaults of their own then.
         values = None if params is None and schema is None else enforce_params(params, schema)
         if signature is None or signature.inputs is None or signature.from_type_hint:
+            return data, values
+        if isinstance(self._implementation, FlavorModel) and self._implementation.checks_input:
             return data, values
         checked = enforce_schema(data, signature.inputs)
         return (self._like_example(checked) if signature.type_hint_from_example else checked), values

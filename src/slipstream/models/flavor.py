@@ -22,7 +22,11 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     modules: set[str] = set()
     """Modules that the model uses beside the flavor's own."""
     signature: Any = None
-    """A `ModelSignature` that the model itself dictates, such as by type hints."""
+    """A `ModelSignature` that the model itself dictates, such as by type hints or its task."""
+    dictated_by: str = "type hints"
+    """What dictates the signature, for messages."""
+    metadata: dict[str, Any] = {}
+    """What goes into the MLmodel file's `metadata` beside the user's own."""
     predict: Predictor | None = None
     """Predicts with the model as it will be after loading; for the signature's outputs."""
 
@@ -56,5 +60,9 @@ class Flavor(Protocol):
         ...
 
     def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
-        """Return what pyfunc and the scoring server call."""
+        """Return what pyfunc and the scoring server call.
+
+        If it has an attribute `stream`, that is called the same way and yields the parts of one prediction. If it has
+        a true attribute `checks_input`, the signature is not enforced before: it names what is wrong better itself.
+        """
         ...

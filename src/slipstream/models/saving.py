@@ -134,7 +134,8 @@ def _fill(
     document.flavors = {} if saved.python_function is None else {PYFUNC: python_function}
     if saved.flavor is not None:
         document.flavors[flavor.name] = {**saved.flavor, "code": code}
-    document.metadata = None if packaging.metadata is None else dict(packaging.metadata)
+    metadata = {**saved.metadata, **(packaging.metadata or {})}
+    document.metadata = metadata if metadata or packaging.metadata is not None else None
     document.resources = None if packaging.resources is None else dict(packaging.resources)
     document.prompts = None if packaging.prompts is None else list(packaging.prompts)
     document.slipstream_version = slipstream_version()
@@ -218,6 +219,10 @@ def _signature(
         )
     dictated = cast("ModelSignature | None", saved.signature)
     if dictated is not None:
+        if isinstance(given, ModelSignature) and given != dictated and saved.dictated_by != "type hints":
+            raise InvalidParameterError(
+                f"The {saved.dictated_by} has a signature of its own; leave 'signature' out."
+            )
         if isinstance(given, ModelSignature) and given.inputs != dictated.inputs:
             warnings.warn(
                 "The given signature differs from the one that the model's type hints say; the type hints win.",
