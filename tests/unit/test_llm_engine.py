@@ -146,6 +146,15 @@ def test_closing_the_events_frees_the_place(engine: TextEngine, model: CountingM
     assert model.running == {}
 
 
+def test_a_request_closed_before_its_first_event_frees_the_place_too(
+    engine: TextEngine, model: CountingModel
+) -> None:
+    model.context_length = 100_000
+    engine.generate([50_000], Sampling()).close()
+    assert text_of(engine.generate([2], Sampling())) == "ab"
+    assert model.running == {}
+
+
 def test_a_request_cancelled_while_it_waits_never_runs(engine: TextEngine, model: CountingModel) -> None:
     model.gate.clear()
     first = engine.generate([2], Sampling())

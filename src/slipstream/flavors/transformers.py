@@ -164,7 +164,7 @@ class EmbeddingPredictor:
         return [self._embed(parse(payload, EmbeddingRequest)) for payload in payloads]
 
     def _embed(self, request: EmbeddingRequest) -> dict[str, Any]:
-        import torch
+        torch: Any = importlib.import_module("torch")
 
         model, tokenizer = self._pipeline.model, self._pipeline.tokenizer
         texts = [request.input] if isinstance(request.input, str) else request.input
@@ -256,7 +256,7 @@ def _source_name(model: Any) -> str:
 
 
 def _dtype(config: Mapping[str, Any]) -> Any:
-    import torch
+    torch: Any = importlib.import_module("torch")
 
     name = str(config.get("torch_dtype") or "torch.float32").removeprefix("torch.")
     dtype = getattr(torch, name, None)

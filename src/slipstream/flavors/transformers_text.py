@@ -5,6 +5,7 @@ joining pads the shorter side, leaving drops a row and the padding that nobody n
 cache is not of the plain growing kind keeps a batch of one for each sequence.
 """
 
+import importlib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, cast
 
@@ -65,11 +66,11 @@ class TransformersBackend:
 
     # -- the batch ----------------------------------------------------------------------------------
     def admit(self, prompt: Sequence[int], sampling: Sampling) -> Hashable:
-        import torch
-        from transformers import DynamicCache
+        torch = _torch()
+        transformers: Any = importlib.import_module("transformers")
 
         row = _Row(prompt, sampling, self.model.device)
-        cache: Any = DynamicCache()
+        cache = transformers.DynamicCache()
         with torch.inference_mode():
             answer = self.model(
                 input_ids=torch.tensor([row.tokens], device=self.model.device),
@@ -83,7 +84,7 @@ class TransformersBackend:
         return row
 
     def step(self) -> list[tuple[Hashable, int]]:
-        import torch
+        torch = _torch()
 
         # Those that came since have their first token already.
         rows = [row for batch in self._fresh for row in batch.rows]
@@ -119,7 +120,7 @@ class _Row:
     """One sequence: its tokens, and how to choose the next."""
 
     def __init__(self, prompt: Sequence[int], sampling: Sampling, device: Any) -> None:
-        import torch
+        torch = _torch()
 
         self.tokens = list(prompt)
         self.prompt_length = len(self.tokens)
@@ -141,7 +142,7 @@ class _Row:
 
     def choose(self, logits: Any) -> int:
         """Return the next token by the row's own rules; `logits` are those of the row, as float32."""
-        import torch
+        torch = _torch()
 
         sampling = self.sampling
         if self.is_penalised:
@@ -161,7 +162,7 @@ class _Row:
         return int(torch.multinomial(chances, 1, generator=self._random))
 
     def _penalise(self, logits: Any) -> Any:
-        import torch
+        torch = _torch()
 
         logits = logits.clone()
         repetition = self.sampling.repetition_penalty or 1.0
@@ -181,17 +182,17 @@ class _Batch:
     """Rows with one cache. Row i has its newest `len(rows[i].tokens) - 1` places there, the last of them at the end."""
 
     def __init__(self, rows: list[_Row], cache: Any) -> None:
-        from transformers.cache_utils import DynamicCache, DynamicLayer
+        caches: Any = importlib.import_module("transformers.cache_utils")
 
         self.rows = rows
         self.cache = cache
-        self.is_plain = type(cache) is DynamicCache and all(
-            type(layer) is DynamicLayer for layer in cache.layers
+        self.is_plain = type(cache) is caches.DynamicCache and all(
+            type(layer) is caches.DynamicLayer for layer in cache.layers
         )
 
     def advance(self, model: Any) -> None:
         """Feed each row its last token and choose the next."""
-        import torch
+        torch = _torch()
 
         lengths = [len(row.tokens) for row in self.rows]
         device = model.device
@@ -222,7 +223,7 @@ class _Batch:
 
     def drop_released(self) -> None:
         """Let go of rows that are not wanted any more, and of the padding that only they needed."""
-        import torch
+        torch = _torch()
 
         kept = [number for number, row in enumerate(self.rows) if not row.released]
         if len(kept) == len(self.rows):
@@ -239,13 +240,18 @@ class _Batch:
 
     def join(self, other: "_Batch") -> None:
         """Take in the rows of another batch."""
-        import torch
+        torch = _torch()
 
         width = max(self.cache.get_seq_length(), other.cache.get_seq_length())
         for ours, theirs in zip(self.cache.layers, other.cache.layers, strict=True):
             ours.keys = torch.cat([_padded(ours.keys, width), _padded(theirs.keys, width)])
             ours.values = torch.cat([_padded(ours.values, width), _padded(theirs.values, width)])
         self.rows += other.rows
+
+
+def _torch() -> Any:
+    """Import torch when a model is there, which has imported it already."""
+    return importlib.import_module("torch")
 
 
 def default_sampling(generation_config: Any) -> Sampling:
@@ -262,7 +268,7 @@ def default_sampling(generation_config: Any) -> Sampling:
 
 
 def _padded(states: Any, width: int) -> Any:
-    import torch
+    torch = _torch()
 
     missing = width - states.shape[-2]
     return states if not missing else torch.nn.functional.pad(states, (0, 0, missing, 0))

@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
@@ -93,6 +93,32 @@ class Generation:
         self.cancelled = True
 
 
+class Events:
+    """The events of one request, as they come; `close` cancels it, also before the first."""
+
+    def __init__(self, generation: Generation, events: "queue.SimpleQueue[Event]") -> None:
+        self._generation = generation
+        self._events = events
+        self._left = generation.answers
+
+    def __iter__(self) -> "Events":
+        return self
+
+    def __next__(self) -> Event:
+        if not self._left:
+            raise StopIteration
+        event = self._events.get()
+        if isinstance(event, Failed):
+            self._left = 0
+            raise event.error
+        self._left -= isinstance(event, Finished)
+        return event
+
+    def close(self) -> None:
+        self._left = 0
+        self._generation.cancel()
+
+
 class _Answer:
     """One sequence: its text so far and when to end it."""
 
@@ -173,7 +199,7 @@ class TextEngine:
             for index in range(generation.answers):
                 self._arrivals.put(_Answer(generation, index, limit, self.backend))
 
-    def generate(self, prompt: Sequence[int], sampling: Sampling, answers: int = 1) -> Iterator[Event]:
+    def generate(self, prompt: Sequence[int], sampling: Sampling, answers: int = 1) -> "Events":
         """Yield the events of one request until all of its answers are complete; closing it cancels the request.
 
         Raises:
@@ -183,19 +209,7 @@ class TextEngine:
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         generation = Generation(prompt, sampling, answers, events.put)
         self.submit(generation)
-        return self._events(generation, events)
-
-    def _events(self, generation: Generation, events: "queue.SimpleQueue[Event]") -> Iterator[Event]:
-        left = generation.answers
-        try:
-            while left:
-                event = events.get()
-                if isinstance(event, Failed):
-                    raise event.error
-                left -= isinstance(event, Finished)
-                yield event
-        finally:
-            generation.cancel()
+        return Events(generation, events)
 
     def close(self) -> None:
         """Refuse what comes, fail what is under way, and end the thread."""

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from slipstream.errors import InvalidParameterError
-from slipstream.llm.engine import Event, Finished, Piece, TextBackend, TextEngine
+from slipstream.llm.engine import Event, Events, Finished, Piece, TextBackend, TextEngine
 from slipstream.llm.messages import (
     AnswerMessage,
     ChatChoice,
@@ -73,11 +74,10 @@ class TextModel:
             usage=_usage(len(prompt), tokens),
         )
 
-    def stream_chat(self, request: ChatRequest) -> Iterator[ChatChunk]:
-        """Yield the answer to a conversation in chunks; closing the iterator stops the model."""
+    def stream_chat(self, request: ChatRequest) -> "Stream":
+        """Answer a conversation in chunks."""
         prompt = self.chat_prompt(request)
-        events = self._start(prompt, request)
-        return chat_chunks(events, self.name, len(prompt), request)
+        return Stream(ChatChunks(self.name, len(prompt), request), self._start(prompt, request))
 
     def chat_prompt(self, request: ChatRequest) -> list[int]:
         """Return the tokens of a conversation."""
@@ -105,17 +105,24 @@ class TextModel:
             usage=_usage(read, written),
         )
 
-    def stream_completion(self, request: CompletionRequest) -> Iterator[TextCompletion]:
-        """Yield the continuation of one text in chunks; closing the iterator stops the model."""
+    def stream_completion(self, request: CompletionRequest) -> "Stream":
+        """Continue one text in chunks."""
+        prompt = self.completion_prompt(request)
+        return Stream(TextChunks(self.name, len(prompt), request), self._start(prompt, request))
+
+    def completion_prompt(self, request: CompletionRequest) -> list[int]:
+        """Return the tokens of the one text that a streamed completion continues."""
         if not isinstance(request.prompt, str):
             raise InvalidParameterError("A streamed completion takes one 'prompt', not a list of them.")
-        prompt = self._backend.encode(request.prompt)
-        events = self._start(prompt, request)
-        return text_chunks(events, self.name, len(prompt), request)
+        return self._backend.encode(request.prompt)
+
+    def settings_of(self, request: ChatRequest | CompletionRequest) -> Sampling:
+        """Return how a request is generated, the model's defaults included."""
+        return sampling_of(request).over(self.defaults)
 
     # -- inside -------------------------------------------------------------------------------------
-    def _start(self, prompt: Sequence[int], request: ChatRequest | CompletionRequest) -> Iterator[Event]:
-        return self.engine.generate(prompt, sampling_of(request).over(self.defaults), request.n or 1)
+    def _start(self, prompt: Sequence[int], request: ChatRequest | CompletionRequest) -> Events:
+        return self.engine.generate(prompt, self.settings_of(request), request.n or 1)
 
     def _collect(
         self, prompt: Sequence[int], request: ChatRequest | CompletionRequest
@@ -126,47 +133,101 @@ class TextModel:
         self.engine.close()
 
 
-def chat_chunks(
-    events: Iterator[Event], name: str, prompt_tokens: int, request: ChatRequest
-) -> Iterator[ChatChunk]:
-    """Turn an engine's events into OpenAI's chunks: a role, pieces, a reason, and usage if asked for."""
-    identity, created, tokens = _new_id("chatcmpl"), int(time.time()), 0
+class ChatChunks:
+    """Turns an engine's events into OpenAI's chunks: a role, pieces, a reason, and usage if asked for."""
 
-    def chunk(choices: list[ChunkChoice], usage: Any = msgspec.UNSET) -> ChatChunk:
-        return ChatChunk(id=identity, created=created, model=name, choices=choices, usage=usage)
+    def __init__(self, name: str, prompt_tokens: int, request: ChatRequest) -> None:
+        self._identity, self._created, self._name = _new_id("chatcmpl"), int(time.time()), name
+        self._request = request
+        self._prompt_tokens = prompt_tokens
+        self._tokens = 0
 
-    for index in range(request.n or 1):
-        yield chunk([ChunkChoice(index, Delta(role="assistant", content=""))])
-    for event in events:
+    def begin(self) -> list[ChatChunk]:
+        role = Delta(role="assistant", content="")
+        return [self._chunk([ChunkChoice(index, role)]) for index in range(self._request.n or 1)]
+
+    def take(self, event: Event) -> list[ChatChunk]:
         if isinstance(event, Piece):
-            yield chunk([ChunkChoice(event.index, Delta(content=event.text))])
-        elif isinstance(event, Finished):
-            tokens += event.completion_tokens
-            yield chunk([ChunkChoice(event.index, Delta(), event.reason)])
-    if request.stream_options is not None and request.stream_options.include_usage:
-        yield chunk([], _usage(prompt_tokens, tokens))
+            return [self._chunk([ChunkChoice(event.index, Delta(content=event.text))])]
+        if isinstance(event, Finished):
+            self._tokens += event.completion_tokens
+            return [self._chunk([ChunkChoice(event.index, Delta(), event.reason)])]
+        return []
+
+    def end(self) -> list[ChatChunk]:
+        if not _wants_usage(self._request):
+            return []
+        return [self._chunk([], _usage(self._prompt_tokens, self._tokens))]
+
+    def _chunk(self, choices: list[ChunkChoice], usage: Usage | UnsetType = UNSET) -> ChatChunk:
+        return ChatChunk(
+            id=self._identity, created=self._created, model=self._name, choices=choices, usage=usage
+        )
 
 
-def text_chunks(
-    events: Iterator[Event], name: str, prompt_tokens: int, request: CompletionRequest
-) -> Iterator[TextCompletion]:
-    """Turn an engine's events into the pieces of a streamed completion."""
-    identity, created, tokens = _new_id("cmpl"), int(time.time()), 0
+class TextChunks:
+    """Turns an engine's events into the pieces of a streamed completion."""
 
-    def chunk(choices: list[TextChoice], usage: Any = msgspec.UNSET) -> TextCompletion:
-        return TextCompletion(id=identity, created=created, model=name, choices=choices, usage=usage)
+    def __init__(self, name: str, prompt_tokens: int, request: CompletionRequest) -> None:
+        self._identity, self._created, self._name = _new_id("cmpl"), int(time.time()), name
+        self._request = request
+        self._prompt_tokens = prompt_tokens
+        self._tokens = 0
 
-    if request.echo:
-        for index in range(request.n or 1):
-            yield chunk([TextChoice(index, cast("str", request.prompt), None)])
-    for event in events:
+    def begin(self) -> list[TextCompletion]:
+        if not self._request.echo:
+            return []
+        prompt = cast("str", self._request.prompt)
+        return [self._chunk([TextChoice(index, prompt, None)]) for index in range(self._request.n or 1)]
+
+    def take(self, event: Event) -> list[TextCompletion]:
         if isinstance(event, Piece):
-            yield chunk([TextChoice(event.index, event.text, None)])
-        elif isinstance(event, Finished):
-            tokens += event.completion_tokens
-            yield chunk([TextChoice(event.index, "", event.reason)])
-    if request.stream_options is not None and request.stream_options.include_usage:
-        yield chunk([], _usage(prompt_tokens, tokens))
+            return [self._chunk([TextChoice(event.index, event.text, None)])]
+        if isinstance(event, Finished):
+            self._tokens += event.completion_tokens
+            return [self._chunk([TextChoice(event.index, "", event.reason)])]
+        return []
+
+    def end(self) -> list[TextCompletion]:
+        if not _wants_usage(self._request):
+            return []
+        return [self._chunk([], _usage(self._prompt_tokens, self._tokens))]
+
+    def _chunk(self, choices: list[TextChoice], usage: Usage | UnsetType = UNSET) -> TextCompletion:
+        return TextCompletion(
+            id=self._identity, created=self._created, model=self._name, choices=choices, usage=usage
+        )
+
+
+class Stream:
+    """One answer under way: iterate over its chunks; `close` stops the model."""
+
+    def __init__(self, chunks: ChatChunks | TextChunks, events: Events) -> None:
+        self._events = events
+        self._parts = self._run(chunks)
+
+    def _run(self, chunks: ChatChunks | TextChunks) -> Iterator[ChatChunk | TextCompletion]:
+        yield from chunks.begin()
+        for event in self._events:
+            yield from chunks.take(event)
+        yield from chunks.end()
+
+    def __iter__(self) -> "Stream":
+        return self
+
+    def __next__(self) -> ChatChunk | TextCompletion:
+        return next(self._parts)
+
+    def close(self) -> None:
+        cast("Any", self._parts).close()
+        self._events.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _wants_usage(request: ChatRequest | CompletionRequest) -> bool:
+    return request.stream_options is not None and request.stream_options.include_usage
 
 
 def payloads_of(data: Any, field: str) -> list[dict[str, Any]]:
@@ -192,7 +253,7 @@ def payloads_of(data: Any, field: str) -> list[dict[str, Any]]:
     if isinstance(data, Mapping):
         return [dict(cast("Mapping[str, Any]", data))]
     if isinstance(data, (list, tuple)):
-        items = cast("list[Any]", list(cast("Any", data)))
+        items: list[Any] = list(cast("Sequence[Any]", data))
         if items and field == "messages" and all(_is_message(item) for item in items):
             return [{field: items}]
         if items and all(isinstance(item, str) for item in items):
@@ -201,7 +262,7 @@ def payloads_of(data: Any, field: str) -> list[dict[str, Any]]:
             return [dict(item) for item in items]
     raise InvalidParameterError(
         f"The model takes a dict with '{field}', a list of such dicts, or a DataFrame with a column '{field}'; got "
-        f"{type(data).__name__} {repr(data)[:100]}."
+        f"{type(cast('Any', data)).__name__} {repr(cast('Any', data))[:100]}."
     )
 
 
@@ -223,12 +284,11 @@ def predict_stream(model: TextModel, task: str, data: Any) -> Iterator[dict[str,
     payloads = payloads_of(data, field)
     if len(payloads) != 1:
         raise InvalidParameterError(f"predict_stream takes one request at a time, got {len(payloads)}")
-    chunks: Iterator[Any]
     if task == CHAT:
-        chunks = model.stream_chat(parse(payloads[0], ChatRequest))
+        stream = model.stream_chat(parse(payloads[0], ChatRequest))
     else:
-        chunks = model.stream_completion(parse(payloads[0], CompletionRequest))
-    return (msgspec.to_builtins(chunk) for chunk in chunks)
+        stream = model.stream_completion(parse(payloads[0], CompletionRequest))
+    return (msgspec.to_builtins(chunk) for chunk in stream)
 
 
 def _together(requests: Sequence[Any], answer: Callable[[Any], Any]) -> list[dict[str, Any]]:

@@ -176,9 +176,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(each) for key, each in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in cast("list[Any]", value)]
-    if hasattr(value, "model_dump"):  # a message object of the openai library
-        return _plain(value.model_dump(exclude_none=True))
-    return value
+    dump: Any = getattr(value, "model_dump", None)  # a message object of the openai library
+    return value if dump is None else _plain(dump(exclude_none=True))
 
 
 def _explain(message: str, fields: Mapping[str, Any]) -> str:

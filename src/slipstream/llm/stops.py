@@ -8,8 +8,8 @@ class StopFilter:
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = [stop for stop in stops if stop]
-        self._held = ""
-        self.stopped = False
+        self._held: str = ""
+        self.stopped: bool = False
         """A stop string has come; nothing more is passed on."""
 
     def feed(self, text: str) -> str:
