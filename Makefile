@@ -62,9 +62,12 @@ ui: ## build the web pages
 
 install: $(VENV)/.dev ## install everything into .venv
 
+# Not `transformers`: torch comes from an index of the user's choice, since builds with and without CUDA differ by gigabytes.
+LOCKED := demo postgres pyfunc sklearn
+
 lock: $(UV) ## renew the pins in dev.lock
 	@$(UV) pip compile --quiet --universal --upgrade --no-header --no-annotate --no-emit-index-url \
-	  --no-emit-find-links --python-version 3.11 --all-extras --group dev -o dev.lock pyproject.toml
+	  --no-emit-find-links --python-version 3.11 $(addprefix --extra ,$(LOCKED)) --group dev -o dev.lock pyproject.toml
 
 clean: ## remove what was built; .venv stays
 	@rm -rf build dist docs/_build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

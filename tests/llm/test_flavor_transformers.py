@@ -28,8 +28,10 @@ CHAT_OUTPUTS = [
     "'object': string (required)",
     "'created': long (required)",
     "'model': string (required)",
-    f"'choices': Array({{finish_reason: string (required), index: long (required), message: {MESSAGE} (required)}}) "
-    "(required)",
+    (
+        f"'choices': Array({{finish_reason: string (required), index: long (required), message: {MESSAGE} (required)}}) "
+        "(required)"
+    ),
     f"'usage': {USAGE} (required)",
 ]
 
@@ -89,7 +91,11 @@ def test_requests_in_every_form_give_the_same_answer(tiny_pipeline: Any, folder:
 def test_fields_are_refused_by_name(tiny_pipeline: Any, folder: Path) -> None:
     save(tiny_pipeline, folder)
     model = slipstream.pyfunc.load_model(folder)
-    for fields, name in (({"n": 0}, "'n'"), ({"tools": [1]}, "'tools'"), ({"temprature": 1}, "'temperature'")):
+    for fields, name in (
+        ({"n": 0}, "'n'"),
+        ({"tools": [1]}, "'tools'"),
+        ({"temprature": 1}, "'temperature'"),
+    ):
         with pytest.raises(InvalidParameterError, match=name):
             model.predict({"messages": HELLO, **fields})
 
@@ -130,7 +136,14 @@ def test_parts_instead_of_a_pipeline(tiny_pipeline: Any, folder: Path) -> None:
 
 def test_completions(tiny_pipeline: Any, folder: Path) -> None:
     signature = save(tiny_pipeline, folder, "llm/v1/completions").signature
-    assert signature.inputs.input_names()[:6] == ["prompt", "temperature", "max_tokens", "stop", "n", "stream"]
+    assert signature.inputs.input_names()[:6] == [
+        "prompt",
+        "temperature",
+        "max_tokens",
+        "stop",
+        "n",
+        "stream",
+    ]
     model = slipstream.pyfunc.load_model(folder)
     (answer,) = model.predict({"prompt": ["a", "b"], "max_tokens": 3, "echo": True})
     assert [choice["text"][0] for choice in answer["choices"]] == ["a", "b"]
@@ -177,11 +190,15 @@ def test_refused_when_saving(
 
 
 def test_a_name_that_is_no_folder(folder: Path) -> None:
-    with pytest.raises(InvalidParameterError, match=r"transformers\.pipeline\('text-generation', 'org/model'\)"):
+    with pytest.raises(
+        InvalidParameterError, match=r"transformers\.pipeline\('text-generation', 'org/model'\)"
+    ):
         save("org/model", folder)
 
 
-@pytest.mark.parametrize("change", [{"pipeline_model_type": "os"}, {"components": ["evil"]}, {"torch_dtype": "nn"}])
+@pytest.mark.parametrize(
+    "change", [{"pipeline_model_type": "os"}, {"components": ["evil"]}, {"torch_dtype": "nn"}]
+)
 def test_a_crafted_mlmodel_file(tiny_pipeline: Any, folder: Path, change: dict[str, Any]) -> None:
     save(tiny_pipeline, folder)
     file = folder / "MLmodel"
