@@ -249,8 +249,10 @@ def test_every_dependency_has_its_reason() -> None:
 def test_every_dependency_is_pinned_for_developers() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     wanted = {_distribution(d) for d in project["project"]["dependencies"]}
+    extras = dict(project["project"]["optional-dependencies"])
+    del extras["transformers"]  # torch's builds differ by machine; the Makefile's LOCKED says so, too
     for requirements in [
-        *project["project"]["optional-dependencies"].values(),
+        *extras.values(),
         *project["dependency-groups"].values(),
     ]:
         wanted |= {_distribution(d) for d in requirements if isinstance(d, str)}
