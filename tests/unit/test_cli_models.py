@@ -103,8 +103,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[serving_run.ServeOptions]:
 def test_serve_defaults(served: list[serving_run.ServeOptions]) -> None:
     assert invoke("serve", "-m", "models:/m@champion").exit_code == 0
     (options,) = served
-    assert (options.model_uri, options.host, options.port) == ("models:/m@champion", "127.0.0.1", 5000)
-    assert (options.workers, options.timeout_seconds, options.trust) == (1, 60.0, None)
+    assert (options.model_uris, options.host, options.port) == (("models:/m@champion",), "127.0.0.1", 5000)
+    assert (options.pool.workers, options.pool.timeout_seconds, options.trust) == (1, 60.0, None)
+    assert (options.pool.batch_size, options.joined, options.app.refresh_seconds) == (64, None, 5.0)
     assert options.gate.token is None
 
 
@@ -127,6 +128,10 @@ def test_serve_options(served: list[serving_run.ServeOptions], monkeypatch: pyte
             "2",
             "--queue-size",
             "7",
+            "--batch-size=9",
+            "--max-body-mb=2",
+            "--max-tokens=50",
+            "--max-prompt-tokens=60",
         ),
         *(
             "--auth",
@@ -140,8 +145,10 @@ def test_serve_options(served: list[serving_run.ServeOptions], monkeypatch: pyte
     )
     assert result.exit_code == 0, result.output
     (options,) = served
-    assert (options.host, options.port, options.timeout_seconds) == ("0.0.0.0", 0, 5.0)
-    assert (options.workers, options.threads, options.queue_size, options.trust) == (3, 2, 7, True)
+    assert (options.host, options.port, options.pool.timeout_seconds) == ("0.0.0.0", 0, 5.0)
+    assert (options.pool.workers, options.pool.threads, options.pool.queue_size) == (3, 2, 7)
+    assert (options.trust, options.joined, options.pool.batch_size) == (True, True, 9)
+    assert (options.app.body_bytes, options.max_new_tokens, options.max_prompt_tokens) == (2 << 20, 50, 60)
     assert options.gate.allowed_hosts == ("ml.example", "b")
     assert options.gate.allowed_origins == ("https://ui",)
     assert options.gate.token == "s3cret"
@@ -161,7 +168,7 @@ def test_serve_reads_the_environment(
         monkeypatch.setenv(f"{prefix}_{name}", value)
     assert invoke("serve", "-m", "m").exit_code == 0
     (options,) = served
-    assert (options.port, options.host, options.workers, options.timeout_seconds) == (
+    assert (options.port, options.host, options.pool.workers, options.pool.timeout_seconds) == (
         6001,
         "localhost",
         2,
@@ -201,17 +208,14 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("manager", ["uv", "virtualenv", "conda"])
-def test_serve_goes_on_in_the_models_environment(
-    model: Path, environment: SimpleNamespace, manager: str
+def test_serve_runs_each_model_in_its_environment(
+    model: Path, environment: SimpleNamespace, served: list[serving_run.ServeOptions], manager: str
 ) -> None:
-    result = invoke(
-        "serve", "-m", model, "-p", "0", "-t", "5", "--auth", "none", "--trust", "--env-manager", manager
-    )
-    assert isinstance(result.exception, ProgramStartedError)
-    assert environment.argv[:3] == ["/envs/one/bin/slipstream", "models", "serve"]
-    assert f"--model-uri={model}" in environment.argv
-    assert {"--port=0", "--timeout=5.0", "--auth=none", "--trust"} <= set(environment.argv)
-    assert environment.argv[-2:] == ["--env-manager", "local"]
+    assert invoke("serve", "-m", model, "--trust", "--env-manager", manager).exit_code == 0
+    (options,) = served
+    assert options.interpreter is not None
+    assert options.interpreter(str(model)) == "/envs/one/bin/python"
+    assert "scikit-learn" in environment.spec.requirements
 
 
 def test_predict_goes_on_in_the_models_environment(model: Path, environment: SimpleNamespace) -> None:

@@ -1,27 +1,25 @@
 """The scoring application behind a real server and socket: routes, checks, limits."""
 
-import http.client
 import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 
+from scoring_server import Client, Registry, Reply, serving
 from slipstream.errors import InvalidParameterError
 from slipstream.models.schema import Schema, TensorSpec
 from slipstream.models.signature import ModelSignature
-from slipstream.serving.app import ScoringApp
+from slipstream.serving.app import AppLimits, ScoringApp
 from slipstream.serving.gate import Gate, choose_token
+from slipstream.serving.pool import PoolLimits
 from slipstream.serving.run import listen
-from slipstream.serving.served import ServedModel
-from slipstream.serving.worker import Worker
 from slipstream.wire.compatibility import MLFLOW_VERSION
 
 JSON = {"Content-Type": "application/json"}
@@ -31,68 +29,22 @@ ROW = json.dumps({"inputs": [[1.0, 2.0]]})
 class Model:
     """A model of two numbers whose prediction is whatever a test wants."""
 
-    def __init__(self, predict: Callable[[Any], Any]) -> None:
+    def __init__(self, predict: Callable[[Any], Any], *, joins: bool = False) -> None:
         schema = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
         self.metadata = SimpleNamespace(signature=ModelSignature(inputs=schema))
+        self.joins_rows = joins
         self._predict = predict
 
     def predict(self, data: Any, params: Any = None) -> Any:
         return self._predict(data)
 
 
-class Reply(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-class Client:
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    def ask(
-        self, method: str, path: str, body: str | bytes | None = None, headers: dict[str, str] | None = None
-    ) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(method, path, body, headers or {})
-            response = connection.getresponse()
-            return Reply(
-                response.status, {key.lower(): value for key, value in response.getheaders()}, response.read()
-            )
-        finally:
-            connection.close()
-
+class Scorer(Client):
     def score(self, body: str | bytes = ROW, **headers: str) -> Reply:
         return self.ask("POST", "/invocations", body, {**JSON, **headers})
 
 
-Serve = Callable[..., Client]
-
-
-@contextmanager
-def serving(app: ScoringApp) -> Iterator[Client]:
-    with listen("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
-        started = threading.Event()
-
-        class Server(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                started.set()
-
-        server = Server(
-            uvicorn.Config(app, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=5)
-        )
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            assert started.wait(30)
-            yield Client(port)
-        finally:
-            server.should_exit = True
-            thread.join(30)
-            assert not thread.is_alive()
+Serve = Callable[..., Scorer]
 
 
 @pytest.fixture
@@ -103,16 +55,26 @@ def serve() -> Iterator[Serve]:
             predict: Callable[[Any], Any] = lambda data: data.sum(axis=1),
             *,
             gate: Gate | None = None,
-            threads: int = 2,
-            queue_size: int = 8,
-            timeout_seconds: float = 60.0,
-            **options: Any,
-        ) -> Client:
-            worker = Worker(threads=threads, queue_size=queue_size, timeout_seconds=timeout_seconds)
-            app = ScoringApp(ServedModel(Model(predict)), worker, gate, **options)
-            return stack.enter_context(serving(app))
+            joins: bool = False,
+            limits: AppLimits | None = None,
+            **pool: Any,
+        ) -> Scorer:
+            pool = {"threads": 2, "queue_size": 8, **pool}
+            registry = Registry({"model": lambda _start: Model(predict, joins=joins)}, PoolLimits(**pool))
+            client = stack.enter_context(
+                serving(registry, {"model": "model"}, lambda catalog: ScoringApp(catalog, gate, limits))
+            )
+            return Scorer(client.port, client.registry, client.app)
 
         yield start
+
+
+def until(true: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if true():
+            return
+        threading.Event().wait(0.01)
+    pytest.fail("It did not come true within 30 s")
 
 
 # -- routes -----------------------------------------------------------------------------------------
@@ -164,7 +126,7 @@ def test_body_in_pieces(serve: Serve) -> None:
 
 
 def test_body_that_is_too_large(serve: Serve) -> None:
-    client = serve(max_body_bytes=100)
+    client = serve(limits=AppLimits(body_bytes=100))
     assert client.score().status == 200
     assert client.score(b" " * 101).status == 413
     with socket.create_connection(("127.0.0.1", client.port), 10) as connection:  # its size announced nowhere
@@ -228,16 +190,18 @@ def test_full_queue_is_refused_and_health_still_answers(serve: Serve) -> None:
         release.wait(30)
         return data
 
-    client = serve(predict, threads=1, queue_size=0)
-    with ThreadPoolExecutor(1) as pool:
+    client = serve(predict, threads=1, queue_size=1)
+    with ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.score)
         try:
             assert running.wait(30)
+            waits = pool.submit(client.score)
+            until(lambda: client.registry.pools[0].waiting == 1)
             refused = client.score()
             healthy = client.ask("GET", "/health")
         finally:
             release.set()
-        assert first.result().status == 200
+        assert (first.result().status, waits.result().status) == (200, 200)
     assert refused.status == 503
     assert refused.headers["retry-after"] == "1"
     assert json.loads(refused.body)["error_code"] == "TEMPORARILY_UNAVAILABLE"

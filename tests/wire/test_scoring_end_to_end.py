@@ -154,11 +154,11 @@ def test_several_processes_are_replaced_and_end_together(model: Path, start: Sta
         serving = [
             int(child)
             for child in children.read_text(encoding="utf-8").split()
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+            if b"slipstream.serving.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
         ]
         assert len(serving) == 2
         os.kill(serving[0], signal.SIGKILL)
-        server.next_line("A serving process ended")
+        server.next_line("A worker of")
         assert server.ask("/invocations", ROWS)[0] == 200
     assert server.end(signal.SIGTERM) == 0
 

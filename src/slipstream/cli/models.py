@@ -7,35 +7,18 @@ from typing import Any, Never
 
 import click
 
-from slipstream import settings
 from slipstream.cli import out
+from slipstream.cli.model_options import (
+    ENV_MANAGERS,
+    LOCAL,
+    env_manager_option,
+    model_uri_option,
+    trust_option,
+)
+from slipstream.cli.serve import serve
 from slipstream.errors import InvalidParameterError
 
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv"}
-LOCAL = "local"
-ENV_MANAGERS = (LOCAL, "uv", "virtualenv", "conda")
-
-_model_uri = click.option(
-    "--model-uri",
-    "-m",
-    required=True,
-    metavar="URI",
-    help="Model to use: models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN_ID/NAME, a path or another URI.",
-)
-_env_manager = click.option(
-    "--env-manager",
-    type=click.Choice(ENV_MANAGERS),
-    default=LOCAL,
-    show_default=True,
-    help="Where the model's libraries come from: 'local' is the current environment; the others build the "
-    "model's own with uv.",
-)
-_trust = click.option(
-    "--trust",
-    is_flag=True,
-    help="Take the model even if it brings code, pickles or requirements of unknown origin. It can then run any "
-    "code.",
-)
 
 
 @click.group()
@@ -43,122 +26,11 @@ def models() -> None:
     """Serve models and predict with them."""
 
 
-@models.command()
-@_model_uri
-@click.option(
-    "--port",
-    "-p",
-    type=click.IntRange(0, 65535),
-    envvar=["SLIPSTREAM_PORT", "MLFLOW_PORT"],
-    default=5000,
-    show_default=True,
-    help="Port to listen on; 0 takes any free one.",
-)
-@click.option(
-    "--host",
-    "-h",
-    envvar=["SLIPSTREAM_HOST", "MLFLOW_HOST"],
-    default="127.0.0.1",
-    show_default=True,
-    help="Address to listen on. Beyond this machine --auth must be given.",
-)
-@click.option(
-    "--timeout",
-    "-t",
-    type=click.FloatRange(min=0),
-    default=None,
-    help="Seconds that a prediction may take before 504; 0 means for ever.  [default: 60]",
-)
-@click.option(
-    "--workers",
-    "-w",
-    type=click.IntRange(min=1),
-    envvar=["SLIPSTREAM_MODELS_WORKERS", "MLFLOW_MODELS_WORKERS"],
-    default=1,
-    show_default=True,
-    help="Processes to serve with, each with the whole model.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    default=None,
-    help="Predictions that one process runs at once.  [default: processors + 4]",
-)
-@click.option(
-    "--queue-size",
-    type=click.IntRange(min=0),
-    default=1024,
-    show_default=True,
-    help="Requests that may wait in one process; more are answered 503.",
-)
-@click.option(
-    "--auth",
-    type=click.Choice(["token", "none"]),
-    default=None,
-    help="How clients authenticate: 'token' is the one in SLIPSTREAM_SERVER_TOKEN.",
-)
-@click.option(
-    "--allowed-hosts",
-    metavar="NAMES",
-    help="Host names to serve under, comma-separated, * as wildcard.  [default: this machine, private addresses]",
-)
-@click.option(
-    "--allowed-origins",
-    metavar="ORIGINS",
-    help="Origins of web pages that may send requests, comma-separated.",
-)
-@_env_manager
-@_trust
-def serve(
-    model_uri: str,
-    port: int,
-    host: str,
-    timeout: float | None,
-    workers: int,
-    threads: int | None,
-    queue_size: int,
-    auth: str | None,
-    allowed_hosts: str | None,
-    allowed_origins: str | None,
-    env_manager: str,
-    trust: bool,
-) -> None:
-    """Serve a model over HTTP with MLflow's scoring protocol (POST /invocations)."""
-    if env_manager != LOCAL:
-        options = _options(
-            model_uri=model_uri,
-            port=port,
-            host=host,
-            timeout=timeout,
-            workers=workers,
-            threads=threads,
-            queue_size=queue_size,
-            auth=auth,
-            allowed_hosts=allowed_hosts,
-            allowed_origins=allowed_origins,
-        )
-        _continue_with_uv(model_uri, ["serve", *options], trust=trust)
-    # Loaded only now: `slipstream models --help` needs no HTTP server.
-    from slipstream.serving import gate, run
-    from slipstream.serving.worker import default_threads
-
-    token = gate.choose_token(host, auth, settings.SERVER_TOKEN.get())
-    options = run.ServeOptions(
-        model_uri=model_uri,
-        host=host,
-        port=port,
-        workers=workers,
-        threads=threads or default_threads(),
-        queue_size=queue_size,
-        timeout_seconds=settings.SCORING_SERVER_REQUEST_TIMEOUT.get() if timeout is None else timeout,
-        trust=trust or None,
-        gate=gate.Gate(_split(allowed_hosts), _split(allowed_origins), token),
-    )
-    run.serve(options, out.line)
+models.add_command(serve)
 
 
 @models.command()
-@_model_uri
+@model_uri_option
 @click.option(
     "--input-path",
     "-i",
@@ -179,8 +51,8 @@ def serve(
     show_default=True,
     help="What the input is: the JSON of a scoring request, or CSV with a header line.",
 )
-@_env_manager
-@_trust
+@env_manager_option
+@trust_option
 def predict(
     model_uri: str,
     input_path: Path | None,
@@ -222,7 +94,7 @@ def predict(
 
 
 @models.command("prepare-env")
-@_model_uri
+@model_uri_option
 @click.option(
     "--env-manager",
     type=click.Choice(ENV_MANAGERS),
@@ -230,7 +102,7 @@ def predict(
     show_default=True,
     help="What builds the environment: uv, also in the place of virtualenv and conda. 'local' builds nothing.",
 )
-@_trust
+@trust_option
 def prepare_env(model_uri: str, env_manager: str, trust: bool) -> None:
     """Build the environment that a model needs, ahead of serving it, and print its folder."""
     if env_manager == LOCAL:
@@ -268,7 +140,3 @@ def _options(**values: object) -> list[str]:
     """Write options for a command line; those that are None are left out."""
     # With `=`, so that no value is taken for an option.
     return [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None]
-
-
-def _split(names: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (names or "").split(",") if name.strip())

@@ -30,6 +30,11 @@ class FlavorModel:
         return stream(data, params or {})
 
     @property
+    def predictor(self) -> Predictor:
+        """What the flavor made to be called."""
+        return self._predict
+
+    @property
     def checks_input(self) -> bool:
         """The flavor checks its input itself, so that the signature need not be enforced."""
         return getattr(self._predict, "checks_input", False)
@@ -71,6 +76,24 @@ class PyFuncModel:
     @property
     def model_config(self) -> dict[str, Any]:
         return self._config.get("config") or {}
+
+    @property
+    def flavor_predictor(self) -> Predictor | None:
+        """What a native flavor made to be called; `None` for other models."""
+        return self._implementation.predictor if isinstance(self._implementation, FlavorModel) else None
+
+    @property
+    def joins_rows(self) -> bool:
+        """Each row's prediction depends on that row alone, so that rows of several callers may be predicted together."""
+        return getattr(self.flavor_predictor, "joins_rows", False)
+
+    @property
+    def streams(self) -> bool:
+        """`predict_stream` works."""
+        if isinstance(self._implementation, FlavorModel):
+            return hasattr(self._implementation.predictor, "stream")
+        name = self._config.get("predict_stream_fn", "predict_stream")
+        return bool(self._config.get("streamable")) and hasattr(self._implementation, name)
 
     @property
     def input_example(self) -> Any:

@@ -215,7 +215,7 @@ class SklearnFlavor:
             else None,
             code_files=code_files,
             modules=modules,
-            predict=_predictor(model, predict_fn) if predict_fn in offered else None,
+            predict=SklearnPredictor(model, predict_fn) if predict_fn in offered else None,
         )
 
     def load(self, folder: Path, config: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
@@ -247,12 +247,27 @@ class SklearnFlavor:
                 f"'predict_fn' in the MLmodel file is '{name}'; {type(model).__name__} models offer "
                 f"{[each for each in PREDICT_FUNCTIONS if hasattr(model, each)]}"
             )
-        return _predictor(model, name)
+        return SklearnPredictor(model, name)
 
 
-def _predictor(model: Any, name: str) -> Predictor:
-    method = cast("Callable[[Any], Any]", getattr(model, name))
-    return lambda data, _params: method(data)
+class SklearnPredictor:
+    """One of an estimator's methods, as pyfunc calls it."""
+
+    def __init__(self, model: Any, name: str) -> None:
+        self._method = cast("Callable[[Any], Any]", getattr(model, name))
+        self.joins_rows = _is_row_by_row(model)
+
+    def __call__(self, data: Any, params: dict[str, Any]) -> Any:
+        return self._method(data)
+
+
+def _is_row_by_row(model: Any) -> bool:
+    """Tell whether a row's prediction cannot depend on the rows beside it: so it is with scikit-learn's own classes."""
+    parts = [model, *(part for part in model.get_params(deep=True).values() if hasattr(part, "get_params"))]
+    return all(
+        type(part).__module__.startswith("sklearn.") and type(part).__name__ != "FunctionTransformer"
+        for part in parts
+    )
 
 
 def _types(given: object) -> list[str]:

@@ -64,5 +64,7 @@ class Flavor(Protocol):
 
         If it has an attribute `stream`, that is called the same way and yields the parts of one prediction. If it has
         a true attribute `checks_input`, the signature is not enforced before: it names what is wrong better itself.
+        A true `joins_rows` says that a row's prediction depends on that row alone, so that the scoring server may
+        predict for several requests together. A language model has its engine as `model` and its task as `task`.
         """
         ...

@@ -1,103 +1,179 @@
-"""The scoring server as an ASGI application: requests in, answers out, nothing of models or protocols.
+"""The scoring server as an ASGI application: requests in, answers out, nothing of models.
 
 One dict of (method, path) decides everything; a framework would cost more than the prediction of a small model.
+Bodies go to worker processes as they came.
 """
 
+import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
-from slipstream.errors import InternalError, SlipstreamError
-from slipstream.serving.answer import Answer, error_answer, text_answer
+from slipstream.errors import InternalError, SlipstreamError, UnavailableError
+from slipstream.serving import views
+from slipstream.serving.answer import Answer, text_answer
+from slipstream.serving.catalog import Catalog, ServedName, Version
+from slipstream.serving.frames import Done
 from slipstream.serving.gate import Gate
-from slipstream.serving.protocols import invocations
-from slipstream.serving.served import ServedModel
-from slipstream.serving.worker import Worker
+from slipstream.serving.observer import Observer
+from slipstream.serving.pool import Pending
+from slipstream.serving.protocols import PROTOCOLS, ScoringProtocol
+from slipstream.serving.refresh import keep_fresh
 from slipstream.wire.compatibility import MLFLOW_VERSION
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Mapping[bytes, bytes]
-Handler: TypeAlias = Callable[[Headers, Receive], Awaitable[Answer | None]]
-"""Answers one request; None when the client has gone."""
-
-PROTOCOLS = (invocations,)
-MAX_BODY_BYTES = 1 << 30
 
 _logger = logging.getLogger("slipstream.serving")
 _NOT_FOUND = Answer(404, b'{"detail":"Not Found"}')
 _NOT_ALLOWED = Answer(405, b'{"detail":"Method Not Allowed"}')
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppLimits:
+    """What the edge takes in."""
+
+    body_bytes: int = 100 << 20
+    """Of one request."""
+    buffered_bytes: int = 1 << 30
+    """Of all requests that are being read or answered."""
+    drain_seconds: float = 30.0
+    """How long requests may take to end when the server is stopped."""
+    refresh_seconds: float = 5.0
+    """How often aliases are looked up; 0 never."""
+
+
+class _Route(NamedTuple):
+    protocol: ScoringProtocol
+    operation: str
+    served: ServedName | None
+    """None: the body says which."""
+
+
+class _Held:
+    """How many bytes one request counts for."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
 
 
 class ScoringApp:
-    """Serves one model; pass it to an ASGI server."""
+    """Serves models; pass it to an ASGI server."""
 
     def __init__(
         self,
-        model: ServedModel,
-        worker: Worker,
+        catalog: Catalog,
         gate: Gate | None = None,
-        *,
-        max_body_bytes: int = MAX_BODY_BYTES,
+        limits: AppLimits | None = None,
+        observer: Observer | None = None,
     ) -> None:
-        self._worker = worker
+        self.catalog = catalog
+        self.limits = limits or AppLimits()
+        self.observer = observer or Observer(catalog)
         self._gate = gate or Gate()
-        self._max_body_bytes = max_body_bytes
-        healthy = _constant(Answer(200, b"\n"))
+        self._buffered = 0
+        self._refreshing: asyncio.Task[None] | None = None
+        self._routes: dict[tuple[str, str], _Route] = {}
+        for protocol in PROTOCOLS.values():
+            for (method, path), operation in protocol.ROUTES.items():
+                if "{model}" not in path:
+                    self._routes[method, path] = _Route(protocol, operation, None)
+                    continue
+                for served in catalog:
+                    own = path.replace("{model}", served.name)
+                    self._routes[method, own] = _Route(protocol, operation, served)
         # Probes of an orchestrator know neither the server's name nor its token.
-        self._open: dict[tuple[str, str], Handler] = {("GET", "/ping"): healthy, ("GET", "/health"): healthy}
-        self._routes: dict[tuple[str, str], Handler] = {
-            ("GET", "/version"): _constant(Answer(200, MLFLOW_VERSION.encode()))
+        self._probes = {("GET", "/ping"), ("GET", "/health"), *views.PROBES}
+        self._views: dict[tuple[str, str], Callable[[], Answer]] = {
+            ("GET", "/ping"): self._health,
+            ("GET", "/health"): self._health,
+            ("GET", "/version"): lambda: Answer(200, MLFLOW_VERSION.encode()),
+            ("GET", "/metrics"): self.observer.metrics,
+            **views.of(catalog),
         }
-        for protocol in PROTOCOLS:
-            for route, work in protocol.ROUTES.items():
-                self._routes[route] = self._scoring(model, work)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        answer = await self._answer(scope, receive)
-        if answer is not None:
-            await _send_answer(send, answer, with_body=scope["method"] != "HEAD")
-
-    async def _answer(self, scope: Mapping[str, Any], receive: Receive) -> Answer | None:
-        route = (scope["method"], scope["path"])
+        method, path = scope["method"], scope["path"]
         headers: Headers = dict(scope["headers"])
-        handler = self._open.get(route)
-        if handler is None:
-            refused = self._gate.refuse(route[0], headers)
+        if (method, path) not in self._probes:
+            refused = self._gate.refuse(method, headers)
             if refused is not None:
-                return refused
-            handler = self._routes.get(route)
-            if handler is None:
-                return self._no_route(route[1])
+                await _send(send, refused, method)
+                return
+        route = self._routes.get((method, path))
+        if route is not None:
+            await self._score(route, headers, receive, send)
+            return
+        view = self._views.get((method, path))
+        answer = view() if view is not None else views.versioned(self.catalog, method, path)
+        await _send(send, answer or self._no_route(path), method)
+
+    # -- scoring ----------------------------------------------------------------------------------------
+    async def _score(self, route: _Route, headers: Headers, receive: Receive, send: Send) -> None:
+        protocol = route.protocol
+        began = time.perf_counter()
+        announced = headers.get(b"content-length", b"")
+        expected = int(announced) if announced.isdigit() else 0
+        status, version, pending = 500, None, None
+        held = _Held()
         try:
-            return await handler(headers, receive)
+            body = await self._read_body(receive, expected, held)
+            if body is None:
+                status = 499
+                return
+            if isinstance(body, Answer):
+                status = body.status
+                await _send(send, body)
+                return
+            served = route.served or self.catalog.get(protocol.choose(body))
+            version = served.require_live()
+            content_type = headers.get(b"content-type")
+            pending = version.pool.submit(
+                protocol.NAME,
+                route.operation,
+                None if content_type is None else content_type.decode("latin-1"),
+                body,
+            )
+            head = await self._head_of(pending, version, receive)
+            if head is None:
+                status = 499
+                return
+            status = head.status
+            if isinstance(head, Done):
+                await _send(send, head.answer(), headers=_version_headers(served, version))
+            else:
+                await self._stream(pending, version, served, head.media_type, protocol, receive, send)
         except SlipstreamError as error:
-            return error_answer(error)
+            status = error.status
+            await _send(send, protocol.refusal(error), headers=_version_headers_of(route.served, version))
         except Exception:
             _logger.exception("A request failed")
-            return error_answer(InternalError("The server failed on this request; its log tells why."))
+            error = InternalError("The server failed on this request; its log tells why.")
+            await _send(send, protocol.refusal(error))
+        finally:
+            self._buffered -= held.count
+            self.observer.answered(protocol.NAME, route.operation, version, status, began, pending)
 
-    def _scoring(
-        self, model: ServedModel, work: Callable[[ServedModel, bytes, str | None], Answer]
-    ) -> Handler:
-        async def handle(headers: Headers, receive: Receive) -> Answer | None:
-            body = await self._read_body(headers, receive)
-            if not isinstance(body, bytes):
-                return body
-            content_type = headers.get(b"content-type")
-            text = None if content_type is None else content_type.decode("latin-1")
-            return await self._worker.run(work, model, body, text)
+    async def _read_body(self, receive: Receive, expected: int, held: "_Held") -> bytes | Answer | None:
+        """Return a request's body, an answer that refuses it, or None if the client has gone.
 
-        return handle
-
-    async def _read_body(self, headers: Headers, receive: Receive) -> bytes | Answer | None:
-        announced = headers.get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > self._max_body_bytes:
+        Raises:
+            UnavailableError: all requests together hold too much.
+        """
+        if expected > self.limits.body_bytes:
             return self._too_large()
+        self._hold(held, expected)
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -105,19 +181,93 @@ class ScoringApp:
             if message["type"] == "http.disconnect":
                 return None
             piece: bytes = message.get("body", b"")
+            size += len(piece)
+            if size > self.limits.body_bytes:
+                return self._too_large()
+            if size > held.count:
+                self._hold(held, size)
             if not message.get("more_body", False):
                 return piece if not pieces else b"".join([*pieces, piece])
             pieces.append(piece)
-            size += len(piece)
-            if size > self._max_body_bytes:
-                return self._too_large()
+
+    def _hold(self, held: "_Held", count: int) -> None:
+        """Let a request count for so many bytes."""
+        if self._buffered - held.count + count > self.limits.buffered_bytes:
+            raise UnavailableError(
+                "The server holds as many bytes of requests as it has room for. Try again in a second."
+            )
+        self._buffered += count - held.count
+        held.count = count
+
+    async def _head_of(self, pending: Pending, version: Version, receive: Receive) -> Any:
+        """Wait for the answer; None if the client leaves before."""
+        if not version.card.generates:
+            return await pending.head()
+        # An answer that takes seconds: worth to know at once that nobody waits for it.
+        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
+        head = asyncio.ensure_future(pending.head())
+        try:
+            await asyncio.wait((head, gone), return_when=asyncio.FIRST_COMPLETED)
+            if head.done():
+                return head.result()
+            version.pool.cancel(pending)
+            return None
+        finally:
+            for task in (gone, head):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, SlipstreamError):
+                    await task
+
+    async def _stream(
+        self,
+        pending: Pending,
+        version: Version,
+        served: ServedName,
+        media_type: str,
+        protocol: ScoringProtocol,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        head = [
+            (b"content-type", media_type.encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),
+            _NO_SNIFF,
+            *_version_headers(served, version),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
+        gone.add_done_callback(lambda _task: version.pool.cancel(pending))
+        try:
+            while pieces := await pending.pieces():
+                await send({"type": "http.response.body", "body": b"".join(pieces), "more_body": True})
+            if pending.error is not None and not gone.done():
+                broken = protocol.error_event(pending.error)
+                await send({"type": "http.response.body", "body": broken, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            gone.cancel()
+            version.pool.cancel(pending)
+
+    # -- the rest ---------------------------------------------------------------------------------------
+    def _health(self) -> Answer:
+        missing = [
+            served.name for served in self.catalog if served.live is None or not served.live.pool.ready
+        ]
+        return (
+            text_answer(503, f"No worker is running for: {', '.join(missing)}")
+            if missing
+            else Answer(200, b"\n")
+        )
 
     def _too_large(self) -> Answer:
-        answer = text_answer(413, f"The body is larger than {self._max_body_bytes} bytes; send fewer rows.")
+        answer = text_answer(
+            413, f"The body is larger than {self.limits.body_bytes} bytes (--max-body-mb); send fewer rows."
+        )
         return answer._replace(headers=((b"connection", b"close"),))
 
     def _no_route(self, path: str) -> Answer:
-        known = [*self._open, *self._routes]
+        known = [*self._views, *self._routes]
         allowed = ", ".join(method for method, other in known if other == path)
         if allowed:
             return _NOT_ALLOWED._replace(headers=((b"allow", allowed.encode()),))
@@ -130,27 +280,47 @@ class ScoringApp:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self._worker.start()
+                if self.limits.refresh_seconds:
+                    self._refreshing = asyncio.ensure_future(
+                        keep_fresh(self.catalog, self.limits.refresh_seconds)
+                    )
             else:
-                self._worker.close()
+                if self._refreshing is not None:
+                    self._refreshing.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await self._refreshing
+                await asyncio.gather(*(served.close(self.limits.drain_seconds) for served in self.catalog))
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
 
 
-def _constant(answer: Answer) -> Handler:
-    async def handle(_headers: Headers, _receive: Receive) -> Answer:  # a Handler is awaited
-        return answer
-
-    return handle
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
-async def _send_answer(send: Send, answer: Answer, *, with_body: bool) -> None:
-    headers = [
+def _version_headers(served: ServedName, version: Version) -> tuple[tuple[bytes, bytes], ...]:
+    name = (b"x-slipstream-model", served.name.encode("latin-1", "replace"))
+    number = version.source.version
+    return (name,) if number is None else (name, (b"x-slipstream-model-version", number.encode()))
+
+
+def _version_headers_of(
+    served: ServedName | None, version: Version | None
+) -> tuple[tuple[bytes, bytes], ...]:
+    return () if served is None or version is None else _version_headers(served, version)
+
+
+async def _send(
+    send: Send, answer: Answer, method: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    head = [
         (b"content-type", answer.media_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-        (b"x-content-type-options", b"nosniff"),
+        (b"content-length", b"%d" % len(answer.body)),
+        _NO_SNIFF,
+        *headers,
         *answer.headers,
     ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
+    await send({"type": "http.response.start", "status": answer.status, "headers": head})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})

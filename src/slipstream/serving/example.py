@@ -21,13 +21,14 @@ _VALUES: dict[DataType, Any] = {
 }
 
 
-def curl_command(url: str, folder: Path, *, with_token: bool) -> str | None:
+def curl_command(url: str, folder: Path, *, with_token: bool, path: str = "/invocations") -> str | None:
     """Return a command that asks the model, with its own input example where it has one.
 
     Args:
         url: where the server listens, without a path.
         folder: the model's folder.
         with_token: clients must send the token in SLIPSTREAM_SERVER_TOKEN.
+        path: where the model is asked.
 
     Returns:
         One line for a shell; None if the model has neither an example nor an input schema.
@@ -40,7 +41,7 @@ def curl_command(url: str, folder: Path, *, with_token: bool) -> str | None:
             return None
         data = json.dumps(_made_example(schema))
     token = ' -H "Authorization: Bearer $SLIPSTREAM_SERVER_TOKEN"' if with_token else ""
-    return f"curl {url}/invocations -H 'Content-Type: application/json'{token} -d {shlex.quote(data)}"
+    return f"curl {url}{path} -H 'Content-Type: application/json'{token} -d {shlex.quote(data)}"
 
 
 def _stored_example(model: Model, folder: Path) -> str | None:

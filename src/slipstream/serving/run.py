@@ -1,51 +1,56 @@
-"""Starts the scoring server: loads the model, listens, says so, and ends cleanly."""
+"""Starts the scoring server: listens, loads the models, says so, and ends cleanly."""
 
-import contextlib
+import asyncio
 import errno
-import importlib
 import os
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import uvicorn
 
-from slipstream.errors import InvalidParameterError
-from slipstream.models.locations import local_model_folder
-from slipstream.serving.app import ScoringApp
+from slipstream.errors import InvalidParameterError, SlipstreamError
+from slipstream.serving.app import AppLimits, ScoringApp
+from slipstream.serving.catalog import Catalog, ServedName, names_of
 from slipstream.serving.example import curl_command
 from slipstream.serving.gate import Gate
-from slipstream.serving.served import ServedModel
-from slipstream.serving.supervisor import Supervisor, exit_on_signals, ignore_signals
-from slipstream.serving.worker import Worker, default_threads
+from slipstream.serving.loading import ModelLoader
+from slipstream.serving.pool import PoolLimits
 
 _BACKLOG = 2048
-_SECONDS_TO_DRAIN = 30
 
 
-@dataclass(frozen=True)
+def default_threads() -> int:
+    """Return the number of threads that MLflow's server uses: many models wait for others, not for the CPU."""
+    return min(32, (os.cpu_count() or 1) + 4)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServeOptions:
-    """All that a serving process must know; it is sent to worker processes."""
+    """All about one scoring server."""
 
-    model_uri: str
+    model_uris: tuple[str, ...]
+    """URIs, or `NAME=URI`."""
     host: str = "127.0.0.1"
     port: int = 5000
     """0 takes any free port."""
-    workers: int = 1
-    """Processes, each with the whole model."""
-    threads: int = field(default_factory=default_threads)
-    """Predictions that one process runs at once."""
-    queue_size: int = 1024
-    """Requests that may wait in one process; more are answered 503."""
-    timeout_seconds: float = 60.0
+    pool: PoolLimits = field(default_factory=PoolLimits)
+    app: AppLimits = field(default_factory=AppLimits)
+    joined: bool | None = None
+    """Join the rows of several requests; None where the flavor says that it changes nothing."""
+    max_new_tokens: int | None = None
+    max_prompt_tokens: int | None = None
     trust: bool | None = None
-    """The model may run the code it brings."""
+    """The models may run the code they bring."""
+    interpreter: Callable[[str], str] | None = None
+    """Returns the Python that the model of a URI or folder is to run in; None: this one."""
     gate: Gate = field(default_factory=Gate)
 
 
 def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
-    """Serve a model until SIGINT or SIGTERM, then finish what runs and return.
+    """Serve models until SIGINT or SIGTERM, then finish what runs and return.
 
     Args:
         options: what to serve, where and how.
@@ -53,39 +58,54 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
 
     Raises:
         NotFoundError: there is no such model.
-        UntrustedModelError: loading it would run code that nobody vouches for.
+        ExecutionError: a worker process could not start, such as for a model that nobody vouches for.
         InvalidParameterError: the port is taken or the address cannot be listened on.
-        ExecutionError: a worker process could not start.
     """
-    with exit_on_signals(), listen(options.host, options.port) as listener:
-        folder = local_model_folder(options.model_uri).absolute()
+    names = names_of(options.model_uris)
+    with listen(options.host, options.port) as listener:
+        loader = ModelLoader(
+            limits=options.pool,
+            trust=options.trust,
+            joined=options.joined,
+            max_new_tokens=options.max_new_tokens,
+            max_prompt_tokens=options.max_prompt_tokens,
+            interpreter=options.interpreter,
+            say=say,
+        )
+        catalog = Catalog([ServedName(name, uri, loader, say) for name, uri in names])
         url = _url(options.host, listener)
 
         def report_ready() -> None:
-            example = curl_command(url, folder, with_token=options.gate.token is not None)
-            say(f"Serving {options.model_uri} at {url}" + (f"  Try: {example}" if example else ""))
+            for served in catalog:
+                version = served.require_live()
+                example = curl_command(
+                    url,
+                    version.folder,
+                    with_token=options.gate.token is not None,
+                    path=_path_of(served, catalog),
+                )
+                say(f"Serving {served.uri} at {url}" + (f"  Try: {example}" if example else ""))
 
-        if options.workers == 1:
-            _serve_app(build_app(options, folder), listener, report_ready)
-        else:
-            Supervisor(options.workers, serve_worker, (options, folder, listener)).run(report_ready, say)
+        app = ScoringApp(catalog, options.gate, options.app)
+        config = uvicorn.Config(
+            app,
+            http="httptools",
+            loop="uvloop" if sys.platform != "win32" else "asyncio",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=int(options.app.drain_seconds) or 1,
+        )
+        server = _Server(config, catalog, report_ready)
+        server.run(sockets=[listener])
+        if server.failure is not None:
+            raise server.failure
 
 
-def build_app(options: ServeOptions, folder: Path) -> ScoringApp:
-    """Load the model and put the application around it."""
-    pyfunc = importlib.import_module("slipstream.flavors.pyfunc")  # only here: flavors bring much with them
-    model = ServedModel(pyfunc.load_model(str(folder), trust=options.trust))
-    worker = Worker(
-        threads=options.threads, queue_size=options.queue_size, timeout_seconds=options.timeout_seconds
-    )
-    return ScoringApp(model, worker, options.gate)
-
-
-def serve_worker(
-    report_ready: Callable[[], None], options: ServeOptions, folder: Path, listener: socket.socket
-) -> None:
-    """Serve as one of several processes that share a listening socket."""
-    _serve_app(build_app(options, folder), listener, report_ready)
+def _path_of(served: ServedName, catalog: Catalog) -> str:
+    return "/invocations" if len(catalog) == 1 else f"/models/{served.name}/invocations"
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -116,7 +136,6 @@ def listen(host: str, port: int) -> socket.socket:
             ) from error
         raise InvalidParameterError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
     listener.setblocking(False)
-    listener.set_inheritable(True)
     return listener
 
 
@@ -125,30 +144,46 @@ def _url(host: str, listener: socket.socket) -> str:
     return f"http://{name}:{listener.getsockname()[1]}"
 
 
-def _serve_app(app: ScoringApp, listener: socket.socket, report_ready: Callable[[], None]) -> None:
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=_SECONDS_TO_DRAIN,
-    )
-    # Uvicorn raises a signal again when it has ended for it; by then there is nothing left to interrupt.
-    with ignore_signals(), contextlib.suppress(KeyboardInterrupt):
-        _Server(config, report_ready).run(sockets=[listener])
-
-
 class _Server(uvicorn.Server):
-    """Uvicorn's server, which tells when it has begun to answer."""
+    """Uvicorn's server, which loads the models before it answers, and tells when it has begun."""
 
-    def __init__(self, config: uvicorn.Config, report_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, catalog: Catalog, report_ready: Callable[[], None]) -> None:
         super().__init__(config)
+        self.failure: SlipstreamError | None = None
+        self._catalog = catalog
         self._report_ready = report_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if not await self._load():
+            self.should_exit = True
+            return
         await super().startup(sockets)
         if self.started:
             self._report_ready()
+
+    async def _load(self) -> bool:
+        """Load all models; False if one cannot be, or if a signal came meanwhile."""
+        loading = [asyncio.ensure_future(served.load()) for served in self._catalog]
+        # A signal only sets a flag.
+        while not self.should_exit and not all(each.done() for each in loading):
+            await asyncio.wait(loading, timeout=0.05, return_when=asyncio.FIRST_EXCEPTION)
+            if any(each.done() and each.exception() is not None for each in loading):
+                break
+        if not self.should_exit and all(each.done() and each.exception() is None for each in loading):
+            return True
+        for each in loading:
+            each.cancel()
+        problems = await asyncio.gather(*loading, return_exceptions=True)
+        await asyncio.gather(*(served.close(0) for served in self._catalog))
+        for problem in problems:
+            if isinstance(problem, SlipstreamError):
+                self.failure = problem
+            elif isinstance(problem, Exception):
+                raise problem
+        return False
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # Uvicorn would raise the signal again, and so end with an error what was asked for and went well.
+        captured: Any = self._captured_signals
+        captured.clear()

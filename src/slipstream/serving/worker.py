@@ -1,130 +1,250 @@
-"""Runs predictions in a bounded set of threads, so that the event loop never waits for a model.
+"""A worker process: one copy of one model, which answers what the edge sends it.
 
-What does not fit is refused at once: a queue that only grows answers nobody in time.
+    python -m slipstream.serving.worker SOCKET LIFELINE
+
+The edge starts it, and both arguments are open file descriptors. It ends when the socket is closed and all is
+answered, and at once when the lifeline is closed: then the edge is gone.
 """
 
-import asyncio
+import importlib
 import logging
 import os
 import queue
+import signal
+import socket
+import sys
 import threading
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from slipstream.errors import DeadlineExceededError, InternalError, UnavailableError
-
-T = TypeVar("T")
+from slipstream.errors import InternalError, SlipstreamError
+from slipstream.serving.answer import Answer
+from slipstream.serving.batching import answer_together
+from slipstream.serving.frames import (
+    Ask,
+    Asks,
+    CannotStart,
+    Card,
+    Channel,
+    Closed,
+    Done,
+    Events,
+    Opened,
+    Piece,
+    Ready,
+    Start,
+    Stats,
+    decode_start,
+    decode_to_worker,
+)
+from slipstream.serving.generation import TextAnswers
+from slipstream.serving.outbox import Outbox
+from slipstream.serving.protocols import PROTOCOLS
+from slipstream.serving.question import Question, TextQuestion
+from slipstream.serving.served import ServedModel
 
 _logger = logging.getLogger("slipstream.serving")
 
 
-def default_threads() -> int:
-    """Return the number of threads that MLflow's server uses: many models wait for others, not for the CPU."""
-    return min(32, (os.cpu_count() or 1) + 4)
-
-
-class _Job(NamedTuple):
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    work: Callable[..., Any]
-    args: tuple[Any, ...]
-
-
 class Worker:
-    """Threads behind a bounded queue. `run` is called from one event loop; all counting happens there."""
+    """Answers requests with one loaded model, in the manner that suits it.
 
-    def __init__(self, *, threads: int, queue_size: int, timeout_seconds: float) -> None:
-        """Prepare the threads; `start` starts them.
+    Where rows of several requests may be joined, the thread that receives them predicts: nothing else could
+    be done meanwhile. A language model's engine takes requests as they come. All else runs in threads, since
+    such models often wait for others.
+    """
 
-        Args:
-            threads: how many predictions run at once.
-            queue_size: how many more may wait.
-            timeout_seconds: how long one may take, waiting included; 0 means for ever.
-        """
-        self._limit = threads + queue_size
-        self._threads = threads
-        self._timeout = timeout_seconds
-        self._pending = 0
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._started = False
+    def __init__(self, model: ServedModel, channel: Channel, start: Start) -> None:
+        self._model = model
+        self._channel = channel
+        self._outbox = Outbox(channel)
+        self._texts = None
+        if model.text is not None:
+            self._texts = TextAnswers(model.text, self._outbox, start)
+        self._joins = model.joins if start.joined is None else start.joined and model.text is None
+        self._threads = start.threads
+        self._jobs: queue.SimpleQueue[Ask | None] = queue.SimpleQueue()
+        self._cancelled: set[int] = set()
+        self._started: list[threading.Thread] = []
 
-    def start(self) -> None:
-        """Start the threads; they end with the process even if a prediction hangs."""
-        if self._started:
+    @property
+    def card(self) -> Card:
+        """What the edge should know."""
+        return self._model.card(joins=self._joins)
+
+    def run(self) -> None:
+        """Serve until the edge wants no more; then finish what is under way."""
+        while (frame := self._channel.receive()) is not None:
+            message = decode_to_worker(frame)
+            if isinstance(message, Asks):
+                if self._joins:
+                    self._channel.send(Events(list(answer_together(self._model, message.asks))))
+                else:
+                    for ask in message.asks:
+                        self._begin(ask)
+            elif self._texts is None or not self._texts.cancel(message.id):
+                self._cancelled.add(message.id)
+        for _ in self._started:
+            self._jobs.put(None)
+        for thread in self._started:
+            thread.join()
+        if self._texts is not None:
+            self._texts.finish()
+        self._outbox.close()
+
+    def _begin(self, ask: Ask) -> None:
+        if self._texts is not None and self._texts.begin(self._model, ask):
             return
-        self._started = True
-        for number in range(self._threads):
-            threading.Thread(target=self._loop, name=f"predict-{number}", daemon=True).start()
+        if len(self._started) < self._threads:
+            thread = threading.Thread(target=self._work, name=f"predict-{len(self._started)}", daemon=True)
+            self._started.append(thread)
+            thread.start()
+        self._jobs.put(ask)
 
-    def close(self) -> None:
-        """Let the threads end after what they do now."""
-        if self._started:
-            self._started = False
-            for _ in range(self._threads):
-                self._jobs.put(None)
+    def _work(self) -> None:
+        while (ask := self._jobs.get()) is not None:
+            if ask.id in self._cancelled:
+                self._cancelled.discard(ask.id)
+                self._outbox.put(Done(ask.id, 499, b"", "text/plain"))
+                continue
+            self._answer(ask)
+            self._cancelled.discard(ask.id)
+            del ask  # or a large body would live until the next request
 
-    async def run(self, work: Callable[..., T], *args: object) -> T:
-        """Call `work` in a thread and return its result, or raise what it raises.
-
-        Raises:
-            UnavailableError: too many requests wait already.
-            DeadlineExceededError: it took too long. Python cannot stop a thread, so the place stays taken
-                until `work` returns.
-        """
-        if self._pending >= self._limit:
-            raise UnavailableError(
-                f"The server is busy: {self._pending} predictions run or wait. Try again in a second, or serve the "
-                "model with more --workers."
-            )
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._pending += 1
-        self._jobs.put(_Job(loop, future, work, args))
-        if not self._timeout:
-            return await future
-        timer = loop.call_later(self._timeout, self._expire, future)
+    def _answer(self, ask: Ask) -> None:
+        protocol = PROTOCOLS[ask.protocol]
         try:
-            return await future
-        finally:
-            timer.cancel()
+            question = protocol.read(self._model, ask.operation, ask.body, ask.content_type)
+            if isinstance(question, Answer):
+                self._outbox.put(_done(ask, question))
+            elif isinstance(question, TextQuestion):
+                raise InternalError("A generated answer came to the wrong place.")  # noqa: TRY301  # answered below
+            elif question.stream:
+                self._stream(ask, question)
+            else:
+                (event,) = answer_together(self._model, [ask], [question])
+                self._outbox.put(event)
+        except SlipstreamError as error:
+            self._outbox.put(_done(ask, protocol.refusal(error)))
+        except BaseException:  # sys.exit() in a model must end neither thread nor server
+            _logger.exception("A request failed")
+            error = InternalError("The server failed on this request; its log tells why.")
+            self._outbox.put(_done(ask, protocol.refusal(error)))
 
-    def _expire(self, future: asyncio.Future[Any]) -> None:
-        if not future.done():
-            future.set_exception(
-                DeadlineExceededError(
-                    f"The prediction took longer than {self._timeout:g} seconds. Send fewer rows, or serve the model "
-                    "with a larger --timeout."
-                )
-            )
-
-    def _loop(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            result, error = None, None
-            if not job.future.done():  # nobody waits any more for one that expired in the queue
-                result, error = _call(job)
-            try:
-                job.loop.call_soon_threadsafe(self._finish, job.future, result, error)
-            except RuntimeError:  # the loop is closed: the server has ended meanwhile
-                return
-            del job, result, error  # or a large answer would live until the next request
-
-    def _finish(self, future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-        self._pending -= 1
-        if future.done():
+    def _stream(self, ask: Ask, question: Question) -> None:
+        """Answer with what the model yields, each part as soon as it is there."""
+        protocol = PROTOCOLS[ask.protocol]
+        parts = self._model.predict_stream(question.data, question.params)
+        opened = False
+        try:
+            for part in parts:
+                if not opened:
+                    opened = True
+                    self._outbox.put(Opened(ask.id, 200, "text/event-stream; charset=utf-8"))
+                if ask.id in self._cancelled:
+                    break
+                self._outbox.put(Piece(ask.id, protocol.event(part)))
+        except SlipstreamError as error:
+            self._fail_stream(ask, opened=opened, error=error)
             return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+        except Exception as error:
+            _logger.exception("The model failed on a request")
+            failure = InternalError(f"The model raised {type(error).__name__}: {error}")
+            self._fail_stream(ask, opened=opened, error=failure)
+            return
+        finally:
+            close = getattr(parts, "close", None)
+            if callable(close):
+                close()
+        if not opened:
+            self._outbox.put(Opened(ask.id, 200, "text/event-stream; charset=utf-8"))
+        self._outbox.put(Piece(ask.id, protocol.LAST_EVENT))
+        self._outbox.put(Closed(ask.id))
+
+    def _fail_stream(self, ask: Ask, *, opened: bool, error: SlipstreamError) -> None:
+        protocol = PROTOCOLS[ask.protocol]
+        if not opened:
+            self._outbox.put(_done(ask, protocol.refusal(error)))
+            return
+        self._outbox.put(Piece(ask.id, protocol.error_event(error)))
+        self._outbox.put(Closed(ask.id))
 
 
-def _call(job: _Job) -> tuple[Any, Exception | None]:
+def _done(ask: Ask, answer: Answer) -> Done:
+    return Done(ask.id, answer.status, answer.body, answer.media_type, answer.headers, Stats())
+
+
+# -- the process ----------------------------------------------------------------------------------------
+def load(start: Start) -> ServedModel:
+    """Load the model that the edge named.
+
+    Raises:
+        SlipstreamError: there is none, or it may not be loaded.
+    """
+    pyfunc = importlib.import_module("slipstream.flavors.pyfunc")  # only here: flavors bring much with them
+    return ServedModel(pyfunc.load_model(start.folder, trust=start.trust), start.name)
+
+
+def serve(sock: socket.socket) -> int:
+    """Do all of a worker's work; return the exit code."""
+    channel = Channel(sock)
+    frame = channel.receive()
+    if frame is None:  # the edge went away at once
+        return 1
+    start = decode_start(frame)
     try:
-        return job.work(*job.args), None
-    except StopIteration as error:  # the one exception that a future refuses
-        return None, InternalError(f"The model raised {error!r}.")
-    except Exception as error:  # noqa: BLE001  # it is the caller's, who waits for it
-        return None, error
-    except BaseException as error:  # sys.exit() in a model must end neither thread nor server
-        _logger.exception("The model tried to end the server")
-        return None, InternalError(f"The model raised {type(error).__name__}.")
+        model = load(start)
+        worker = Worker(model, channel, start)
+    except SlipstreamError as error:
+        channel.send(CannotStart(str(error)))
+        return 1
+    except Exception as error:
+        _logger.exception("The model could not be loaded")
+        channel.send(CannotStart(f"loading the model raised {type(error).__name__}: {error}"))
+        return 1
+    channel.send(Ready(worker.card, warm(model, Path(start.folder))))
+    try:
+        worker.run()
+    except OSError:  # the edge is gone, and with it everybody who waits for an answer
+        return 1
+    return 0
+
+
+def warm(model: ServedModel, folder: Path) -> str | None:
+    """Answer the model's own example, so that the first client does not wait for what is done only once.
+
+    Returns:
+        Why it could not be answered; None if it was, or if there is no example.
+    """
+    body = model.serving_example(folder)
+    if body is None:
+        return None
+    try:
+        problem = model.try_example(body)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the user is told
+        return f"{type(error).__name__}: {error}"
+    return problem
+
+
+def _end_with_edge(lifeline: int) -> None:
+    os.read(lifeline, 1)  # returns when the other end is closed; nothing is ever written
+    os.kill(os.getpid(), signal.SIGKILL)  # not exit: a library's thread may hang
+
+
+def main(arguments: Sequence[str]) -> Any:
+    """Run as the program that the edge starts."""
+    # The edge's signals are the edge's: workers end when it lets them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sock = socket.socket(fileno=int(arguments[0]))
+    threading.Thread(target=_end_with_edge, args=(int(arguments[1]),), daemon=True).start()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    code = serve(sock)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not by way of the interpreter's end: daemon threads of libraries crash there, and nothing is left to do.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -16,10 +16,16 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from slipstream.errors import BadRequestError, InvalidParameterError, MissingDependencyError, SlipstreamError
+from slipstream.llm.messages import ChatRequest, CompletionRequest
+from slipstream.llm.model import TextModel
+from slipstream.llm.requests import parse
+from slipstream.llm.signatures import CHAT, COMPLETIONS
 from slipstream.serving.answer import Answer, error_answer, text_answer
 from slipstream.serving.casting import import_pandas
 from slipstream.serving.encoding import encode
+from slipstream.serving.question import Question, TextQuestion
 from slipstream.serving.served import ServedModel
+from slipstream.serving.text_questions import chat_question, completion_question
 
 CSV = "text/csv"
 JSON = "application/json"
@@ -47,6 +53,103 @@ class UnreadableMediaError(Exception):
     """The content type is none that the protocol knows; its text is the answer."""
 
 
+# -- what every protocol has --------------------------------------------------------------------------
+NAME = "invocations"
+ROUTES = {
+    ("POST", "/invocations"): "invocations",
+    ("POST", "/models/{model}/invocations"): "invocations",
+}
+LAST_EVENT = b"data: [DONE]\n\n"
+
+
+def choose(_body: bytes) -> str | None:
+    """The body never names a model."""
+    return None
+
+
+def read(
+    model: ServedModel, _operation: str, body: bytes, content_type: str | None
+) -> Question | TextQuestion | Answer:
+    """Understand a request.
+
+    Raises:
+        BadRequestError: the body is not of the protocol's form, or a value cannot be of its column's type.
+        InvalidParameterError: a field of a language model's request is wrong; it is named.
+    """
+    try:
+        media = media_type(content_type)
+        if media != JSON:
+            request = decode(model, body, media)
+            return Question(data=request.data, finish=_finish_wrapped)
+    except UnreadableMediaError as error:
+        return text_answer(415, str(error))
+    payload = parse_json(body)
+    if model.text is not None and not _LLM_KEYS.isdisjoint(payload):
+        question = text_question(model.text, model.task, payload, model.name)
+        return question if question is not None else _whole_request(payload)
+    stream = _take_stream(model, payload)
+    rows = None if stream else model.rows.read(payload)
+    if rows is not None:
+        return Question(data=None, rows=rows, finish=_finish_wrapped)
+    request = _decode_object(model, payload)
+    return Question(
+        data=request.data,
+        params=request.params,
+        stream=stream,
+        finish=_finish_wrapped if request.wrapped else _finish_bare,
+    )
+
+
+def refusal(error: SlipstreamError, stack_trace: str | None = None) -> Answer:
+    """Tell of an error in MLflow's shape."""
+    return error_answer(error, stack_trace)
+
+
+def event(part: Any) -> bytes:
+    """Return a part of a streamed answer as a server-sent event."""
+    return b"data: %b\n\n" % encode(part, wrapped=False)
+
+
+def error_event(error: SlipstreamError) -> bytes:
+    """Tell of an error in the midst of a stream."""
+    return b"data: %b\n\n" % error_answer(error).body
+
+
+def _finish_wrapped(result: Any) -> Answer:
+    return Answer(200, encode(result))
+
+
+def _finish_bare(result: Any) -> Answer:
+    return Answer(200, encode(result, wrapped=False))
+
+
+def _take_stream(model: ServedModel, payload: dict[str, Any]) -> bool:
+    """Remove `stream` from a request whose model has no field of that name, and return it."""
+    if "stream" not in payload or "stream" in model.field_names:
+        return payload.get("stream") is True and model.streams
+    stream = payload.pop("stream")
+    if stream not in (True, False, None):
+        raise BadRequestError(f"Invalid value {stream!r} for 'stream': send true or false.")
+    if stream and not model.streams:
+        raise BadRequestError("This model does not stream. Leave out 'stream', or send false.")
+    return bool(stream)
+
+
+def _whole_request(payload: dict[str, Any]) -> Question:
+    return Question(data=payload, finish=_finish_bare)
+
+
+def text_question(
+    text: TextModel, task: str | None, payload: dict[str, Any], name: str
+) -> TextQuestion | None:
+    """Return what a language model is to generate for a request; None if its task is another."""
+    if task == CHAT:
+        return chat_question(text, parse(payload, ChatRequest), name, listed=True)
+    if task == COMPLETIONS:
+        return completion_question(text, parse(payload, CompletionRequest), name, listed=True)
+    return None
+
+
 def answer(model: ServedModel, body: bytes, content_type: str | None) -> Answer:
     """Answer one request, errors included; never raises for what a client or a model can do wrong."""
     try:
@@ -69,9 +172,6 @@ def answer(model: ServedModel, body: bytes, content_type: str | None) -> Answer:
         if error.status >= 500:  # the server's own failures, which its log must show
             _logger.exception("A request failed")
         return error_answer(error)
-
-
-ROUTES = {("POST", "/invocations"): answer}
 
 
 def media_type(content_type: str | None) -> str:

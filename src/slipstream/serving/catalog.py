@@ -1,0 +1,250 @@
+"""The models that a server serves, each under its name, and which version of each is live."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from slipstream.errors import InvalidParameterError, NotFoundError, SlipstreamError
+from slipstream.serving.frames import Card
+from slipstream.serving.pool import WorkerPool
+
+_logger = logging.getLogger("slipstream.serving")
+
+_SECONDS_TO_DRAIN = 300.0
+"""How long a version that was replaced may take to finish what it has; streams can be long."""
+_RETRY_SECONDS = 60.0
+"""How long after a version could not be loaded it is tried again."""
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+class Source(NamedTuple):
+    """Where a model is, now."""
+
+    version: str | None
+    """The registry's number of it; None for a model that is no registered version."""
+    uri: str
+    """Names exactly this version, whatever becomes of aliases."""
+
+
+class Loader(Protocol):
+    """Finds models and starts workers for them. Its methods are called in threads, and may block."""
+
+    def find(self, uri: str) -> Source:
+        """Return what a URI means now.
+
+        Raises:
+            SlipstreamError: nothing, or the registry does not answer.
+        """
+        ...
+
+    def fetch(self, source: Source) -> Path:
+        """Return the folder of a model, downloaded if need be."""
+        ...
+
+    def pool(self, name: str, source: Source, folder: Path) -> WorkerPool:
+        """Return workers of a model; they are not started yet."""
+        ...
+
+    def release(self, folder: Path) -> None:
+        """Remove what `fetch` made."""
+        ...
+
+
+class Version(NamedTuple):
+    """One loaded version."""
+
+    source: Source
+    folder: Path
+    pool: WorkerPool
+    loaded_at: float
+    """Seconds since 1970."""
+
+    @property
+    def card(self) -> Card:
+        return self.pool.card
+
+
+class ServedName:
+    """One name that requests can give, and the version that answers them now."""
+
+    def __init__(self, name: str, uri: str, loader: Loader, say: Callable[[str], None]) -> None:
+        self.name = name
+        self.uri = uri
+        self.swaps = 0
+        self.failed_swaps = 0
+        self.live: Version | None = None
+        self._loader = loader
+        self._say = say
+        self._failed: tuple[Source, float] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def moves(self) -> bool:
+        """What the URI means can change: an alias, a stage, `latest`."""
+        if not self.uri.startswith("models:/") or self.uri.startswith("models:/m-"):
+            return False
+        return "@" in self.uri or not self.uri.rsplit("/", 1)[-1].isdecimal()
+
+    def require_live(self) -> Version:
+        """Return the version that answers now."""
+        if self.live is None:
+            raise NotFoundError(f"Model '{self.name}' is not loaded.")
+        return self.live
+
+    async def load(self) -> None:
+        """Load what the URI means now.
+
+        Raises:
+            SlipstreamError: there is no such model, or it cannot be loaded.
+        """
+        source = await asyncio.to_thread(self._loader.find, self.uri)
+        version, problem = await self._start(source)
+        if problem is not None:
+            self._say(f"The input example of '{self.name}' could not be answered: {problem}")
+        self.live = version
+
+    async def _start(self, source: Source) -> tuple[Version, str | None]:
+        folder = await asyncio.to_thread(self._loader.fetch, source)
+        try:
+            pool = await asyncio.to_thread(self._loader.pool, self.name, source, folder)
+            problem = await pool.open()
+        except BaseException:
+            await asyncio.to_thread(self._loader.release, folder)
+            raise
+        return Version(source, folder, pool, time.time()), problem
+
+    async def refresh(self) -> bool:
+        """Load what the URI means now beside what is live, then switch; requests go on meanwhile.
+
+        Whatever goes wrong, the live version stays.
+
+        Returns:
+            Another version is live now.
+        """
+        live = self.live
+        if live is None or not self.moves:
+            return False
+        try:
+            source = await asyncio.to_thread(self._loader.find, self.uri)
+        except SlipstreamError as error:
+            self._say(f"'{self.uri}' cannot be looked up: {error} Version {live.source.version} stays.")
+            return False
+        if source == live.source or self._failed_lately(source):
+            return False
+        try:
+            version, problem = await self._start(source)
+            if problem is not None:
+                await self._let_go(version, 0)
+                raise InvalidParameterError(f"its own input example cannot be answered: {problem}")
+        except SlipstreamError as error:
+            self.failed_swaps += 1
+            self._failed = (source, time.monotonic())
+            self._say(
+                f"Version {source.version} of '{self.name}' was not taken: {error} Version {live.source.version} stays; "
+                f"the next attempt is in {_RETRY_SECONDS:g} s."
+            )
+            return False
+        self.live = version
+        self.swaps += 1
+        self._say(f"'{self.uri}' is version {source.version} now; version {live.source.version} leaves.")
+        task = asyncio.ensure_future(self._let_go(live, _SECONDS_TO_DRAIN))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        return True
+
+    def _failed_lately(self, source: Source) -> bool:
+        if self._failed is None or self._failed[0] != source:
+            return False
+        return time.monotonic() < self._failed[1] + _RETRY_SECONDS
+
+    async def _let_go(self, version: Version, seconds: float) -> None:
+        await version.pool.close(seconds)
+        await asyncio.to_thread(self._loader.release, version.folder)
+
+    async def close(self, seconds: float) -> None:
+        """Finish what was asked, for so long, and unload."""
+        live, self.live = self.live, None
+        for task in self._leaving:
+            task.cancel()
+        if live is not None:
+            await self._let_go(live, seconds)
+
+
+class Catalog:
+    """All that one server serves."""
+
+    def __init__(self, names: Iterable[ServedName]) -> None:
+        self._names = {served.name: served for served in names}
+        self._by_uri = {served.uri: served for served in self._names.values()}
+
+    def __iter__(self) -> Iterator[ServedName]:
+        return iter(self._names.values())
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def get(self, name: str | None) -> ServedName:
+        """Return the model of a name or URI; without one, the only model.
+
+        Raises:
+            NotFoundError: there is none of that name.
+            InvalidParameterError: several are served, and none was named.
+        """
+        if name is None:
+            if len(self._names) == 1:
+                return next(iter(self._names.values()))
+            raise InvalidParameterError(
+                f"This server has several models: {', '.join(self._names)}. Name one: in the path, as in "
+                "/models/NAME/invocations, or in the field 'model' of OpenAI's requests."
+            )
+        served = self._names.get(name) or self._by_uri.get(name)
+        if served is None:
+            raise NotFoundError(f"There is no model '{name}' here; served are {', '.join(self._names)}.")
+        return served
+
+
+def names_of(uris: Sequence[str]) -> list[tuple[str, str]]:
+    """Return name and URI of each model to serve.
+
+    A model is named as in `NAME=URI`, else by its registered name, else by the last part of its path. Where two
+    would have one name, alias or version is added: `phi3@champion`, `phi3:3`.
+
+    Raises:
+        InvalidParameterError: two have one name all the same.
+    """
+    parts = [_split(uri) for uri in uris]
+    short = [given or _short(uri) for given, uri in parts]
+    names = [
+        given or (_long(uri) if short.count(name) > 1 else name)
+        for name, (given, uri) in zip(short, parts, strict=True)
+    ]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidParameterError(
+                f"Two models would be served as '{name}'. Name them: -m first={parts[0][1]} -m second=..."
+            )
+    return [(name, uri) for name, (_, uri) in zip(names, parts, strict=True)]
+
+
+def _split(text: str) -> tuple[str | None, str]:
+    name, equals, uri = text.partition("=")
+    if equals and uri and _NAME.fullmatch(name) and not Path(text).exists():
+        return name, uri
+    return None, text
+
+
+def _short(uri: str) -> str:
+    if uri.startswith("models:/") and not uri.startswith("models:/m-"):
+        return (
+            uri.removeprefix("models:/").partition("/")[0].rpartition("@")[0]
+            or uri.removeprefix("models:/").partition("/")[0]
+        )
+    return Path(uri.rstrip("/")).name.removeprefix("models:") or "model"
+
+
+def _long(uri: str) -> str:
+    return uri.removeprefix("models:/").replace("/", ":") if uri.startswith("models:/") else _short(uri)

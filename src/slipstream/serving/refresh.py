@@ -1,0 +1,19 @@
+"""Follows aliases, stages and `latest`: looks up regularly what they mean now, and swaps."""
+
+import asyncio
+import logging
+
+from slipstream.serving.catalog import Catalog
+
+_logger = logging.getLogger("slipstream.serving")
+
+
+async def keep_fresh(catalog: Catalog, seconds: float) -> None:
+    """Refresh every model that can move, every so many seconds, until cancelled."""
+    while True:
+        await asyncio.sleep(seconds)
+        for served in catalog:
+            try:
+                await served.refresh()
+            except Exception:  # the next look may go well; the live version stays
+                _logger.exception("Looking after '%s' failed", served.uri)
