@@ -71,9 +71,9 @@ class RowReader:
         return Rows(make, rows, ("split", *names))
 
     def _records(self, value: Any) -> Rows | None:
-        if not isinstance(value, list) or not value or type(value[0]) is not dict:
+        records = cast("list[dict[str, Any]]", value) if isinstance(value, list) else []
+        if not records or type(records[0]) is not dict:
             return None
-        records = cast("list[dict[str, Any]]", value)
         names = tuple(records[0])
         if not all(
             type(record) is dict and tuple(record) == names and None not in record.values()

@@ -1,0 +1,317 @@
+"""Worker processes from the edge's side: full queues, deaths, hangs, joined rows, and versions that change under load."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scoring_server import Client, Registry, serving
+from slipstream.errors import InvalidParameterError, UntrustedModelError
+from slipstream.models.schema import Schema, TensorSpec
+from slipstream.models.signature import ModelSignature
+from slipstream.serving.app import AppLimits, ScoringApp
+from slipstream.serving.catalog import names_of
+from slipstream.serving.pool import PoolLimits
+
+SCHEMA = Schema([TensorSpec(np.dtype("float64"), (-1, 1))])
+
+
+class Model:
+    def __init__(self, predict: Callable[[Any], Any], *, joins: bool = False) -> None:
+        self.metadata = SimpleNamespace(signature=ModelSignature(inputs=SCHEMA))
+        self.joins_rows = joins
+        self._predict = predict
+
+    def predict(self, data: Any, params: Any = None) -> Any:
+        return self._predict(data)
+
+
+Serve = Callable[..., Client]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with ExitStack() as stack:
+
+        def start(
+            models: dict[str, Any],
+            uris: dict[str, str] | None = None,
+            aliases: dict[str, str] | None = None,
+            app: AppLimits | None = None,
+            **pool: Any,
+        ) -> Client:
+            registry = Registry(models, PoolLimits(**pool))
+            registry.aliases.update(aliases or {})
+            names = uris or {name: name for name in models}
+            return stack.enter_context(
+                serving(registry, names, lambda catalog: ScoringApp(catalog, limits=app))
+            )
+
+        yield start
+
+
+def score(client: Client, value: float = 1.0, path: str = "/invocations") -> Any:
+    return client.post(path, {"inputs": [[value]]})
+
+
+def until(true: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if true():
+            return
+        time.sleep(0.01)
+    pytest.fail("It did not come true within 20 s")
+
+
+# -- joined rows ------------------------------------------------------------------------------------
+def test_what_waits_while_a_worker_predicts_goes_together(serve: Serve) -> None:
+    sizes: list[int] = []
+    first, release = threading.Event(), threading.Event()
+
+    def predict(data: Any) -> Any:
+        sizes.append(len(data))
+        first.set()
+        release.wait(20)
+        return data[:, 0]
+
+    client = serve({"m": lambda _start: Model(predict, joins=True)}, batch_size=4)
+    with ThreadPoolExecutor(9) as threads:
+        replies = [threads.submit(score, client, 0)]
+        assert first.wait(20)
+        replies += [threads.submit(score, client, number) for number in range(1, 9)]
+        until(lambda: client.registry.pools[0].waiting == 8)
+        release.set()
+        assert [reply.result().json()["predictions"] for reply in replies] == [[float(n)] for n in range(9)]
+    assert sizes == [1, 4, 4]
+
+
+def test_a_request_waits_for_others_if_told_to(serve: Serve) -> None:
+    sizes: list[int] = []
+
+    def predict(data: Any) -> Any:
+        sizes.append(len(data))
+        return data[:, 0]
+
+    client = serve({"m": lambda _start: Model(predict, joins=True)}, batch_size=2, batch_wait_seconds=5.0)
+    with ThreadPoolExecutor(2) as threads:
+        replies = list(threads.map(lambda n: score(client, n).json(), range(2)))
+    assert replies == [{"predictions": [0.0]}, {"predictions": [1.0]}]
+    assert sizes == [2]
+
+
+# -- workers that die, hang or cannot start -----------------------------------------------------------
+def test_a_dead_worker_is_replaced_and_only_its_requests_fail(serve: Serve) -> None:
+    running, release = threading.Semaphore(0), threading.Event()
+
+    def predict(data: Any) -> Any:
+        if data[0, 0] > 0:
+            running.release()
+            release.wait(20)
+        return data[:, 0]
+
+    client = serve({"m": lambda _start: Model(predict)}, workers=2, threads=1)
+    with ThreadPoolExecutor(2) as threads:
+        slow = [threads.submit(score, client, 1) for _ in range(2)]
+        assert running.acquire(timeout=20)
+        assert running.acquire(timeout=20)
+        client.registry.handles[0].handle.kill()
+        until(lambda: any(reply.done() for reply in slow))
+        release.set()
+        replies = [reply.result() for reply in slow]
+    assert sorted(reply.status for reply in replies) == [200, 500]
+    (lost,) = [reply for reply in replies if reply.status == 500]
+    assert "worker process that answered this request ended" in lost.json()["message"]
+    assert score(client, 0).status == 200
+    until(lambda: len(client.registry.handles) == 3)
+    until(lambda: len(client.registry.pools[0].worker_pids) == 2)
+    assert any("another takes its place" in line for line in client.registry.said)
+
+
+def test_a_worker_that_hangs_is_replaced(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipstream.serving.pool._LEAST_HANG_SECONDS", 0.1)
+    release = threading.Event()
+
+    def predict(data: Any) -> Any:
+        if data[0, 0] > 0:
+            release.wait(30)
+        return data[:, 0]
+
+    client = serve({"m": lambda _start: Model(predict, joins=True)}, timeout_seconds=0.2)
+    try:
+        assert score(client, 1).status == 504
+        until(lambda: any("is replaced" in line for line in client.registry.said))
+        until(lambda: score(client, 0).status == 200)
+    finally:
+        release.set()
+
+
+def test_a_place_that_cannot_be_filled_again_is_tried_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.serving.pool._FIRST_PAUSE_SECONDS", 0.3)
+    broken = threading.Event()
+
+    def make(_start: Any) -> Model:
+        if broken.is_set():
+            raise InvalidParameterError("The disk is gone.")
+        return Model(lambda data: data[:, 0])
+
+    client = serve({"m": make})
+    broken.set()
+    client.registry.handles[0].handle.kill()
+    until(lambda: any("could not start: The disk is gone." in line for line in client.registry.said))
+    refused = score(client)
+    assert refused.status == 503
+    assert "The disk is gone." in refused.json()["message"]
+    assert client.ask("GET", "/health").status == 503
+    broken.clear()
+    until(lambda: score(client).status == 200)
+    assert client.ask("GET", "/health").status == 200
+
+
+# -- several models -----------------------------------------------------------------------------------
+def test_several_models_each_under_its_name(serve: Serve) -> None:
+    client = serve(
+        {
+            "one": lambda _start: Model(lambda data: data[:, 0] + 1),
+            "two": lambda _start: Model(lambda data: data[:, 0] + 2),
+        }
+    )
+    assert score(client, 0, "/models/one/invocations").json() == {"predictions": [1.0]}
+    assert score(client, 0, "/models/two/invocations").json() == {"predictions": [2.0]}
+    unnamed = score(client, 0)
+    assert unnamed.status == 400
+    assert "one, two" in unnamed.json()["message"]
+    assert client.post("/models/three/invocations", {}).status == 404
+
+
+@pytest.mark.parametrize(
+    ("uris", "names"),
+    [
+        (["models:/churn@champion"], ["churn"]),
+        (["models:/churn/3"], ["churn"]),
+        (["models:/churn@champion", "models:/churn@challenger"], ["churn@champion", "churn@challenger"]),
+        (["models:/churn/3", "models:/churn@b"], ["churn:3", "churn@b"]),
+        (["a=models:/churn/3", "b=models:/churn/3"], ["a", "b"]),
+        (["runs:/1234/forest", "/some/folder/"], ["forest", "folder"]),
+        (["models:/m-0123"], ["m-0123"]),
+    ],
+)
+def test_names_of_models(uris: list[str], names: list[str]) -> None:
+    assert [name for name, _ in names_of(uris)] == names
+
+
+def test_two_models_of_one_name_are_refused() -> None:
+    with pytest.raises(InvalidParameterError, match=r"served as 'a'"):
+        names_of(["a=models:/x/1", "a=models:/y/1"])
+
+
+# -- versions that change -----------------------------------------------------------------------------
+def version(number: int) -> Callable[[Any], Model]:
+    return lambda _start: Model(lambda data: np.full(len(data), float(number)), joins=True)
+
+
+def test_an_alias_that_moves_under_load_fails_no_request(serve: Serve) -> None:
+    uri = "models:/m@champion"
+    client = serve(
+        {f"{uri}/{number}": version(number) for number in range(1, 7)},
+        {"m": uri},
+        {uri: "1"},
+        AppLimits(refresh_seconds=0.02),
+    )
+    stop = threading.Event()
+    wrong: list[object] = []
+    counts: dict[str, int] = {}
+
+    def load() -> None:
+        while not stop.is_set():
+            reply = score(client)
+            number = reply.headers.get("x-slipstream-model-version", "none")
+            counts[number] = counts.get(number, 0) + 1
+            if reply.status != 200 or reply.json() != {"predictions": [float(number)]}:
+                wrong.append(reply)
+
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(4):
+            threads.submit(load)
+        for number in range(2, 7):
+            until(lambda: counts.get(client.registry.aliases[uri], 0) > 5)  # called at once
+            client.registry.aliases[uri] = str(number)
+        until(lambda: counts.get("6", 0) > 5)
+        stop.set()
+    assert not wrong
+    assert set(counts) == {"1", "2", "3", "4", "5", "6"}
+    # Those that left are unloaded.
+    until(lambda: sum(bool(pool.worker_pids) for pool in client.registry.pools) == 1)
+
+
+def test_a_version_that_cannot_be_loaded_is_not_taken(serve: Serve) -> None:
+    def refuse(_start: Any) -> Model:
+        raise UntrustedModelError("Nobody vouches for it.")
+
+    uri = "models:/m@champion"
+    client = serve(
+        {f"{uri}/1": version(1), f"{uri}/2": refuse, f"{uri}/3": version(3)},
+        {"m": uri},
+        {uri: "1"},
+        AppLimits(refresh_seconds=0.02),
+    )
+    client.registry.aliases[uri] = "2"
+    until(lambda: any("was not taken: Nobody vouches for it." in line for line in client.registry.said))
+    assert score(client).json() == {"predictions": [1.0]}
+    time.sleep(0.2)
+    assert len([line for line in client.registry.said if "was not taken" in line]) == 1  # tried again later
+    client.registry.aliases[uri] = "3"
+    until(lambda: score(client).json() == {"predictions": [3.0]})
+
+
+def test_a_registry_that_does_not_answer_changes_nothing(serve: Serve) -> None:
+    uri = "models:/m@champion"
+    client = serve({f"{uri}/1": version(1)}, {"m": uri}, {uri: "1"}, AppLimits(refresh_seconds=0.02))
+    del client.registry.aliases[uri]
+    until(lambda: any("cannot be looked up" in line for line in client.registry.said))
+    assert score(client).json() == {"predictions": [1.0]}
+
+
+def test_what_is_under_way_is_finished_when_the_server_ends(serve: Serve) -> None:
+    running, release = threading.Event(), threading.Event()
+
+    def predict(data: Any) -> Any:
+        running.set()
+        release.wait(20)
+        return data[:, 0]
+
+    client = serve({"m": lambda _start: Model(predict)})
+    with ThreadPoolExecutor(2) as threads:
+        reply = threads.submit(score, client)
+        assert running.wait(20)
+        ending = threads.submit(lambda: (time.sleep(0.2), release.set()))
+        assert reply.result().status == 200
+        ending.result()
+
+
+# -- limits -------------------------------------------------------------------------------------------
+def test_bodies_of_all_requests_together_are_bounded(serve: Serve) -> None:
+    running, release = threading.Event(), threading.Event()
+
+    def predict(data: Any) -> Any:
+        running.set()
+        release.wait(20)
+        return data[:, 0]
+
+    client = serve({"m": lambda _start: Model(predict)}, app=AppLimits(buffered_bytes=1000))
+    padded = {"Content-Type": "application/json"}
+    body = b'{"inputs": [[1]]}' + b" " * 600
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(client.ask, "POST", "/invocations", body, padded)
+        assert running.wait(20)
+        refused = client.ask("POST", "/invocations", body, padded)
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        release.set()
+        assert first.result().status == 200
+    assert client.ask("POST", "/invocations", body, padded).status == 200
