@@ -42,7 +42,7 @@ _MEGABYTE = 1 << 20
     "-t",
     type=click.FloatRange(min=0),
     default=None,
-    help="Seconds that an answer may take before 504, waiting included; 0 means for ever.  [default: 60]",
+    help="Seconds that an answer, or the next piece of a streamed one, may take before 504; 0 means for ever.  [default: 60]",
 )
 @click.option(
     "--workers",

@@ -10,12 +10,12 @@ DEFAULT_TRACKING_URI = "sqlite:///slipstream.db"
 _chosen: dict[str, str] = {}
 
 
-def set_tracking_uri(uri: str | Path) -> None:
+def set_tracking_uri(uri: str | Path | None) -> None:
     """Choose the server (http, https) or database (sqlite, postgresql, a path ending in `.db`) to track to.
 
-    An empty text takes the choice back. Processes started from here inherit it.
+    `None` or an empty text takes the choice back. Processes started from here inherit it.
     """
-    _choose("tracking", settings.TRACKING_URI, str(uri))
+    _choose("tracking", settings.TRACKING_URI, str(uri or ""))
 
 
 def get_tracking_uri() -> str:
@@ -28,9 +28,9 @@ def is_tracking_uri_set() -> bool:
     return bool(_chosen.get("tracking") or settings.TRACKING_URI.get())
 
 
-def set_registry_uri(uri: str | Path) -> None:
-    """Keep registered models at an address of their own; an empty text goes back to the tracking address."""
-    _choose("registry", settings.REGISTRY_URI, str(uri))
+def set_registry_uri(uri: str | Path | None) -> None:
+    """Keep registered models at an address of their own; `None` or an empty text goes back to the tracking address."""
+    _choose("registry", settings.REGISTRY_URI, str(uri or ""))
 
 
 def get_registry_uri() -> str:

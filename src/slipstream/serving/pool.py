@@ -62,7 +62,7 @@ class PoolLimits:
     running: int = 288
     """Requests that one worker of a language model has at once."""
     timeout_seconds: float = 60.0
-    """For one answer, waiting included; 0 means for ever."""
+    """For one answer, waiting included, or from one piece of a streamed answer to the next; 0 means for ever."""
 
 
 class Pending:
@@ -77,6 +77,7 @@ class Pending:
         "ask",
         "error",
         "first_piece_at",
+        "last_piece_at",
         "link",
         "stats",
         "timer",
@@ -86,6 +87,7 @@ class Pending:
         self.ask = ask
         self.arrived = time.perf_counter()
         self.first_piece_at: float | None = None
+        self.last_piece_at: float | None = None
         self.link: Link | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.stats: Stats | None = None
@@ -111,8 +113,9 @@ class Pending:
             return True
         if isinstance(event, Piece):
             self._pieces.append(event.data)
+            self.last_piece_at = time.perf_counter()
             if self.first_piece_at is None:
-                self.first_piece_at = time.perf_counter()
+                self.first_piece_at = self.last_piece_at
         elif isinstance(event, Opened):
             self._news = asyncio.Event()
             if not self._head.done():
@@ -295,6 +298,12 @@ class WorkerPool:
             pending.link.send(Cancel(pending.ask.id))
 
     def _expire(self, pending: Pending) -> None:
+        if pending.last_piece_at is not None:
+            # What streams may go on for long; it is late only if nothing came for so long.
+            left = pending.last_piece_at + self.limits.timeout_seconds - time.perf_counter()
+            if left > 0:
+                pending.timer = asyncio.get_running_loop().call_later(left, self._expire, pending)
+                return
         link = pending.link
         pending.fail(
             DeadlineExceededError(
