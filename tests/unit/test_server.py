@@ -216,7 +216,7 @@ def test_a_static_prefix_moves_everything(tmp_path: Path) -> None:
 
 
 def test_a_token_is_needed_when_the_server_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLIPSTREAM_SERVER_TOKEN", "geheim")
+    monkeypatch.setenv("SLIPSTREAM_SERVER_TOKEN", "geheim\n")
     server = ServerProcess(tmp_path, "--auth", "token")
     try:
         for path in ("/", "/openapi.json", API + "experiments/get?experiment_id=0", "/get-artifact"):

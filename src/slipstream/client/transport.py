@@ -166,7 +166,8 @@ class Transport:
         elif token is not None:
             if not token.isascii():
                 raise InvalidParameterError(
-                    f"{settings.TRACKING_TOKEN.name} holds characters other than ASCII; a header cannot carry them. "
+                    f"{settings.TRACKING_TOKEN.name} (or {settings.TRACKING_TOKEN.mlflow_name}) holds characters other "
+                    "than ASCII; a header cannot carry them. "
                     "Copy the token again."
                 )
             headers["Authorization"] = f"Bearer {token}"

@@ -16,6 +16,7 @@ from slipstream.server.app import TrackingApp
 from slipstream.server.context import ServerContext
 from slipstream.server.fast import FastProtocol
 from slipstream.server.options import ServerOptions
+from slipstream.settings import SERVER_TOKEN
 from slipstream.wire.origins import is_loopback
 
 _OPTIONS_VARIABLE = "_SLIPSTREAM_SERVER_OPTIONS"
@@ -26,8 +27,13 @@ def check(options: ServerOptions, *, open_to_all: bool = False) -> None:
 
     Raises:
         InvalidParameterError: the server would be reachable from other machines, and nobody said how
-            clients prove who they are.
+            clients prove who they are; or no client could send its token.
     """
+    if options.token is not None and not (options.token.isascii() and options.token.isprintable()):
+        raise InvalidParameterError(
+            f"{SERVER_TOKEN.name} holds characters that a header cannot carry: only printable ASCII works. Make a token "
+            "with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
     if not is_loopback(options.host) and options.token is None and not open_to_all:
         raise InvalidParameterError(
             f"--host {options.host} can be reached from other machines, and this server would not ask who they "
