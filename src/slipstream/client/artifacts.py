@@ -8,8 +8,10 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from slipstream.artifact_store.paths import clean_path
+from slipstream.artifact_store.proxy import is_http, split_http_root
 from slipstream.client import addresses
 from slipstream.client.connect import Connection, connect
 from slipstream.client.model_uris import find_version, is_model_uri, parse_model_uri
@@ -108,6 +110,8 @@ def join_uri(root: str, path: str) -> str:
     """Append an artifact path to a storage URI, before its query if it has one."""
     if not path:
         return root
+    if is_http(root):  # an address, in which odd characters are percent-encoded
+        return f"{root.rstrip('/')}/{quote(path)}"
     base, mark, query = root.partition("?") if "://" in root else (root, "", "")
     return f"{base.rstrip('/')}/{path}{mark}{query}"
 
@@ -143,6 +147,10 @@ def _locate_in_model(store: "Store", registry: "Store", uri: str) -> Location:
 def _locate_in_storage(uri: str) -> Location:
     base, mark, query = uri.partition("?") if "://" in uri else (uri, "", "")
     folder, slash, name = base.rpartition("/")
+    if is_http(uri):
+        if not split_http_root(uri)[1] or not name:  # the server's own root, or written as a folder
+            return Location(uri, "", None)
+        return Location(folder, unquote(name), unquote(name))
     # Without a folder above it (or with a host only), or written as a folder, it is itself the root.
     if not slash or not name or not folder or folder.endswith((":", "/")):
         return Location(uri, "", None)

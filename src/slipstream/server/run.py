@@ -10,12 +10,12 @@ import msgspec
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from slipstream.db.migrate import prepare
 from slipstream.errors import InvalidParameterError
 from slipstream.server.app import TrackingApp
 from slipstream.server.context import ServerContext
 from slipstream.server.fast import FastProtocol
 from slipstream.server.options import ServerOptions
+from slipstream.server.places import check_places, prepare_database
 from slipstream.settings import SERVER_TOKEN
 from slipstream.wire.origins import is_loopback
 
@@ -72,7 +72,8 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(options: ServerOptions) -> int:
     """Run the server until SIGINT or SIGTERM; return the exit code."""
     # First of all, so that what is wrong with the data is said once, in one line, and before any worker starts.
-    prepare(ServerContext(options).database())
+    check_places(options)
+    prepare_database(ServerContext(options).database)
     sock = bind(options.host, options.port)
     port = sock.getsockname()[1]
     common: dict[str, Any] = {
