@@ -4,12 +4,14 @@ import json
 import os
 import socket
 import sys
+import threading
 from typing import Any
 
 import msgspec
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from slipstream.artifact_store.abandoned import remove_abandoned
 from slipstream.errors import InvalidParameterError
 from slipstream.server.app import TrackingApp
 from slipstream.server.context import ServerContext
@@ -75,6 +77,7 @@ def serve(options: ServerOptions) -> int:
     check_places(options)
     prepare_database(ServerContext(options).database)
     sock = bind(options.host, options.port)
+    _clean_up(options)
     port = sock.getsockname()[1]
     common: dict[str, Any] = {
         "http": FastProtocol,
@@ -101,6 +104,14 @@ def serve(options: ServerOptions) -> int:
     announce(options, port)
     Multiprocess(config, sockets=[sock]).run()
     return 0
+
+
+def _clean_up(options: ServerOptions) -> None:
+    """Delete what killed servers left, beside the work: a large store takes long to walk through."""
+    for folder in ServerContext(options).folders():
+        threading.Thread(
+            target=remove_abandoned, args=(folder,), name="slipstream-clean-up", daemon=True
+        ).start()
 
 
 class _Server(uvicorn.Server):
