@@ -6,16 +6,28 @@ import secrets
 import shutil
 import stat as modes
 from collections.abc import Generator, Iterable
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from slipstream.artifact_store.paths import clean_path
 from slipstream.entities import FileInfo
-from slipstream.errors import InternalError, InvalidParameterError, NotFoundError
+from slipstream.errors import InternalError, InvalidParameterError, NotFoundError, StorageError
 
 PARTIAL = ".slipstream-partial-"
 """How names of unfinished files begin. No artifact has such a name; `abandoned.py` deletes what a crash left."""
+
+REFUSALS = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        getattr(errno, "EDQUOT", errno.ENOSPC),
+    }
+)
+"""How systems say that a disk is full, or may not be written to or read by this user; trying again is no use."""
 
 _DEEPEST = 200
 _OPEN_FLAGS = (
@@ -178,11 +190,9 @@ class LocalWriter:
         return self._size
 
     def close(self) -> None:
-        try:
+        with suppress(OSError):  # a full disk is told by write and commit; here the content is thrown away
             self._file.close()
-        except OSError:  # a full disk is told by write and commit; here the content is thrown away
-            pass
-        finally:
+        with _explained(self._clean):
             self._partial.unlink(missing_ok=True)
 
 
@@ -240,8 +250,13 @@ def _explained(clean: str) -> Generator[None]:
                 f"The artifact path '{clean[:200]}...' is too long for this disk."
             ) from error
         if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-            raise InternalError(
+            raise StorageError(
                 f"There is no space left for '{clean}' where artifacts are kept; free some."
+            ) from error
+        if error.errno in REFUSALS:
+            raise StorageError(
+                f"Artifact '{clean}': {error.strerror or error}. Give the user of the process that keeps artifacts the "
+                "rights to read and write its folder."
             ) from error
         raise InternalError(f"Artifact '{clean}': {error.strerror or error}.") from error
 

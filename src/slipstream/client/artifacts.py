@@ -3,7 +3,6 @@
 import atexit
 import json
 import os
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from slipstream.client import addresses
 from slipstream.client.connect import Connection, connect
 from slipstream.client.model_uris import find_version, is_model_uri, parse_model_uri
 from slipstream.client.paging import collect, paged
-from slipstream.client.transfer import PIECE_BYTES, download, join
+from slipstream.client.scratch import make_scratch_folder
+from slipstream.client.transfer import PIECE_BYTES, download, exists, join
 from slipstream.client.values import require_text
 from slipstream.entities import FileInfo, LoggedModel
 from slipstream.errors import BadRequestError, InvalidParameterError, MissingDependencyError, NotFoundError
@@ -187,7 +187,7 @@ def download_artifacts(
     if dst_path is None:
         if (local := store.local_path(location.path)) is not None:
             return str(_existing(local))
-        dst_path = tempfile.mkdtemp(dir=_download_folder())
+        dst_path = make_scratch_folder("", _download_folder())
     folder = _absolute(dst_path)
     target = folder if location.name is None else folder / location.name
     download(store, location.path, target)
@@ -217,7 +217,7 @@ def find_local(
 
 
 def _existing(local: Path) -> Path:
-    if not local.exists():
+    if not exists(local):
         raise NotFoundError(f"There is no artifact at '{local}'. Check the path.")
     return local
 
@@ -327,7 +327,7 @@ def _download_folder() -> str:
     global _folder
     with _folder_lock:
         if _folder is None or _folder[0] != os.getpid():  # a forked child has its own
-            _folder = (os.getpid(), tempfile.mkdtemp(prefix="slipstream-"))
+            _folder = (os.getpid(), make_scratch_folder("slipstream-"))
         return _folder[1]
 
 

@@ -19,6 +19,7 @@ from slipstream.errors import (
     InvalidParameterError,
     PermissionDeniedError,
     SlipstreamError,
+    StorageError,
     TooManyRequestsError,
     UnauthenticatedError,
     UnavailableError,
@@ -309,7 +310,7 @@ def _to_error(method: str, url: str, response: "urllib3.BaseHTTPResponse") -> Sl
     if isinstance(document, dict) and "error_code" in document:
         code = str(document["error_code"])  # pyright: ignore[reportUnknownArgumentType]
         message = str(document.get("message", ""))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-        error = BY_CODE.get(code)
+        error = StorageError if response.status == StorageError.status else BY_CODE.get(code)
         if error is not None:
             return error(message)
         fallback = _BY_STATUS.get(response.status, InternalError)
