@@ -263,7 +263,7 @@ def test_instances_of_objects_become_columns() -> None:
         (
             served(ColSpec("datetime", "t")),
             {"inputs": {"t": ["nope"]}},
-            "input 't' is not convertible to datetime",
+            "input 't', row 0 .value 'nope'.* ISO 8601",
         ),
     ],
 )

@@ -1,20 +1,31 @@
 """Fit the input of a prediction to the model's signature, or say in plain words why it does not fit.
 
 Two rules. A conversion happens only if no value changes: `integer` becomes `long`, whole numbers become
-floats while a float can hold them exactly, and whole floats become integers, because an integer column with
-a missing value arrives as floats. And an error names the column, the row and a way out.
+floats if a float holds them exactly, and whole floats become integers, because an integer column with a
+missing value arrives as floats. And an error names the column, the row and a way out.
 """
 
 import base64
 import binascii
 import datetime as dt
 import decimal
+import functools
 import importlib
 import warnings
 from collections.abc import Mapping
 from typing import Any, cast
 
 from slipstream.errors import InvalidParameterError, SchemaEnforcementError
+from slipstream.models.exact_numbers import (
+    EXACT_IN_DOUBLE,
+    build_table,
+    float_holds,
+    has_large_floats,
+    plain_number,
+    to_array,
+    to_integer,
+)
+from slipstream.models.iso_times import WAY_OUT, parse_iso, require_iso
 from slipstream.models.param_values import check_param
 from slipstream.models.schema import (
     AnyType,
@@ -30,9 +41,11 @@ from slipstream.models.schema import (
 )
 from slipstream.models.signature import is_missing, tensor_dtype
 
-_EXACT_IN_DOUBLE = 2**53
-_EXACT_IN_FLOAT = 2**24
+_FLOATS = {DataType.float: (24, 128), DataType.double: (53, 1024)}
+"""Binary digits and exponent of the floats."""
+_INTEGERS = {DataType.integer: (-(2**31), 2**31 - 1), DataType.long: (-(2**63), 2**63 - 1)}
 _ROWS_NAMED = 5
+_SHOWN = 100
 
 
 def enforce_schema(data: Any, schema: Schema) -> Any:
@@ -153,10 +166,11 @@ def _frame_of_rows(data: Any, schema: Schema) -> Any:
     first: Any = data[0] if len(data) else None
     nested = isinstance(first, Mapping) and schema.has_input_names()
     if nested or getattr(data, "ndim", 1) > 1 or (isinstance(first, (list, tuple)) and len(schema) > 1):
-        return pd.DataFrame(data)
+        return build_table(functools.partial(pd.DataFrame, data))
     # One value a row: pandas would spread lists and dicts over columns.
-    values = pd.Series(list(data), dtype=None if _is_scalar_column(schema) else object)
-    return pd.DataFrame({0: values})
+    if not _is_scalar_column(schema):
+        return pd.DataFrame({0: pd.Series(list(data), dtype=object)})
+    return build_table(functools.partial(pd.DataFrame, {0: list(data)}))
 
 
 def _is_scalar_column(schema: Schema) -> bool:
@@ -167,10 +181,12 @@ def _frame_of_dict(data: Mapping[str, Any], schema: Schema) -> Any:
     pd = _pandas()
     if not schema.has_input_names():
         return pd.DataFrame({0: pd.Series([data], dtype=object)})
-    one_row = any(isinstance(spec.type, (Array, Object, Map, AnyType)) for spec in schema) or all(
-        _is_row_value(value) for value in data.values()
+    one_row = (
+        any(isinstance(spec.type, (Array, Object, Map)) for spec in schema)
+        or any(isinstance(value, Mapping) for value in data.values())
+        or all(_is_row_value(value) for value in data.values())
     )
-    return pd.DataFrame([data]) if one_row else pd.DataFrame(dict(data))
+    return build_table(functools.partial(pd.DataFrame, [data] if one_row else dict(data)))
 
 
 def _is_row_value(value: Any) -> bool:
@@ -197,10 +213,19 @@ def convert_column(column: Any, wanted: DataType, name: Any, *, required: bool =
     Raises:
         SchemaEnforcementError: a value would change, or is missing where an integer is required.
     """
+    return convert_values(column, wanted, f"column '{name}'", required=required)
+
+
+def convert_values(column: Any, wanted: DataType, where: str, *, required: bool = True) -> Any:
+    """Do what `convert_column` does for values at any place, which `where` names in errors.
+
+    Raises:
+        SchemaEnforcementError: a value would change, or is missing where an integer is required.
+    """
     if type(column.dtype).__name__ == "CategoricalDtype":
         column = column.astype(column.cat.categories.dtype)
     if column.dtype.kind == "O" and wanted not in (DataType.string, DataType.binary):
-        column = _from_objects(column, wanted, name)
+        column = _from_objects(column, wanted, where)
     return {
         DataType.string: _to_string,
         DataType.binary: _to_binary,
@@ -210,69 +235,96 @@ def convert_column(column: Any, wanted: DataType, name: Any, *, required: bool =
         DataType.long: _to_integer,
         DataType.float: _to_floating,
         DataType.double: _to_floating,
-    }[wanted](column, wanted, name, required)
+    }[wanted](column, wanted, where, required)
 
 
-def _from_objects(column: Any, wanted: DataType, name: Any) -> Any:
+def _from_objects(column: Any, wanted: DataType, where: str) -> Any:
     inferred = column.infer_objects()
-    if inferred.dtype.kind != "O":
+    if inferred.dtype.kind != "O" and not has_large_floats(inferred):
         return inferred
-    present = column[~column.isna()]
     if wanted is DataType.datetime:
         return column
-    kinds: set[type[Any]] = {type(value) for value in present}
-    if kinds and all(issubclass(kind, bool) for kind in kinds):
-        return column if wanted is DataType.boolean else column.astype("boolean")
-    if kinds and all(issubclass(kind, decimal.Decimal) for kind in kinds):
-        return column.astype("float64")
-    if kinds and all(issubclass(kind, int) and kind is not bool for kind in kinds):
-        return column.astype("Int64")
+    present = column[~column.isna()]
     if not len(present):
         return column.astype("Float64").astype("float64") if wanted is not DataType.boolean else column
+    values = [None if is_missing(value) else plain_number(value) for value in column]
+    if all(isinstance(value, bool) for value in values if value is not None):
+        return column if wanted is DataType.boolean else column.astype("boolean")
+    fits = (bool,) if wanted is DataType.boolean else (int, float, decimal.Decimal)
     rows = [
         row
-        for row, value in enumerate(column)
-        if not is_missing(value) and (isinstance(value, bool) or not isinstance(value, (int, float)))
+        for row, value in enumerate(values)
+        if value is not None
+        and (not isinstance(value, fits) or isinstance(value, bool) != (wanted is DataType.boolean))
     ]
-    raise _mismatch(column, wanted, name, rows, "it holds values of several types")
+    if rows:
+        raise _mismatch(column, wanted, where, rows, "it holds values of several types")
+    return _from_numbers(column, values, wanted, where)
+
+
+def _from_numbers(column: Any, numbers: list[Any], wanted: DataType, where: str) -> Any:
+    pd = _pandas()
+    if wanted in _FLOATS:
+        odd = [value is not None and not float_holds(value, *_FLOATS[DataType.double]) for value in numbers]
+        if any(odd):
+            raise _mismatch(column, wanted, where, _rows(odd), _NO_FLOAT)
+        if wanted is DataType.float and all(value is None or isinstance(value, int) for value in numbers):
+            return pd.Series(pd.array(numbers, dtype="Int64"), index=column.index, name=column.name)
+        floats = [float("nan") if value is None else float(value) for value in numbers]
+        return pd.Series(floats, index=column.index, name=column.name, dtype="float64")
+    integers = [None if value is None else to_integer(value, *_INTEGERS[wanted]) for value in numbers]
+    odd = [value is not None and number is None for value, number in zip(numbers, integers, strict=True)]
+    if any(odd):
+        raise _mismatch(column, wanted, where, _rows(odd), _NO_INTEGER, _INTEGER_WAY_OUT)
+    return pd.Series(pd.array(integers, dtype="Int64"), index=column.index, name=column.name)
+
+
+_NO_FLOAT = "an integer this large has no exact float"
+_NO_INTEGER = "a fraction or a large value would change"
+_INTEGER_WAY_OUT = "Give whole numbers without a fraction or an exponent, within the type's range."
 
 
 def _mismatch(
-    column: Any, wanted: DataType, name: Any, rows: list[int], why: str, fix: str = ""
+    column: Any, wanted: DataType, where: str, rows: list[int], why: str, fix: str = ""
 ) -> Exception:
-    where = ""
+    place = ""
     if rows:
         shown = ", ".join(str(row) for row in rows[:_ROWS_NAMED]) + (
             ", ..." if len(rows) > _ROWS_NAMED else ""
         )
-        where = f", row{'s' if len(rows) > 1 else ''} {shown} (value {column.iloc[rows[0]]!r})"
+        place = f", row{'s' if len(rows) > 1 else ''} {shown} (value {_shown(column.iloc[rows[0]])})"
     return _fail(
-        f"Incompatible input types for column '{name}'{where}: can not safely convert {column.dtype} to "
+        f"Incompatible input types for {where}{place}: can not safely convert {column.dtype} to "
         f"{wanted.name}, because {why}.{' ' + fix if fix else ''}"
     )
+
+
+def _shown(value: Any) -> str:
+    text = repr(plain_number(value))
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 def _rows(mask: Any) -> list[int]:
     return [row for row, flag in enumerate(mask) if flag]
 
 
-def _to_string(column: Any, wanted: DataType, name: Any, _required: bool) -> Any:
+def _to_string(column: Any, wanted: DataType, where: str, _required: bool) -> Any:
     if type(column.dtype).__name__ == "StringDtype" or column.dtype.kind == "U":
         return column
     rows = _rows_without_text(column) if column.dtype.kind == "O" else []
     if column.dtype.kind == "O" and not rows:
         return column
     fix = "Send text." if rows else "Convert it with .astype(str)."
-    raise _mismatch(column, wanted, name, rows, "its values are no text", fix)
+    raise _mismatch(column, wanted, where, rows, "its values are no text", fix)
 
 
-def _to_binary(column: Any, wanted: DataType, name: Any, _required: bool) -> Any:
+def _to_binary(column: Any, wanted: DataType, where: str, _required: bool) -> Any:
     if type(column.dtype).__name__ == "StringDtype" or column.dtype.kind == "S":
         return column
     rows = _rows_without_text(column) if column.dtype.kind == "O" else []
     if column.dtype.kind == "O" and not rows:
         return column
-    raise _mismatch(column, wanted, name, rows, "its values are no bytes")
+    raise _mismatch(column, wanted, where, rows, "its values are no bytes")
 
 
 def _rows_without_text(column: Any) -> list[int]:
@@ -287,49 +339,79 @@ def _rows_without_text(column: Any) -> list[int]:
     ]
 
 
-def _to_datetime(column: Any, wanted: DataType, name: Any, _required: bool) -> Any:
+def _to_datetime(column: Any, wanted: DataType, where: str, _required: bool) -> Any:
     pd = _pandas()
-    if getattr(column.dtype, "tz", None) is not None:
+    zoned = (
+        [] if column.dtype.kind != "O" else [getattr(value, "tzinfo", None) is not None for value in column]
+    )
+    if getattr(column.dtype, "tz", None) is not None or any(zoned):
         raise _mismatch(
             column,
             wanted,
-            name,
-            [],
+            where,
+            _rows(zoned),
             "a datetime in a signature has no time zone",
             "Convert it with .dt.tz_convert('UTC').dt.tz_localize(None).",
         )
-    if column.dtype.kind in "MO" or type(column.dtype).__name__ == "StringDtype":
-        try:
-            return pd.to_datetime(column).astype("datetime64[ns]")
-        except (ValueError, TypeError, OverflowError) as error:
-            raise _mismatch(column, wanted, name, [], f"a value is no date ({error})") from error
-    raise _mismatch(column, wanted, name, [], "its values are no dates")
+    if column.dtype.kind != "M" and bool(column.isna().all()):
+        column = column.astype(object)
+    text = type(column.dtype).__name__ == "StringDtype"
+    if not text and column.dtype.kind not in "MO":
+        raise _mismatch(column, wanted, where, _rows(~column.isna()), "it is no ISO 8601 time", WAY_OUT)
+    if text or column.dtype.kind == "O":
+        odd = [not is_missing(value) and not _is_time(value) for value in column]
+        if any(odd):
+            raise _mismatch(column, wanted, where, _rows(odd), "it is no ISO 8601 time", WAY_OUT)
+    try:
+        if column.dtype.kind == "M":
+            return column.astype("datetime64[ns]")
+        # Several forms may stand in one column. What has no zone is UTC, as is everything in a signature.
+        times = pd.to_datetime(column, format="ISO8601", utc=True)
+        return times.dt.tz_localize(None).astype("datetime64[ns]")
+    except (ValueError, TypeError, OverflowError) as error:
+        reason = str(error).partition(". You might want")[0]
+        raise _mismatch(column, wanted, where, [], f"a value is no time ({reason})", WAY_OUT) from error
 
 
-def _to_boolean(column: Any, wanted: DataType, name: Any, required: bool) -> Any:
+def _is_time(value: Any) -> bool:
+    if not isinstance(value, str):
+        return isinstance(value, dt.date) or type(value).__name__ == "datetime64"
+    if value in ("", "NaT"):
+        return True
+    try:
+        require_iso(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _to_boolean(column: Any, wanted: DataType, where: str, required: bool) -> Any:
     if column.dtype.kind in "Ob":  # objects here are booleans beside None, which no dtype of numpy holds
         missing = column.isna()
         if not missing.any():
             return column.astype("bool")
         if not required:
             return column
-        raise _mismatch(column, wanted, name, _rows(missing), "values are missing and the column is required")
-    raise _mismatch(column, wanted, name, [], "its values are no booleans")
+        raise _mismatch(
+            column, wanted, where, _rows(missing), "values are missing and the column is required"
+        )
+    raise _mismatch(column, wanted, where, [], "its values are no booleans")
 
 
-def _to_integer(column: Any, wanted: DataType, name: Any, required: bool) -> Any:
+def _to_integer(column: Any, wanted: DataType, where: str, required: bool) -> Any:
     kind = column.dtype.kind
     if kind not in "iuf":
-        raise _mismatch(column, wanted, name, [], "its values are no integers")
+        raise _mismatch(column, wanted, where, [], "its values are no integers")
     missing = column.isna()
     limit = 2 ** (31 if wanted is DataType.integer else 63)
     if kind == "f":
-        # Beyond 2**53 a float has already lost digits, so it cannot be known which integer was meant.
-        bound = min(limit, _EXACT_IN_DOUBLE)
+        # A float64 of 2**53 or more may have lost digits, and so it cannot be known which integer was meant.
+        exact = {2: 2**11, 4: 2**24}.get(column.dtype.itemsize, EXACT_IN_DOUBLE)
+        low, high = (-limit, limit) if limit < exact else (1 - exact, exact)
         filled = column.where(~missing, 0)
-        odd = ~missing & ~((filled % 1 == 0) & (filled >= -bound) & (filled <= bound - (limit == bound)))
+        odd = ~missing & ~((filled % 1 == 0) & (filled >= low) & (filled < high))
         if odd.any():
-            raise _mismatch(column, wanted, name, _rows(odd), "a fraction or a large value would change")
+            raise _mismatch(column, wanted, where, _rows(odd), _NO_INTEGER, _INTEGER_WAY_OUT)
     else:
         filled = column[~missing]
         if len(filled) and (int(filled.max()) >= limit or int(filled.min()) < -limit):
@@ -337,51 +419,47 @@ def _to_integer(column: Any, wanted: DataType, name: Any, required: bool) -> Any
                 not gone and not -limit <= int(value) < limit
                 for value, gone in zip(column, missing, strict=True)
             ]
-            raise _mismatch(column, wanted, name, _rows(odd), "it is out of range")
+            raise _mismatch(column, wanted, where, _rows(odd), "it is out of range")
     if not missing.any():
         return column.astype("int32" if wanted is DataType.integer else "int64")
     if required:
         raise _mismatch(
             column,
             wanted,
-            name,
+            where,
             _rows(missing),
             "a value is missing and the column is required",
             "Fill it, or log the model with a signature in which the column is optional (infer it from data "
-            f"with a missing value, or ColSpec('{wanted.name}', '{name}', required=False)) or of type double.",
+            f"with a missing value, or ColSpec('{wanted.name}', '{column.name}', required=False)) or of type double.",
         )
     # pandas' nullable integers: missing stays missing and no value passes through a float.
     return column.astype("Int32" if wanted is DataType.integer else "Int64")
 
 
-def _to_floating(column: Any, wanted: DataType, name: Any, _required: bool) -> Any:
+def _to_floating(column: Any, wanted: DataType, where: str, _required: bool) -> Any:
     kind, dtype = column.dtype.kind, "float32" if wanted is DataType.float else "float64"
     if kind == "f":
         if wanted is DataType.float and column.dtype.itemsize > 4:
             raise _mismatch(
                 column,
                 wanted,
-                name,
+                where,
                 [],
                 "digits would be lost",
                 "Convert it with .astype('float32') if that is fine.",
             )
         return column.astype(dtype)
     if kind not in "iu":
-        raise _mismatch(column, wanted, name, [], "its values are no numbers")
-    bound = _EXACT_IN_FLOAT if wanted is DataType.float else _EXACT_IN_DOUBLE
+        raise _mismatch(column, wanted, where, [], "its values are no numbers")
+    digits, exponent = _FLOATS[wanted]
     missing = column.isna()
-    if column.dtype.itemsize > (2 if wanted is DataType.float else 4):
-        odd = (
-            [
-                not gone and not -bound <= int(value) <= bound
-                for value, gone in zip(column, missing, strict=True)
-            ]
-            if _exceeds(column[~missing], bound)
-            else []
-        )
+    if _exceeds(column[~missing], 2**digits):
+        odd = [
+            not gone and not float_holds(int(value), digits, exponent)
+            for value, gone in zip(column, missing, strict=True)
+        ]
         if any(odd):
-            raise _mismatch(column, wanted, name, _rows(odd), "an integer this large has no exact float")
+            raise _mismatch(column, wanted, where, _rows(odd), _NO_FLOAT)
     return column.astype(dtype)
 
 
@@ -398,6 +476,8 @@ def enforce_value(value: Any, wanted: ValueType, where: str, *, required: bool =
     """
     if isinstance(wanted, AnyType) or (not required and is_missing(value)):
         return value
+    if value is None and isinstance(wanted, (Array, Map)) and isinstance(_items_of(wanted), AnyType):
+        return value  # so MLflow has it
     if isinstance(wanted, Array):
         return _enforce_array(value, wanted, where, required=required)
     if isinstance(wanted, Object):
@@ -415,15 +495,37 @@ def enforce_value(value: Any, wanted: ValueType, where: str, *, required: bool =
     return _enforce_scalar(value, wanted, where)
 
 
+def _items_of(wanted: Array | Map) -> ValueType:
+    return wanted.dtype if isinstance(wanted, Array) else wanted.value_type
+
+
 def _enforce_array(value: Any, wanted: Array, where: str, *, required: bool) -> Any:
-    if type(value).__name__ == "ndarray":
-        value = value.tolist()
-    if not isinstance(value, (list, tuple)):
+    """Return a list as a list and an array as an array of the signature's type, as MLflow does."""
+    array: Any = value if type(value).__name__ == "ndarray" else None
+    if not isinstance(value, (list, tuple)) and (array is None or not array.ndim):
         raise _fail(f"Expected a list at {where}, got {type(value).__name__}")
-    return [
+    plain = array is not None and array.ndim == 1 and array.dtype.kind in "iufbM"
+    if plain and isinstance(wanted.dtype, DataType):
+        series = _pandas().Series(array)
+        return convert_values(series, wanted.dtype, where, required=required).to_numpy()
+    if array is not None and isinstance(wanted.dtype, AnyType):
+        return array
+    items = [
         enforce_value(item, wanted.dtype, f"{where}, item {position}", required=required)
         for position, item in enumerate(cast("list[Any]", value))
     ]
+    return items if array is None else _stack(items, array)
+
+
+def _stack(items: list[Any], source: Any) -> Any:
+    """Make an array of checked items in the shape that they came in."""
+    import numpy as np
+
+    if source.dtype.kind in "iufbMUS" and len(items):
+        return np.array(items)
+    result = np.empty(source.shape[:1], dtype=object)
+    result[:] = items
+    return result if len(items) or source.dtype.kind == "O" else source
 
 
 def _enforce_object(value: Any, wanted: Object, where: str, *, required: bool) -> Any:
@@ -444,30 +546,31 @@ def _enforce_object(value: Any, wanted: Object, where: str, *, required: bool) -
 
 
 def _enforce_scalar(value: Any, wanted: DataType, where: str) -> Any:
-    plain = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
-    whole = isinstance(plain, int) and not isinstance(plain, bool)
-    if wanted in (DataType.integer, DataType.long):
-        limit = 2 ** (31 if wanted is DataType.integer else 63)
-        if isinstance(plain, float) and plain.is_integer() and abs(plain) <= min(limit, _EXACT_IN_DOUBLE):
-            return int(plain)
-        fits = whole and -limit <= cast("int", plain) < limit
-    elif wanted in (DataType.float, DataType.double):
-        if whole and abs(cast("int", plain)) <= _EXACT_IN_DOUBLE:
-            return float(cast("int", plain))
-        fits = isinstance(plain, float)
+    # numpy's datetimes of nanoseconds would become integers.
+    plain = _pandas().Timestamp(value) if type(value).__name__ == "datetime64" else plain_number(value)
+    number = isinstance(plain, (int, float)) and not isinstance(plain, bool)
+    if wanted in _INTEGERS:
+        integer = to_integer(plain, *_INTEGERS[wanted]) if number else None
+        if integer is not None:
+            return integer
+        fits = False
+    elif wanted in _FLOATS:
+        fits = number and float_holds(plain, *_FLOATS[wanted])
+        if fits:
+            return float(plain)
     elif wanted is DataType.datetime:
         if isinstance(plain, str):
             try:
-                return dt.datetime.fromisoformat(plain)
+                return parse_iso(plain)
             except ValueError as error:
-                raise _fail(f"Expected an ISO time at {where}, got {plain!r}") from error
+                raise _fail(f"Expected an ISO 8601 time at {where}: {error}. {WAY_OUT}") from error
         fits = isinstance(plain, dt.date)
-    elif wanted is DataType.binary:
+    elif wanted is DataType.boolean:
+        fits = isinstance(plain, bool)
+    else:  # MLflow takes text and bytes for both
         fits = isinstance(plain, (bytes, bytearray, str))
-    else:
-        fits = isinstance(plain, str if wanted is DataType.string else bool)
     if not fits:
-        raise _fail(f"Expected {wanted.name} at {where}, got {type(plain).__name__} {plain!r}")
+        raise _fail(f"Expected {wanted.name} at {where}, got {type(plain).__name__} {_shown(plain)}")
     return plain
 
 
@@ -564,9 +667,11 @@ def _column_to_tensor(column: Any, spec: TensorSpec, where: str) -> Any:
         rows: Any = np.asarray(values)
         if isinstance(values[0] if values else None, np.ndarray) and rows.dtype != spec.type:
             raise _fail(f"dtype of {where} {rows.dtype} does not match expected dtype {spec.type}")
-        # Lists and scalars carry no dtype of their own, so they take the tensor's.
-        return rows.astype(spec.type).reshape((len(values), *spec.shape[1:]))
-    except (ValueError, TypeError) as error:
+        # Lists and scalars carry no dtype of their own, so they take the tensor's, if no value changes.
+        exact = spec.type.kind in "iufb" and rows.dtype.kind != "b"
+        typed = to_array(values, spec.type) if exact else rows.astype(spec.type)
+        return typed.reshape((len(values), *spec.shape[1:]))
+    except (ValueError, TypeError, OverflowError) as error:
         raise _fail(
             f"The values of {where} cannot take the shape {spec.shape} and type {spec.type}: {error}"
         ) from error
