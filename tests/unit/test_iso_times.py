@@ -29,7 +29,18 @@ def test_iso(text: str, expected: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "01/02/2026", "2026/01/02", "2026-1-2", "2 Jan 2026", "now", "today", "12:30", "1767323045", "2026-01-02T"],
+    [
+        "",
+        "01/02/2026",
+        "2026/01/02",
+        "2026-1-2",
+        "2 Jan 2026",
+        "now",
+        "today",
+        "12:30",
+        "1767323045",
+        "2026-01-02T",
+    ],
 )
 def test_other_forms(text: str) -> None:
     with pytest.raises(ValueError, match="no ISO 8601 time"):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from slipstream.errors import BadRequestError, MissingDependencyError, SchemaEnforcementError
-from slipstream.models.enforcement import convert_values
+from slipstream.models.column_values import convert_values
 from slipstream.models.exact_numbers import (
     EXACT_IN_DOUBLE,
     build_table,
@@ -410,7 +410,9 @@ def _from_base64(value: Any, where: str) -> bytes:
 def _to_cell(value: Any, wanted: Any, where: str) -> Any:
     """Return a list inside a row as an array, which is what MLflow gives the model in this form."""
     items = cast("list[Any]", value) if isinstance(value, list) else None
-    kinds: tuple[type[Any], ...] = {DataType.string: (str,), DataType.boolean: (bool,)}.get(wanted, (int, float))
+    kinds: tuple[type[Any], ...] = {DataType.string: (str,), DataType.boolean: (bool,)}.get(
+        wanted, (int, float)
+    )
     if items is None or wanted not in _NUMBERS | {DataType.string}:
         return cast("Any", value)  # the signature's check goes through it
     # Texts and booleans are no numbers inside lists, and null needs a list.
