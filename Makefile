@@ -17,7 +17,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format types docs bench ui lock install clean conformance
+.PHONY: help demo serve test lint format types docs bench ui lock install clean conformance museum
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: $(VENV)/.run ## measure slipstream, beside MLflow if MLFLOW_PYTHON names 
 
 conformance: $(VENV)/.dev ## compare a server with recorded answers of MLflow (KIT=folder of the kit)
 	@$(BIN)/python tools/conformance.py $(or $(KIT),../shared/conformance)
+
+museum: $(VENV)/.dev ## keep a database and models of the present schema, for tests of later versions
+	@$(BIN)/python tools/make_museum.py
 
 ui: ## build the web pages
 	@echo "There are no web pages to build yet; the server's own page needs no build."

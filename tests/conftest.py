@@ -32,7 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # Started in the background of a shell: what tests start would ignore Ctrl-C, too, and some test just that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
-        if name.startswith(("MLFLOW_", "SLIPSTREAM_")):
+        # MLFLOW_PYTHON is for the tests: an interpreter with a real MLflow server.
+        if name.startswith(("MLFLOW_", "SLIPSTREAM_")) and name != "MLFLOW_PYTHON":
             del os.environ[name]
     workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
     if workerinput is None:

@@ -13,6 +13,7 @@
     ├── TooManyRequestsError          429  REQUEST_LIMIT_EXCEEDED
     ├── InvalidStateError             500  INVALID_STATE
     ├── InternalError                 500  INTERNAL_ERROR
+    │   └── StorageError              507  INTERNAL_ERROR     (a disk is full, or may not be written to)
     ├── NotImplementedByServerError   501  NOT_IMPLEMENTED
     ├── UnavailableError              503  TEMPORARILY_UNAVAILABLE
     ├── DeadlineExceededError         504  DEADLINE_EXCEEDED
@@ -100,6 +101,12 @@ class InvalidStateError(SlipstreamError):
 
 class InternalError(SlipstreamError):
     """A failure that is nobody's bad input; its message is safe to show."""
+
+
+class StorageError(InternalError):
+    """The disk that keeps artifacts, here or at the server, is full, read-only, or closed to this user."""
+
+    status = 507
 
 
 class NotImplementedByServerError(SlipstreamError):

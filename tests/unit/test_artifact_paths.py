@@ -12,7 +12,7 @@ from artifact_corpus import HARMLESS_PATHS, HARMLESS_URIS, HOSTILE_PATHS, HOSTIL
 from slipstream.artifact_store.local import LocalArtifactStore
 from slipstream.artifact_store.paths import clean_path, clean_uri
 from slipstream.artifact_store.uri import open_store
-from slipstream.errors import InvalidParameterError, NotFoundError
+from slipstream.errors import InvalidParameterError, NotFoundError, StorageError
 
 PIECES = st.sampled_from(
     [
@@ -186,7 +186,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
 
     store = LocalArtifactStore(tmp_path)
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Exception, match="no space left for 'f'"):
+    with pytest.raises(StorageError, match="no space left for 'f'"):
         store.write("f", [b"x"])
     assert list(tmp_path.iterdir()) == []
 

@@ -1,5 +1,8 @@
 """Input enforcement: no value changes, and every refusal names column, row and a way out."""
 
+import datetime as dt
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +10,7 @@ import pytest
 from slipstream.errors import InvalidParameterError, SchemaEnforcementError
 from slipstream.models.enforcement import decode_base64, enforce_params, enforce_schema
 from slipstream.models.schema import AnyType, Array, ColSpec, Map, Object, Property, Schema, TensorSpec
-from slipstream.models.signature import infer_param_schema
+from slipstream.models.signature import infer_param_schema, infer_signature
 
 
 def _column(values, wanted, *, required=True, dtype=None):
@@ -69,7 +72,19 @@ def test_conversions_that_change_no_value(dtype, wanted, result):
         ([1], "int64", "string", "astype"),
         ([1], "int64", "boolean", "no booleans"),
         ([True], "bool", "long", "no integers"),
-        (["no date"], "object", "datetime", "no date"),
+        (["no date"], "object", "datetime", r"row 0 \(value 'no date'\).*ISO 8601"),
+        (["2026-01-02", "01/02/2026"], "object", "datetime", "row 1 .*ISO 8601"),
+        ([1767323045000], "int64", "datetime", "row 0 .*ISO 8601"),
+        (["9999-12-31"], "object", "datetime", "no time"),
+        ([dt.datetime(2026, 1, 2, tzinfo=dt.UTC)], "object", "datetime", "no time zone"),
+        ([2.0**53], "float64", "long", "row 0 .*would change"),  # it may have been 2**53 + 1
+        ([2.0**24], "float32", "long", "would change"),
+        ([2**53 + 1, None], "object", "double", "row 0 .*no exact float"),
+        ([2**53 + 1, 0.5], "object", "double", "row 0 .*no exact float"),
+        ([2**24 + 1], "int64", "float", "no exact float"),
+        ([Decimal(2**53 + 1)], "object", "double", "no exact float"),
+        ([1, "x"], "object", "long", "row 1 .*several types"),
+        ([True, 1], "object", "boolean", "row 1 .*several types"),
     ],
 )
 def test_conversions_that_would_change_a_value_are_refused(values, dtype, wanted, message):
@@ -87,6 +102,58 @@ def test_nullable_integers_keep_values_that_no_float_holds():
     big = 2**62 + 1
     converted = _column([big, None], "long", required=False, dtype="Int64")
     assert converted.tolist() == [big, pd.NA]
+
+
+BIG = 2**53 + 1  # the first integer that no float holds
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pd.DataFrame({"a": pd.Series([BIG, None], dtype=object)}),
+        {"a": [BIG, None]},
+        [{"a": BIG}, {"a": None}],
+        [BIG, None],
+    ],
+)
+def test_a_big_id_beside_null_stays_what_it_is(data):
+    schema = Schema([ColSpec("long", "a", required=False)] if not _is_plain(data) else [ColSpec("long")])
+    if _is_plain(data):
+        with pytest.raises(SchemaEnforcementError, match="row 1 .*a value is missing"):
+            enforce_schema(data, schema)
+    else:
+        assert enforce_schema(data, schema)["a"].tolist() == [BIG, pd.NA]
+
+
+def _is_plain(data):
+    return isinstance(data, list) and not isinstance(data[0], dict)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted", "expected"),
+    [
+        ([2**60, None], "double", [2.0**60, None]),
+        ([BIG, 1.0], "long", [BIG, 1]),
+        ([Decimal("0.5"), Decimal(2)], "double", [0.5, 2.0]),
+        ([True, None], "boolean", [True, None]),
+        ([dt.date(2026, 1, 2), "2026-01-02T03:04:05.123456789", None], "datetime", None),
+    ],
+)
+def test_objects_are_read_one_by_one(values, wanted, expected):
+    column = _column(values, wanted, required=False, dtype="object")
+    if expected is None:
+        assert column[1] == pd.Timestamp("2026-01-02T03:04:05.123456789")
+        assert pd.isna(column[2])
+    else:
+        assert [None if pd.isna(value) else value for value in column] == expected
+
+
+def test_times_of_several_forms_and_zones_may_stand_in_one_column():
+    column = _column(
+        ["2026-01-02", "2026-01-02 03:04:05", "2026-01-02T03:04:05+02:00"], "datetime", dtype="object"
+    )
+    expected = ["2026-01-02", "2026-01-02T03:04:05", "2026-01-02T01:04:05"]
+    assert column.tolist() == [pd.Timestamp(time) for time in expected]
 
 
 def test_a_missing_value_in_a_required_integer_column_names_column_row_and_fix():
@@ -171,6 +238,66 @@ def test_maps_and_any():
     assert result["x"][0] == [1, "b"]
 
 
+@pytest.mark.parametrize(
+    ("cell", "wanted", "dtype"),
+    [
+        (np.array([0.1, 2], dtype="float32"), Array("float"), "float32"),
+        (np.array([1, 2], dtype="int32"), Array("long"), "int64"),
+        (np.array([1, 2]), Array("double"), "float64"),
+        (np.array(["x", "yy"]), Array("string"), "<U2"),
+        (np.array(["2026-01-02"], dtype="datetime64[ns]"), Array("datetime"), "datetime64[ns]"),
+        (np.ones((2, 2)), Array(Array("double")), "float64"),
+        (np.array([], dtype="float32"), Array("float"), "float32"),
+        (np.array([{"k": 1}], dtype=object), Array(Object([Property("k", "long")])), "object"),
+    ],
+)
+def test_arrays_inside_cells_stay_arrays_of_the_signatures_type(cell, wanted, dtype):
+    result = enforce_schema(pd.DataFrame({"a": [cell]}), Schema([ColSpec(wanted, "a")]))["a"][0]
+    assert type(result) is np.ndarray
+    assert result.dtype == dtype
+    assert result.tolist() == cell.tolist()
+
+
+@pytest.mark.parametrize(
+    ("cell", "wanted", "message"),
+    [
+        (np.array([0.1]), Array("float"), "column 'a', row 0: can not safely convert float64 to float"),
+        (np.array([1.5]), Array("long"), "column 'a', row 0, row 0 .*would change"),
+        ([2**24 + 1], Array("float"), "column 'a', row 0, item 0"),
+        ([2**53 + 1], Array("double"), "row 0, item 0, got int"),
+        ([2.0**31], Array("integer"), "row 0, item 0, got float"),
+        (["2026-01-02T03:04:05.123456789"], Array("datetime"), "finer than a microsecond"),
+        (["01/02/2026"], Array("datetime"), "ISO 8601"),
+        (None, Array("long"), "Expected a list"),
+    ],
+)
+def test_values_inside_lists_that_would_change(cell, wanted, message):
+    with pytest.raises(SchemaEnforcementError, match=message):
+        enforce_schema(pd.DataFrame({"a": [cell]}), Schema([ColSpec(wanted, "a")]))
+
+
+@pytest.mark.parametrize(
+    ("cell", "wanted", "expected"),
+    [
+        ([0.1, 2], Array("float"), [0.1, 2.0]),  # a list has no type of its own, and keeps its digits
+        ([2**60], Array("double"), [2.0**60]),
+        ([np.datetime64("2026-01-02", "ns")], Array("datetime"), [pd.Timestamp("2026-01-02")]),
+        (["2026-01-02T03:04:05Z"], Array("datetime"), [dt.datetime(2026, 1, 2, 3, 4, 5)]),  # noqa: DTZ001
+        (None, Array(AnyType()), None),
+        (None, Map(AnyType()), None),
+    ],
+)
+def test_values_inside_lists(cell, wanted, expected):
+    frame = pd.DataFrame({"a": pd.Series([cell], dtype=object)})
+    assert enforce_schema(frame, Schema([ColSpec(wanted, "a")]))["a"].tolist() == [expected]
+
+
+def test_a_dict_of_lists_for_columns_of_any_type_is_rows():
+    schema = Schema([ColSpec(AnyType(), "a"), ColSpec("string", "b")])
+    assert enforce_schema({"a": [1, [2]], "b": ["x", "y"]}, schema)["a"].tolist() == [1, [2]]
+    assert enforce_schema({"a": {"k": 1}, "b": "x"}, schema)["a"].tolist() == [{"k": 1}]
+
+
 TENSOR = Schema([TensorSpec(np.dtype("float32"), (-1, 2))])
 
 
@@ -207,6 +334,35 @@ def test_named_tensors_from_a_dict_and_from_a_dataframe():
         enforce_schema({"a": arrays["a"]}, schema)
 
 
+@pytest.mark.parametrize(
+    ("cells", "dtype", "shape", "message"),
+    [
+        ([1.5, 2], "int32", (-1,), "1.5 would change"),
+        ([2**31], "int32", (-1,), "2147483648 would change"),
+        ([[2**53 + 1, 2]], "float64", (-1, 2), "would change"),
+        ([[1, None]], "int64", (-1, 2), "null is no integer"),
+    ],
+)
+def test_cells_of_a_table_become_a_tensor_only_if_no_value_changes(cells, dtype, shape, message):
+    with pytest.raises(SchemaEnforcementError, match=message):
+        enforce_schema(pd.DataFrame({"x": cells}), Schema([TensorSpec(np.dtype(dtype), shape)]))
+
+
+@pytest.mark.parametrize("layout", ["csr_matrix", "csc_matrix"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_sparse_matrices(layout, dtype):
+    sparse = pytest.importorskip("scipy.sparse")
+    matrix = getattr(sparse, layout)(np.eye(3, dtype=dtype))
+    schema = infer_signature(matrix).inputs
+    assert schema.to_dict() == [{"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": (-1, 3)}}]
+    assert enforce_schema(matrix[:2], schema).shape == (2, 3)
+    assert enforce_schema(np.eye(3, dtype=dtype), schema).shape == (3, 3)
+    with pytest.raises(SchemaEnforcementError, match="Shape"):
+        enforce_schema(matrix[:, :2], schema)
+    with pytest.raises(SchemaEnforcementError, match="dtype .* int8 does not match"):
+        enforce_schema(matrix.astype("int8"), schema)
+
+
 PARAMS = infer_param_schema({"t": 0.5, "stop": ["a"]})
 
 
@@ -222,6 +378,26 @@ def test_unknown_params_are_ignored_with_a_warning():
 def test_all_wrong_params_are_named_at_once():
     with pytest.raises(InvalidParameterError, match=r"'hot' of param 't'.*Param 'stop'"):
         enforce_params({"t": "hot", "stop": "a"}, PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("default", "value", "message"),
+    [
+        (0.5, 2**53 + 1, "Can not safely convert the value 9007199254740993"),
+        (dt.date(2026, 1, 2), "01/02/2026", "ISO 8601"),
+        (dt.date(2026, 1, 2), "2026-01-02T03:04:05.123456789", "finer than a microsecond"),
+    ],
+)
+def test_params_that_would_change_are_refused(default, value, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        enforce_params({"p": value}, infer_param_schema({"p": default}))
+
+
+def test_a_time_with_a_zone_becomes_utc_in_params_as_in_columns():
+    schema = infer_param_schema({"p": dt.date(2026, 1, 2)})
+    assert enforce_params({"p": "2026-01-02T03:00:00+02:00"}, schema) == {
+        "p": dt.datetime(2026, 1, 2, 1)  # noqa: DTZ001
+    }
 
 
 def test_base64():

@@ -64,6 +64,13 @@ def test_the_token_is_asked_for_even_without_the_other_checks() -> None:
     assert guard.check(False, "", b"evil.example", None, b"Bearer t") is None
 
 
+@pytest.mark.parametrize("token", ["größe", "日本", "two\nlines", "hush\udc80"])
+def test_a_token_that_no_header_can_carry_is_refused_unseen(token: str) -> None:
+    with pytest.raises(InvalidParameterError, match="SLIPSTREAM_SERVER_TOKEN.*printable ASCII") as caught:
+        check(ServerOptions(token=token))
+    assert token not in str(caught.value)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "ml.example"])
 def test_listening_beyond_this_machine_needs_a_decision(host: str) -> None:
     with pytest.raises(InvalidParameterError, match="--auth"):

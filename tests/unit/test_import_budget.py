@@ -39,6 +39,15 @@ def test_all_fluent_names_load_no_heavy_library() -> None:
     assert loaded & NEVER_WITH_FLUENT == set()
 
 
+def test_a_client_of_a_server_loads_no_sql() -> None:
+    loaded = new_modules("import slipstream.client.rest, slipstream.client.transport")
+
+    assert {name for name in loaded if name.startswith("slipstream.store.")} == {"slipstream.store.base"}
+    assert not any(
+        name.startswith(("slipstream.db", "slipstream.search", "slipstream.server")) for name in loaded
+    )
+
+
 def test_settings_and_addresses_load_no_entities() -> None:
     assert not any(
         name.startswith("msgspec") for name in new_modules("import slipstream; slipstream.set_tracking_uri")

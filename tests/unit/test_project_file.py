@@ -160,3 +160,14 @@ def test_an_entry_point_that_needs_a_shell_does_not_stop_the_others(tmp_path: Pa
     assert loaded.entry_point("main").words() == ["a"]
     with pytest.raises(InvalidParameterError, match="pipe"):
         loaded.entry_point("other").words()
+
+
+def test_two_environment_files_are_ambiguous_unless_one_is_named(tmp_path: Path) -> None:
+    for name in ("python_env.yaml", "conda.yaml", "requirements.txt"):
+        (tmp_path / name).touch()
+    conda = tmp_path / "conda.yaml"
+    assert project(tmp_path, "").passed_over == conda
+    assert project(tmp_path, "python_env: python_env.yaml").passed_over is None
+    assert project(tmp_path, "conda_env: conda.yaml").passed_over is None
+    (tmp_path / "python_env.yaml").unlink()
+    assert project(tmp_path, "").passed_over is None, "conda.yaml itself is used"

@@ -19,7 +19,9 @@ from slipstream import projects
 from slipstream.client.client import SlipstreamClient
 from slipstream.entities import Run, RunStatus
 from slipstream.errors import ExecutionError, InvalidParameterError, PermissionDeniedError
+from slipstream.projects import launch
 from slipstream.projects.backends import local
+from slipstream.projects.environment_spec import EnvironmentSpec
 from slipstream.projects.termination import delayed_sigterm
 
 pytestmark = pytest.mark.usefixtures("tracking")
@@ -390,6 +392,37 @@ def test_a_failed_build_fails_the_run(project: Path, tmp_path: Path, monkeypatch
     assert [run.info.status for run in all_runs()] == ["FAILED"]
 
 
+def test_which_of_two_environment_files_is_used_is_said_in_one_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "python_env.yaml").write_text("python: '3.10'\ndependencies: [numpy]")
+    (project / "conda.yaml").write_text("dependencies: [python=3.12, pandas]")
+    specs: list[EnvironmentSpec] = []
+
+    def refuse(spec: EnvironmentSpec) -> None:
+        specs.append(spec)
+        raise ExecutionError("not built here")
+
+    monkeypatch.setattr(launch, "prepare", refuse)
+
+    def told(**arguments: str) -> list[str]:
+        capsys.readouterr()
+        with pytest.raises(ExecutionError, match="not built here"):
+            projects.run(str(project), "track", **arguments)
+        return [line for line in capsys.readouterr().err.splitlines() if "python_env.yaml" in line]
+
+    lines = told()
+    assert len(lines) == 1
+    assert "python_env.yaml (Python 3.10) and conda.yaml (Python 3.12); python_env.yaml is used" in lines[0]
+    assert "'conda_env: conda.yaml'" in lines[0]
+    assert told(env_manager="conda") == [], "asked for, so not ambiguous"
+    (project / "MLproject").write_text(MLPROJECT + "conda_env: conda.yaml\n")
+    assert told() == []
+    (project / "MLproject").write_text(MLPROJECT + "python_env: python_env.yaml\n")
+    assert told() == []
+    assert [spec.python for spec in specs] == ["3.10", "3.12", "3.12", "3.10"]
+
+
 def test_conda_is_for_conda_files_and_docker_is_not_possible(project: Path) -> None:
     (project / "python_env.yaml").write_text("")
     with pytest.raises(InvalidParameterError, match="--env-manager uv"):
@@ -496,6 +529,71 @@ def test_sigterm_while_the_environment_is_built(project: Path, tracking: str, tm
     assert [run.info.status for run in all_runs()] == ["KILLED"]
     assert list(scratch.iterdir()) == [], "neither the project nor what uv was given"
     assert not alive(int((tmp_path / "began").read_text()))
+
+
+# Between "the environment is prepared" and "the command runs": each place a signal can fall into.
+GAPS = {
+    "before it is submitted": (
+        "submit = local.LocalBackend.submit\n"
+        "local.LocalBackend.submit = lambda *a, **k: (kill(), submit(*a, **k))[1]\n"
+    ),
+    "before signals are caught": "execute = local.execute\nlocal.execute = lambda job: (kill(), execute(job))[1]\n",
+    "while they are being caught": (
+        "get = signal.getsignal\n"
+        "signal.getsignal = lambda number: (kill() if number == signal.SIGTERM else None, get(number))[1]\n"
+    ),
+    "before the command starts": "run = local._run\nlocal._run = lambda *a: (kill(), run(*a))[1]\n",
+    "when it has just started": (
+        "attach = local._Signals.attach\n"
+        "local._Signals.attach = lambda self, process: (kill(), attach(self, process))[1]\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_sigterm_between_the_environment_and_the_command(project: Path, tracking: str, gap: str) -> None:
+    (project / "wait.py").write_text(WAIT)
+    program = (
+        "import os, signal\nfrom slipstream import projects\nfrom slipstream.projects.backends import local\n"
+        f"kill = lambda: os.kill(os.getpid(), signal.SIGTERM)\n{GAPS[gap]}"
+        f"projects.run({str(project)!r}, 'wait.py', env_manager='local')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "SLIPSTREAM_TRACKING_URI": tracking},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGTERM, done.stderr
+    assert "Traceback" not in done.stderr
+    assert [run.info.status for run in all_runs()] == ["KILLED"]
+    if (project / "started").exists():
+        wait_for(lambda: not alive(int((project / "started").read_text())))
+
+
+def test_sigterm_while_a_run_in_the_background_is_started_leaves_that_to_its_supervisor(
+    project: Path, tracking: str
+) -> None:
+    program = (
+        "import os, signal\nfrom slipstream import projects\nfrom slipstream.projects.backends import local\n"
+        "begin = local.SupervisedRun.__init__\n"
+        "def begin_and_kill(*arguments):\n"
+        "    begin(*arguments)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "local.SupervisedRun.__init__ = begin_and_kill\n"
+        f"projects.run({str(project)!r}, 'track', env_manager='local', synchronous=False)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "SLIPSTREAM_TRACKING_URI": tracking},
+        stderr=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGTERM
+    wait_for(lambda: [run.info.status for run in all_runs()] == ["FINISHED"])
 
 
 def test_sigterm_that_somebody_handles_does_not_pass_for_success() -> None:

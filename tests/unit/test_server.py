@@ -216,7 +216,7 @@ def test_a_static_prefix_moves_everything(tmp_path: Path) -> None:
 
 
 def test_a_token_is_needed_when_the_server_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLIPSTREAM_SERVER_TOKEN", "geheim")
+    monkeypatch.setenv("SLIPSTREAM_SERVER_TOKEN", "geheim\n")
     server = ServerProcess(tmp_path, "--auth", "token")
     try:
         for path in ("/", "/openapi.json", API + "experiments/get?experiment_id=0", "/get-artifact"):
@@ -251,6 +251,8 @@ def test_what_stops_it_from_starting_is_one_line(server: ServerProcess, tmp_path
         (("--port", "0", "--backend-store-uri", "mysql://x/y"), "mysql://x/y"),
         (("--port", "0", "--backend-store-uri", "sqlite:////no/such/folder/x.db"), "does not exist"),
         (("--port", "0", "--artifacts-destination", "s3://bucket/x"), "s3://bucket/x"),
+        (("--port", "0", "--artifacts-destination", "/proc/x"), "--artifacts-destination '/proc/x'"),
+        (("--port", "0", "--backend-store-uri", "sqlite:///x.db?mode=ro"), "--backend-store-uri"),
     ]
     for options, named in cases:
         result = run_server(tmp_path, *options)

@@ -180,3 +180,35 @@ def wait_for_silence(folder: Path) -> None:
     while survivors(folder):
         assert time.monotonic() < deadline, f"still running: {survivors(folder)}"
         time.sleep(0.05)
+
+
+def test_in_a_folder_with_spaces_and_with_an_address_set_what_is_printed_can_be_pasted(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "my folder's demo"
+    folder.mkdir()
+    done = subprocess.run(
+        [*DEMO, "--epochs", "1"],
+        cwd=folder,
+        env={**environment(folder), "SLIPSTREAM_TRACKING_URI": "sqlite:///my runs.db"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert survivors(folder) == []
+    assert (folder / "my runs.db").is_file()
+    assert not (folder / "slipstream.db").exists()
+    pictures = re.search(r"the pictures: +(.*)", done.stdout)
+    assert pictures is not None
+    pasted = subprocess.run(
+        ["/bin/sh", "-c", pictures[1]],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "SLIPSTREAM_HOME": str(folder / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "confusion_matrix.png" in pasted.stdout, pasted.stderr

@@ -6,16 +6,28 @@ import secrets
 import shutil
 import stat as modes
 from collections.abc import Generator, Iterable
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from slipstream.artifact_store.paths import clean_path
 from slipstream.entities import FileInfo
-from slipstream.errors import InternalError, InvalidParameterError, NotFoundError
+from slipstream.errors import InternalError, InvalidParameterError, NotFoundError, StorageError
 
 PARTIAL = ".slipstream-partial-"
-"""How names of unfinished files begin. Listings leave them out; what a crash left may be deleted."""
+"""How names of unfinished files begin. No artifact has such a name; `abandoned.py` deletes what a crash left."""
+
+REFUSALS = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        getattr(errno, "EDQUOT", errno.ENOSPC),
+    }
+)
+"""How systems say that a disk is full, or may not be written to or read by this user; trying again is no use."""
 
 _DEEPEST = 200
 _OPEN_FLAGS = (
@@ -64,6 +76,8 @@ class LocalArtifactStore:
 
     def stat(self, path: str) -> FileInfo | None:
         clean = clean_path(path)
+        if _is_unfinished(clean):
+            return None
         with _explained(clean):
             try:
                 # The root may be a link: whoever configured it chose that.
@@ -74,6 +88,8 @@ class LocalArtifactStore:
 
     def open(self, path: str) -> BinaryIO:
         clean = clean_path(path)
+        if _is_unfinished(clean):
+            raise NotFoundError(f"No artifact '{clean}' exists here.")
         with _explained(clean):
             handle = os.open(self._inside(clean), _OPEN_FLAGS)
         mode = os.fstat(handle).st_mode
@@ -97,7 +113,7 @@ class LocalArtifactStore:
             raise InvalidParameterError(
                 f"Cannot write '{clean[:200]}...': it lies more than {_DEEPEST} folders deep."
             )
-        if any(part.startswith(PARTIAL) for part in clean.split("/")):
+        if _is_unfinished(clean):
             raise InvalidParameterError(
                 f"Cannot write '{clean}': names that begin with '{PARTIAL}' are those of unfinished files."
             )
@@ -151,6 +167,7 @@ class LocalWriter:
         self._clean = clean
         self._partial = target.with_name(PARTIAL + secrets.token_hex(8))
         self._file = self._partial.open("xb")
+        _lock(self._file.fileno())
         self._size = 0
 
     def write(self, data: bytes, /) -> None:
@@ -173,12 +190,38 @@ class LocalWriter:
         return self._size
 
     def close(self) -> None:
-        try:
+        with suppress(OSError):  # a full disk is told by write and commit; here the content is thrown away
             self._file.close()
-        except OSError:  # a full disk is told by write and commit; here the content is thrown away
-            pass
-        finally:
+        with _explained(self._clean):
             self._partial.unlink(missing_ok=True)
+
+
+def is_being_written(partial: Path) -> bool:
+    """Tell whether a process is at work on an unfinished file. Its lock goes with the process, however that ends."""
+    handle = os.open(partial, _OPEN_FLAGS)
+    try:
+        return not _lock(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file without waiting, and tell whether nobody else has it locked."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, which deletes no file that is open
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a network disk without locks; there the age of a file has to do
+        return True
+    return True
+
+
+def _is_unfinished(clean: str) -> bool:
+    return any(part.startswith(PARTIAL) for part in clean.split("/"))
 
 
 def _describe(path: str, status: os.stat_result) -> FileInfo | None:
@@ -207,8 +250,13 @@ def _explained(clean: str) -> Generator[None]:
                 f"The artifact path '{clean[:200]}...' is too long for this disk."
             ) from error
         if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-            raise InternalError(
+            raise StorageError(
                 f"There is no space left for '{clean}' where artifacts are kept; free some."
+            ) from error
+        if error.errno in REFUSALS:
+            raise StorageError(
+                f"Artifact '{clean}': {error.strerror or error}. Give the user of the process that keeps artifacts the "
+                "rights to read and write its folder."
             ) from error
         raise InternalError(f"Artifact '{clean}': {error.strerror or error}.") from error
 

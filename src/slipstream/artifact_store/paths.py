@@ -14,7 +14,11 @@ from slipstream.errors import InvalidParameterError
 
 LONGEST_PATH = 4_096
 LONGEST_NAME = 255
+PROXY_ROUTE = "/api/2.0/mlflow-artifacts/artifacts"
+"""Below it a tracking server serves artifacts."""
+
 _DECODINGS = 8
+_PROXIED = re.compile(re.escape(PROXY_ROUTE) + r"(/|$)")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 # `loss:train.png` is a fine name; a colon makes a scheme where a slash or nothing follows, or where all know it.
 _SCHEME = re.compile(
@@ -152,6 +156,8 @@ def clean_uri(uri: str, field: str) -> str:
         raise _invalid(uri, field, "it has parameters (;)")
     if parts.scheme.lower() == "runs":
         raise _invalid(uri, field, "a runs: URI names files of another run, not a place for new ones")
+    if parts.scheme.lower() in ("http", "https") and not _PROXIED.search(parts.path):
+        raise _invalid(uri, field, f"over HTTP, artifacts are only below {PROXY_ROUTE} of a tracking server")
     if parts.scheme.lower() == "file" and parts.netloc not in ("", "localhost"):
         raise _invalid(uri, field, "a file: URI names no host")
     if parts.scheme.lower() == "file" and not parts.path:

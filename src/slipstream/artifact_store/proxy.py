@@ -1,4 +1,4 @@
-"""Artifacts behind a tracking server: `mlflow-artifacts:/path`, over HTTP."""
+"""Artifacts behind a tracking server: `mlflow-artifacts:/path`, or the address in full, over HTTP."""
 
 import json
 import tempfile
@@ -7,15 +7,43 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from slipstream.artifact_store.base import Reader
-from slipstream.artifact_store.paths import clean_path
+from slipstream.artifact_store.paths import PROXY_ROUTE, clean_path
 from slipstream.entities import FileInfo
 from slipstream.errors import InvalidParameterError
 
-ROUTE = "/api/2.0/mlflow-artifacts/artifacts"
+ROUTE = PROXY_ROUTE
 _PIECE_BYTES = 1 << 20
+
+
+def is_http(uri: str) -> bool:
+    """Tell whether a URI is the address of an artifact on a server, in full."""
+    return uri.lower().startswith(("http://", "https://"))
+
+
+def split_http_root(uri: str, field: str = "artifact_uri") -> tuple[str, str]:
+    """Split `http(s)://server/api/2.0/mlflow-artifacts/artifacts/path` into the server's address and the path.
+
+    Raises:
+        InvalidParameterError: it is the address of something else.
+    """
+    try:
+        parts = urlsplit(uri)
+        host, _ = parts.hostname, parts.port  # the port is read only to have it checked
+    except ValueError as error:
+        raise InvalidParameterError(
+            f"'{field}' is no address: {error}. Write http://host:port{ROUTE}"
+        ) from error
+    prefix, route, path = parts.path.partition(ROUTE)
+    if not host or not route or path[:1] not in ("", "/") or parts.query or parts.fragment:
+        shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        raise InvalidParameterError(
+            f"'{field}' {shown!r} is not the artifact API of a tracking server, and nothing else over HTTP keeps "
+            f"artifacts. Write http://host:port{ROUTE}, followed by a folder if need be."
+        )
+    return urlunsplit((parts.scheme.lower(), parts.netloc, prefix, "", "")), unquote(path.lstrip("/"))
 
 
 class HttpSender(Protocol):
@@ -43,7 +71,8 @@ class ProxyArtifactStore:
     """Files below a path of the server's artifact root."""
 
     def __init__(self, uri: str, sender: HttpSender) -> None:
-        self._root = clean_path(urlsplit(uri).path.lstrip("/"))
+        path = split_http_root(uri)[1] if is_http(uri) else urlsplit(uri).path.lstrip("/")
+        self._root = clean_path(path)
         self._sender = sender
 
     def _full(self, path: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from slipstream.artifact_store.base import ArtifactStore
 from slipstream.artifact_store.local import LocalArtifactStore
-from slipstream.artifact_store.proxy import HttpSender, ProxyArtifactStore
+from slipstream.artifact_store.proxy import HttpSender, ProxyArtifactStore, is_http
 from slipstream.errors import InvalidParameterError
 
 PLUGINS = "slipstream.artifact_stores"
@@ -41,8 +41,8 @@ def open_store(
     """Return the store whose root a storage URI names.
 
     Args:
-        uri: a path, `file:`, `mlflow-artifacts:`, or a scheme that a plugin knows.
-        sender: how to reach the tracking server, for `mlflow-artifacts:`.
+        uri: a path, `file:`, `mlflow-artifacts:`, `http(s):`, or a scheme that a plugin knows.
+        sender: how to reach the server that keeps the artifacts, for `mlflow-artifacts:` and `http(s):`.
         root_for_proxy: in the server itself, the folder behind `mlflow-artifacts:/`.
 
     Raises:
@@ -51,6 +51,8 @@ def open_store(
     if is_local(uri):
         return LocalArtifactStore(local_folder(uri))
     scheme = urlsplit(uri).scheme.lower()
+    if sender is not None and is_http(uri):
+        return ProxyArtifactStore(uri, sender)
     if scheme == "mlflow-artifacts":
         if root_for_proxy is not None:
             from slipstream.artifact_store.paths import clean_path

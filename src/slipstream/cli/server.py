@@ -125,7 +125,8 @@ def server(**options: Any) -> None:
     from slipstream.server.run import check, serve
 
     auth = options.pop("auth")
-    token = settings.SERVER_TOKEN.get() if auth == "token" else None
+    # Files and shells append line ends; clients cut them off, too.
+    token = (settings.SERVER_TOKEN.get() or "").strip() or None if auth == "token" else None
     if auth == "token" and not token:
         raise InvalidParameterError(
             "--auth token needs the token in the environment variable SLIPSTREAM_SERVER_TOKEN. "

@@ -3,7 +3,6 @@
 import functools
 import io
 import json
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -13,7 +12,8 @@ from slipstream.client import artifacts
 from slipstream.client.connect import connect
 from slipstream.client.images import series_paths, thumbnail, to_image
 from slipstream.client.runs import RunCalls
-from slipstream.client.transfer import PIECE_BYTES, join, upload_file, upload_folder
+from slipstream.client.scratch import scratch_folder
+from slipstream.client.transfer import PIECE_BYTES, is_folder, join, upload_file, upload_folder
 from slipstream.client.values import MILLISECONDS, require_text, to_int64
 from slipstream.clock import now_ms
 from slipstream.entities import FileInfo
@@ -265,7 +265,7 @@ def _folder(artifact_path: str | None) -> str:
 
 def _log_path(store: "ArtifactStore", local: Path, artifact_path: str | None) -> None:
     target = join(_folder(artifact_path), local.name)
-    if local.is_dir():
+    if is_folder(local):
         upload_folder(store, local, target)
     else:
         upload_file(store, local, target)
@@ -278,8 +278,8 @@ def _content(store: "ArtifactStore", path: str) -> bytes:
 
 def _picture_bytes(picture: Any, path: str) -> bytes:
     # Through a file of that name, since Pillow has a format for each ending and not all can be buffers.
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / ("image" + PurePosixPath(path).suffix)
+    with scratch_folder("slipstream-image-") as folder:
+        file = folder / ("image" + PurePosixPath(path).suffix)
         try:
             picture.save(file)
         except (ValueError, OSError) as error:

@@ -3,18 +3,20 @@
 import atexit
 import json
 import os
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from slipstream.artifact_store.paths import clean_path
+from slipstream.artifact_store.proxy import is_http, split_http_root
 from slipstream.client import addresses
 from slipstream.client.connect import Connection, connect
 from slipstream.client.model_uris import find_version, is_model_uri, parse_model_uri
 from slipstream.client.paging import collect, paged
-from slipstream.client.transfer import PIECE_BYTES, download, join
+from slipstream.client.scratch import make_scratch_folder
+from slipstream.client.transfer import PIECE_BYTES, download, exists, join
 from slipstream.client.values import require_text
 from slipstream.entities import FileInfo, LoggedModel
 from slipstream.errors import BadRequestError, InvalidParameterError, MissingDependencyError, NotFoundError
@@ -108,6 +110,8 @@ def join_uri(root: str, path: str) -> str:
     """Append an artifact path to a storage URI, before its query if it has one."""
     if not path:
         return root
+    if is_http(root):  # an address, in which odd characters are percent-encoded
+        return f"{root.rstrip('/')}/{quote(path)}"
     base, mark, query = root.partition("?") if "://" in root else (root, "", "")
     return f"{base.rstrip('/')}/{path}{mark}{query}"
 
@@ -143,6 +147,10 @@ def _locate_in_model(store: "Store", registry: "Store", uri: str) -> Location:
 def _locate_in_storage(uri: str) -> Location:
     base, mark, query = uri.partition("?") if "://" in uri else (uri, "", "")
     folder, slash, name = base.rpartition("/")
+    if is_http(uri):
+        if not split_http_root(uri)[1] or not name:  # the server's own root, or written as a folder
+            return Location(uri, "", None)
+        return Location(folder, unquote(name), unquote(name))
     # Without a folder above it (or with a host only), or written as a folder, it is itself the root.
     if not slash or not name or not folder or folder.endswith((":", "/")):
         return Location(uri, "", None)
@@ -179,7 +187,7 @@ def download_artifacts(
     if dst_path is None:
         if (local := store.local_path(location.path)) is not None:
             return str(_existing(local))
-        dst_path = tempfile.mkdtemp(dir=_download_folder())
+        dst_path = make_scratch_folder("", _download_folder())
     folder = _absolute(dst_path)
     target = folder if location.name is None else folder / location.name
     download(store, location.path, target)
@@ -209,7 +217,7 @@ def find_local(
 
 
 def _existing(local: Path) -> Path:
-    if not local.exists():
+    if not exists(local):
         raise NotFoundError(f"There is no artifact at '{local}'. Check the path.")
     return local
 
@@ -319,7 +327,7 @@ def _download_folder() -> str:
     global _folder
     with _folder_lock:
         if _folder is None or _folder[0] != os.getpid():  # a forked child has its own
-            _folder = (os.getpid(), tempfile.mkdtemp(prefix="slipstream-"))
+            _folder = (os.getpid(), make_scratch_folder("slipstream-"))
         return _folder[1]
 
 

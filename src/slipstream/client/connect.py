@@ -6,7 +6,7 @@ import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from slipstream.client import addresses
 from slipstream.errors import InvalidParameterError
@@ -34,20 +34,30 @@ class Connection:
         self.store = store
         self.transport = transport
         """How to reach the server; `None` where the store is in this process."""
+        self._elsewhere: dict[str, Transport] = {}
 
     def artifacts(self, uri: str) -> "ArtifactStore":
         """Open the files below a storage URI.
 
         Raises:
             InvalidParameterError: the URI needs a server (`mlflow-artifacts:`) and there is none, or
-                nothing can open its scheme. For `runs:` and `models:` see `client.artifacts.resolve_uri`.
+                nothing can open its scheme. An `http(s):` URI of another server is opened without the
+                credentials of this one; it may bring its own (`http://user:password@host/...`). For `runs:` and `models:` see `client.artifacts.resolve_uri`.
         """
         from slipstream.client.storage import open_artifacts
 
-        return open_artifacts(uri, self.transport)
+        return open_artifacts(uri, self.transport, self._connect_to)
+
+    def _connect_to(self, server: str) -> "Transport":
+        """Reach another server than the one tracked to, which is not told the credentials of this one."""
+        from slipstream.client.transport import Transport
+
+        return self._elsewhere.setdefault(server, Transport(server, identify=False))
 
     def close(self) -> None:
         """Write out what is queued and let go of files and sockets."""
+        for transport in self._elsewhere.values():
+            transport.close()
         if self.transport is not None:
             self.transport.close()
         else:
@@ -102,7 +112,7 @@ def normalise(uri: str) -> str:
     if text.startswith(_POSTGRES):
         return text
     if text.startswith(_SQLITE):
-        return _sqlite(text.removeprefix(_SQLITE), shown)
+        return _sqlite(_file_of(text.removeprefix(_SQLITE), shown), shown)
     if "://" not in text and text.endswith(".db"):
         return _sqlite(text, shown)
     raise InvalidParameterError(
@@ -112,17 +122,27 @@ def normalise(uri: str) -> str:
     )
 
 
+def _file_of(path: str, uri: str) -> str:
+    if "?" in path or "#" in path:
+        raise InvalidParameterError(
+            f"Tracking URI '{uri}' has options after the file's name, and none is known here. Leave them out; where ? or "
+            "# belongs to the name, write %3F or %23."
+        )
+    return unquote(path)
+
+
 def _sqlite(path: str, uri: str) -> str:
     if not path or path == ":memory:":
         raise InvalidParameterError(f"Tracking URI '{uri}' names no file. Use sqlite:///file.db.")
     # An absolute path begins with a slash of its own, so that the URI has four.
     try:
-        return _SQLITE + str(Path(path).expanduser().absolute())
+        file = str(Path(path).expanduser().absolute())
     except (OSError, RuntimeError) as error:
         raise InvalidParameterError(
             f"Tracking URI '{uri}' cannot be made absolute: {error}. Was the working folder deleted? Change to one that "
             "exists, or give an absolute path."
         ) from error
+    return _SQLITE + file.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
 
 
 def shown_uri(uri: str) -> str:

@@ -37,7 +37,7 @@ class RestCalls:
             body: dict[str, Any] = {
                 name: value for name, value in msgspec.to_builtins(request).items() if value is not None
             }
-            path = _PATH_PARAMETER.sub(lambda match: quote(str(body[match[1]]), safe=""), route.path)
+            path = _PATH_PARAMETER.sub(lambda match: _quoted(str(body[match[1]])), route.path)
             if route.method == "GET":
                 for name in _PATH_PARAMETER.findall(route.path):
                     del body[name]
@@ -62,6 +62,11 @@ def restore_infinities(points: list[Metric]) -> list[Metric]:
         if abs(point.value) == LARGEST:
             points[index] = msgspec.structs.replace(point, value=math.copysign(math.inf, point.value))
     return points
+
+
+def _quoted(text: str) -> str:
+    """Return a text as one segment of a path, which neither a slash nor dots in it make another path."""
+    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
 
 
 def _not_storable(request: Request) -> InvalidParameterError:

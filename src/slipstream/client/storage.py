@@ -3,31 +3,40 @@
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from slipstream.artifact_store.proxy import ROUTE
+from slipstream.artifact_store.proxy import is_http, split_http_root
 from slipstream.artifact_store.uri import open_store
 from slipstream.errors import InvalidParameterError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from slipstream.artifact_store.base import ArtifactStore
     from slipstream.client.transport import Transport
 
 PROXY_SCHEME = "mlflow-artifacts:"
 
 
-def open_artifacts(uri: str, transport: "Transport | None") -> "ArtifactStore":
+def open_artifacts(
+    uri: str, transport: "Transport | None", connect_to: "Callable[[str], Transport]"
+) -> "ArtifactStore":
     """Open a storage URI; `mlflow-artifacts:` through the tracking server that `transport` reaches.
+
+    Args:
+        uri: the storage URI.
+        transport: how to reach the tracking server, if one is tracked to.
+        connect_to: how to reach another server that an `http(s):` URI names, by its address. It must send none of
+            the tracking server's credentials.
 
     Raises:
         InvalidParameterError: it needs a server and there is none, it names another server than the one
             tracked to, or nothing can open its scheme.
     """
-    if transport is not None:
-        # The address in full means the same; some MLflow servers are configured to hand it out.
-        here = transport.base_url + ROUTE
-        if uri == here or uri.startswith(here + "/"):
-            uri = f"{PROXY_SCHEME}/{uri.removeprefix(here).lstrip('/')}"
-        elif uri.startswith(PROXY_SCHEME):
-            _check_same_server(uri, transport)
+    if is_http(uri):
+        server = split_http_root(uri)[0]
+        own = transport is not None and server == transport.base_url
+        return open_store(uri, sender=transport if own else connect_to(server))
+    if transport is not None and uri.startswith(PROXY_SCHEME):
+        _check_same_server(uri, transport)
     return open_store(uri, sender=transport)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from slipstream.artifact_store.paths import clean_path
 from slipstream.client.progress import Progress
@@ -36,9 +36,15 @@ class FilePieces:
         except OSError as error:
             raise _unreadable(self._path, error) from error
         with file:
-            while piece := file.read(PIECE_BYTES):
+            while piece := self._read(file):
                 yield piece
                 self._progress.add(len(piece))
+
+    def _read(self, file: BinaryIO) -> bytes:
+        try:
+            return file.read(PIECE_BYTES)
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
 
 
 def upload_file(store: "ArtifactStore", local: Path, path: str) -> None:
@@ -47,9 +53,10 @@ def upload_file(store: "ArtifactStore", local: Path, path: str) -> None:
     Raises:
         NotFoundError: there is no such local file.
     """
+    if is_folder(local):
+        raise NotFoundError(f"Local file '{local}' is a folder; use log_artifacts.")
     if not local.is_file():
-        kind = "is a folder; use log_artifacts" if local.is_dir() else "does not exist"
-        raise NotFoundError(f"Local file '{local}' {kind}.")
+        raise NotFoundError(f"Local file '{local}' does not exist.")
     _upload(store, [(local, path)])
 
 
@@ -60,7 +67,7 @@ def upload_folder(store: "ArtifactStore", folder: Path, prefix: str) -> None:
         NotFoundError: there is no such local folder, or a link in it leads to nothing.
         InvalidParameterError: a file or folder in it cannot be read.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise NotFoundError(f"Local folder '{folder}' does not exist.")
     _upload(
         store,
@@ -70,6 +77,22 @@ def upload_folder(store: "ArtifactStore", folder: Path, prefix: str) -> None:
             for name in names
         ],
     )
+
+
+def is_folder(local: Path) -> bool:
+    """Tell whether there is a folder at a local path; what the system refuses to tell is an error."""
+    try:
+        return local.is_dir()
+    except OSError as error:
+        raise _unreadable(local, error) from error
+
+
+def exists(local: Path) -> bool:
+    """Tell whether there is anything at a local path; what the system refuses to tell is an error."""
+    try:
+        return local.exists()
+    except OSError as error:
+        raise _unreadable(local, error) from error
 
 
 def _raise_unreadable(error: OSError) -> None:

@@ -19,6 +19,7 @@ from slipstream.errors import (
     InvalidParameterError,
     PermissionDeniedError,
     SlipstreamError,
+    StorageError,
     TooManyRequestsError,
     UnauthenticatedError,
     UnavailableError,
@@ -46,12 +47,21 @@ Query = Sequence[tuple[str, str]]
 class Transport:
     """One server's connections. Thread-safe. Before the first call it imports no HTTP library."""
 
-    def __init__(self, base_url: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Read user name and password from the URL, if it has any; they win over the settings."""
+    def __init__(
+        self, base_url: str, *, identify: bool = True, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Read user name and password from the URL, if it has any; they win over the settings.
+
+        Args:
+            base_url: the server's address.
+            identify: whether the server may be sent the credentials that the settings name.
+            sleep: waits between attempts.
+        """
         parts = urlsplit(base_url)
         self._userinfo = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
         host = parts.netloc.rpartition("@")[2]
         self.base_url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+        self._identifies = identify
         self._sleep = sleep
         self._pool: urllib3.PoolManager | None = None
         self._lock = threading.Lock()
@@ -157,8 +167,10 @@ class Transport:
         from slipstream import __version__
 
         headers = {"User-Agent": f"slipstream/{__version__}", "Accept-Encoding": "identity"}
-        user, password = _secret(settings.TRACKING_USERNAME), _secret(settings.TRACKING_PASSWORD)
-        token = _secret(settings.TRACKING_TOKEN)
+        user = password = token = None
+        if self._identifies:
+            user, password = _secret(settings.TRACKING_USERNAME), _secret(settings.TRACKING_PASSWORD)
+            token = _secret(settings.TRACKING_TOKEN)
         basic = self._userinfo or ((user, password) if user is not None and password is not None else None)
         if basic is not None:
             pair = base64.b64encode(f"{basic[0]}:{basic[1]}".encode()).decode()
@@ -166,7 +178,8 @@ class Transport:
         elif token is not None:
             if not token.isascii():
                 raise InvalidParameterError(
-                    f"{settings.TRACKING_TOKEN.name} holds characters other than ASCII; a header cannot carry them. "
+                    f"{settings.TRACKING_TOKEN.name} (or {settings.TRACKING_TOKEN.mlflow_name}) holds characters other "
+                    "than ASCII; a header cannot carry them. "
                     "Copy the token again."
                 )
             headers["Authorization"] = f"Bearer {token}"
@@ -297,7 +310,7 @@ def _to_error(method: str, url: str, response: "urllib3.BaseHTTPResponse") -> Sl
     if isinstance(document, dict) and "error_code" in document:
         code = str(document["error_code"])  # pyright: ignore[reportUnknownArgumentType]
         message = str(document.get("message", ""))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-        error = BY_CODE.get(code)
+        error = StorageError if response.status == StorageError.status else BY_CODE.get(code)
         if error is not None:
             return error(message)
         fallback = _BY_STATUS.get(response.status, InternalError)

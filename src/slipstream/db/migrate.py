@@ -10,7 +10,7 @@ from typing import LiteralString
 
 from slipstream.clock import now_ms
 from slipstream.db.base import Connection, Database
-from slipstream.errors import InvalidParameterError
+from slipstream.errors import InvalidParameterError, SlipstreamError, UnavailableError
 
 INSERT_MIGRATION: LiteralString = """
     INSERT INTO schema_migrations (number, name, applied_time) VALUES (:number, :name, :applied_time)
@@ -44,35 +44,50 @@ def prepare(database: Database) -> list[str]:
 
     Raises:
         InvalidParameterError: the database belongs to MLflow, to something else, or to a newer slipstream.
+        UnavailableError: another process holds the database, or it cannot be reached.
     """
-    connection = database.connect()
     try:
-        with connection.write() as tx:
-            if database.dialect == "postgres":
-                tx.fetch_one(LOCK_POSTGRES)
-                tables = {row[0] for row in tx.fetch_all(SELECT_TABLES_POSTGRES)}
-            else:
-                tables = {row[0] for row in tx.fetch_all(SELECT_TABLES_SQLITE)}
-            if "schema_migrations" not in tables:
-                _require_empty(database, tables)
-                return _create(connection, database)
-            done = {row[0] for row in tx.fetch_all(SELECT_MIGRATIONS)}
-            known = migrations()
-            newest = known[-1][0]
-            if done and max(done) > newest:
-                raise InvalidParameterError(
-                    f"{database.describe()} was made by a newer slipstream (schema {max(done)}, this one knows "
-                    f"{newest}). Upgrade slipstream: pip install --upgrade slipstream"
-                )
-            applied: list[str] = []
-            for number, name, sql in known:
-                if number not in done:
-                    connection.script(sql)
-                    tx.execute(INSERT_MIGRATION, number=number, name=name, applied_time=now_ms())
-                    applied.append(name)
-            return applied
-    finally:
-        connection.close()
+        connection = database.connect()
+        try:
+            return _bring_forward(database, connection)
+        finally:
+            connection.close()
+    except SlipstreamError:
+        raise
+    except Exception as error:
+        if not database.is_unavailable(error):
+            raise
+        raise UnavailableError(
+            f"Cannot open {database.describe()}: {error}. Another program may hold it, or it cannot be written to; try "
+            "again."
+        ) from error
+
+
+def _bring_forward(database: Database, connection: Connection) -> list[str]:
+    with connection.write() as tx:
+        if database.dialect == "postgres":
+            tx.fetch_one(LOCK_POSTGRES)
+            tables = {row[0] for row in tx.fetch_all(SELECT_TABLES_POSTGRES)}
+        else:
+            tables = {row[0] for row in tx.fetch_all(SELECT_TABLES_SQLITE)}
+        if "schema_migrations" not in tables:
+            _require_empty(database, tables)
+            return _create(connection, database)
+        done = {row[0] for row in tx.fetch_all(SELECT_MIGRATIONS)}
+        known = migrations()
+        newest = known[-1][0]
+        if done and max(done) > newest:
+            raise InvalidParameterError(
+                f"{database.describe()} was made by a newer slipstream (schema {max(done)}, this one knows "
+                f"{newest}). Upgrade slipstream: pip install --upgrade slipstream"
+            )
+        applied: list[str] = []
+        for number, name, sql in known:
+            if number not in done:
+                connection.script(sql)
+                tx.execute(INSERT_MIGRATION, number=number, name=name, applied_time=now_ms())
+                applied.append(name)
+        return applied
 
 
 def _create(connection: Connection, database: Database) -> list[str]:

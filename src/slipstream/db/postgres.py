@@ -5,7 +5,7 @@ import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, LiteralString, cast
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from slipstream.db.base import Row, Transaction
 from slipstream.errors import InvalidParameterError, MissingDependencyError, UnavailableError
@@ -43,8 +43,7 @@ class PostgresDatabase:
     def __init__(self, uri: str, durability: str = "full") -> None:
         if durability not in ("full", "normal"):
             raise InvalidParameterError(f"durability must be 'full' or 'normal', not '{durability}'")
-        parts = urlsplit(uri)
-        self._conninfo = urlunsplit(parts._replace(scheme="postgresql"))
+        self._conninfo = "postgresql:" + uri.partition(":")[2]
         self.durability = durability
 
     def connect(self) -> "PostgresConnection":
@@ -56,6 +55,13 @@ class PostgresDatabase:
             ) from error
         try:
             connection = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=2)
+        except (
+            psycopg.ProgrammingError
+        ) as error:  # an option that is none of PostgreSQL's, or not percent-encoded
+            raise InvalidParameterError(
+                f"The URI of the {self.describe()} is not valid: {self._without_password(error)}. Correct it; special "
+                "characters of a password are percent-encoded."
+            ) from error
         except psycopg.OperationalError as error:
             raise UnavailableError(f"Cannot connect to {self.describe()}: {error}") from error
         # Searches are short and their SQL is long: compiling it costs several times what it saves.
@@ -73,7 +79,16 @@ class PostgresDatabase:
     def describe(self) -> str:
         parts = urlsplit(self._conninfo)
         host = parts.hostname or "local socket"
-        return f"PostgreSQL database '{parts.path.lstrip('/')}' on {host}:{parts.port or 5432}"
+        try:
+            port = parts.port or 5432
+        except ValueError:  # PostgreSQL's library says what is wrong with it
+            port = "?"
+        return f"PostgreSQL database '{parts.path.lstrip('/')}' on {host}:{port}"
+
+    def _without_password(self, error: Exception) -> str:
+        text = str(error).strip().rstrip(".")
+        password = urlsplit(self._conninfo).password
+        return text.replace(password, "***") if password else text
 
 
 class PostgresConnection:

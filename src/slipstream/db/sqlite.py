@@ -54,6 +54,9 @@ class SqliteDatabase:
         try:
             connection = apsw.Connection(str(self.path), statementcachesize=512)
             connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            if connection.readonly("main"):
+                connection.close()
+                raise _read_only(self.path)
             if _is_ours_or_empty(connection):  # somebody else's file is refused later, and stays as it is
                 connection.execute("PRAGMA journal_mode = WAL").close()
             for pragma in (
@@ -67,9 +70,12 @@ class SqliteDatabase:
         except apsw.NotADBError as error:
             raise InvalidParameterError(f"{self.path} is not an SQLite database") from error
         except apsw.CantOpenError as error:
-            raise InvalidParameterError(f"Cannot open the database {self.path}: {error}") from error
+            raise InvalidParameterError(
+                f"Cannot open the database {self.path}: {error}. Is it a folder, or may this user not read and write it "
+                "and its folder?"
+            ) from error
         except apsw.ReadOnlyError as error:
-            raise InvalidParameterError(f"Cannot write to the database {self.path}: {error}") from error
+            raise _read_only(self.path) from error
         # SQLite's own LOWER knows ASCII only, and ILIKE has to find the same as on PostgreSQL.
         connection.create_scalar_function("lower", _lower, 1, deterministic=True)
         return SqliteConnection(connection)
@@ -160,6 +166,13 @@ class SqliteTransaction:
                 self._run("RELEASE one").close()
             raise
         self._run("RELEASE one").close()
+
+
+def _read_only(path: Path) -> InvalidParameterError:
+    return InvalidParameterError(
+        f"Cannot write to the database {path}: it is read-only for this user. Change the rights of the file and its "
+        "folder, or name another file."
+    )
 
 
 def _is_ours_or_empty(connection: Any) -> bool:

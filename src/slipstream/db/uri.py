@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 from slipstream.db.base import Database
 from slipstream.errors import InvalidParameterError
 
+_IN_MEMORY = ("/:memory:", "/file::memory:")
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres")
 
 
@@ -37,8 +38,14 @@ def open_database(uri: str, durability: str = "full") -> Database:
     if scheme == "sqlite":
         from slipstream.db.sqlite import SqliteDatabase
 
-        path = unquote(urlsplit(uri).path)
-        if urlsplit(uri).netloc or not path.strip("/"):
+        parts = urlsplit(uri)
+        if parts.query or parts.fragment:
+            raise InvalidParameterError(
+                f"The database URI '{uri}' has options after the file's name, and none is known here. Leave them out; "
+                "where ? or # belongs to the name, write %3F or %23."
+            )
+        path = unquote(parts.path)
+        if parts.netloc or not path.strip("/") or path.endswith(_IN_MEMORY):
             raise InvalidParameterError(
                 f"The database URI '{uri}' names no file. Write sqlite:///file.db, or sqlite:////folder/file.db "
                 "for an absolute path"

@@ -7,6 +7,8 @@ import contextlib
 import csv
 import importlib.util
 import io
+import shlex
+import shutil
 import socket
 import statistics
 import sys
@@ -246,9 +248,9 @@ def _say_next(
         if is_server:
             say(f"   see the runs:    open {uri}")
         else:
-            say(f"   see the runs:    slipstream server --backend-store-uri {normalise(uri)}")
-        say(f"   serve it again:  {_prefix(options)}slipstream models serve -m models:/{MODEL_NAME}@{ALIAS}")
-        say(f"   the pictures:    {_prefix(options)}slipstream artifacts list --run-id {best.info.run_id}")
+            say(f"   see the runs:    {_program()} server --backend-store-uri {shlex.quote(normalise(uri))}")
+        say(f"   serve it again:  {_prefix()}{_program()} models serve -m models:/{MODEL_NAME}@{ALIAS}")
+        say(f"   the pictures:    {_prefix()}{_program()} artifacts list --run-id {best.info.run_id}")
         say(f"   the project:     {_PROJECT}")
         return
     kept = [scoring]
@@ -266,8 +268,16 @@ def _say_next(
     say(f"   stop them:       kill {' '.join(str(server.pid) for server in kept)}")
 
 
-def _prefix(options: DemoOptions) -> str:
-    """Return what must stand before a command so that it finds the demo's data."""
-    return (
-        "" if options.data is None else f"SLIPSTREAM_TRACKING_URI={normalise(slipstream.get_tracking_uri())} "
-    )
+def _program() -> str:
+    """Return what to type for slipstream's command: its path if the shell does not find it (`make demo`)."""
+    beside = Path(sys.executable).with_name("slipstream")
+    found = shutil.which("slipstream")
+    missing = found is None or Path(found).resolve() != beside.resolve()
+    return shlex.quote(str(beside)) if missing and beside.is_file() else "slipstream"
+
+
+def _prefix() -> str:
+    """Return what must stand before a command so that it finds the demo's data, also in another shell."""
+    if not slipstream.is_tracking_uri_set():
+        return ""
+    return f"SLIPSTREAM_TRACKING_URI={shlex.quote(normalise(slipstream.get_tracking_uri()))} "

@@ -1,20 +1,23 @@
 """Fit the input of a prediction to the model's signature, or say in plain words why it does not fit.
 
 Two rules. A conversion happens only if no value changes: `integer` becomes `long`, whole numbers become
-floats while a float can hold them exactly, and whole floats become integers, because an integer column with
-a missing value arrives as floats. And an error names the column, the row and a way out.
+floats if a float holds them exactly, and whole floats become integers, because an integer column with a
+missing value arrives as floats. And an error names the column, the row and a way out.
 """
 
 import base64
 import binascii
 import datetime as dt
-import decimal
+import functools
 import importlib
 import warnings
 from collections.abc import Mapping
 from typing import Any, cast
 
 from slipstream.errors import InvalidParameterError, SchemaEnforcementError
+from slipstream.models.column_values import FLOATS, INTEGERS, convert_column, convert_values, show_value
+from slipstream.models.exact_numbers import build_table, float_holds, plain_number, to_array, to_integer
+from slipstream.models.iso_times import WAY_OUT, parse_iso
 from slipstream.models.param_values import check_param
 from slipstream.models.schema import (
     AnyType,
@@ -29,10 +32,6 @@ from slipstream.models.schema import (
     ValueType,
 )
 from slipstream.models.signature import is_missing, tensor_dtype
-
-_EXACT_IN_DOUBLE = 2**53
-_EXACT_IN_FLOAT = 2**24
-_ROWS_NAMED = 5
 
 
 def enforce_schema(data: Any, schema: Schema) -> Any:
@@ -153,10 +152,11 @@ def _frame_of_rows(data: Any, schema: Schema) -> Any:
     first: Any = data[0] if len(data) else None
     nested = isinstance(first, Mapping) and schema.has_input_names()
     if nested or getattr(data, "ndim", 1) > 1 or (isinstance(first, (list, tuple)) and len(schema) > 1):
-        return pd.DataFrame(data)
+        return build_table(functools.partial(pd.DataFrame, data))
     # One value a row: pandas would spread lists and dicts over columns.
-    values = pd.Series(list(data), dtype=None if _is_scalar_column(schema) else object)
-    return pd.DataFrame({0: values})
+    if not _is_scalar_column(schema):
+        return pd.DataFrame({0: pd.Series(list(data), dtype=object)})
+    return build_table(functools.partial(pd.DataFrame, {0: list(data)}))
 
 
 def _is_scalar_column(schema: Schema) -> bool:
@@ -167,10 +167,12 @@ def _frame_of_dict(data: Mapping[str, Any], schema: Schema) -> Any:
     pd = _pandas()
     if not schema.has_input_names():
         return pd.DataFrame({0: pd.Series([data], dtype=object)})
-    one_row = any(isinstance(spec.type, (Array, Object, Map, AnyType)) for spec in schema) or all(
-        _is_row_value(value) for value in data.values()
+    one_row = (
+        any(isinstance(spec.type, (Array, Object, Map)) for spec in schema)
+        or any(isinstance(value, Mapping) for value in data.values())
+        or all(_is_row_value(value) for value in data.values())
     )
-    return pd.DataFrame([data]) if one_row else pd.DataFrame(dict(data))
+    return build_table(functools.partial(pd.DataFrame, [data] if one_row else dict(data)))
 
 
 def _is_row_value(value: Any) -> bool:
@@ -190,205 +192,6 @@ def _enforce_column(column: Any, spec: ColSpec, name: Any) -> Any:
     return pd.Series(values, index=column.index, name=column.name, dtype=object)
 
 
-# -- one column of scalars --------------------------------------------------------------------------
-def convert_column(column: Any, wanted: DataType, name: Any, *, required: bool = True) -> Any:
-    """Return a pandas column with the signature's type, every value exactly as it was.
-
-    Raises:
-        SchemaEnforcementError: a value would change, or is missing where an integer is required.
-    """
-    if type(column.dtype).__name__ == "CategoricalDtype":
-        column = column.astype(column.cat.categories.dtype)
-    if column.dtype.kind == "O" and wanted not in (DataType.string, DataType.binary):
-        column = _from_objects(column, wanted, name)
-    return {
-        DataType.string: _to_string,
-        DataType.binary: _to_binary,
-        DataType.datetime: _to_datetime,
-        DataType.boolean: _to_boolean,
-        DataType.integer: _to_integer,
-        DataType.long: _to_integer,
-        DataType.float: _to_floating,
-        DataType.double: _to_floating,
-    }[wanted](column, wanted, name, required)
-
-
-def _from_objects(column: Any, wanted: DataType, name: Any) -> Any:
-    inferred = column.infer_objects()
-    if inferred.dtype.kind != "O":
-        return inferred
-    present = column[~column.isna()]
-    if wanted is DataType.datetime:
-        return column
-    kinds: set[type[Any]] = {type(value) for value in present}
-    if kinds and all(issubclass(kind, bool) for kind in kinds):
-        return column if wanted is DataType.boolean else column.astype("boolean")
-    if kinds and all(issubclass(kind, decimal.Decimal) for kind in kinds):
-        return column.astype("float64")
-    if kinds and all(issubclass(kind, int) and kind is not bool for kind in kinds):
-        return column.astype("Int64")
-    if not len(present):
-        return column.astype("Float64").astype("float64") if wanted is not DataType.boolean else column
-    rows = [
-        row
-        for row, value in enumerate(column)
-        if not is_missing(value) and (isinstance(value, bool) or not isinstance(value, (int, float)))
-    ]
-    raise _mismatch(column, wanted, name, rows, "it holds values of several types")
-
-
-def _mismatch(
-    column: Any, wanted: DataType, name: Any, rows: list[int], why: str, fix: str = ""
-) -> Exception:
-    where = ""
-    if rows:
-        shown = ", ".join(str(row) for row in rows[:_ROWS_NAMED]) + (
-            ", ..." if len(rows) > _ROWS_NAMED else ""
-        )
-        where = f", row{'s' if len(rows) > 1 else ''} {shown} (value {column.iloc[rows[0]]!r})"
-    return _fail(
-        f"Incompatible input types for column '{name}'{where}: can not safely convert {column.dtype} to "
-        f"{wanted.name}, because {why}.{' ' + fix if fix else ''}"
-    )
-
-
-def _rows(mask: Any) -> list[int]:
-    return [row for row, flag in enumerate(mask) if flag]
-
-
-def _to_string(column: Any, wanted: DataType, name: Any, _required: bool) -> Any:
-    if type(column.dtype).__name__ == "StringDtype" or column.dtype.kind == "U":
-        return column
-    rows = _rows_without_text(column) if column.dtype.kind == "O" else []
-    if column.dtype.kind == "O" and not rows:
-        return column
-    fix = "Send text." if rows else "Convert it with .astype(str)."
-    raise _mismatch(column, wanted, name, rows, "its values are no text", fix)
-
-
-def _to_binary(column: Any, wanted: DataType, name: Any, _required: bool) -> Any:
-    if type(column.dtype).__name__ == "StringDtype" or column.dtype.kind == "S":
-        return column
-    rows = _rows_without_text(column) if column.dtype.kind == "O" else []
-    if column.dtype.kind == "O" and not rows:
-        return column
-    raise _mismatch(column, wanted, name, rows, "its values are no bytes")
-
-
-def _rows_without_text(column: Any) -> list[int]:
-    """Return the rows of a column of objects that hold neither text nor bytes; MLflow takes either for both."""
-    # pandas looks at the values much faster than a loop, and nearly always that is enough.
-    if _pandas().api.types.infer_dtype(column, skipna=True) in ("string", "bytes", "empty"):
-        return []
-    return [
-        row
-        for row, value in enumerate(column)
-        if not isinstance(value, (str, bytes, bytearray)) and not is_missing(value)
-    ]
-
-
-def _to_datetime(column: Any, wanted: DataType, name: Any, _required: bool) -> Any:
-    pd = _pandas()
-    if getattr(column.dtype, "tz", None) is not None:
-        raise _mismatch(
-            column,
-            wanted,
-            name,
-            [],
-            "a datetime in a signature has no time zone",
-            "Convert it with .dt.tz_convert('UTC').dt.tz_localize(None).",
-        )
-    if column.dtype.kind in "MO" or type(column.dtype).__name__ == "StringDtype":
-        try:
-            return pd.to_datetime(column).astype("datetime64[ns]")
-        except (ValueError, TypeError, OverflowError) as error:
-            raise _mismatch(column, wanted, name, [], f"a value is no date ({error})") from error
-    raise _mismatch(column, wanted, name, [], "its values are no dates")
-
-
-def _to_boolean(column: Any, wanted: DataType, name: Any, required: bool) -> Any:
-    if column.dtype.kind in "Ob":  # objects here are booleans beside None, which no dtype of numpy holds
-        missing = column.isna()
-        if not missing.any():
-            return column.astype("bool")
-        if not required:
-            return column
-        raise _mismatch(column, wanted, name, _rows(missing), "values are missing and the column is required")
-    raise _mismatch(column, wanted, name, [], "its values are no booleans")
-
-
-def _to_integer(column: Any, wanted: DataType, name: Any, required: bool) -> Any:
-    kind = column.dtype.kind
-    if kind not in "iuf":
-        raise _mismatch(column, wanted, name, [], "its values are no integers")
-    missing = column.isna()
-    limit = 2 ** (31 if wanted is DataType.integer else 63)
-    if kind == "f":
-        # Beyond 2**53 a float has already lost digits, so it cannot be known which integer was meant.
-        bound = min(limit, _EXACT_IN_DOUBLE)
-        filled = column.where(~missing, 0)
-        odd = ~missing & ~((filled % 1 == 0) & (filled >= -bound) & (filled <= bound - (limit == bound)))
-        if odd.any():
-            raise _mismatch(column, wanted, name, _rows(odd), "a fraction or a large value would change")
-    else:
-        filled = column[~missing]
-        if len(filled) and (int(filled.max()) >= limit or int(filled.min()) < -limit):
-            odd = [
-                not gone and not -limit <= int(value) < limit
-                for value, gone in zip(column, missing, strict=True)
-            ]
-            raise _mismatch(column, wanted, name, _rows(odd), "it is out of range")
-    if not missing.any():
-        return column.astype("int32" if wanted is DataType.integer else "int64")
-    if required:
-        raise _mismatch(
-            column,
-            wanted,
-            name,
-            _rows(missing),
-            "a value is missing and the column is required",
-            "Fill it, or log the model with a signature in which the column is optional (infer it from data "
-            f"with a missing value, or ColSpec('{wanted.name}', '{name}', required=False)) or of type double.",
-        )
-    # pandas' nullable integers: missing stays missing and no value passes through a float.
-    return column.astype("Int32" if wanted is DataType.integer else "Int64")
-
-
-def _to_floating(column: Any, wanted: DataType, name: Any, _required: bool) -> Any:
-    kind, dtype = column.dtype.kind, "float32" if wanted is DataType.float else "float64"
-    if kind == "f":
-        if wanted is DataType.float and column.dtype.itemsize > 4:
-            raise _mismatch(
-                column,
-                wanted,
-                name,
-                [],
-                "digits would be lost",
-                "Convert it with .astype('float32') if that is fine.",
-            )
-        return column.astype(dtype)
-    if kind not in "iu":
-        raise _mismatch(column, wanted, name, [], "its values are no numbers")
-    bound = _EXACT_IN_FLOAT if wanted is DataType.float else _EXACT_IN_DOUBLE
-    missing = column.isna()
-    if column.dtype.itemsize > (2 if wanted is DataType.float else 4):
-        odd = (
-            [
-                not gone and not -bound <= int(value) <= bound
-                for value, gone in zip(column, missing, strict=True)
-            ]
-            if _exceeds(column[~missing], bound)
-            else []
-        )
-        if any(odd):
-            raise _mismatch(column, wanted, name, _rows(odd), "an integer this large has no exact float")
-    return column.astype(dtype)
-
-
-def _exceeds(column: Any, bound: int) -> bool:
-    return bool(len(column)) and (int(column.max()) > bound or int(column.min()) < -bound)
-
-
 # -- nested values ----------------------------------------------------------------------------------
 def enforce_value(value: Any, wanted: ValueType, where: str, *, required: bool = True) -> Any:
     """Return a JSON-like value as its type says, going into lists and objects.
@@ -398,6 +201,8 @@ def enforce_value(value: Any, wanted: ValueType, where: str, *, required: bool =
     """
     if isinstance(wanted, AnyType) or (not required and is_missing(value)):
         return value
+    if value is None and isinstance(wanted, (Array, Map)) and isinstance(_items_of(wanted), AnyType):
+        return value  # so MLflow has it
     if isinstance(wanted, Array):
         return _enforce_array(value, wanted, where, required=required)
     if isinstance(wanted, Object):
@@ -415,15 +220,37 @@ def enforce_value(value: Any, wanted: ValueType, where: str, *, required: bool =
     return _enforce_scalar(value, wanted, where)
 
 
+def _items_of(wanted: Array | Map) -> ValueType:
+    return wanted.dtype if isinstance(wanted, Array) else wanted.value_type
+
+
 def _enforce_array(value: Any, wanted: Array, where: str, *, required: bool) -> Any:
-    if type(value).__name__ == "ndarray":
-        value = value.tolist()
-    if not isinstance(value, (list, tuple)):
+    """Return a list as a list and an array as an array of the signature's type, as MLflow does."""
+    array: Any = value if type(value).__name__ == "ndarray" else None
+    if not isinstance(value, (list, tuple)) and (array is None or not array.ndim):
         raise _fail(f"Expected a list at {where}, got {type(value).__name__}")
-    return [
+    plain = array is not None and array.ndim == 1 and array.dtype.kind in "iufbM"
+    if plain and isinstance(wanted.dtype, DataType):
+        series = _pandas().Series(array)
+        return convert_values(series, wanted.dtype, where, required=required).to_numpy()
+    if array is not None and isinstance(wanted.dtype, AnyType):
+        return array
+    items = [
         enforce_value(item, wanted.dtype, f"{where}, item {position}", required=required)
         for position, item in enumerate(cast("list[Any]", value))
     ]
+    return items if array is None else _stack(items, array)
+
+
+def _stack(items: list[Any], source: Any) -> Any:
+    """Make an array of checked items in the shape that they came in."""
+    import numpy as np
+
+    if source.dtype.kind in "iufbMUS" and len(items):
+        return np.array(items)
+    result = np.empty(source.shape[:1], dtype=object)
+    result[:] = items
+    return result if len(items) or source.dtype.kind == "O" else source
 
 
 def _enforce_object(value: Any, wanted: Object, where: str, *, required: bool) -> Any:
@@ -444,30 +271,31 @@ def _enforce_object(value: Any, wanted: Object, where: str, *, required: bool) -
 
 
 def _enforce_scalar(value: Any, wanted: DataType, where: str) -> Any:
-    plain = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
-    whole = isinstance(plain, int) and not isinstance(plain, bool)
-    if wanted in (DataType.integer, DataType.long):
-        limit = 2 ** (31 if wanted is DataType.integer else 63)
-        if isinstance(plain, float) and plain.is_integer() and abs(plain) <= min(limit, _EXACT_IN_DOUBLE):
-            return int(plain)
-        fits = whole and -limit <= cast("int", plain) < limit
-    elif wanted in (DataType.float, DataType.double):
-        if whole and abs(cast("int", plain)) <= _EXACT_IN_DOUBLE:
-            return float(cast("int", plain))
-        fits = isinstance(plain, float)
+    # numpy's datetimes of nanoseconds would become integers.
+    plain = _pandas().Timestamp(value) if type(value).__name__ == "datetime64" else plain_number(value)
+    number = isinstance(plain, (int, float)) and not isinstance(plain, bool)
+    if wanted in INTEGERS:
+        integer = to_integer(plain, *INTEGERS[wanted]) if number else None
+        if integer is not None:
+            return integer
+        fits = False
+    elif wanted in FLOATS:
+        fits = number and float_holds(plain, *FLOATS[wanted])
+        if fits:
+            return float(plain)
     elif wanted is DataType.datetime:
         if isinstance(plain, str):
             try:
-                return dt.datetime.fromisoformat(plain)
+                return parse_iso(plain)
             except ValueError as error:
-                raise _fail(f"Expected an ISO time at {where}, got {plain!r}") from error
+                raise _fail(f"Expected an ISO 8601 time at {where}: {error}. {WAY_OUT}") from error
         fits = isinstance(plain, dt.date)
-    elif wanted is DataType.binary:
+    elif wanted is DataType.boolean:
+        fits = isinstance(plain, bool)
+    else:  # MLflow takes text and bytes for both
         fits = isinstance(plain, (bytes, bytearray, str))
-    else:
-        fits = isinstance(plain, str if wanted is DataType.string else bool)
     if not fits:
-        raise _fail(f"Expected {wanted.name} at {where}, got {type(plain).__name__} {plain!r}")
+        raise _fail(f"Expected {wanted.name} at {where}, got {type(plain).__name__} {show_value(plain)}")
     return plain
 
 
@@ -564,9 +392,11 @@ def _column_to_tensor(column: Any, spec: TensorSpec, where: str) -> Any:
         rows: Any = np.asarray(values)
         if isinstance(values[0] if values else None, np.ndarray) and rows.dtype != spec.type:
             raise _fail(f"dtype of {where} {rows.dtype} does not match expected dtype {spec.type}")
-        # Lists and scalars carry no dtype of their own, so they take the tensor's.
-        return rows.astype(spec.type).reshape((len(values), *spec.shape[1:]))
-    except (ValueError, TypeError) as error:
+        # Lists and scalars carry no dtype of their own, so they take the tensor's, if no value changes.
+        exact = spec.type.kind in "iufb" and rows.dtype.kind != "b"
+        typed = to_array(values, spec.type) if exact else rows.astype(spec.type)
+        return typed.reshape((len(values), *spec.shape[1:]))
+    except (ValueError, TypeError, OverflowError) as error:
         raise _fail(
             f"The values of {where} cannot take the shape {spec.shape} and type {spec.type}: {error}"
         ) from error

@@ -24,11 +24,20 @@ def local_model_folder(uri: str | Path, dst_path: str | Path | None = None) -> P
         path = Path(
             download_artifacts(artifact_uri=str(uri), dst_path=None if dst_path is None else str(dst_path))
         )
-    if not (path / mlmodel.MLMODEL_FILE).is_file():
+    if not _is_file(path / mlmodel.MLMODEL_FILE):
         raise NotFoundError(
             f"Could not find an '{mlmodel.MLMODEL_FILE}' file at '{uri}'; is it a model folder?"
         )
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise InvalidParameterError(
+            f"'{path}' cannot be looked at: {error.strerror or error}. Correct the path, or its rights."
+        ) from error
 
 
 def local_model_file(uri: str | Path) -> Path:

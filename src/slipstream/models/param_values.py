@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from slipstream.errors import InvalidParameterError
+from slipstream.models.exact_numbers import float_holds
+from slipstream.models.iso_times import WAY_OUT, parse_iso
 from slipstream.models.schema import AnyType, Array, DataType, Map, Object, ValueType
 
 if TYPE_CHECKING:
@@ -57,7 +59,11 @@ def _to_scalar(value: Any, dtype: DataType, where: str) -> Any:
     if dtype is DataType.datetime:
         return _to_datetime(value, where)
     plain = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
-    if dtype in (DataType.float, DataType.double) and type(plain) is int:
+    if (
+        dtype in (DataType.float, DataType.double)
+        and type(plain) is int
+        and float_holds(plain, *((24, 128) if dtype is DataType.float else (53, 1024)))
+    ):
         return float(plain)
     kind = cast("type[Any]", type(plain))
     fits = {
@@ -81,11 +87,12 @@ def _to_datetime(value: Any, where: str) -> dt.date:
     text = str(value) if type(value).__module__ == "numpy" else value
     if isinstance(text, str):
         try:
-            if len(text) <= len("2026-01-01"):
-                return dt.date.fromisoformat(text)
-            return dt.datetime.fromisoformat(text)
+            time = parse_iso(text)
         except ValueError as error:
-            raise InvalidParameterError(f"The value {value!r} of {where} is no ISO date or time") from error
+            raise InvalidParameterError(
+                f"The value {value!r} of {where} is no ISO 8601 time: {error}. {WAY_OUT}"
+            ) from error
+        return time.date() if len(text) <= len("2026-01-01") else time  # MLflow makes dates of dates
     raise InvalidParameterError(
         f"Can not safely convert the value {value!r} of {where} to datetime; give ISO text or a datetime"
     )

@@ -5,7 +5,6 @@ import copy
 import importlib
 import platform
 import shutil
-import tempfile
 import tokenize
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -14,7 +13,8 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from slipstream.errors import AlreadyExistsError, InvalidParameterError, NotFoundError
+from slipstream.client.scratch import make_scratch_folder, scratch_folder, writing_to
+from slipstream.errors import AlreadyExistsError, InvalidParameterError, NotFoundError, StorageError
 from slipstream.models import environment_files, requirements, trust
 from slipstream.models.enforcement import enforce_params, enforce_schema
 from slipstream.models.example import InputExample
@@ -83,16 +83,33 @@ def save(
     Raises:
         AlreadyExistsError: the folder exists and is not empty.
         InvalidParameterError: the input example does not fit the signature, among others.
+        StorageError: the disk is full, or not to be written to.
     """
     folder = Path(path)
-    existed = folder.exists()
-    if existed and (not folder.is_dir() or any(folder.iterdir())):
-        raise AlreadyExistsError(
-            f"Path '{folder}' already exists and is not empty; choose another or remove it"
-        )
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    document = Model() if mlmodel is None else mlmodel
+    with writing_to(folder):
+        return _save(flavor, model, folder, packaging, options, Model() if mlmodel is None else mlmodel)
+
+
+def _save(
+    flavor: Flavor,
+    model: Any,
+    folder: Path,
+    packaging: Packaging,
+    options: Mapping[str, Any],
+    document: Model,
+) -> Model:
+    try:
+        existed = folder.exists()
+        if existed and (not folder.is_dir() or any(folder.iterdir())):
+            raise AlreadyExistsError(
+                f"Path '{folder}' already exists and is not empty; choose another or remove it"
+            )
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise StorageError(
+            f"The folder '{folder}' cannot be made: {error.strerror or error}. Choose another."
+        ) from error
     try:
         _fill(flavor, model, folder, packaging, options, document)
     except BaseException:
@@ -338,9 +355,9 @@ def log(
         )
     with (
         _pending(client, logged.model_id),
-        tempfile.TemporaryDirectory(prefix="slipstream-model-") as temporary,
+        scratch_folder("slipstream-model-") as temporary,
     ):
-        folder = Path(temporary) / "model"  # mkdtemp's own mode is 0700
+        folder = temporary / "model"  # mkdtemp's own mode is 0700
         document = Model(
             artifact_path=logged.artifact_location,
             run_id=run_id,
@@ -430,7 +447,7 @@ def add_code(folder: Path, code: object, *, trust_caller: bool | None) -> None:
     import atexit
     import sys
 
-    private = Path(tempfile.mkdtemp(prefix="slipstream-code-"))
+    private = Path(make_scratch_folder("slipstream-code-"))
     atexit.register(shutil.rmtree, private, ignore_errors=True)
     for file, content in zip(files, contents, strict=True):
         target = private / file.relative_to(source)

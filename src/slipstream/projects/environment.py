@@ -8,7 +8,8 @@ version, may be other code tomorrow.
 
 Both are made under another name and renamed, so that each is there entirely or not at all, and two processes
 may build the same one at once. A request that was resolved before asks nobody: reuse takes no network and
-next to no time. To resolve anew, remove the file in `locks`.
+next to no time. To resolve anew, remove the file in `locks`. What is there, and who uses it, is the subject of
+`environment_cache`.
 """
 
 import hashlib
@@ -25,9 +26,8 @@ from urllib.parse import unquote
 
 import msgspec
 
-from slipstream import settings
-from slipstream.errors import ExecutionError, InvalidStateError
-from slipstream.models.trust import home
+from slipstream.errors import ExecutionError
+from slipstream.projects.environment_cache import BUILDING, environment_root, hold, require_own
 from slipstream.projects.environment_spec import EnvironmentSpec, fits, lines_that_fit
 from slipstream.projects.progress import say
 
@@ -79,7 +79,7 @@ def prepare(spec: EnvironmentSpec) -> Environment:
         ExecutionError: uv is missing, the requirements cannot be met, or the Python version cannot be had.
         InvalidStateError: the folder of environments belongs to somebody else.
     """
-    root = _root()
+    root = environment_root()
     variables = _uv_variables()
     interpreter, version = _interpreter(spec.python, variables)
     lock = _lock(spec, interpreter, version, root, variables)
@@ -88,33 +88,16 @@ def prepare(spec: EnvironmentSpec) -> Environment:
     folder = root / key
     environment = Environment(folder, lock)
     if environment.python.exists():
-        _require_own(folder)
-        say(f"Environment {key[:12]}: reused ({folder})")
-        return environment
+        require_own(folder)
+        if hold(folder):
+            say(f"Environment {key[:12]}: reused ({folder})")
+            return environment
     if folder.exists():  # its base interpreter is gone
         shutil.rmtree(folder)
     _build(environment, interpreter, root, variables)
+    while not hold(folder):  # removed, in the moment since
+        _build(environment, interpreter, root, variables)
     return environment
-
-
-def _root() -> Path:
-    configured = settings.ENV_ROOT.get()
-    root = Path(configured).expanduser().absolute() if configured else home().absolute() / "envs"
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _require_own(root)
-    locks = root / "locks"
-    locks.mkdir(mode=0o700, exist_ok=True)
-    _require_own(locks)
-    return root
-
-
-def _require_own(folder: Path) -> None:
-    status = folder.lstat()
-    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
-        raise InvalidStateError(
-            f"The environment folder '{folder}' belongs to another user or others may write to it, so what is in "
-            "it cannot be trusted. Remove it, or set SLIPSTREAM_ENV_ROOT to a folder of your own."
-        )
 
 
 # -- resolving --------------------------------------------------------------------------------------
@@ -171,7 +154,7 @@ def _resolve(spec: EnvironmentSpec, interpreter: str, version: str, variables: d
 def _build(environment: Environment, interpreter: str, root: Path, variables: dict[str, str]) -> None:
     count = sum(1 for line in environment.lock.splitlines() if line.strip())
     say(f"Building environment {environment.folder.name[:12]} with {count} packages ...")
-    building = Path(tempfile.mkdtemp(prefix=".building-", dir=root))  # 0700
+    building = Path(tempfile.mkdtemp(prefix=BUILDING, dir=root))  # 0700
     try:
         content = Environment(building / "env", environment.lock)
         # Relocatable: its programs find Python by their own place, which the renaming changes.

@@ -72,16 +72,34 @@ def read_spec(file: Path, kind: str, project_folder: Path) -> EnvironmentSpec:
     if kind == CONDA:
         python = _translate_conda(content, file, lines)
         return lines.spec(python)
-    python: str | None = None
-    if (version := content.get("python")) is not None:
-        python = str(version)
-        if not _PYTHON_VERSION.fullmatch(python):
-            raise InvalidParameterError(
-                f"'python' of '{file.name}' must be a version such as 3.11, got {version!r}."
-            )
+    python = _python_of(content, file)
     # build_dependencies (pip, setuptools) are for pip's way of building; uv brings what a build declares.
     lines.read(_texts(content, "dependencies", file), file, constraint=False, depth=0)
     return lines.spec(python)
+
+
+def wanted_python(file: Path, kind: str) -> str | None:
+    """Return the Python that a YAML file of an environment asks for; `None` if it leaves that open."""
+    content = read_mapping(file)
+    if kind != CONDA:
+        return _python_of(content, file)
+    for dependency in content.get("dependencies") or ():
+        if isinstance(dependency, str):
+            name, versions = _split_conda(dependency, file)
+            if name == "python":
+                return _conda_python(versions, file)
+    return None
+
+
+def _python_of(content: Mapping[str, Any], file: Path) -> str | None:
+    version = content.get("python")
+    if version is None:
+        return None
+    if not _PYTHON_VERSION.fullmatch(str(version)):
+        raise InvalidParameterError(
+            f"'python' of '{file.name}' must be a version such as 3.11, got {version!r}."
+        )
+    return str(version)
 
 
 def fits(rule: str, version: str) -> bool:

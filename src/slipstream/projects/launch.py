@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
@@ -28,13 +28,13 @@ from slipstream.client.runs import PARENT_RUN_TAG
 from slipstream.entities import Param, RunStatus, RunTag
 from slipstream.errors import ExecutionError, InvalidParameterError, PermissionDeniedError, SlipstreamError
 from slipstream.projects.backends.base import Job, RunBackend, SubmittedRun
-from slipstream.projects.backends.local import LocalBackend, find_program
+from slipstream.projects.backends.local import ENDED, LocalBackend, find_program
 from slipstream.projects.entry_points import Command
 from slipstream.projects.environment import Environment, prepare
-from slipstream.projects.environment_spec import EnvironmentSpec, read_spec
+from slipstream.projects.environment_spec import EnvironmentSpec, read_spec, wanted_python
 from slipstream.projects.fetch import FetchedProject, fetch
 from slipstream.projects.progress import say
-from slipstream.projects.project import CONDA, Project, load_project
+from slipstream.projects.project import CONDA, PYTHON, Project, load_project
 from slipstream.projects.termination import TerminatedError, delayed_sigterm
 
 LOCAL = "local"
@@ -133,15 +133,19 @@ def run(
                 run_id = _create_run(client, target, tags, run_name, command)
             else:
                 target = _resume_run(client, run_id, run_name, environment.manager)
-            with _ending_the_run(client, run_id, temporary), termination.interrupting():
-                job = _job(run_id, target, command, fetched.folder, environment.spec, temporary)
-                if isinstance(chosen, LocalBackend):  # a program of the environment that was built
-                    find_program(job.argv[0], job.variables["PATH"], job.folder)
+            with _ending_the_run(client, run_id, temporary):
+                with termination.interrupting():
+                    job = _job(run_id, target, command, fetched.folder, environment.spec, temporary)
+                    if isinstance(chosen, LocalBackend):  # a program of the environment that was built
+                        find_program(job.argv[0], job.variables["PATH"], job.folder)
+                    say(f"Running '{shlex.join(command.argv)}' in run {run_id}")
+                # A backend that waits is interrupted until it has taken SIGTERM over. One that does not wait
+                # is let finish: halfway, nobody could tell whether the command runs.
+                with termination.interrupting() if synchronous else nullcontext():
+                    submitted = chosen.submit(job, config, synchronous=synchronous)
     except BaseException:
         _remove(temporary)
         raise
-    say(f"Running '{shlex.join(command.argv)}' in run {run_id}")
-    submitted = chosen.submit(job, config, synchronous=synchronous)
     if synchronous:
         say(f"Run {run_id} succeeded.")
     return submitted
@@ -189,6 +193,10 @@ def _choose_environment(project: Project, asked: str | None) -> _Environment:
             "with --env-manager local in an environment that has what the image has."
         )
     file, kind = project.environment_file, project.environment_kind
+    if project.passed_over is not None and asked == "conda":
+        file, kind = project.passed_over, CONDA
+    elif project.passed_over is not None and file is not None:
+        _say_which(file, project.passed_over)
     if asked == "conda" and file is not None and kind != CONDA:
         raise InvalidParameterError(
             f"The project's environment is '{file.name}', which is not one of conda. Use --env-manager uv."
@@ -201,6 +209,22 @@ def _choose_environment(project: Project, asked: str | None) -> _Environment:
     if asked in ("virtualenv", "conda"):
         say(f"The environment is built by uv, also with --env-manager {asked}.")
     return _Environment(asked or UV, read_spec(file, kind, project.folder))
+
+
+def _say_which(used: Path, passed_over: Path) -> None:
+    files = [f"{used.name}{_wanted(used, PYTHON)}", f"{passed_over.name}{_wanted(passed_over, CONDA)}"]
+    say(
+        f"The project has {' and '.join(files)}; {used.name} is used. Say in MLproject which one is meant: "
+        f"'{PYTHON}: {used.name}' or '{CONDA}: {passed_over.name}'."
+    )
+
+
+def _wanted(file: Path, kind: str) -> str:
+    try:
+        python = wanted_python(file, kind)
+    except InvalidParameterError:  # said where it matters: if this file is the one that is used
+        return ""
+    return "" if python is None else f" (Python {python})"
 
 
 def _storage(storage_dir: str | None, temporary: list[str]) -> Path:
@@ -288,13 +312,14 @@ def _resume_run(client: SlipstreamClient, run_id: str, run_name: str | None, man
 
 @contextmanager
 def _ending_the_run(client: SlipstreamClient, run_id: str, temporary: list[str]) -> Generator[None]:
-    """End the run if its preparation fails or is stopped."""
+    """End the run if its preparation or its start fails or is stopped; an end that is recorded already stays."""
     try:
         yield
     except BaseException as error:
         _remove(temporary)  # here, since after SIGTERM nothing further out happens
         stopped = isinstance(error, TerminatedError)
-        client.set_terminated(run_id, RunStatus.KILLED if stopped else RunStatus.FAILED)
+        if client.get_run(run_id).info.status not in ENDED:
+            client.set_terminated(run_id, RunStatus.KILLED if stopped else RunStatus.FAILED)
         raise
 
 

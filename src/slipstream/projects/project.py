@@ -57,6 +57,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     """python_env.yaml, conda.yaml or requirements.txt: declared, or found in the folder."""
     environment_kind: str | None = None
     """`python_env` or `conda_env`, by which the file is read; requirements.txt counts as `python_env`."""
+    passed_over: Path | None = None
+    """A conda.yaml beside the python_env.yaml that is used, where the MLproject file names neither."""
     docker: DockerEnvironment | None = None
     spark: SparkJob | None = None
 
@@ -104,12 +106,18 @@ def load_project(folder: Path) -> Project:
         for key, value in cast("Mapping[Any, Any]", entries).items()
     }
     kind, environment_file = _environment(content, folder)
+    conda = folder / CONDA_FILE
+    found = environment_file is not None and not content.get(PYTHON) and not content.get(CONDA)
+    ambiguous = (
+        found and kind == PYTHON and environment_file != folder / REQUIREMENTS_FILE and conda.is_file()
+    )
     return Project(
         folder=folder,
         name=None if name is None else str(name),
         entry_points=entry_points,
         environment_file=environment_file,
         environment_kind=kind,
+        passed_over=conda if ambiguous else None,
         docker=_docker(content.get(DOCKER)),
         spark=_spark(content.get(SPARK), content, entry_points),
     )

@@ -1,4 +1,4 @@
-"""SIGTERM while a run is being prepared: the run and the files in the making are put in order first."""
+"""SIGTERM until a command runs: the run and the files in the making are put in order first."""
 
 import signal
 import threading
@@ -66,4 +66,4 @@ def delayed_sigterm() -> Generator[Termination]:
         if termination.received:
             signal.raise_signal(signal.SIGTERM)
     if termination.received:
-        raise ExecutionError("SIGTERM came while the run was being prepared; it is recorded as KILLED.")
+        raise ExecutionError("SIGTERM came. The run is recorded as KILLED, unless it had ended before.")

@@ -7,7 +7,7 @@ A request passes the guard (host, origin, token), then one dict lookup for the J
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,7 +20,7 @@ from slipstream.server.artifacts import artifact_routes
 from slipstream.server.context import ServerContext
 from slipstream.server.dispatch import Dispatcher, check_content_type, error_answer
 from slipstream.server.fast import JSON_LIMIT, head_bytes, too_large
-from slipstream.server.guard import CHANGING, Guard
+from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
 from slipstream.server.start_page import start_page
@@ -99,9 +99,14 @@ class TrackingApp:
             return
         if scope["type"] != "http":  # no websockets here
             return
+        repeated = refuse_repeated(scope["headers"])
+        if repeated is not None:
+            await self._refuse(send, repeated)
+            return
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         method: str = scope["method"]
         path: str = scope["path"]
+        raw: bytes = scope.get("raw_path") or quote(path).encode()
         origin = headers.get(b"origin")
         if origin is not None and self.guard.may_read(headers.get(b"host", b""), origin):
             if method == "OPTIONS" and b"access-control-request-method" in headers:
@@ -117,9 +122,7 @@ class TrackingApp:
             headers.get(b"authorization"),
         )
         if refusal is not None:
-            await self._send(
-                send, refusal.status, refusal.text.encode(), b"text/plain; charset=utf-8", refusal.headers
-            )
+            await self._refuse(send, refusal)
             return
         if self._prefix:
             if not path.startswith(self._prefix + "/") and path != self._prefix and path not in _EXEMPT:
@@ -127,10 +130,11 @@ class TrackingApp:
                 return
             if path.startswith(self._prefix):
                 path = path[len(self._prefix) :] or "/"
-                raw: bytes = scope.get("raw_path") or path.encode()
-                scope = {**scope, "path": path, "raw_path": raw[len(self._prefix) :] or b"/"}
+                prefix = self._prefix.encode()
+                raw = (raw[len(prefix) :] or b"/") if raw.startswith(prefix) else quote(path).encode()
+                scope = {**scope, "path": path, "raw_path": raw}
         try:
-            found = self.dispatcher.find(method, path)
+            found = self.dispatcher.find(method, path, raw)
         except LookupError:
             await self._not_found(send, 405)
             return
@@ -194,6 +198,11 @@ class TrackingApp:
         ]
         await send({"type": "http.response.start", "status": 204, "headers": allowed})
         await send({"type": "http.response.body", "body": b""})
+
+    async def _refuse(self, send: Send, refusal: Refusal) -> None:
+        await self._send(
+            send, refusal.status, refusal.text.encode(), b"text/plain; charset=utf-8", refusal.headers
+        )
 
     async def _not_found(self, send: Send, status: int) -> None:
         title = "405 Method Not Allowed" if status == 405 else "404 Not Found"

@@ -1,5 +1,6 @@
 """What a server process has at hand: its database, its artifact roots, and the rule for what it may open."""
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from slipstream.artifact_store.base import ArtifactStore
@@ -57,6 +58,10 @@ class ServerContext:
             f"The artifacts at '{uri[:200]}' are not below this server's artifact root, so it does not open them. "
             "Use a client that can reach that place itself."
         )
+
+    def folders(self) -> list[Path]:
+        """Return the folders of this machine that artifacts are in."""
+        return list(dict.fromkeys(self._roots))
 
     def list_files(self, root_uri: str, path: str | None) -> list[FileInfo]:
         """List what is directly below `path`; nothing for a missing folder or for a file."""

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import unquote
 
 from slipstream.api.messages import ErrorBody
 from slipstream.api.metrics import log_metrics_together
@@ -44,8 +45,13 @@ class Dispatcher:
         engine.notify = self._notify
         engine.start()
 
-    def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
-        """Return the route for a decoded path and its path parameters.
+    def find(self, method: str, path: str, raw: bytes) -> tuple[Route, Mapping[str, str]] | None:
+        """Return the route for a path and its path parameters.
+
+        Args:
+            method: the HTTP method.
+            path: the path, decoded.
+            raw: the path as it was sent: a slash inside a parameter is percent-encoded there, and ends none.
 
         Raises:
             LookupError: the path is known, but not with this method.
@@ -53,7 +59,7 @@ class Dispatcher:
         route = self.exact.get((method, path))
         if route is not None:
             return route, {}
-        segments = path.split("/")
+        segments = [unquote(segment) for segment in raw.decode("latin-1").split("/")]
         other_method = path in self._paths
         for verb, pattern, candidate in self._patterns:
             values = _match(pattern, segments)

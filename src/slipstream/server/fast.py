@@ -6,14 +6,17 @@ arrived, queues them for the writer, and writes the answer when they are durable
 uvicorn's own way, and so do requests that arrive on a connection while another is being answered.
 """
 
+import asyncio
+from collections.abc import Sized
 from typing import Any, Protocol, cast
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from slipstream.api.routing import Route
 from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.server.dispatch import Answer, Dispatcher, check_content_type, error_answer
-from slipstream.server.guard import Guard
+from slipstream.server.guard import ONLY_ONCE, Guard
 
 JSON_LIMIT = 64 * 1024 * 1024
 
@@ -53,12 +56,31 @@ class _Nobody:
 _NOBODY = _Nobody()
 
 
+class _FlowAfterWaiting(FlowControl):
+    """Reads on from a client only when all that it has sent before is under way.
+
+    uvicorn reads on after each answer: a client that pipelines faster than it is answered would fill the memory.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
 class FastProtocol(HttpToolsProtocol):
     """One connection."""
 
     _route: Route | None = None
     _chunks: list[bytes]
     _size: int
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = _FlowAfterWaiting(transport, self.pipeline)
 
     def on_message_begin(self) -> None:
         self._route = None
@@ -72,16 +94,23 @@ class FastProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             return
         host, origin, authorization, content_type = b"", None, None, None
+        seen: list[bytes] = []
         for name, value in self.headers:
-            if name == b"host":
-                host = value
-            elif name == b"content-type":
-                content_type = value
-            elif name == b"origin":
-                origin = value
-            elif name == b"authorization":
-                authorization = value
-        if origin is not None or app.guard.check(True, "", host, origin, authorization) is not None:
+            if name in ONLY_ONCE:
+                seen.append(name)
+                if name == b"host":
+                    host = value
+                elif name == b"content-type":
+                    content_type = value
+                elif name == b"origin":
+                    origin = value
+                else:
+                    authorization = value
+        if (
+            origin is not None
+            or len(set(seen)) != len(seen)
+            or app.guard.check(True, "", host, origin, authorization) is not None
+        ):
             super().on_headers_complete()  # the long way refuses it, or tells the browser that its page may read
             return
         try:
@@ -95,7 +124,8 @@ class FastProtocol(HttpToolsProtocol):
 
     def _busy(self) -> bool:
         cycle: Any = self.cycle  # None before the first request, whatever its annotation says
-        return cycle is not None and not cycle.response_complete
+        # A client that takes no answers waits on the long way, which waits for it.
+        return self.flow.write_paused or (cycle is not None and not cycle.response_complete)
 
     def on_body(self, body: bytes) -> None:
         if self._route is None:

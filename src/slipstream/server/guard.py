@@ -1,6 +1,7 @@
 """Who may talk to the server: host names, origins, and the token. Asked before anything else, for every route."""
 
 import hmac
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
@@ -9,12 +10,24 @@ from slipstream.wire.origins import host_allowed, origin_allowed
 
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 OPEN_PATHS = frozenset({"/health"})
+ONLY_ONCE = frozenset({b"host", b"origin", b"authorization", b"content-type"})
+"""Headers that decide what a request may do. Of two, each reader between client and server may take another."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
     status: int
     text: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def refuse_repeated(headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
+    """Return why a request is refused that says twice who sends it, or what; names are in lower case."""
+    names = [name for name, _ in headers if name in ONLY_ONCE]
+    for name in names:
+        if names.count(name) > 1:
+            shown = name.decode().title()
+            return Refusal(400, f"The header {shown} was sent {names.count(name)} times. Send it once.")
+    return None
 
 
 class Guard:

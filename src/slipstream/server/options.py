@@ -2,6 +2,7 @@
 
 import msgspec
 
+from slipstream.artifact_store.uri import is_local, local_folder
 from slipstream.db.uri import artifact_folder
 
 
@@ -27,10 +28,17 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def artifact_root(self) -> str:
-        if self.default_artifact_root:
-            return self.default_artifact_root
-        return "mlflow-artifacts:/" if self.serve_artifacts else self.destination
+        if not self.default_artifact_root:
+            return "mlflow-artifacts:/" if self.serve_artifacts else _absolute(self.destination)
+        return _absolute(self.default_artifact_root)
 
     @property
     def destination(self) -> str:
         return self.artifacts_destination or str(artifact_folder(self.backend_store_uri))
+
+
+def _absolute(uri: str) -> str:
+    """Return a folder so that it is the same one for clients, which work in other folders; other URIs as they are."""
+    if not is_local(uri) or local_folder(uri).is_absolute():
+        return uri
+    return str(local_folder(uri).absolute())

@@ -4,18 +4,21 @@ import json
 import os
 import socket
 import sys
+import threading
 from typing import Any
 
 import msgspec
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from slipstream.db.migrate import prepare
+from slipstream.artifact_store.abandoned import remove_abandoned
 from slipstream.errors import InvalidParameterError
 from slipstream.server.app import TrackingApp
 from slipstream.server.context import ServerContext
 from slipstream.server.fast import FastProtocol
 from slipstream.server.options import ServerOptions
+from slipstream.server.places import check_places, prepare_database
+from slipstream.settings import SERVER_TOKEN
 from slipstream.wire.origins import is_loopback
 
 _OPTIONS_VARIABLE = "_SLIPSTREAM_SERVER_OPTIONS"
@@ -26,8 +29,13 @@ def check(options: ServerOptions, *, open_to_all: bool = False) -> None:
 
     Raises:
         InvalidParameterError: the server would be reachable from other machines, and nobody said how
-            clients prove who they are.
+            clients prove who they are; or no client could send its token.
     """
+    if options.token is not None and not (options.token.isascii() and options.token.isprintable()):
+        raise InvalidParameterError(
+            f"{SERVER_TOKEN.name} holds characters that a header cannot carry: only printable ASCII works. Make a token "
+            "with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
     if not is_loopback(options.host) and options.token is None and not open_to_all:
         raise InvalidParameterError(
             f"--host {options.host} can be reached from other machines, and this server would not ask who they "
@@ -66,8 +74,10 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(options: ServerOptions) -> int:
     """Run the server until SIGINT or SIGTERM; return the exit code."""
     # First of all, so that what is wrong with the data is said once, in one line, and before any worker starts.
-    prepare(ServerContext(options).database())
+    check_places(options)
+    prepare_database(ServerContext(options).database)
     sock = bind(options.host, options.port)
+    _clean_up(options)
     port = sock.getsockname()[1]
     common: dict[str, Any] = {
         "http": FastProtocol,
@@ -94,6 +104,14 @@ def serve(options: ServerOptions) -> int:
     announce(options, port)
     Multiprocess(config, sockets=[sock]).run()
     return 0
+
+
+def _clean_up(options: ServerOptions) -> None:
+    """Delete what killed servers left, beside the work: a large store takes long to walk through."""
+    for folder in ServerContext(options).folders():
+        threading.Thread(
+            target=remove_abandoned, args=(folder,), name="slipstream-clean-up", daemon=True
+        ).start()
 
 
 class _Server(uvicorn.Server):

@@ -9,15 +9,30 @@ import base64
 import binascii
 import functools
 import importlib
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from slipstream.errors import BadRequestError, MissingDependencyError, SchemaEnforcementError
-from slipstream.models.enforcement import convert_column
-from slipstream.models.schema import ColSpec, DataType, Schema, TensorSpec
+from slipstream.models.column_values import convert_values
+from slipstream.models.exact_numbers import (
+    EXACT_IN_DOUBLE,
+    build_table,
+    float_holds,
+    has_large_floats,
+    number_from_text,
+    to_array,
+    with_all_digits,
+)
+from slipstream.models.schema import Array, ColSpec, DataType, Schema, TensorSpec
 
 _NUMBERS = frozenset({DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double})
+_EXACT_IN_FLOAT = 2**24
 _SHOWN = 80
+# What pandas takes for a missing value in a CSV table.
+_MISSING_IN_CSV = (
+    "|#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null"
+).split("|")
 
 
 def import_pandas() -> Any:
@@ -50,6 +65,12 @@ class InputCaster:
         scalars = bool(self._specs) and not self._tensors
         # Tables of doubles are the common case, and one array holds them.
         self._all_double = scalars and all(spec.type is DataType.double for spec in self._specs.values())
+        self._nested = bool(self._specs) and not all(
+            isinstance(spec, TensorSpec) or isinstance(spec.type, DataType) for spec in self._specs.values()
+        )
+        floats = any(spec.type is DataType.float for spec in self._specs.values()) and not self._tensors
+        # Floats from here on may come from integers that the model's floats do not hold.
+        self._exact_below = _EXACT_IN_FLOAT if floats else EXACT_IN_DOUBLE
         self._records_are_rows = scalars and all(
             isinstance(spec.type, DataType) and spec.type is not DataType.binary
             for spec in self._specs.values()
@@ -82,7 +103,7 @@ class InputCaster:
             if frame is not None:
                 return frame
         try:
-            frame = import_pandas().DataFrame(data=data, columns=columns, index=index)
+            frame = self._table(data, columns=columns, index=index)
         except Exception as error:  # pandas raises many kinds here, all about the data
             raise BadRequestError(f"'dataframe_split' does not make a table: {error}.") from error
         return self.cast_frame(frame)
@@ -107,19 +128,39 @@ class InputCaster:
                 if frame is not None:
                     return frame
         try:
-            frame = import_pandas().DataFrame(data=records)
+            frame = self._table(records)
         except Exception as error:  # pandas raises many kinds here, all about the data
             raise BadRequestError(f"'dataframe_records' does not make a table: {error}.") from error
         return self.cast_frame(frame)
 
-    def csv_options(self) -> dict[str, Any]:
-        """Return how to read a CSV table: text columns as text, so that `007` stays `007`."""
+    def csv_frame(self, read: Callable[..., Any]) -> Any:
+        """Make the table of CSV text: text columns as text, so that `007` and `NA` stay, and integers exactly.
+
+        Args:
+            read: `pandas.read_csv` with the text.
+        """
         text = {
-            name: object
+            name
             for name, spec in self._specs.items()
             if spec.type in (DataType.string, DataType.binary, DataType.datetime)
         }
-        return {"dtype": text} if text else {}
+        options: dict[str, Any] = {"dtype": dict.fromkeys(text, object)} if text else {}
+        if text:
+            # In text, only what is empty is missing; pandas would take `NA` and `null` for nothing as well.
+            missing = {
+                name: [""] if self._is_text(name) else _MISSING_IN_CSV for name in read(nrows=0).columns
+            }
+            options.update(keep_default_na=False, na_values=missing)
+        frame = read(**options)
+        large = [name for name in frame.columns if has_large_floats(frame[name], self._exact_below)]
+        if large:
+            values = read(**{**options, "dtype": dict.fromkeys([*text, *large], object)})
+            for name in large:
+                frame[name] = with_all_digits(frame[name], values[name], self._exact_below)
+        return frame
+
+    def _is_text(self, name: Any) -> bool:
+        return name in self._specs and self._specs[name].type in (DataType.string, DataType.binary)
 
     def cast_frame(self, frame: Any) -> Any:
         """Convert the columns that the signature knows; others stay as they came.
@@ -148,6 +189,10 @@ class InputCaster:
                     frame[name] = cast_column
         return frame
 
+    def _table(self, data: Any, **options: Any) -> Any:
+        build = functools.partial(import_pandas().DataFrame, data=data, **options)
+        return build_table(build, exact_below=self._exact_below)
+
     def _double_frame(self, rows: Any, columns: list[Any]) -> Any:
         """Make a table of doubles from rows in one step; None when the rows are not that regular."""
         numpy = _import("numpy")
@@ -155,6 +200,8 @@ class InputCaster:
             values = numpy.array(rows, dtype=numpy.float64)
         except (ValueError, TypeError, OverflowError):
             return None  # the way by pandas finds the column to blame
+        if has_large_floats(values):
+            return None  # and it looks at each digit
         if values.ndim != 2 or values.shape[1] != len(columns):  # rows and columns
             return None
         return import_pandas().DataFrame(values, columns=columns, copy=False)
@@ -172,7 +219,7 @@ class InputCaster:
             if len(column) and isinstance(column.iloc[0], list):
                 continue  # a tensor a row: the signature's check stacks them
             if column.dtype != dtype:
-                frame[name] = _cast_array(column.to_numpy(), dtype, f"column '{name}'")
+                frame[name] = _to_array(column.to_numpy(), dtype, f"column '{name}'")
         return frame
 
     # -- the forms `inputs` and `instances` -----------------------------------------------------------
@@ -200,7 +247,7 @@ class InputCaster:
         if isinstance(payload, list) and all(isinstance(item, dict) for item in cast("list[Any]", payload)):
             records = cast("list[dict[str, Any]]", payload)
             if records and self._records_are_rows:  # they become a table anyway, and this way is shorter
-                return self.cast_frame(import_pandas().DataFrame(data=records))
+                return self.cast_frame(self._table(records))
             return [
                 {name: self._convert(value, name, row) for name, value in item.items()}
                 for row, item in enumerate(records)
@@ -223,6 +270,8 @@ class InputCaster:
                     )
                 for name, value in cast("dict[str, Any]", item).items():
                     columns.setdefault(name, []).append(value)
+            if self._nested:  # lists of rows would look like the lists inside one
+                return self.from_inputs(rows)
             self._require_equal_lengths(columns)
             return {name: self._convert(values, name) for name, values in columns.items()}
         converted = self.from_inputs(payload)
@@ -256,13 +305,15 @@ class InputCaster:
             return _to_array(value, None, where)
         if isinstance(spec, TensorSpec):
             return _to_array(value, spec.type, where)
+        if isinstance(spec.type, Array) and row is not None:
+            return _to_cell(value, spec.type.dtype, where)
         if not isinstance(spec.type, DataType):
             return value
         if isinstance(value, list):
-            return _to_typed(cast("list[Any]", value), spec.type, where)
+            return _to_typed(cast("list[Any]", value), spec, where)
         if spec.type is DataType.string and value is not None and not isinstance(value, str):
             raise _not_convertible(where, "string", f"send text, not {_kind(value)}")
-        return _to_typed([value], spec.type, where)[0]
+        return _to_typed([value], spec, where)[0]
 
 
 def _require_names(columns: Any, *, levels: bool) -> None:
@@ -286,26 +337,63 @@ def _require_names(columns: Any, *, levels: bool) -> None:
 def _cast_column(column: Any, wanted: DataType, name: Any, *, required: bool) -> Any:
     if wanted is DataType.binary:
         return column.map(functools.partial(_from_base64, where=f"column '{name}'"), na_action="ignore")
-    if wanted is DataType.datetime:
-        return _to_times(column, f"column '{name}'")
-    if wanted not in _NUMBERS or column.dtype == wanted.to_numpy():
+    where = f"column '{name}'"
+    if wanted is not DataType.datetime:
+        if wanted not in _NUMBERS or column.dtype == wanted.to_numpy():
+            return column
+        column = _cast_numbers(column, wanted, where)
+        if not required and bool(column.isna().any()):
+            return column  # the signature's check knows what may be missing
+    return _convert_values(column, wanted, where, required=required)
+
+
+def _cast_numbers(column: Any, wanted: DataType, where: str) -> Any:
+    """Make numbers of what JSON and CSV write in other ways: text, 1 for true, doubles where floats are wanted."""
+    pandas = import_pandas()
+    if wanted is DataType.boolean:
+        if column.dtype.kind in "iuf" and bool((column.isin((0, 1)) | column.isna()).all()):
+            values = [None if pandas.isna(value) else bool(value) for value in column]
+            column = pandas.Series(values, index=column.index, name=column.name, dtype=object)
         return column
-    text = column.dtype.kind == "O" or type(column.dtype).__name__ == "StringDtype"
-    if text and wanted is not DataType.boolean:
-        try:
-            column = import_pandas().to_numeric(column)
-        except (ValueError, TypeError) as error:
-            raise _not_convertible(f"column '{name}'", wanted.name, error) from error
+    if column.dtype.kind == "O" or type(column.dtype).__name__ == "StringDtype":
+        column = _read_numbers(column, wanted, where)
     if wanted is DataType.float and column.dtype.kind == "f":
-        return column.astype("float32")  # every JSON number is a double; the model's type is known to be less
-    if wanted is DataType.boolean and column.dtype.kind in "iu" and bool(column.isin((0, 1)).all()):
-        return column.astype(bool)
-    if wanted is not DataType.boolean and column.dtype.kind == "b":
-        column = column.astype("int8")
-    if not required and bool(column.isna().any()):
-        return column  # the signature's check knows what may be missing
+        # Every JSON number is a double; the model's type is known to be less.
+        return pandas.Series(
+            _to_array(column.to_numpy(), wanted.to_numpy(), where), index=column.index, name=column.name
+        )
+    return column.astype("int8") if column.dtype.kind == "b" else column
+
+
+def _read_numbers(column: Any, wanted: DataType, where: str) -> Any:
+    pandas = import_pandas()
+    values: list[Any] = []
+    digits = (24, 128) if wanted is DataType.float else (53, 1024)
+    for row, value in enumerate(column):
+        number = value
+        if isinstance(value, str):
+            try:
+                number = number_from_text(value)
+            except ValueError as error:
+                raise _not_convertible(f"{where}, row {row}", wanted.name, error) from error
+        if isinstance(number, bool):
+            number = int(number)
+        if wanted in (DataType.float, DataType.double) and isinstance(number, (int, float)):
+            if not float_holds(number, *digits):
+                raise _not_convertible(f"{where}, row {row}", wanted.name, f"{value!r} would change")
+            number = float(number)
+        values.append(number)
+    if wanted in (DataType.float, DataType.double) and all(
+        isinstance(value, float) or value is None or value is pandas.NA for value in values
+    ):
+        floats = [value if isinstance(value, float) else math.nan for value in values]
+        return pandas.Series(floats, index=column.index, name=column.name, dtype="float64")
+    return pandas.Series(values, index=column.index, name=column.name, dtype=object)
+
+
+def _convert_values(values: Any, wanted: DataType, where: str, *, required: bool) -> Any:
     try:
-        return convert_column(column, wanted, name, required=required)
+        return convert_values(values, wanted, where, required=required)
     except SchemaEnforcementError as error:  # MLflow's code for a value of the wrong type
         raise BadRequestError(str(error)) from error
 
@@ -319,18 +407,23 @@ def _from_base64(value: Any, where: str) -> bytes:
         raise _not_convertible(where, "binary", f"{value[:_SHOWN]!r} is not base64: {error}") from error
 
 
-def _to_times(column: Any, where: str) -> Any:
-    try:
-        times = import_pandas().to_datetime(column)
-        if getattr(times.dtype, "tz", None) is not None:  # a signature's datetime has no zone: UTC is meant
-            times = times.dt.tz_convert("UTC").dt.tz_localize(None)
-        return times.astype("datetime64[ns]")
-    except (ValueError, TypeError, OverflowError) as error:
-        raise _not_convertible(where, "datetime", error) from error
+def _to_cell(value: Any, wanted: Any, where: str) -> Any:
+    """Return a list inside a row as an array, which is what MLflow gives the model in this form."""
+    items = cast("list[Any]", value) if isinstance(value, list) else None
+    kinds: tuple[type[Any], ...] = {DataType.string: (str,), DataType.boolean: (bool,)}.get(
+        wanted, (int, float)
+    )
+    if items is None or wanted not in _NUMBERS | {DataType.string}:
+        return cast("Any", value)  # the signature's check goes through it
+    # Texts and booleans are no numbers inside lists, and null needs a list.
+    if not all(isinstance(item, kinds) and isinstance(item, bool) == (kinds == (bool,)) for item in items):
+        return items
+    return _to_array(items, wanted.to_numpy(), where)
 
 
-def _to_typed(values: list[Any], wanted: DataType, where: str) -> Any:
+def _to_typed(values: list[Any], spec: ColSpec, where: str) -> Any:
     numpy = _import("numpy")
+    wanted = cast("DataType", spec.type)
     if wanted is DataType.string:
         text = all(isinstance(value, str) for value in values)
         if not text:
@@ -345,38 +438,36 @@ def _to_typed(values: list[Any], wanted: DataType, where: str) -> Any:
         data[:] = [value.encode() if isinstance(value, str) else value for value in values]
         return data
     if wanted is DataType.datetime:
-        return _to_times(import_pandas().Series(values, dtype=object), where).to_numpy()
-    return _to_array(values, wanted.to_numpy(), where)
+        series = import_pandas().Series(values, dtype=object)
+        return _convert_values(series, wanted, where, required=spec.required).to_numpy()
+    if wanted in (DataType.float, DataType.double) or None not in values:
+        return _to_array(values, wanted.to_numpy(), where)
+    if spec.required:
+        raise _not_convertible(
+            f"{where}, row {values.index(None)}",
+            wanted.name,
+            "null stands for a missing value and the column is required; fill it, or log the model with a "
+            "signature in which the column is optional",
+        )
+    present = [value for value in values if value is not None]
+    converted = iter(_to_array(present, wanted.to_numpy(), where).tolist())
+    data = numpy.empty(len(values), dtype=object)
+    data[:] = [None if value is None else next(converted) for value in values]
+    return data
 
 
 def _to_array(value: Any, dtype: Any, where: str) -> Any:
+    """Make an array, but never so that a number changes: numpy would cut 1.5 to 1 without a word."""
     numpy = _import("numpy")
     try:
-        if dtype is None or dtype.kind not in "iub":
-            return numpy.array(value, dtype=dtype)
-        return _cast_array(numpy.array(value), dtype, where)
+        if dtype is not None and dtype.kind in "iufb":
+            return to_array(value, dtype)
+        result = numpy.array(value, dtype=dtype)
+        # An integer with more digits than a float holds stays what it is beside fractions, too.
+        return numpy.array(value, dtype=object) if dtype is None and has_large_floats(result) else result
     except (ValueError, TypeError, OverflowError) as error:
         wanted = "array" if dtype is None else dtype.name
         raise _not_convertible(where, wanted, error) from error
-
-
-def _cast_array(array: Any, dtype: Any, where: str) -> Any:
-    """Convert an array, but never so that a number changes: numpy would cut 1.5 to 1 without a word."""
-    numpy = _import("numpy")
-    try:
-        with numpy.errstate(invalid="ignore", over="ignore"):
-            result = array.astype(dtype)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise _not_convertible(where, dtype.name, error) from error
-    if dtype.kind in "iub" and array.dtype.kind in "iuf":
-        changed = result != array
-        if changed.any():
-            raise _not_convertible(where, dtype.name, f"{array[changed].ravel()[0]} would change")
-    elif dtype.kind == "b" and array.dtype.kind != "b":
-        raise _not_convertible(where, dtype.name, "send true or false")
-    elif dtype.kind in "iu" and array.dtype.kind == "O":
-        return _cast_array(array.astype("float64"), dtype, where)
-    return result
 
 
 def _not_convertible(where: str, wanted: str, why: object) -> BadRequestError:

@@ -82,6 +82,15 @@ class LoggedModelContract:
         with pytest.raises(NotFoundError, match="b"):
             store.delete_logged_model_tag(model_id, "b")
 
+    @pytest.mark.parametrize(
+        "key", ["a/b", "/a", "a//b/", "..", ".", "a/../b", "%2F", "100%", "a b?c#d", "ü"]
+    )
+    def test_a_tag_is_deleted_by_any_key_that_it_can_have(self, store: Store, key: str) -> None:
+        model_id = store.create_logged_model("0", "m").model_id
+        store.set_logged_model_tags(model_id, {key: "1", "other": "2"})
+        store.delete_logged_model_tag(model_id, key)
+        assert store.get_logged_model(model_id).tags == {"other": "2"}
+
     def test_params_are_added_and_do_not_change(self, store: Store) -> None:
         model_id = new_logged_model(store).model_id
         store.log_logged_model_params(model_id, {"lr": "0.1"})

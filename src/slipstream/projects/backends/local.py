@@ -18,12 +18,13 @@ from slipstream.client.client import SlipstreamClient
 from slipstream.entities import RunStatus
 from slipstream.errors import ExecutionError
 from slipstream.projects.backends.base import Job
+from slipstream.projects.environment_cache import held_files
 from slipstream.projects.progress import say
 
 GRACE_SECONDS = 10.0
 """How long a command may take to end after a signal, before it and its children are killed."""
 
-_ENDED = (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED)
+ENDED = (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED)
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -65,6 +66,7 @@ class SupervisedRun:
             [sys.executable, "-m", "slipstream.projects.supervisor"],
             stdin=subprocess.PIPE,
             start_new_session=True,
+            pass_fds=held_files(),
         )
         with self._process.stdin or os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb") as pipe:
             pipe.write(msgspec.json.encode(job))
@@ -144,8 +146,12 @@ def _signals() -> Generator[_Signals]:
     if threading.current_thread() is not threading.main_thread():
         yield signals
         return
-    previous = {number: signal.signal(number, signals.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous: dict[int, Any] = {}
     try:
+        # What is in force until now may raise at any moment, so each is noted before it is replaced.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.getsignal(number)
+            signal.signal(number, signals.handle)
         yield signals
     finally:
         signals.close()
@@ -217,6 +223,8 @@ def _run(job: Job, signals: _Signals) -> RunStatus:
     environment = {name: value for name, value in os.environ.items() if name not in job.removed_variables}
     environment.update(job.variables)
     program = find_program(job.argv[0], environment.get("PATH", ""), job.folder)
+    if signals.received is not None:  # before there was anything to pass it on to
+        return _stopped_by(signals.received)
     # A command in a group of its own cannot read from the terminal; it would be stopped for ever.
     interactive = sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
     try:
@@ -226,21 +234,26 @@ def _run(job: Job, signals: _Signals) -> RunStatus:
             env=environment,
             stdin=subprocess.DEVNULL if interactive else None,
             process_group=0 if os.name == "posix" else None,
+            pass_fds=held_files(),  # it may outlive this process, if that is killed
         )
     except OSError as error:
         raise ExecutionError(f"The project's command '{job.argv[0]}' cannot be started: {error}") from error
     signals.attach(process)
     code = process.wait()
     if signals.received is not None:
-        # As MLflow has it, an interrupted run FAILED; KILLED is one that somebody ended.
-        return RunStatus.KILLED if signals.received == signal.SIGTERM else RunStatus.FAILED
+        return _stopped_by(signals.received)
     if code != 0:
         how = f"exit code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
         say(f"The command of run {job.run_id} ended with {how}.")
     return RunStatus.FINISHED if code == 0 else RunStatus.FAILED
 
 
+def _stopped_by(number: int) -> RunStatus:
+    # As MLflow has it, an interrupted run FAILED; KILLED is one that somebody ended.
+    return RunStatus.KILLED if number == signal.SIGTERM else RunStatus.FAILED
+
+
 def _record_end(job: Job, status: RunStatus) -> None:
     client = SlipstreamClient(job.tracking_uri)
-    if client.get_run(job.run_id).info.status not in _ENDED:
+    if client.get_run(job.run_id).info.status not in ENDED:
         client.set_terminated(job.run_id, status)

@@ -280,8 +280,12 @@ def _read_csv(model: ServedModel, body: bytes) -> Any:
         # pandas refuses a row that is longer than the one before it, but if that is the header, it takes the first
         # fields for an index, and every value lands in the column beside its own. Without a header it refuses.
         pandas.read_csv(table, header=None, nrows=2, dtype=object)
-        table.seek(0)
-        frame = pandas.read_csv(table, **model.caster.csv_options())
+
+        def read(**options: Any) -> Any:
+            table.seek(0)
+            return pandas.read_csv(table, **options)
+
+        frame = model.caster.csv_frame(read)
     except Exception as error:  # pandas raises many kinds here, all about the text
         reason = str(error).strip().rstrip(".")
         raise BadRequestError(f"The body is no CSV table with a header line: {reason}.") from error
