@@ -14,6 +14,7 @@ import uvicorn
 from slipstream.errors import NotFoundError, SlipstreamError
 from slipstream.serving.app import ScoringApp
 from slipstream.serving.catalog import Catalog, ServedName, Source
+from slipstream.serving.fast import ScoringProtocol
 from slipstream.serving.frames import CannotStart, Channel, Ready, Start, decode_start
 from slipstream.serving.link import Process
 from slipstream.serving.pool import PoolLimits, WorkerPool
@@ -169,7 +170,15 @@ def serving(
                 started.set()
 
         server = Server(
-            uvicorn.Config(app, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=5)
+            uvicorn.Config(
+                app,
+                http=ScoringProtocol,
+                proxy_headers=False,
+                log_config=None,
+                ws="none",
+                lifespan="on",
+                timeout_graceful_shutdown=5,
+            )
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -106,7 +106,7 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SLIPSTREAM_TRACKING_URI", f"sqlite:///{tmp_path}/slipstream.db")
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.fixture

@@ -16,10 +16,11 @@ from starlette.routing import Route as StarletteRoute
 
 from slipstream.api.routing import Permission, Route
 from slipstream.errors import SlipstreamError
+from slipstream.httpd.short_way import head_bytes
 from slipstream.server.artifacts import artifact_routes
 from slipstream.server.context import ServerContext
 from slipstream.server.dispatch import Dispatcher, check_content_type, error_answer
-from slipstream.server.fast import JSON_LIMIT, head_bytes, too_large
+from slipstream.server.fast import JSON_LIMIT, too_large
 from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
@@ -32,6 +33,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _EXEMPT = frozenset({"/health", "/version"})
+
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class TrackingApp:
@@ -225,7 +228,7 @@ class TrackingApp:
                 "headers": [
                     (b"content-type", content_type),
                     (b"content-length", str(len(body)).encode()),
-                    (b"x-content-type-options", b"nosniff"),
+                    _NO_SNIFF,
                     *self._framed(),
                     *headers,
                 ],
@@ -243,7 +246,9 @@ class TrackingApp:
             self._head_defaults = defaults
         head = self._heads.get(status)
         if head is None:
-            head = self._heads[status] = head_bytes(defaults, status, self._frame_options)
+            head = self._heads[status] = head_bytes(
+                status, *defaults, (b"content-type", b"application/json"), _NO_SNIFF, *self._framed()
+            )
         return head
 
     # -- pages --------------------------------------------------------------------------------------

@@ -6,17 +6,19 @@ Bodies go to worker processes as they came.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from slipstream.errors import InternalError, SlipstreamError, UnavailableError
+from slipstream.httpd.short_way import Reply, head_bytes
 from slipstream.serving import views
 from slipstream.serving.answer import Answer, text_answer
 from slipstream.serving.catalog import Catalog, ServedName, Version
-from slipstream.serving.frames import Done
+from slipstream.serving.frames import Done, Opened
 from slipstream.serving.gate import Gate
 from slipstream.serving.observer import Observer
 from slipstream.serving.pool import Pending
@@ -33,6 +35,8 @@ _logger = logging.getLogger("slipstream.serving")
 _NOT_FOUND = Answer(404, b'{"detail":"Not Found"}')
 _NOT_ALLOWED = Answer(405, b'{"detail":"Method Not Allowed"}')
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
+SHORT_BODY_BYTES = 1 << 18
+"""Bodies that take the short way, at most: they are not counted, only the queue is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,15 @@ class _Route(NamedTuple):
     """None: the body says which."""
 
 
+_ONLY_ONCE = (b"host", b"origin", b"authorization", b"content-type", b"content-length")
+
+
+def _repeated(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Return a header that decides something and was sent more than once."""
+    names = [name for name, _ in headers]
+    return next((name for name in _ONLY_ONCE if names.count(name) > 1), None)
+
+
 class _Held:
     """How many bytes one request counts for."""
 
@@ -63,6 +76,39 @@ class _Held:
 
     def __init__(self) -> None:
         self.count = 0
+
+
+class ShortWay(NamedTuple):
+    """How one request on the short way is answered."""
+
+    app: "ScoringApp"
+    route: _Route
+    served: ServedName
+    content_type: str | None
+
+    def begin(self, body: bytes, defaults: Sequence[tuple[bytes, bytes]], reply: Reply) -> None:
+        """Ask the model; `reply` is called with the answer."""
+        protocol = self.route.protocol
+        began = time.perf_counter()
+        version = self.served.live
+
+        def tell(pending: Pending | None, news: Done | Opened | SlipstreamError) -> None:
+            if isinstance(news, Done):
+                answer = news.answer()
+            elif isinstance(news, SlipstreamError):
+                answer = protocol.refusal(news)
+            else:
+                answer = protocol.refusal(InternalError("A model that joins rows cannot stream."))
+            reply(self.app.head_of(defaults, answer, self.served, version), answer.body)
+            self.app.observer.answered(
+                protocol.NAME, self.route.operation, version, answer.status, began, pending
+            )
+
+        try:
+            pool = self.served.require_live().pool
+            pool.submit(protocol.NAME, self.route.operation, self.content_type, body, tell)
+        except SlipstreamError as error:
+            tell(None, error)
 
 
 class ScoringApp:
@@ -92,6 +138,8 @@ class ScoringApp:
                     self._routes[method, own] = _Route(protocol, operation, served)
         # Probes of an orchestrator know neither the server's name nor its token.
         self._probes = {("GET", "/ping"), ("GET", "/health"), *views.PROBES}
+        self._heads: dict[tuple[Any, ...], bytes] = {}
+        self._head_defaults: object = None
         self._views: dict[tuple[str, str], Callable[[], Answer]] = {
             ("GET", "/ping"): self._health,
             ("GET", "/health"): self._health,
@@ -106,6 +154,11 @@ class ScoringApp:
             return
         method, path = scope["method"], scope["path"]
         headers: Headers = dict(scope["headers"])
+        if len(headers) != len(scope["headers"]) and (repeated := _repeated(scope["headers"])) is not None:
+            await _send(
+                send, text_answer(400, f"The header {repeated.decode()} may be sent only once."), method
+            )
+            return
         if (method, path) not in self._probes:
             refused = self._gate.refuse(method, headers)
             if refused is not None:
@@ -118,6 +171,49 @@ class ScoringApp:
         view = self._views.get((method, path))
         answer = view() if view is not None else views.versioned(self.catalog, method, path)
         await _send(send, answer or self._no_route(path), method)
+
+    # -- the short way ----------------------------------------------------------------------------------
+    def short_way(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> "ShortWay | None":
+        """Return how a small request of a model whose rows are joined is answered; None for the long way.
+
+        What is in any way special goes the long way, which has all the answers.
+        """
+        route = self._routes.get(("POST", path))
+        served = route and (route.served or self.catalog.only)
+        if route is None or not served or served.live is None or not served.live.card.joins:
+            return None
+        found = dict(headers)
+        if len(found) != len(headers) and _repeated(headers) is not None:
+            return None
+        length = found.get(b"content-length", b"")
+        if not length.isdigit() or int(length) > min(SHORT_BODY_BYTES, self.limits.body_bytes):
+            return None
+        if self._gate.refuse("POST", found) is not None:
+            return None
+        content_type = found.get(b"content-type")
+        return ShortWay(self, route, served, None if content_type is None else content_type.decode("latin-1"))
+
+    def head_of(
+        self,
+        defaults: Sequence[tuple[bytes, bytes]],
+        answer: Answer,
+        served: ServedName,
+        version: Version | None,
+    ) -> bytes:
+        """Return the head of a short-way answer; uvicorn replaces `defaults` once a second, for the date."""
+        if defaults is not self._head_defaults:
+            self._heads.clear()
+            self._head_defaults = defaults
+        number = None if version is None else version.source.version
+        key = (answer.status, answer.media_type, answer.headers, served.name, number)
+        head = self._heads.get(key)
+        if head is None:
+            own = () if version is None else _version_headers(served, version)
+            kind = (b"content-type", answer.media_type.encode())
+            head = self._heads[key] = head_bytes(
+                answer.status, *defaults, kind, _NO_SNIFF, *own, *answer.headers
+            )
+        return head
 
     # -- scoring ----------------------------------------------------------------------------------------
     async def _score(self, route: _Route, headers: Headers, receive: Receive, send: Send) -> None:
@@ -139,21 +235,23 @@ class ScoringApp:
             served = route.served or self.catalog.get(protocol.choose(body))
             version = served.require_live()
             content_type = headers.get(b"content-type")
+            head: asyncio.Future[Done | Opened] = asyncio.get_running_loop().create_future()
             pending = version.pool.submit(
                 protocol.NAME,
                 route.operation,
                 None if content_type is None else content_type.decode("latin-1"),
                 body,
+                functools.partial(_settle, head),
             )
-            head = await self._head_of(pending, version, receive)
-            if head is None:
+            news = await self._news_of(head, pending, version, receive)
+            if news is None:
                 status = 499
                 return
-            status = head.status
-            if isinstance(head, Done):
-                await _send(send, head.answer(), headers=_version_headers(served, version))
+            status = news.status
+            if isinstance(news, Done):
+                await _send(send, news.answer(), headers=_version_headers(served, version))
             else:
-                await self._stream(pending, version, served, head.media_type, protocol, receive, send)
+                await self._stream(pending, version, served, news.media_type, protocol, receive, send)
         except SlipstreamError as error:
             status = error.status
             await _send(send, protocol.refusal(error), headers=_version_headers_of(route.served, version))
@@ -199,24 +297,25 @@ class ScoringApp:
         self._buffered += count - held.count
         held.count = count
 
-    async def _head_of(self, pending: Pending, version: Version, receive: Receive) -> Any:
-        """Wait for the answer; None if the client leaves before."""
+    async def _news_of(
+        self, head: "asyncio.Future[Done | Opened]", pending: Pending, version: Version, receive: Receive
+    ) -> Done | Opened | None:
+        """Wait for the answer or its beginning; None if the client leaves before."""
         if not version.card.generates:
-            return await pending.head()
+            return await head
         # An answer that takes seconds: worth to know at once that nobody waits for it.
         gone = asyncio.ensure_future(_wait_for_disconnect(receive))
-        head = asyncio.ensure_future(pending.head())
         try:
             await asyncio.wait((head, gone), return_when=asyncio.FIRST_COMPLETED)
             if head.done():
                 return head.result()
+            head.cancel()
             version.pool.cancel(pending)
             return None
         finally:
-            for task in (gone, head):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, SlipstreamError):
-                    await task
+            gone.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await gone
 
     async def _stream(
         self,
@@ -293,6 +392,17 @@ class ScoringApp:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+
+def _settle(
+    head: "asyncio.Future[Done | Opened]", _pending: Pending, news: Done | Opened | SlipstreamError
+) -> None:
+    if head.done():  # the client has gone
+        return
+    if isinstance(news, SlipstreamError):
+        head.set_exception(news)
+    else:
+        head.set_result(news)
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

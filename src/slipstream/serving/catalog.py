@@ -187,6 +187,11 @@ class Catalog:
     def __len__(self) -> int:
         return len(self._names)
 
+    @property
+    def only(self) -> ServedName | None:
+        """The only model, if there is but one."""
+        return next(iter(self._names.values())) if len(self._names) == 1 else None
+
     def get(self, name: str | None) -> ServedName:
         """Return the model of a name or URI; without one, the only model.
 

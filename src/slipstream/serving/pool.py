@@ -65,14 +65,18 @@ class PoolLimits:
     """For one answer, waiting included, or from one piece of a streamed answer to the next; 0 means for ever."""
 
 
+Tell = Callable[["Pending", "Done | Opened | SlipstreamError"], None]
+"""Gets an answer, the beginning of one that comes in pieces, or why there is none. Called once, on the loop."""
+
+
 class Pending:
     """A request on its way, from when it is submitted to its last byte."""
 
     __slots__ = (
         "_dead",
-        "_head",
         "_news",
         "_pieces",
+        "_tell",
         "arrived",
         "ask",
         "error",
@@ -83,7 +87,7 @@ class Pending:
         "timer",
     )
 
-    def __init__(self, ask: Ask, head: "asyncio.Future[Done | Opened]") -> None:
+    def __init__(self, ask: Ask, tell: "Tell") -> None:
         self.ask = ask
         self.arrived = time.perf_counter()
         self.first_piece_at: float | None = None
@@ -92,7 +96,7 @@ class Pending:
         self.timer: asyncio.TimerHandle | None = None
         self.stats: Stats | None = None
         self.error: SlipstreamError | None = None
-        self._head = head
+        self._tell: Tell | None = tell
         self._pieces: deque[bytes] = deque()
         self._news: asyncio.Event | None = None
         self._dead = False
@@ -108,8 +112,7 @@ class Pending:
         if isinstance(event, Done):
             self.stats = event.stats
             self._over()
-            if not self._head.done():
-                self._head.set_result(event)
+            self._tell_once(event)
             return True
         if isinstance(event, Piece):
             self._pieces.append(event.data)
@@ -118,8 +121,7 @@ class Pending:
                 self.first_piece_at = self.last_piece_at
         elif isinstance(event, Opened):
             self._news = asyncio.Event()
-            if not self._head.done():
-                self._head.set_result(event)
+            self._tell_once(event)
         else:
             self.stats = event.stats
             self._over()
@@ -137,10 +139,14 @@ class Pending:
             return
         self._over()
         self.error = error
-        if not self._head.done():
-            self._head.set_exception(error)
+        self._tell_once(error)
         if self._news is not None:
             self._news.set()
+
+    def _tell_once(self, news: "Done | Opened | SlipstreamError") -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(self, news)
 
     def _over(self) -> None:
         self._dead = True
@@ -149,14 +155,6 @@ class Pending:
             self.timer = None
 
     # -- what the app asks ------------------------------------------------------------------------------
-    async def head(self) -> Done | Opened:
-        """Wait for the answer, or for its beginning where it comes in pieces.
-
-        Raises:
-            SlipstreamError: there will be none.
-        """
-        return await self._head
-
     async def pieces(self) -> list[bytes]:
         """Wait for more of an opened answer; an empty list is its end, or an error that `error` holds."""
         assert self._news is not None, "the answer was opened"
@@ -267,8 +265,10 @@ class WorkerPool:
         return [link.pid for link in self._links]
 
     # -- requests ---------------------------------------------------------------------------------------
-    def submit(self, protocol: str, operation: str, content_type: str | None, body: bytes) -> Pending:
-        """Queue a request.
+    def submit(
+        self, protocol: str, operation: str, content_type: str | None, body: bytes, tell: Tell
+    ) -> Pending:
+        """Queue a request; `tell` is called later, never from here.
 
         Raises:
             UnavailableError: too many wait already, or there is no worker and none can be started.
@@ -282,7 +282,7 @@ class WorkerPool:
             raise UnavailableError(f"No worker of this model is running: {self._problem}")
         self._next_id += 1
         loop = asyncio.get_running_loop()
-        pending = Pending(Ask(self._next_id, protocol, operation, content_type, body), loop.create_future())
+        pending = Pending(Ask(self._next_id, protocol, operation, content_type, body), tell)
         if self.limits.timeout_seconds:
             pending.timer = loop.call_later(self.limits.timeout_seconds, self._expire, pending)
         self._waiting.append(pending)

@@ -15,6 +15,7 @@ from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.serving.app import AppLimits, ScoringApp
 from slipstream.serving.catalog import Catalog, ServedName, names_of
 from slipstream.serving.example import curl_command
+from slipstream.serving.fast import ScoringProtocol
 from slipstream.serving.gate import Gate
 from slipstream.serving.loading import ModelLoader
 from slipstream.serving.pool import PoolLimits
@@ -89,7 +90,8 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
         app = ScoringApp(catalog, options.gate, options.app)
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=ScoringProtocol,
+            proxy_headers=False,
             loop="uvloop" if sys.platform != "win32" else "asyncio",
             ws="none",
             lifespan="on",

@@ -1,0 +1,143 @@
+"""uvicorn's HTTP protocol with a short way for small requests.
+
+For a small JSON request, uvicorn's general way (a scope, a task, an ASGI conversation, two writes) costs several
+times the work itself. On the short way a request is handed on as soon as it has arrived, and its answer is
+written when it is there. Everything else takes uvicorn's own way, and so do requests that arrive on a connection
+while another is being answered.
+"""
+
+import asyncio
+from collections.abc import Callable, Sized
+from typing import Any, TypeAlias
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+Reply: TypeAlias = Callable[[bytes, bytes], None]
+"""Takes an answer's head without `content-length`, as `head_bytes` makes it, and its body."""
+
+
+class _Pending:
+    """Stands in for uvicorn's cycle while a request is under way, so that what follows waits its turn."""
+
+    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.response_complete = False
+        self.disconnected = False
+        self.keep_alive = keep_alive
+        self.message_event = _NOBODY
+
+
+class _Nobody:
+    def set(self) -> None:
+        """Wake nobody: no task waits for the body of a short-way request."""
+
+
+_NOBODY = _Nobody()
+
+
+class _FlowAfterWaiting(FlowControl):
+    """Reads on from a client only when all that it has sent before is under way.
+
+    uvicorn reads on after each answer: a client that pipelines faster than it is answered would fill the memory.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
+class ShortWayProtocol(HttpToolsProtocol):
+    """One connection. Subclasses say which requests take the short way, and where it leads."""
+
+    BODY_LIMIT: int
+    """Bytes of a body; what is longer is not kept."""
+    _way: Any = None
+    _chunks: list[bytes]
+    _size: int
+
+    def choose(self) -> Any:
+        """Return what answers the POST request whose head has arrived, or None for the long way."""
+        raise NotImplementedError
+
+    def begin(self, way: Any, body: bytes, reply: Reply) -> None:
+        """Answer a request, now or later, by one call of `reply` on this thread; must not raise."""
+        raise NotImplementedError
+
+    def refuse_length(self, way: Any, reply: Reply) -> None:
+        """Answer a request whose body is longer than `BODY_LIMIT`."""
+        raise NotImplementedError
+
+    # -- uvicorn's calls --------------------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = _FlowAfterWaiting(transport, self.pipeline)
+
+    def on_message_begin(self) -> None:
+        self._way = None
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        parser: Any = self.parser
+        if parser.get_method() == b"POST" and not self._busy() and not self.expect_100_continue:
+            self._way = self.choose()
+            if self._way is not None:
+                self._chunks = []
+                self._size = 0
+                return
+        super().on_headers_complete()
+
+    def _busy(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        # A client that takes no answers waits on the long way, which waits for it.
+        return self.flow.write_paused or (cycle is not None and not cycle.response_complete)
+
+    def on_body(self, body: bytes) -> None:
+        if self._way is None:
+            super().on_body(body)
+            return
+        self._size += len(body)
+        if self._size <= self.BODY_LIMIT:
+            self._chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        way = self._way
+        if way is None:
+            super().on_message_complete()
+            return
+        self._way = None
+        parser: Any = self.parser
+        keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
+        pending: Any = _Pending(keep_alive=keep_alive)
+        self.cycle = pending
+
+        def reply(head: bytes, body: bytes) -> None:
+            self._answer(pending, head, body)
+
+        if self._size > self.BODY_LIMIT:
+            self.refuse_length(way, reply)
+            return
+        chunks, self._chunks = self._chunks, []
+        self.begin(way, chunks[0] if len(chunks) == 1 else b"".join(chunks), reply)
+
+    def _answer(self, pending: Any, head: bytes, body: bytes) -> None:
+        pending.response_complete = True
+        if pending.disconnected or self.transport.is_closing():
+            return
+        closing = b"" if pending.keep_alive else b"connection: close\r\n"
+        self.transport.write(b"%bcontent-length: %d\r\n%b\r\n%b" % (head, len(body), closing, body))
+        if pending.keep_alive:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.transport.close()
+
+
+def head_bytes(status: int, *headers: tuple[bytes, bytes]) -> bytes:
+    """Return everything of an answer's head that does not depend on its body."""
+    return STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % pair for pair in headers)
