@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from slipstream.errors import InternalError, SlipstreamError, UnavailableError
-from slipstream.serving import views
+from slipstream.serving import v2_views, views
 from slipstream.serving.answer import Answer, text_answer
 from slipstream.serving.catalog import Catalog, ServedName, Version
 from slipstream.serving.frames import Done
@@ -54,6 +54,8 @@ class _Route(NamedTuple):
     operation: str
     served: ServedName | None
     """None: the body says which."""
+    version: str | None = None
+    """Only this version may answer; None: whichever is live."""
 
 
 class _Held:
@@ -82,6 +84,8 @@ class ScoringApp:
         self._buffered = 0
         self._refreshing: asyncio.Task[None] | None = None
         self._routes: dict[tuple[str, str], _Route] = {}
+        self._versioned: dict[tuple[str, str], _Route] = {}
+        """Those with `/versions/{version}/` in their path."""
         for protocol in PROTOCOLS.values():
             for (method, path), operation in protocol.ROUTES.items():
                 if "{model}" not in path:
@@ -89,7 +93,8 @@ class ScoringApp:
                     continue
                 for served in catalog:
                     own = path.replace("{model}", served.name)
-                    self._routes[method, own] = _Route(protocol, operation, served)
+                    table = self._versioned if "{version}" in own else self._routes
+                    table[method, own] = _Route(protocol, operation, served)
         # Probes of an orchestrator know neither the server's name nor its token.
         self._probes = {("GET", "/ping"), ("GET", "/health"), *views.PROBES}
         self._views: dict[tuple[str, str], Callable[[], Answer]] = {
@@ -111,13 +116,19 @@ class ScoringApp:
             if refused is not None:
                 await _send(send, refused, method)
                 return
-        route = self._routes.get((method, path))
+        route = self._routes.get((method, path)) or self._route_of_version(method, path)
         if route is not None:
             await self._score(route, headers, receive, send)
             return
         view = self._views.get((method, path))
-        answer = view() if view is not None else views.versioned(self.catalog, method, path)
+        answer = view() if view is not None else v2_views.find(self.catalog, method, path)
         await _send(send, answer or self._no_route(path), method)
+
+    def _route_of_version(self, method: str, path: str) -> _Route | None:
+        """Return the route of a path that names a version of a model; None if this path is no such route."""
+        pattern, number = _any_version(path)
+        route = None if number is None else self._versioned.get((method, pattern))
+        return None if route is None else route._replace(version=number)
 
     # -- scoring ----------------------------------------------------------------------------------------
     async def _score(self, route: _Route, headers: Headers, receive: Receive, send: Send) -> None:
@@ -137,12 +148,12 @@ class ScoringApp:
                 await _send(send, body)
                 return
             served = route.served or self.catalog.get(protocol.choose(body))
-            version = served.require_live()
-            content_type = headers.get(b"content-type")
+            version = served.require_live(route.version)
+            header = headers.get(protocol.BODY_HEADER)
             pending = version.pool.submit(
                 protocol.NAME,
                 route.operation,
-                None if content_type is None else content_type.decode("latin-1"),
+                None if header is None else header.decode("latin-1"),
                 body,
             )
             head = await self._head_of(pending, version, receive)
@@ -267,8 +278,9 @@ class ScoringApp:
         return answer._replace(headers=((b"connection", b"close"),))
 
     def _no_route(self, path: str) -> Answer:
-        known = [*self._views, *self._routes]
-        allowed = ", ".join(method for method, other in known if other == path)
+        known = [*self._views, *self._routes, *self._versioned]
+        pattern = _any_version(path)[0]
+        allowed = ", ".join(method for method, other in known if other == pattern)
         if allowed:
             return _NOT_ALLOWED._replace(headers=((b"allow", allowed.encode()),))
         bare = path.rstrip("/")
@@ -293,6 +305,13 @@ class ScoringApp:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+
+def _any_version(path: str) -> tuple[str, str | None]:
+    """Return a path with `{version}` in place of the version that it names, and that version."""
+    before, mark, rest = path.partition("/versions/")
+    number, slash, after = rest.partition("/")
+    return (f"{before}{mark}{{version}}{slash}{after}", number) if mark and number else (path, None)
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -41,6 +41,7 @@ class Ask(msgspec.Struct, frozen=True, tag=True, array_like=True):
     protocol: str
     operation: str
     content_type: str | None
+    """Value of the header that the protocol calls its `BODY_HEADER`."""
     body: bytes
 
 
