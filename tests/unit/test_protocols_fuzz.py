@@ -27,7 +27,7 @@ class Model:
         return data
 
 
-EXAMPLES = 80  # ten thousand were tried for each protocol when this was written
+EXAMPLES = 80  # 2,500 were tried for each protocol when this was written
 
 MODELS = {
     "none": ServedModel(Model(None)),

@@ -49,7 +49,8 @@ class RowReader:
         if not self._tables or not columns:
             return None
         names = list(columns)
-        rows = [list(row) for row in zip(*(column.tolist() for column in columns.values()), strict=True)]
+        values: list[list[Any]] = [column.tolist() for column in columns.values()]
+        rows = [list(row) for row in zip(*values, strict=True)]
         return self._split({"columns": names, "data": rows})
 
     def _array(self, value: Any) -> Rows | None:

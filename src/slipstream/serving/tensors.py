@@ -7,6 +7,7 @@ a number and round integers beyond 2**53.
 import base64
 import binascii
 import datetime as dt
+import functools
 import importlib
 import itertools
 import math
@@ -58,6 +59,11 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.parameters is None else self.parameters.get("content_type")
 
 
+@functools.cache
+def _numpy() -> Any:
+    return importlib.import_module("numpy")  # not above: the edge reads this file too, and has no use for it
+
+
 def datatype_of(dtype: Any) -> str:
     """Return the datatype for values of a numpy dtype; BYTES for all that are no numbers."""
     kind, size = dtype.kind, dtype.itemsize
@@ -75,7 +81,7 @@ def to_array(tensor: Tensor, raw: memoryview | None) -> Any:
     Raises:
         BadRequestError: a field is wrong, or a value cannot be of the datatype; names the input.
     """
-    numpy: Any = importlib.import_module("numpy")
+    numpy = _numpy()
     where = f"input '{tensor.name}'"
     if tensor.datatype not in DATATYPES:
         raise BadRequestError(
@@ -272,7 +278,7 @@ def as_dtype(array: Any, dtype: Any, where: str, wanted: str | None = None) -> A
     """
     if array.dtype == dtype:
         return array
-    numpy: Any = importlib.import_module("numpy")
+    numpy = _numpy()
     wanted = wanted or dtype.name
     have = datatype_of(array.dtype)
     if (array.dtype.kind in "iuf") != (dtype.kind in "iuf") or dtype.kind not in "iuf":
@@ -307,7 +313,7 @@ def of_result(value: Any) -> Any:
     Raises:
         InternalError: it holds something that has no form here.
     """
-    numpy: Any = importlib.import_module("numpy")
+    numpy = _numpy()
     array = _plain_array(numpy, value)
     if array.ndim == 0:
         array = array.reshape(1)
@@ -366,7 +372,7 @@ def _entry(item: Any) -> str | bytes:
 def json_values(array: Any) -> tuple[list[Any], bool, bool]:
     """Return the flat values of an array from `of_result`, whether they are base64, and whether plain JSON has them."""
     if array.dtype.kind != "O":
-        numpy: Any = importlib.import_module("numpy")
+        numpy = _numpy()
         plain = array.dtype.kind != "f" or not numpy.isinf(array).any()
         return array.ravel().tolist(), False, plain
     items: list[Any] = array.ravel().tolist()
@@ -379,7 +385,7 @@ def json_values(array: Any) -> tuple[list[Any], bool, bool]:
 def raw_values(array: Any) -> bytes:
     """Return the values of an array from `of_result` as they stand behind the JSON of an answer."""
     if array.dtype.kind != "O":
-        numpy: Any = importlib.import_module("numpy")
+        numpy = _numpy()
         return numpy.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
     pieces: list[bytes] = []
     for item in array.ravel().tolist():
