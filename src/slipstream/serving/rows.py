@@ -50,7 +50,7 @@ class RowReader:
             return None
         names = list(columns)
         values: list[list[Any]] = [column.tolist() for column in columns.values()]
-        rows = [list(row) for row in zip(*values, strict=True)]
+        rows = [list(cast("tuple[Any, ...]", row)) for row in zip(*values, strict=True)]
         return self._split({"columns": names, "data": rows})
 
     def _array(self, value: Any) -> Rows | None:
