@@ -50,7 +50,7 @@ class RowReader:
             return None
         names = list(columns)
         values: list[list[Any]] = [column.tolist() for column in columns.values()]
-        rows = [list(cast("tuple[Any, ...]", row)) for row in zip(*values, strict=True)]
+        rows = [list(row) for row in zip(*values, strict=True)]
         return self._split({"columns": names, "data": rows})
 
     def _array(self, value: Any) -> Rows | None:
@@ -80,9 +80,9 @@ class RowReader:
         return Rows(make, rows, ("split", *names))
 
     def _records(self, value: Any) -> Rows | None:
-        if not isinstance(value, list) or not value or type(value[0]) is not dict:
+        records = cast("list[dict[str, Any]]", value) if isinstance(value, list) else []
+        if not records or type(records[0]) is not dict:
             return None
-        records = cast("list[dict[str, Any]]", value)
         names = tuple(records[0])
         if not all(
             type(record) is dict and tuple(record) == names and None not in record.values()
