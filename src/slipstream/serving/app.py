@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from slipstream.errors import InternalError, SlipstreamError, UnavailableError
 from slipstream.httpd.short_way import Reply, head_bytes
-from slipstream.serving import views
+from slipstream.serving import v2_views, views
 from slipstream.serving.answer import Answer, text_answer
 from slipstream.serving.catalog import Catalog, ServedName, Version
 from slipstream.serving.frames import Done, Opened
@@ -58,6 +58,8 @@ class _Route(NamedTuple):
     operation: str
     served: ServedName | None
     """None: the body says which."""
+    version: str | None = None
+    """Only this version may answer; None: whichever is live."""
 
 
 _ONLY_ONCE = (b"host", b"origin", b"authorization", b"content-type", b"content-length")
@@ -84,7 +86,7 @@ class ShortWay(NamedTuple):
     app: "ScoringApp"
     route: _Route
     served: ServedName
-    content_type: str | None
+    header: str | None
 
     def begin(self, body: bytes, defaults: Sequence[tuple[bytes, bytes]], reply: Reply) -> None:
         """Ask the model; `reply` is called with the answer."""
@@ -106,7 +108,7 @@ class ShortWay(NamedTuple):
 
         try:
             pool = self.served.require_live().pool
-            pool.submit(protocol.NAME, self.route.operation, self.content_type, body, tell)
+            pool.submit(protocol.NAME, self.route.operation, self.header, body, tell)
         except SlipstreamError as error:
             tell(None, error)
 
@@ -128,6 +130,8 @@ class ScoringApp:
         self._buffered = 0
         self._refreshing: asyncio.Task[None] | None = None
         self._routes: dict[tuple[str, str], _Route] = {}
+        self._versioned: dict[tuple[str, str], _Route] = {}
+        """Those with `/versions/{version}/` in their path."""
         for protocol in PROTOCOLS.values():
             for (method, path), operation in protocol.ROUTES.items():
                 if "{model}" not in path:
@@ -135,7 +139,8 @@ class ScoringApp:
                     continue
                 for served in catalog:
                     own = path.replace("{model}", served.name)
-                    self._routes[method, own] = _Route(protocol, operation, served)
+                    table = self._versioned if "{version}" in own else self._routes
+                    table[method, own] = _Route(protocol, operation, served)
         # Probes of an orchestrator know neither the server's name nor its token.
         self._probes = {("GET", "/ping"), ("GET", "/health"), *views.PROBES}
         self._heads: dict[tuple[Any, ...], bytes] = {}
@@ -164,13 +169,19 @@ class ScoringApp:
             if refused is not None:
                 await _send(send, refused, method)
                 return
-        route = self._routes.get((method, path))
+        route = self._routes.get((method, path)) or self._route_of_version(method, path)
         if route is not None:
             await self._score(route, headers, receive, send)
             return
         view = self._views.get((method, path))
-        answer = view() if view is not None else views.versioned(self.catalog, method, path)
+        answer = view() if view is not None else v2_views.find(self.catalog, method, path)
         await _send(send, answer or self._no_route(path), method)
+
+    def _route_of_version(self, method: str, path: str) -> _Route | None:
+        """Return the route of a path that names a version of a model; None if this path is no such route."""
+        pattern, number = _any_version(path)
+        route = None if number is None else self._versioned.get((method, pattern))
+        return None if route is None else route._replace(version=number)
 
     # -- the short way ----------------------------------------------------------------------------------
     def short_way(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> "ShortWay | None":
@@ -190,8 +201,8 @@ class ScoringApp:
             return None
         if self._gate.refuse("POST", found) is not None:
             return None
-        content_type = found.get(b"content-type")
-        return ShortWay(self, route, served, None if content_type is None else content_type.decode("latin-1"))
+        header = found.get(route.protocol.BODY_HEADER)
+        return ShortWay(self, route, served, None if header is None else header.decode("latin-1"))
 
     def head_of(
         self,
@@ -233,13 +244,13 @@ class ScoringApp:
                 await _send(send, body)
                 return
             served = route.served or self.catalog.get(protocol.choose(body))
-            version = served.require_live()
-            content_type = headers.get(b"content-type")
+            version = served.require_live(route.version)
+            header = headers.get(protocol.BODY_HEADER)
             head: asyncio.Future[Done | Opened] = asyncio.get_running_loop().create_future()
             pending = version.pool.submit(
                 protocol.NAME,
                 route.operation,
-                None if content_type is None else content_type.decode("latin-1"),
+                None if header is None else header.decode("latin-1"),
                 body,
                 functools.partial(_settle, head),
             )
@@ -366,8 +377,9 @@ class ScoringApp:
         return answer._replace(headers=((b"connection", b"close"),))
 
     def _no_route(self, path: str) -> Answer:
-        known = [*self._views, *self._routes]
-        allowed = ", ".join(method for method, other in known if other == path)
+        known = [*self._views, *self._routes, *self._versioned]
+        pattern = _any_version(path)[0]
+        allowed = ", ".join(method for method, other in known if other == pattern)
         if allowed:
             return _NOT_ALLOWED._replace(headers=((b"allow", allowed.encode()),))
         bare = path.rstrip("/")
@@ -403,6 +415,13 @@ def _settle(
         head.set_exception(news)
     else:
         head.set_result(news)
+
+
+def _any_version(path: str) -> tuple[str, str | None]:
+    """Return a path with `{version}` in place of the version that it names, and that version."""
+    before, mark, rest = path.partition("/versions/")
+    number, slash, after = rest.partition("/")
+    return (f"{before}{mark}{{version}}{slash}{after}", number) if mark and number else (path, None)
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -51,7 +51,7 @@ def answer_together(
 def _read(model: "ServedModel", ask: Ask) -> Question | Answer:
     protocol = PROTOCOLS[ask.protocol]
     try:
-        question = protocol.read(model, ask.operation, ask.body, ask.content_type)
+        question = protocol.read(model, ask.operation, ask.body, ask.header)
         if isinstance(question, (Question, Answer)):
             if isinstance(question, Question) and question.stream:
                 raise BadRequestError("This model does not stream. Leave out 'stream'.")  # noqa: TRY301

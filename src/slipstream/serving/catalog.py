@@ -89,11 +89,25 @@ class ServedName:
             return False
         return "@" in self.uri or not self.uri.rsplit("/", 1)[-1].isdecimal()
 
-    def require_live(self) -> Version:
-        """Return the version that answers now."""
-        if self.live is None:
+    def require_live(self, number: str | None = None) -> Version:
+        """Return the version that answers now.
+
+        Raises:
+            NotFoundError: there is none, or it is not the version of this number.
+        """
+        live = self.live
+        if live is None:
             raise NotFoundError(f"Model '{self.name}' is not loaded.")
-        return self.live
+        if number is not None and live.source.version != number:
+            here = (
+                "it has no versions"
+                if live.source.version is None
+                else f"here is version {live.source.version}"
+            )
+            raise NotFoundError(
+                f"Version '{number}' of model '{self.name}' is not served: {here}. Leave out /versions/{number}."
+            )
+        return live
 
     async def load(self) -> None:
         """Load what the URI means now.

@@ -40,7 +40,8 @@ class Ask(msgspec.Struct, frozen=True, tag=True, array_like=True):
     id: int
     protocol: str
     operation: str
-    content_type: str | None
+    header: str | None
+    """Value of the header that the protocol calls its `BODY_HEADER`."""
     body: bytes
 
 

@@ -38,7 +38,7 @@ class TextAnswers:
         """Start to answer a request; False if it is none that the engine answers."""
         protocol = PROTOCOLS[ask.protocol]
         try:
-            question = protocol.read(model, ask.operation, ask.body, ask.content_type)
+            question = protocol.read(model, ask.operation, ask.body, ask.header)
             if isinstance(question, Answer):
                 self._outbox.put(_done(ask.id, question, Stats()))
                 return True

@@ -265,9 +265,7 @@ class WorkerPool:
         return [link.pid for link in self._links]
 
     # -- requests ---------------------------------------------------------------------------------------
-    def submit(
-        self, protocol: str, operation: str, content_type: str | None, body: bytes, tell: Tell
-    ) -> Pending:
+    def submit(self, protocol: str, operation: str, header: str | None, body: bytes, tell: Tell) -> Pending:
         """Queue a request; `tell` is called later, never from here.
 
         Raises:
@@ -282,7 +280,7 @@ class WorkerPool:
             raise UnavailableError(f"No worker of this model is running: {self._problem}")
         self._next_id += 1
         loop = asyncio.get_running_loop()
-        pending = Pending(Ask(self._next_id, protocol, operation, content_type, body), tell)
+        pending = Pending(Ask(self._next_id, protocol, operation, header, body), tell)
         if self.limits.timeout_seconds:
             pending.timer = loop.call_later(self.limits.timeout_seconds, self._expire, pending)
         self._waiting.append(pending)

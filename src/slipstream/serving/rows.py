@@ -44,6 +44,15 @@ class RowReader:
             return self._records(value)
         return None
 
+    def of_columns(self, columns: dict[Any, Any]) -> Rows | None:
+        """Return the rows of arrays that have their columns' types already; None if such rows cannot be joined."""
+        if not self._tables or not columns:
+            return None
+        names = list(columns)
+        values: list[list[Any]] = [column.tolist() for column in columns.values()]
+        rows = [list(row) for row in zip(*values, strict=True)]
+        return self._split({"columns": names, "data": rows})
+
     def _array(self, value: Any) -> Rows | None:
         if not isinstance(value, list) or not value:
             return None

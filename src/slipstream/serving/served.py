@@ -50,6 +50,10 @@ class ServedModel:
         self.field_names: frozenset[Any] = frozenset(
             schema.input_names() if schema is not None and schema.has_input_names() else ()
         )
+        outputs = None if signature is None else signature.outputs
+        one = outputs.inputs[0].name if outputs is not None and len(outputs) == 1 else None
+        self.output_name = "output-1" if one is None else str(one)
+        """What the only output is called, in protocols where outputs have names."""
         # The flavor's own object, where the model is of a native flavor.
         flavor: Any = getattr(predictor, "flavor_predictor", None)
         text = getattr(flavor, "model", None)

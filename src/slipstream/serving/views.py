@@ -5,13 +5,14 @@ from typing import Any
 
 import msgspec
 
+from slipstream.serving import v2_views
 from slipstream.serving.answer import Answer
 from slipstream.serving.catalog import Catalog, ServedName
 
 _encode = msgspec.json.Encoder().encode
 Views = Mapping[tuple[str, str], Callable[[], Answer]]
 
-PROBES: tuple[tuple[str, str], ...] = ()
+PROBES: tuple[tuple[str, str], ...] = v2_views.PROBES
 """Views that answer without token and under any host name."""
 
 
@@ -22,6 +23,7 @@ def of(catalog: Catalog) -> Views:
             200, _encode({"object": "list", "data": [_openai_model(served) for served in catalog]})
         ),
         **{("GET", f"/v1/models/{served.name}"): _model_view(served) for served in catalog},
+        **v2_views.of(catalog),
     }
 
 
@@ -39,8 +41,3 @@ def _openai_model(served: ServedName) -> dict[str, Any]:
         "task": None if live is None else live.card.task,
         "version": None if live is None else live.source.version,
     }
-
-
-def versioned(catalog: Catalog, method: str, path: str) -> Answer | None:
-    """Answer about one version of a model; None if the path is no such question."""
-    return None

@@ -115,7 +115,7 @@ class Worker:
     def _answer(self, ask: Ask) -> None:
         protocol = PROTOCOLS[ask.protocol]
         try:
-            question = protocol.read(self._model, ask.operation, ask.body, ask.content_type)
+            question = protocol.read(self._model, ask.operation, ask.body, ask.header)
             if isinstance(question, Answer):
                 self._outbox.put(_done(ask, question))
             elif isinstance(question, TextQuestion):

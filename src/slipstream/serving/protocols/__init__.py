@@ -1,6 +1,6 @@
 """Scoring protocols: one file each, all with the same names inside.
 
-The edge uses `ROUTES`, `choose`, `refusal`, `error_event`; worker processes use `read`, `event`, `LAST_EVENT` and
+The edge uses `ROUTES`, `BODY_HEADER`, `choose`, `refusal`, `error_event`; worker processes use `read`, `event`, `LAST_EVENT` and
 `refusal`. So a protocol's file imports no library of a model but inside of functions.
 """
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 from slipstream.errors import SlipstreamError
 from slipstream.serving.answer import Answer
-from slipstream.serving.protocols import invocations, openai
+from slipstream.serving.protocols import invocations, openai, v2
 from slipstream.serving.question import Question, TextQuestion
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ class ScoringProtocol(Protocol):
     NAME: str
     ROUTES: Mapping[tuple[str, str], str]
     """Method and path of each request that a model answers, and what `read` calls it. `{model}` in a path stands for
-    the name of a model; without it, `choose` says which is meant."""
+    the name of a model; without it, `choose` says which is meant. After `/versions/`, `{version}` stands for a
+    number: only that version may answer."""
+    BODY_HEADER: bytes
+    """The header that tells how a request's body is to be read; its value is the last argument of `read`."""
     LAST_EVENT: bytes
     """Ends an answer that comes in pieces."""
 
@@ -33,7 +36,7 @@ class ScoringProtocol(Protocol):
         """Return the model that a request's body names, or None."""
         ...
 
-    def read(self, model: "ServedModel", operation: str, body: bytes, content_type: str | None) -> Read:
+    def read(self, model: "ServedModel", operation: str, body: bytes, header: str | None, /) -> Read:
         """Understand a request; an `Answer` is for what need not ask the model.
 
         Raises:
@@ -62,5 +65,6 @@ class Route(NamedTuple):
 
 
 PROTOCOLS: Mapping[str, ScoringProtocol] = {
-    module.NAME: cast("ScoringProtocol", module) for module in cast("Sequence[Any]", (invocations, openai))
+    module.NAME: cast("ScoringProtocol", module)
+    for module in cast("Sequence[Any]", (invocations, openai, v2))
 }

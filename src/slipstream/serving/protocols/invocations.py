@@ -59,6 +59,7 @@ ROUTES = {
     ("POST", "/invocations"): "invocations",
     ("POST", "/models/{model}/invocations"): "invocations",
 }
+BODY_HEADER = b"content-type"
 LAST_EVENT = b"data: [DONE]\n\n"
 
 

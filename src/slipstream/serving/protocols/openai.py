@@ -28,6 +28,7 @@ ROUTES = {
     ("POST", "/v1/completions"): COMPLETIONS,
     ("POST", "/v1/embeddings"): EMBEDDINGS,
 }
+BODY_HEADER = b"content-type"
 LAST_EVENT = b"data: [DONE]\n\n"
 
 _encode = msgspec.json.Encoder().encode
