@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 from slipstream.errors import InternalError, SlipstreamError, UnavailableError
 from slipstream.serving import views
-from slipstream.serving.answer import Answer, text_answer
+from slipstream.serving.answer import Answer, error_answer, text_answer
 from slipstream.serving.catalog import Catalog, ServedName, Version
 from slipstream.serving.frames import Done
 from slipstream.serving.gate import Gate
 from slipstream.serving.observer import Observer
 from slipstream.serving.pool import Pending
-from slipstream.serving.protocols import PROTOCOLS, ScoringProtocol
+from slipstream.serving.protocols import PROTOCOLS, ScoringProtocol, openai
 from slipstream.serving.refresh import keep_fresh
 from slipstream.wire.compatibility import MLFLOW_VERSION
 
@@ -54,6 +54,8 @@ class _Route(NamedTuple):
     operation: str
     served: ServedName | None
     """None: the body says which."""
+    method: str
+    path: str
 
 
 class _Held:
@@ -77,19 +79,20 @@ class ScoringApp:
     ) -> None:
         self.catalog = catalog
         self.limits = limits or AppLimits()
-        self.observer = observer or Observer(catalog)
         self._gate = gate or Gate()
+        self.observer = observer or Observer(catalog, with_keys=self._gate.keys is not None)
+        self.observer.buffered = lambda: self._buffered
         self._buffered = 0
         self._refreshing: asyncio.Task[None] | None = None
         self._routes: dict[tuple[str, str], _Route] = {}
         for protocol in PROTOCOLS.values():
             for (method, path), operation in protocol.ROUTES.items():
                 if "{model}" not in path:
-                    self._routes[method, path] = _Route(protocol, operation, None)
+                    self._routes[method, path] = _Route(protocol, operation, None, method, path)
                     continue
                 for served in catalog:
                     own = path.replace("{model}", served.name)
-                    self._routes[method, own] = _Route(protocol, operation, served)
+                    self._routes[method, own] = _Route(protocol, operation, served, method, own)
         # Probes of an orchestrator know neither the server's name nor its token.
         self._probes = {("GET", "/ping"), ("GET", "/health"), *views.PROBES}
         self._views: dict[tuple[str, str], Callable[[], Answer]] = {
@@ -106,12 +109,17 @@ class ScoringApp:
             return
         method, path = scope["method"], scope["path"]
         headers: Headers = dict(scope["headers"])
+        route = self._routes.get((method, path))
         if (method, path) not in self._probes:
-            refused = self._gate.refuse(method, headers)
+            refusal = openai.refusal if path.startswith("/v1/") else error_answer
+            if route is not None:
+                refusal = route.protocol.refusal
+            refused = self._gate.refuse(method, headers, refusal, counts=route is not None)
             if refused is not None:
+                if route is not None:
+                    self._report(route, headers, None, refused.status, time.perf_counter(), None)
                 await _send(send, refused, method)
                 return
-        route = self._routes.get((method, path))
         if route is not None:
             await self._score(route, headers, receive, send)
             return
@@ -153,7 +161,9 @@ class ScoringApp:
             if isinstance(head, Done):
                 await _send(send, head.answer(), headers=_version_headers(served, version))
             else:
-                await self._stream(pending, version, served, head.media_type, protocol, receive, send)
+                status = await self._stream(
+                    pending, version, served, head.media_type, protocol, receive, send
+                )
         except SlipstreamError as error:
             status = error.status
             await _send(send, protocol.refusal(error), headers=_version_headers_of(route.served, version))
@@ -163,7 +173,32 @@ class ScoringApp:
             await _send(send, protocol.refusal(error))
         finally:
             self._buffered -= held.count
-            self.observer.answered(protocol.NAME, route.operation, version, status, began, pending)
+            self._report(route, headers, version, status, began, pending)
+
+    def _report(
+        self,
+        route: _Route,
+        headers: Headers,
+        version: Version | None,
+        status: int,
+        began: float,
+        pending: Pending | None,
+    ) -> None:
+        """Tell the observer of an answer, and count its tokens."""
+        key = self._gate.key_of(headers)
+        if key is not None and pending is not None and pending.stats is not None:
+            key.spend_tokens(pending.stats.prompt_tokens + pending.stats.completion_tokens)
+        self.observer.answered(
+            route.protocol.NAME,
+            route.operation,
+            version,
+            status,
+            began,
+            pending,
+            headers,
+            place=(route.method, route.path),
+            key="" if key is None else key.name,
+        )
 
     async def _read_body(self, receive: Receive, expected: int, held: "_Held") -> bytes | Answer | None:
         """Return a request's body, an answer that refuses it, or None if the client has gone.
@@ -227,7 +262,8 @@ class ScoringApp:
         protocol: ScoringProtocol,
         receive: Receive,
         send: Send,
-    ) -> None:
+    ) -> int:
+        """Send an answer piece by piece; return how it ended, as the status that a whole answer would have."""
         head = [
             (b"content-type", media_type.encode()),
             (b"cache-control", b"no-store"),
@@ -245,6 +281,9 @@ class ScoringApp:
                 broken = protocol.error_event(pending.error)
                 await send({"type": "http.response.body", "body": broken, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
+            if pending.error is None:
+                return 200
+            return 499 if gone.done() else pending.error.status
         finally:
             gone.cancel()
             version.pool.cancel(pending)

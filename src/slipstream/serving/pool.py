@@ -78,6 +78,7 @@ class Pending:
         "error",
         "first_piece_at",
         "link",
+        "sent_at",
         "stats",
         "timer",
     )
@@ -86,6 +87,8 @@ class Pending:
         self.ask = ask
         self.arrived = time.perf_counter()
         self.first_piece_at: float | None = None
+        self.sent_at: float | None = None
+        """When a worker got it."""
         self.link: Link | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.stats: Stats | None = None
@@ -247,6 +250,11 @@ class WorkerPool:
         await asyncio.gather(*(link.end(5.0) for link in links))
 
     @property
+    def name(self) -> str:
+        """What the model is served as."""
+        return self._start.name
+
+    @property
     def ready(self) -> bool:
         """Some worker is there to answer."""
         return bool(self._links)
@@ -345,8 +353,10 @@ class WorkerPool:
             batch = self._take(room)
             if not batch:
                 return
+            now = time.perf_counter()
             for pending in batch:
                 pending.link = link
+                pending.sent_at = now
                 link.asks.add(pending.ask.id)
                 self._at_work[pending.ask.id] = pending
             self.batches += 1
