@@ -1,7 +1,7 @@
 """API keys of the scoring server: the file, the check, the limits, and the command that makes keys."""
 
 import hashlib
-import json
+import http.client
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from slipstream.cli.main import main
 from slipstream.errors import InvalidParameterError
 from slipstream.serving.gate import Gate, choose_keys, choose_token
 from slipstream.serving.keys import ApiKey, KeyFile, create_key
-from watched_server import CHAT, ROW, watched
+from watched_server import CHAT, ROW, encoded, until, watched
 
 SUM = "/models/sum/invocations"
 
@@ -213,6 +213,20 @@ def test_limits_are_answered_429(path: Path) -> None:
         assert "11 tokens a minute (tpm)" in refused.json()["error"]["message"]
 
 
+def test_who_leaves_a_stream_pays_for_what_was_made(path: Path) -> None:
+    path.write_text(line("anna", "k-anna", "tpm=10"))
+    with watched(gate=Gate(keys=KeyFile(path, pytest.fail))) as client:
+        connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=10)
+        long = {**CHAT, "messages": [{"role": "user", "content": "x" * 50_000}], "stream": True}
+        connection.request("POST", "/v1/chat/completions", encoded(long), bearer("k-anna"))
+        response = connection.getresponse()
+        for _ in range(100):
+            assert response.readline()
+        response.close()
+        connection.close()
+        until(lambda: ask(client, "k-anna").status == 429)
+
+
 # -- options ------------------------------------------------------------------------------------------
 def test_the_options_go_together(path: Path, said: list[str]) -> None:
     assert choose_token("0.0.0.0", "keys", "unused") is None
@@ -255,8 +269,19 @@ def test_create_key_refuses_a_name(command: Callable[..., tuple[int, str, str]])
     assert stderr.startswith("error: Invalid name 'anna bell' for a key")
 
 
-def test_the_digest_survives_json() -> None:
-    """Keys are ASCII and safe in headers, shells and JSON."""
+def test_a_key_is_safe_in_headers_and_shells() -> None:
     key, _ = create_key("anna")
-    assert json.loads(json.dumps(key)) == key
+    assert key.isascii()
     assert key.replace("-", "").replace("_", "").isalnum()
+
+
+def test_serve_wants_the_file_before_it_loads_anything() -> None:
+    result = CliRunner().invoke(main, ["models", "serve", "-m", "absent", "--auth", "keys"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: --auth keys needs --api-keys FILE")
+
+
+def test_the_example_for_the_user_has_what_the_gate_wants(path: Path) -> None:
+    assert Gate().variable is None
+    assert Gate(token="secret").variable == "SLIPSTREAM_SERVER_TOKEN"
+    assert Gate(keys=KeyFile(path, pytest.fail)).variable == "API_KEY"

@@ -186,8 +186,12 @@ class ScoringApp:
     ) -> None:
         """Tell the observer of an answer, and count its tokens."""
         key = self._gate.key_of(headers)
-        if key is not None and pending is not None and pending.stats is not None:
-            key.spend_tokens(pending.stats.prompt_tokens + pending.stats.completion_tokens)
+        if key is not None and pending is not None:
+            stats = pending.stats
+            # A stream that its client left has told no numbers; a piece of it is about one token.
+            key.spend_tokens(
+                pending.piece_count if stats is None else stats.prompt_tokens + stats.completion_tokens
+            )
         self.observer.answered(
             route.protocol.NAME,
             route.operation,

@@ -78,6 +78,7 @@ class Pending:
         "error",
         "first_piece_at",
         "link",
+        "piece_count",
         "sent_at",
         "stats",
         "timer",
@@ -87,6 +88,7 @@ class Pending:
         self.ask = ask
         self.arrived = time.perf_counter()
         self.first_piece_at: float | None = None
+        self.piece_count = 0
         self.sent_at: float | None = None
         """When a worker got it."""
         self.link: Link | None = None
@@ -114,6 +116,7 @@ class Pending:
             return True
         if isinstance(event, Piece):
             self._pieces.append(event.data)
+            self.piece_count += 1
             if self.first_piece_at is None:
                 self.first_piece_at = time.perf_counter()
         elif isinstance(event, Opened):
