@@ -8,6 +8,7 @@ from typing import Any, Never
 import click
 
 from slipstream.cli import out
+from slipstream.cli.create_key import create_key
 from slipstream.cli.model_options import (
     ENV_MANAGERS,
     LOCAL,
@@ -27,6 +28,7 @@ def models() -> None:
 
 
 models.add_command(serve)
+models.add_command(create_key)
 
 
 @models.command()

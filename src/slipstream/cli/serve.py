@@ -1,5 +1,7 @@
 """`slipstream models serve`: answer requests with one model or several."""
 
+from pathlib import Path
+
 import click
 
 from slipstream import settings
@@ -109,9 +111,21 @@ _MEGABYTE = 1 << 20
 )
 @click.option(
     "--auth",
-    type=click.Choice(["token", "none"]),
+    type=click.Choice(["token", "keys", "none"]),
     default=None,
-    help="How clients authenticate: 'token' is the one in SLIPSTREAM_SERVER_TOKEN.",
+    help="How clients authenticate: 'token' is the one in SLIPSTREAM_SERVER_TOKEN, 'keys' are those of --api-keys.",
+)
+@click.option(
+    "--api-keys",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="File of lines that 'slipstream models create-key' prints; it is read anew when it changes.",
+)
+@click.option(
+    "--otel/--no-otel",
+    "otel",
+    default=None,
+    help="Send a trace of each request.  [default: if OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_TRACES_EXPORTER is set]",
 )
 @click.option(
     "--allowed-hosts",
@@ -140,6 +154,8 @@ def serve(
     max_prompt_tokens: int | None,
     refresh_seconds: float,
     auth: str | None,
+    api_keys: Path | None,
+    otel: bool | None,
     allowed_hosts: str | None,
     allowed_origins: str | None,
     env_manager: str,
@@ -155,6 +171,7 @@ def serve(
     from slipstream.serving.pool import PoolLimits
 
     token = gate.choose_token(host, auth, settings.SERVER_TOKEN.get())
+    keys = gate.choose_keys(auth, api_keys, out.note)
 
     def interpreter(uri: str) -> str:
         from slipstream.cli.model_environment import prepare_environment
@@ -180,7 +197,8 @@ def serve(
             max_prompt_tokens=max_prompt_tokens,
             trust=trust or None,
             interpreter=None if env_manager == LOCAL else interpreter,
-            gate=gate.Gate(_split(allowed_hosts), _split(allowed_origins), token),
+            gate=gate.Gate(_split(allowed_hosts), _split(allowed_origins), token, keys),
+            traced=otel,
         ),
         out.line,
     )

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple, TypeAlias
 from slipstream.errors import InternalError, SlipstreamError, UnavailableError
 from slipstream.httpd.short_way import Reply, head_bytes
 from slipstream.serving import v2_views, views
-from slipstream.serving.answer import Answer, text_answer
+from slipstream.serving.answer import Answer, error_answer, text_answer
 from slipstream.serving.catalog import Catalog, ServedName, Version
 from slipstream.serving.frames import Done, Opened
 from slipstream.serving.gate import Gate
 from slipstream.serving.observer import Observer
 from slipstream.serving.pool import Pending
-from slipstream.serving.protocols import PROTOCOLS, ScoringProtocol
+from slipstream.serving.protocols import PROTOCOLS, ScoringProtocol, openai
 from slipstream.serving.refresh import keep_fresh
 from slipstream.wire.compatibility import MLFLOW_VERSION
 
@@ -58,6 +58,8 @@ class _Route(NamedTuple):
     operation: str
     served: ServedName | None
     """None: the body says which."""
+    method: str
+    path: str
     version: str | None = None
     """Only this version may answer; None: whichever is live."""
 
@@ -84,9 +86,10 @@ class ShortWay(NamedTuple):
     """How one request on the short way is answered."""
 
     app: "ScoringApp"
+    gate: Gate
     route: _Route
     served: ServedName
-    header: str | None
+    headers: Headers
 
     def begin(self, body: bytes, defaults: Sequence[tuple[bytes, bytes]], reply: Reply) -> None:
         """Ask the model; `reply` is called with the answer."""
@@ -94,21 +97,32 @@ class ShortWay(NamedTuple):
         began = time.perf_counter()
         version = self.served.live
 
-        def tell(pending: Pending | None, news: Done | Opened | SlipstreamError) -> None:
+        def tell(pending: Pending | None, news: Done | Opened | SlipstreamError | Answer) -> None:
             if isinstance(news, Done):
                 answer = news.answer()
+            elif isinstance(news, Answer):
+                answer = news
             elif isinstance(news, SlipstreamError):
                 answer = protocol.refusal(news)
             else:
                 answer = protocol.refusal(InternalError("A model that joins rows cannot stream."))
             reply(self.app.head_of(defaults, answer, self.served, version), answer.body)
-            self.app.observer.answered(
-                protocol.NAME, self.route.operation, version, answer.status, began, pending
-            )
+            self.app.report(self.route, self.headers, version, answer.status, began, pending)
 
+        if self.gate.keys is not None:
+            refused = self.gate.refuse("POST", self.headers, protocol.refusal, counts=True)
+            if refused is not None:
+                tell(None, refused)
+                return
+        header = self.headers.get(protocol.BODY_HEADER)
         try:
-            pool = self.served.require_live().pool
-            pool.submit(protocol.NAME, self.route.operation, self.header, body, tell)
+            self.served.require_live().pool.submit(
+                protocol.NAME,
+                self.route.operation,
+                None if header is None else header.decode("latin-1"),
+                body,
+                tell,
+            )
         except SlipstreamError as error:
             tell(None, error)
 
@@ -125,8 +139,9 @@ class ScoringApp:
     ) -> None:
         self.catalog = catalog
         self.limits = limits or AppLimits()
-        self.observer = observer or Observer(catalog)
         self._gate = gate or Gate()
+        self.observer = observer or Observer(catalog, with_keys=self._gate.keys is not None)
+        self.observer.buffered = lambda: self._buffered
         self._buffered = 0
         self._refreshing: asyncio.Task[None] | None = None
         self._routes: dict[tuple[str, str], _Route] = {}
@@ -135,12 +150,12 @@ class ScoringApp:
         for protocol in PROTOCOLS.values():
             for (method, path), operation in protocol.ROUTES.items():
                 if "{model}" not in path:
-                    self._routes[method, path] = _Route(protocol, operation, None)
+                    self._routes[method, path] = _Route(protocol, operation, None, method, path)
                     continue
                 for served in catalog:
                     own = path.replace("{model}", served.name)
                     table = self._versioned if "{version}" in own else self._routes
-                    table[method, own] = _Route(protocol, operation, served)
+                    table[method, own] = _Route(protocol, operation, served, method, own)
         # Probes of an orchestrator know neither the server's name nor its token.
         self._probes = {("GET", "/ping"), ("GET", "/health"), *views.PROBES}
         self._heads: dict[tuple[Any, ...], bytes] = {}
@@ -164,12 +179,17 @@ class ScoringApp:
                 send, text_answer(400, f"The header {repeated.decode()} may be sent only once."), method
             )
             return
+        route = self._routes.get((method, path)) or self._route_of_version(method, path)
         if (method, path) not in self._probes:
-            refused = self._gate.refuse(method, headers)
+            refusal = openai.refusal if path.startswith("/v1/") else error_answer
+            if route is not None:
+                refusal = route.protocol.refusal
+            refused = self._gate.refuse(method, headers, refusal, counts=route is not None)
             if refused is not None:
+                if route is not None:
+                    self.report(route, headers, None, refused.status, time.perf_counter(), None)
                 await _send(send, refused, method)
                 return
-        route = self._routes.get((method, path)) or self._route_of_version(method, path)
         if route is not None:
             await self._score(route, headers, receive, send)
             return
@@ -190,8 +210,12 @@ class ScoringApp:
         What is in any way special goes the long way, which has all the answers.
         """
         route = self._routes.get(("POST", path))
-        served = route and (route.served or self.catalog.only)
-        if route is None or not served or served.live is None or not served.live.card.joins:
+        if route is None or (
+            route.served is None and route.protocol.NAME == openai.NAME
+        ):  # its body says which
+            return None
+        served = route.served or self.catalog.only
+        if served is None or served.live is None or not served.live.card.joins:
             return None
         found = dict(headers)
         if len(found) != len(headers) and _repeated(headers) is not None:
@@ -199,10 +223,10 @@ class ScoringApp:
         length = found.get(b"content-length", b"")
         if not length.isdigit() or int(length) > min(SHORT_BODY_BYTES, self.limits.body_bytes):
             return None
-        if self._gate.refuse("POST", found) is not None:
+        # Keys are looked at when the request is complete: only then does it count.
+        if self._gate.keys is None and self._gate.refuse("POST", found) is not None:
             return None
-        header = found.get(route.protocol.BODY_HEADER)
-        return ShortWay(self, route, served, None if header is None else header.decode("latin-1"))
+        return ShortWay(self, self._gate, route, served, found)
 
     def head_of(
         self,
@@ -262,7 +286,9 @@ class ScoringApp:
             if isinstance(news, Done):
                 await _send(send, news.answer(), headers=_version_headers(served, version))
             else:
-                await self._stream(pending, version, served, news.media_type, protocol, receive, send)
+                status = await self._stream(
+                    pending, version, served, news.media_type, protocol, receive, send
+                )
         except SlipstreamError as error:
             status = error.status
             await _send(send, protocol.refusal(error), headers=_version_headers_of(route.served, version))
@@ -272,7 +298,36 @@ class ScoringApp:
             await _send(send, protocol.refusal(error))
         finally:
             self._buffered -= held.count
-            self.observer.answered(protocol.NAME, route.operation, version, status, began, pending)
+            self.report(route, headers, version, status, began, pending)
+
+    def report(
+        self,
+        route: _Route,
+        headers: Headers,
+        version: Version | None,
+        status: int,
+        began: float,
+        pending: Pending | None,
+    ) -> None:
+        """Tell the observer of an answer, and count its tokens."""
+        key = self._gate.key_of(headers)
+        if key is not None and pending is not None:
+            stats = pending.stats
+            # A stream that its client left has told no numbers; a piece of it is about one token.
+            key.spend_tokens(
+                pending.piece_count if stats is None else stats.prompt_tokens + stats.completion_tokens
+            )
+        self.observer.answered(
+            route.protocol.NAME,
+            route.operation,
+            version,
+            status,
+            began,
+            pending,
+            headers,
+            place=(route.method, route.path),
+            key="" if key is None else key.name,
+        )
 
     async def _read_body(self, receive: Receive, expected: int, held: "_Held") -> bytes | Answer | None:
         """Return a request's body, an answer that refuses it, or None if the client has gone.
@@ -337,7 +392,8 @@ class ScoringApp:
         protocol: ScoringProtocol,
         receive: Receive,
         send: Send,
-    ) -> None:
+    ) -> int:
+        """Send an answer piece by piece; return how it ended, as the status that a whole answer would have."""
         head = [
             (b"content-type", media_type.encode()),
             (b"cache-control", b"no-store"),
@@ -355,6 +411,9 @@ class ScoringApp:
                 broken = protocol.error_event(pending.error)
                 await send({"type": "http.response.body", "body": broken, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
+            if pending.error is None:
+                return 200
+            return 499 if gone.done() else pending.error.status
         finally:
             gone.cancel()
             version.pool.cancel(pending)

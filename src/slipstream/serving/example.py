@@ -21,13 +21,15 @@ _VALUES: dict[DataType, Any] = {
 }
 
 
-def curl_command(url: str, folder: Path, *, with_token: bool, path: str = "/invocations") -> str | None:
+def curl_command(
+    url: str, folder: Path, *, variable: str | None = None, path: str = "/invocations"
+) -> str | None:
     """Return a command that asks the model, with its own input example where it has one.
 
     Args:
         url: where the server listens, without a path.
         folder: the model's folder.
-        with_token: clients must send the token in SLIPSTREAM_SERVER_TOKEN.
+        variable: the shell variable with the token or key that clients must send; None if they need none.
         path: where the model is asked.
 
     Returns:
@@ -40,7 +42,7 @@ def curl_command(url: str, folder: Path, *, with_token: bool, path: str = "/invo
         if schema is None:
             return None
         data = json.dumps(_made_example(schema))
-    token = ' -H "Authorization: Bearer $SLIPSTREAM_SERVER_TOKEN"' if with_token else ""
+    token = "" if variable is None else f' -H "Authorization: Bearer ${variable}"'
     return f"curl {url}{path} -H 'Content-Type: application/json'{token} -d {shlex.quote(data)}"
 
 

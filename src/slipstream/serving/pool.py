@@ -83,6 +83,8 @@ class Pending:
         "first_piece_at",
         "last_piece_at",
         "link",
+        "piece_count",
+        "sent_at",
         "stats",
         "timer",
     )
@@ -92,6 +94,9 @@ class Pending:
         self.arrived = time.perf_counter()
         self.first_piece_at: float | None = None
         self.last_piece_at: float | None = None
+        self.piece_count = 0
+        self.sent_at: float | None = None
+        """When a worker got it."""
         self.link: Link | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.stats: Stats | None = None
@@ -117,6 +122,7 @@ class Pending:
         if isinstance(event, Piece):
             self._pieces.append(event.data)
             self.last_piece_at = time.perf_counter()
+            self.piece_count += 1
             if self.first_piece_at is None:
                 self.first_piece_at = self.last_piece_at
         elif isinstance(event, Opened):
@@ -248,6 +254,11 @@ class WorkerPool:
         await asyncio.gather(*(link.end(5.0) for link in links))
 
     @property
+    def name(self) -> str:
+        """What the model is served as."""
+        return self._start.name
+
+    @property
     def ready(self) -> bool:
         """Some worker is there to answer."""
         return bool(self._links)
@@ -352,8 +363,10 @@ class WorkerPool:
             batch = self._take(room)
             if not batch:
                 return
+            now = time.perf_counter()
             for pending in batch:
                 pending.link = link
+                pending.sent_at = now
                 link.asks.add(pending.ask.id)
                 self._at_work[pending.ask.id] = pending
             self.batches += 1

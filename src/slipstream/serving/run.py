@@ -18,7 +18,9 @@ from slipstream.serving.example import curl_command
 from slipstream.serving.fast import ScoringProtocol
 from slipstream.serving.gate import Gate
 from slipstream.serving.loading import ModelLoader
+from slipstream.serving.observer import Observer
 from slipstream.serving.pool import PoolLimits
+from slipstream.serving.tracing import traces
 
 _BACKLOG = 2048
 
@@ -48,6 +50,8 @@ class ServeOptions:
     interpreter: Callable[[str], str] | None = None
     """Returns the Python that the model of a URI or folder is to run in; None: this one."""
     gate: Gate = field(default_factory=Gate)
+    traced: bool | None = None
+    """Send traces; None as OpenTelemetry's variables say."""
 
 
 def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
@@ -63,7 +67,7 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
         InvalidParameterError: the port is taken or the address cannot be listened on.
     """
     names = names_of(options.model_uris)
-    with listen(options.host, options.port) as listener:
+    with listen(options.host, options.port) as listener, traces(wanted=options.traced) as tracer:
         loader = ModelLoader(
             limits=options.pool,
             trust=options.trust,
@@ -82,12 +86,13 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
                 example = curl_command(
                     url,
                     version.folder,
-                    with_token=options.gate.token is not None,
+                    variable=options.gate.variable,
                     path=_path_of(served, catalog),
                 )
                 say(f"Serving {served.uri} at {url}" + (f"  Try: {example}" if example else ""))
 
-        app = ScoringApp(catalog, options.gate, options.app)
+        observer = Observer(catalog, tracer, with_keys=options.gate.keys is not None)
+        app = ScoringApp(catalog, options.gate, options.app, observer)
         config = uvicorn.Config(
             app,
             http=ScoringProtocol,
