@@ -66,7 +66,10 @@ def test_predict_reads_and_writes_files(model: Path, tmp_path: Path) -> None:
     [
         ("[]", "error: The body must be a JSON object"),
         ('{"dataframe_records": [{"a": 1}]}', "error: Model is missing inputs ['b']."),
-        ('{"dataframe_records": [{"a": 1, "b": "x"}]}', "error: The value of column 'b' is not convertible"),
+        (
+            '{"dataframe_records": [{"a": 1, "b": "x"}]}',
+            "error: The value of column 'b', row 0 is not convertible",
+        ),
     ],
 )
 def test_predict_says_in_one_line_what_is_wrong(model: Path, stdin: str, message: str) -> None:
