@@ -2,14 +2,21 @@
 
 import sys
 from importlib import metadata
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from slipstream import deployments
-from slipstream.deployments import BaseDeploymentClient, PredictionsResponse, chosen_target, registry
+from slipstream.deployments import (
+    BaseDeploymentClient,
+    PredictionsResponse,
+    chosen_target,
+    manifest_client,
+    registry,
+)
 from slipstream.errors import (
+    ExecutionError,
     InvalidParameterError,
     InvalidStateError,
     MissingDependencyError,
@@ -168,3 +175,31 @@ def test_the_face_has_mlflows_names() -> None:
         assert getattr(deployments, name) is not None
     with pytest.raises(AttributeError):
         _ = deployments.nonsense
+
+
+# -- ours, as far as they need no engine ----------------------------------------------------------------------
+
+
+def test_ray_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    client = deployments.get_deploy_client("ray-serve")
+    assert client is not None
+    with pytest.raises(MissingDependencyError, match=r"pip install 'slipstream\[ray\]'"):
+        client.list_deployments()
+
+
+@pytest.mark.parametrize("target", ["kubernetes", "kserve"])
+def test_run_local_runs_the_pods_server(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    codes = iter([0, 3])
+
+    def run(argv: list[str], *, check: bool) -> SimpleNamespace:
+        started.append(argv)
+        return SimpleNamespace(returncode=next(codes))
+
+    monkeypatch.setattr(manifest_client.subprocess, "run", run)
+    deployments.run_local(target, "churn", "models:/churn/1", config={"port": "8080", "trust": "true"})
+    serving = ["-m", "slipstream", "models", "serve", "--model-uri=models:/churn/1"]
+    assert started == [[sys.executable, *serving, "--port=8080", "--workers=1", "--trust"]]
+    with pytest.raises(ExecutionError, match="ended with exit code 3"):
+        deployments.run_local(target, "churn", "models:/churn/1")

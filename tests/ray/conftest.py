@@ -19,7 +19,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             # What Ray's own code warns about in this process is not ours to mend.
             item.add_marker(pytest.mark.filterwarnings("default"))
-            item.add_marker(pytest.mark.xdist_group("ray"))
             item.add_marker(pytest.mark.slow)
             if importlib.util.find_spec("ray") is None:
                 item.add_marker(pytest.mark.skip(reason=ABSENT))

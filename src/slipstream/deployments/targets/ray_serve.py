@@ -92,7 +92,10 @@ def run_local(
     given = dict(config or {})
     options = read_options(TARGET, OPTIONS, given)
     ray, _ = _import_ray()
-    if not ray.is_initialized():
+    started = not ray.is_initialized()
+    if started:
+        # Serve kills a proxy that is not up after 5 seconds, which a busy machine may well need.
+        os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
         ray.init(
             address="local",
             include_dashboard=False,
@@ -101,7 +104,13 @@ def run_local(
             namespace="serve",
         )
     port = options.get("http_port", _HTTP_PORT) or _free_port()
-    return RayServeClient(TARGET).create_deployment(name, model_uri, flavor, {**given, "http_port": port})
+    try:
+        client = RayServeClient(TARGET)
+        return client.create_deployment(name, model_uri, flavor, {**given, "http_port": port})
+    except BaseException:  # also Ctrl-C: what was started for this goes with it
+        if started:
+            ray.shutdown()
+        raise
 
 
 class RayServeClient(BaseDeploymentClient):
@@ -316,14 +325,19 @@ def _describe(name: str, application: Any, facts: dict[str, Any] | None) -> dict
 
 
 def _start_serve(serve: Any, options: dict[str, Any]) -> None:
-    """Start Serve on the cluster; where it runs already, that is no change."""
-    serve.start(
-        http_options={
-            "host": options.get("http_host", _HTTP_HOST),
-            "port": options.get("http_port", _HTTP_PORT),
-        },
-        logging_config={"log_level": "WARNING"},
-    )
+    """Start Serve on the cluster; where it runs already, that is no change.
+
+    Raises:
+        ExecutionError: it does not start, such as when its port is taken.
+    """
+    http = {"host": options.get("http_host", _HTTP_HOST), "port": options.get("http_port", _HTTP_PORT)}
+    try:
+        serve.start(http_options=http, logging_config={"log_level": "WARNING"})
+    except Exception as error:  # Ray raises many kinds here
+        raise ExecutionError(
+            f"Ray Serve does not start at {http['host']}:{http['port']}: {error}. Is the port free? Choose another "
+            "with -C http_port=PORT."
+        ) from error
 
 
 def _is_ours(application: Any) -> bool:
