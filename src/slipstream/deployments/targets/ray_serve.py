@@ -94,15 +94,7 @@ def run_local(
     ray, _ = _import_ray()
     started = not ray.is_initialized()
     if started:
-        # Serve kills a proxy that is not up after 5 seconds, which a busy machine may well need.
-        os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            logging_level="warning",
-            log_to_driver=False,
-            namespace="serve",
-        )
+        _start_ray(ray)
     port = options.get("http_port", _HTTP_PORT) or _free_port()
     try:
         client = RayServeClient(TARGET)
@@ -322,6 +314,26 @@ def _describe(name: str, application: Any, facts: dict[str, Any] | None) -> dict
             "url": f"http://{host}:{port}{prefix}".rstrip("/"),
         }
     return described
+
+
+def _start_ray(ray: Any) -> None:
+    """Start a Ray of this process alone.
+
+    Raises:
+        ExecutionError: it does not start.
+    """
+    # Serve kills a proxy that is not up after 5 seconds, which a busy machine may well need.
+    os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
+    try:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            logging_level="warning",
+            log_to_driver=False,
+            namespace="serve",
+        )
+    except Exception as error:  # Ray raises plain ones here, too
+        raise ExecutionError(f"Ray does not start on this machine: {error}") from error
 
 
 def _start_serve(serve: Any, options: dict[str, Any]) -> None:
