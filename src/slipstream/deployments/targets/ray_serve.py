@@ -157,7 +157,7 @@ class RayServeClient(BaseDeploymentClient):
         read_options(TARGET, OPTIONS, config)
         _, serve = self._connect()
         if name in serve.status().applications:
-            self._facts(serve, name)  # never one that somebody else deployed
+            self._require_ours(serve, name)
             serve.delete(name)
 
     def list_deployments(self, endpoint: str | None = None) -> list[dict[str, Any]]:
@@ -204,7 +204,7 @@ class RayServeClient(BaseDeploymentClient):
             except (ConnectionError, RuntimeError, ValueError) as error:
                 where = f"at {self._address}" if self._address else "on this machine"
                 raise ConnectionFailedError(
-                    f"No Ray cluster can be reached {where}: {error}. Start one with 'ray start --head', or try the model "
+                    f"No Ray cluster can be reached {where}: {str(error).rstrip('.')}. Start one with 'ray start --head', or try the model "
                     f"with 'slipstream deployments run-local -t {TARGET} ...'."
                 ) from error
         return ray, serve
@@ -290,8 +290,8 @@ class RayServeClient(BaseDeploymentClient):
             return reply.result(timeout_s=_FACTS_SECONDS)
         except Exception as error:  # Ray raises many kinds for replicas that are not there
             raise ExecutionError(
-                f"No replica of the deployment '{name}' answers: {error}. Look at 'serve status'; delete the application "
-                f"with 'serve.delete(\"{name}\")' and create it anew."
+                f"No replica of the deployment '{name}' answers: {error}. Look at 'serve status'; if it does not "
+                "recover, delete the deployment and create it anew."
             ) from error
 
     def _require_ours(self, serve: Any, name: str) -> None:
