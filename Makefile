@@ -17,10 +17,10 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format types docs bench ui lock install clean conformance museum
+.PHONY: help demo serve test test-ray lint format types docs bench ui lock install clean conformance museum
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## train, register, serve and check a model of real data
 	@$(BIN)/slipstream demo $(ARGS)
@@ -30,6 +30,10 @@ serve: $(VENV)/.run ## start an empty server in this folder (ARGS="--port 5001")
 
 test: $(VENV)/.dev ## run all tests (ARGS="tests/unit -k name -m 'not slow'")
 	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+
+# Apart, since Ray is large and takes half a minute to start.
+test-ray: $(VENV)/.ray ## deploy to a real Ray Serve on this machine; installs Ray first
+	@$(BIN)/python -m pytest -q tests/ray $(ARGS)
 
 lint: $(VENV)/.dev ## check style, format, the floors and the dependencies
 	@status=0; \
@@ -65,7 +69,7 @@ ui: ## build the web pages
 
 install: $(VENV)/.dev ## install everything into .venv
 
-# Not `transformers`: torch comes from an index of the user's choice, since builds with and without CUDA differ by gigabytes.
+# Not `ray`, which is large and for `make test-ray` only. Not `transformers`: torch comes from an index of the user's choice, since builds with and without CUDA differ by gigabytes.
 LOCKED := demo postgres pyfunc sklearn
 
 lock: $(UV) ## renew the pins in dev.lock
@@ -95,4 +99,10 @@ $(VENV)/.demo: pyproject.toml dev.lock | $(UV)
 $(VENV)/.dev: pyproject.toml dev.lock | $(UV)
 	@echo "installing slipstream and its workshop into $(VENV)"
 	@$(INSTALL) -r dev.lock -e .
+	@$(INSTALL) --no-deps --group kserve
 	@touch $@ $(VENV)/.run $(VENV)/.demo
+
+$(VENV)/.ray: $(VENV)/.dev
+	@echo "installing Ray Serve into $(VENV)"
+	@$(INSTALL) -c dev.lock -e '.[ray]'
+	@touch $@

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
     from slipstream import (
         artifacts,
         data,
+        deployments,
         entities,
         exceptions,
         models,
@@ -183,6 +184,7 @@ _HOMES = {
 _MODULES = (
     "artifacts",
     "data",
+    "deployments",
     "entities",
     "exceptions",
     "models",
@@ -214,6 +216,7 @@ __all__ = [
     "delete_logged_model_tag",
     "delete_run",
     "delete_tag",
+    "deployments",
     "end_run",
     "entities",
     "exceptions",

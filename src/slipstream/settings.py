@@ -161,6 +161,9 @@ ALLOW_PICKLE = _setting(
 SCORING_SERVER_REQUEST_TIMEOUT = _setting(
     "SCORING_SERVER_REQUEST_TIMEOUT", float, 60.0, "Seconds that a prediction may take before 504."
 )
+DEPLOYMENTS_TARGET = _setting(
+    "DEPLOYMENTS_TARGET", _text, None, "Target of get_deploy_client() when none is named."
+)
 # -- projects ---------------------------------------------------------------------------------------
 ENV_ROOT = _setting(
     "ENV_ROOT", _text, None, "Folder of built environments; under SLIPSTREAM_HOME when unset."

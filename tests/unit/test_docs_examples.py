@@ -15,6 +15,7 @@ def blocks(page: str) -> list[str]:
 
 
 TRACKING = blocks("track-a-run.md")
+DEPLOYING = blocks("deploy-a-model.md")
 
 
 @pytest.mark.parametrize("number", range(len(TRACKING)))
@@ -30,3 +31,14 @@ def test_block_of_track_a_run(tracking: str, tmp_path: Path, number: int) -> Non
 
 def test_there_are_blocks() -> None:
     assert len(TRACKING) >= 6
+    assert len(DEPLOYING) == 1
+
+
+@pytest.mark.parametrize("number", range(len(DEPLOYING)))
+def test_block_of_deploy_a_model(tracking: str, number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    script = Path("pasted.py")
+    script.write_text(DEPLOYING[number], encoding="utf-8")
+
+    runpy.run_path(str(script), run_name="__main__")
+
+    assert capsys.readouterr().out == "['Deployment/churn', 'Service/churn']\n"

@@ -13,6 +13,7 @@ from slipstream.client import fluent
 MODULES = (
     "artifacts",
     "data",
+    "deployments",
     "entities",
     "exceptions",
     "models",
@@ -44,7 +45,7 @@ def test_every_name_resolves(name: str) -> None:
     assert getattr(slipstream, name) is not None
 
 
-@pytest.mark.parametrize("name", ["artifacts", "data", "entities", "exceptions", "tracking"])
+@pytest.mark.parametrize("name", ["artifacts", "data", "deployments", "entities", "exceptions", "tracking"])
 def test_every_module_resolves(name: str) -> None:
     assert getattr(slipstream, name) is importlib.import_module(f"slipstream.{name}")
 

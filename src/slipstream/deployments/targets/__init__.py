@@ -1,0 +1,1 @@
+"""One file for each engine that models can be deployed to."""
