@@ -51,6 +51,7 @@ class PyFuncModel:
         self._implementation = implementation
         self._folder = folder
         self._config = metadata.flavors[PYFUNC]
+        self._takes_params: dict[Any, bool] = {}
         name = self._config.get("predict_fn", "predict")
         # A native flavor has chosen its method already; a foreign loader's object offers it by name.
         if not isinstance(implementation, (FlavorModel, PythonModelRunner)) and not hasattr(
@@ -174,10 +175,13 @@ class PyFuncModel:
         return frame.iloc[:, 0] if type(example).__name__ == "Series" else frame
 
     def _call(self, function: Any, data: Any, params: dict[str, Any] | None) -> Any:
-        taken = inspect.signature(function).parameters.get("params")
-        if taken is not None and taken.kind is not inspect.Parameter.VAR_KEYWORD:
-            return function(data, params=params)
-        return function(data)
+        # Looking at a signature costs as much as predicting with a small model.
+        takes = self._takes_params.get(function)
+        if takes is None:
+            taken = inspect.signature(function).parameters.get("params")
+            takes = taken is not None and taken.kind is not inspect.Parameter.VAR_KEYWORD
+            self._takes_params[function] = takes
+        return function(data, params=params) if takes else function(data)
 
     def __repr__(self) -> str:
         import yaml
