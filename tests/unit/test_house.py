@@ -233,6 +233,8 @@ def test_every_dependency_has_its_reason() -> None:
     for name, requirements in project["dependency-groups"].items():
         if own := {_distribution(d) for d in requirements if isinstance(d, str)}:
             declared[f"Group `{name}`"] = own
+    llm = (ROOT / "tests" / "llm" / "requirements.txt").read_text("utf-8").splitlines()
+    declared["Tests of language models"] = {_distribution(d) for d in llm if not d.startswith("#")}
     declared["Build"] = {_distribution(d) for d in project["build-system"]["requires"]}
 
     explained: dict[str, set[str]] = {}
@@ -250,7 +252,8 @@ def test_every_dependency_is_pinned_for_developers() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     wanted = {_distribution(d) for d in project["project"]["dependencies"]}
     extras = dict(project["project"]["optional-dependencies"])
-    del extras["transformers"]  # torch's builds differ by machine; the Makefile's LOCKED says so, too
+    for name in ("transformers", "onnx-genai"):
+        del extras[name]  # pinned in tests/llm/requirements.txt, since torch's builds differ by machine
     for requirements in [
         *extras.values(),
         *project["dependency-groups"].values(),

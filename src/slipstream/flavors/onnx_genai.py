@@ -207,8 +207,9 @@ def _open(
 
 def _own_providers(document: Mapping[str, Any]) -> list[str]:
     """Return the devices that the model was exported for; none for the CPU."""
-    options = document["model"]["decoder"].get("session_options") or {}
-    names = [str(name) for entry in options.get("provider_options") or [] for name in entry]
+    options = cast("dict[str, Any]", document["model"]["decoder"].get("session_options") or {})
+    entries = cast("list[dict[str, Any]]", options.get("provider_options") or [])
+    names = [name for entry in entries for name in entry]
     return [name for name in names if not name.lower().startswith("cpu")]
 
 
