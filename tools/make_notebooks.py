@@ -1,7 +1,7 @@
 """Make notebooks of the programs in examples/phi3 that are written in cells (`# %%`), so that both say the same.
 
-    python tools/make_notebooks.py           # write them
-    python tools/make_notebooks.py --check   # exit code 1 if one is out of date
+python tools/make_notebooks.py           # write them
+python tools/make_notebooks.py --check   # exit code 1 if one is out of date
 """
 
 import json

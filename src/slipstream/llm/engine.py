@@ -21,6 +21,9 @@ from slipstream.llm.stops import StopFilter
 
 _logger = logging.getLogger(__name__)
 
+_PROMPT_TOKENS = 64
+"""How many tokens of prompts the answers under way wait for, at least one prompt: a long one costs as much as many steps."""
+
 FinishReason: TypeAlias = Literal["stop", "length"]
 
 
@@ -269,11 +272,9 @@ class TextEngine:
             self._forget(sequence)
 
     def _admit(self) -> int:
-        """Take in one waiting answer, or several while nothing else runs; return how many.
-
-        A prompt costs as much as many steps.
-        """
+        """Take in a waiting answer, or several as long as their prompts are short; return how many."""
         before = len(self._running)
+        read = 0
         while self._waiting and len(self._running) < self.backend.batch_size:
             answer = self._waiting.popleft()
             if answer.generation.cancelled:
@@ -288,7 +289,8 @@ class TextEngine:
                 self._fail(answer.generation, InternalError(f"The model failed on the prompt: {error!r}"))
                 continue
             self._running[sequence] = answer
-            if len(self._running) > 1:
+            read += len(answer.generation.prompt)
+            if read >= _PROMPT_TOKENS:
                 break
         return len(self._running) - before
 
