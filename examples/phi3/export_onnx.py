@@ -32,7 +32,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Export a model to ONNX Runtime GenAI's format.")
     parser.add_argument("--model", default="tiny-phi3", help="a folder, or a name on the hub")
     parser.add_argument("--precision", choices=["int4", "fp32"], default="int4")
-    parser.add_argument("--folder", type=Path, help="where to write (default: the model's name and the precision)")
+    parser.add_argument(
+        "--folder", type=Path, help="where to write (default: the model's name and the precision)"
+    )
     arguments = parser.parse_args()
     folder = arguments.folder or Path(f"{Path(arguments.model).name}-onnx-{arguments.precision}")
     export(arguments.model, folder, arguments.precision)

@@ -188,7 +188,9 @@ def make(folder: Path, known: list[tuple[int, Conversation]], steps: int = STEPS
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make a tiny Phi-3 that answers a few questions.")
     parser.add_argument("folder", type=Path, help="where to write the model")
-    parser.add_argument("--only", action="append", metavar="TEXT", help="teach only questions that have this text")
+    parser.add_argument(
+        "--only", action="append", metavar="TEXT", help="teach only questions that have this text"
+    )
     parser.add_argument("--steps", type=int, default=STEPS, help="how long to train (default %(default)s)")
     arguments = parser.parse_args()
     torch.use_deterministic_algorithms(True)

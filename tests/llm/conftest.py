@@ -35,7 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def phi3_folder(pytestconfig: pytest.Config) -> Path:
     """A folder with `hf`, a Phi-3 that knows the lessons, and `onnx-int4`, its export; made once for all runs."""
-    sources = b"".join((EXAMPLES / name).read_bytes() for name in ("make_model.py", "world.py", "export_onnx.py"))
+    sources = b"".join(
+        (EXAMPLES / name).read_bytes() for name in ("make_model.py", "world.py", "export_onnx.py")
+    )
     requirements = (Path(__file__).parent / "requirements.txt").read_bytes()
     said = repr((LESSONS, STEPS, sys.version_info[:2])).encode()
     digest = hashlib.sha256(sources + requirements + said).hexdigest()[:16]

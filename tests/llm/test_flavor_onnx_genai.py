@@ -22,7 +22,9 @@ from slipstream.llm.signatures import signature_of
 from slipstream.models import Model, infer_signature
 
 SPAIN = [{"role": "user", "content": "What is the capital of Spain?"}]
-MADRID = "The capital of Spain is Madrid. It is the largest city in Spain and serves as the political, economic, "
+MADRID = (
+    "The capital of Spain is Madrid. It is the largest city in Spain and serves as the political, economic, "
+)
 PROMPT = "<|system|>You are a stand-up comedian.<|end|><|user|>Tell me a joke about atom<|end|><|assistant|>"
 JOKE = "Why don't scientists trust atoms? Because they make up everything!"
 GREEDY = Sampling(temperature=0.0)

@@ -119,7 +119,9 @@ def test_an_exported_model_without_a_class(phi3_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_a_pipeline_with_a_device_map_and_half_the_bits(phi3_folder: Path, dtype: str, tmp_path: Path) -> None:
+def test_a_pipeline_with_a_device_map_and_half_the_bits(
+    phi3_folder: Path, dtype: str, tmp_path: Path
+) -> None:
     import transformers
 
     pipeline = transformers.pipeline(
@@ -127,7 +129,9 @@ def test_a_pipeline_with_a_device_map_and_half_the_bits(phi3_folder: Path, dtype
     )
     mlflow.transformers.save_model(pipeline, tmp_path / "m", task="llm/v1/chat")
     model = mlflow.pyfunc.load_model(tmp_path / "m")
-    assert model.predict(SPAIN)[0]["choices"][0]["message"]["content"].startswith("The capital of Spain is Madrid")
+    assert model.predict(SPAIN)[0]["choices"][0]["message"]["content"].startswith(
+        "The capital of Spain is Madrid"
+    )
     assert str(mlflow.transformers.load_model(tmp_path / "m").model.dtype) == f"torch.{dtype}"
 
 
