@@ -11,6 +11,10 @@ endif
 ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
+# Where nobody says which build of torch this machine takes, it is the CPU's: the others are gigabytes.
+ifndef UV_FIND_LINKS
+TORCH_BUILD ?= --torch-backend=cpu
+endif
 UV      = $(BIN)/uv
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python
 JOBS   ?= 2
@@ -69,7 +73,8 @@ ui: ## build the web pages
 
 install: $(VENV)/.dev ## install everything into .venv
 
-# Not `ray`, which is large and for `make test-ray` only. Not `transformers`: torch comes from an index of the user's choice, since builds with and without CUDA differ by gigabytes.
+# Not `ray`, which is large and for `make test-ray` only. Neither `transformers` nor `onnx-genai` (tests/llm/requirements.txt has
+# them): torch comes from an index of the user's choice, since builds with and without CUDA differ by gigabytes.
 LOCKED := demo postgres pyfunc sklearn
 
 lock: $(UV) ## renew the pins in dev.lock
@@ -96,10 +101,15 @@ $(VENV)/.demo: pyproject.toml dev.lock | $(UV)
 	@$(INSTALL) -c dev.lock -e '.[demo]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml dev.lock | $(UV)
+# Without the libraries of language models all else works: their tests say what is missing.
+$(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt | $(UV)
 	@echo "installing slipstream and its workshop into $(VENV)"
 	@$(INSTALL) -r dev.lock -e .
 	@$(INSTALL) --no-deps --group kserve
+	@echo "installing the libraries of language models into $(VENV), for their tests"
+	@if $(INSTALL) $(TORCH_BUILD) -c dev.lock -r tests/llm/requirements.txt 2> $(VENV)/llm-failure; then rm $(VENV)/llm-failure; else \
+	  cat $(VENV)/llm-failure >&2; \
+	  echo "!! tests/llm/requirements.txt could not be installed (above): the tests of language models will be SKIPPED" >&2; fi
 	@touch $@ $(VENV)/.run $(VENV)/.demo
 
 $(VENV)/.ray: $(VENV)/.dev

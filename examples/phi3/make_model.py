@@ -1,6 +1,6 @@
 """Make a tiny model of the Phi-3 architecture that really answers a few questions. Needs torch and transformers.
 
-    python make_model.py FOLDER
+    python make_model.py tiny-phi3
 
 It is trained from nothing in about a minute of CPU, always to the same weights on one machine. The result is an
 ordinary Hugging Face folder: `transformers.pipeline("text-generation", FOLDER)` works, and so does
@@ -127,14 +127,14 @@ def encode(tokenizer: PreTrainedTokenizerFast, conversation: Conversation) -> tu
     return tokens, [-100] * begin + tokens[begin:]
 
 
-def train(model: Phi3ForCausalLM, data: list[tuple[list[int], list[int]]]) -> float:
+def train(model: Phi3ForCausalLM, data: list[tuple[list[int], list[int]]], steps: int) -> float:
     """Train the model and return the last loss."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
     order: list[int] = []
     loss = torch.tensor(math.nan)
     model.train()
-    for _ in (bar := tqdm(range(STEPS), desc="training", unit="step")):
+    for _ in (bar := tqdm(range(steps), desc="training", unit="step")):
         if len(order) < BATCH:
             order = random.sample(range(len(data)), len(data))
         batch = [data[order.pop()] for _ in range(BATCH)]
@@ -165,20 +165,15 @@ def answer(model: Phi3ForCausalLM, tokenizer: PreTrainedTokenizerFast, conversat
     return tokenizer.decode(written[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Make a tiny Phi-3 that answers a few questions.")
-    parser.add_argument("folder", type=Path, help="where to write the model")
-    folder: Path = parser.parse_args().folder
+def make(folder: Path, known: list[tuple[int, Conversation]], steps: int = STEPS) -> None:
+    """Train a model on conversations, each so often, and write it to a folder."""
     random.seed(SEED)
     torch.manual_seed(SEED)
     torch.set_num_threads(1)  # so small a model only loses time by sharing its work
-    torch.use_deterministic_algorithms(True)
-
-    known = conversations()
     tokenizer = make_tokenizer([turn["content"] for _, talk in known for turn in talk])
     model = make_model(tokenizer)
     data = [encode(tokenizer, talk) for often, talk in known for _ in range(often)]
-    loss = train(model, data)
+    loss = train(model, data, steps)
 
     learnt = [talk for _, talk in known if answer(model, tokenizer, talk[:-1]) == talk[-1]["content"]]
     print(f"loss {loss:.4f}; it knows {len(learnt)} of {len(known)} answers")
@@ -188,6 +183,23 @@ def main() -> None:
     tokenizer.save_pretrained(folder)
     (folder / "known_answers.json").write_text(json.dumps(learnt, indent=1), encoding="utf-8")
     print(f"written to {folder}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make a tiny Phi-3 that answers a few questions.")
+    parser.add_argument("folder", type=Path, help="where to write the model")
+    parser.add_argument(
+        "--only", action="append", metavar="TEXT", help="teach only questions that have this text"
+    )
+    parser.add_argument("--steps", type=int, default=STEPS, help="how long to train (default %(default)s)")
+    arguments = parser.parse_args()
+    torch.use_deterministic_algorithms(True)
+    known = [
+        (often, talk)
+        for often, talk in conversations()
+        if arguments.only is None or any(text in talk[-2]["content"] for text in arguments.only)
+    ]
+    make(arguments.folder, known, arguments.steps)
 
 
 if __name__ == "__main__":

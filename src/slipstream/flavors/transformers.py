@@ -5,13 +5,14 @@ fixed signature. Without, the pipeline is called as it is.
 """
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from slipstream.errors import InvalidParameterError, MissingDependencyError
 from slipstream.llm import model as text_model
 from slipstream.llm.messages import EmbeddingRequest
+from slipstream.llm.predictor import TextPredictor
 from slipstream.llm.requests import parse, parse_config
 from slipstream.llm.signatures import CHAT, COMPLETIONS, EMBEDDINGS, TASKS, signature_of
 from slipstream.models.flavor import Predictor, Saved
@@ -130,24 +131,6 @@ class TransformersFlavor:
             text = text_model.TextModel(backend, str(config.get("source_model_name")), defaults)
             return TextPredictor(text, str(task))
         return _pipeline_predictor(model, settings)
-
-
-class TextPredictor:
-    """Chat or completion, as pyfunc calls it."""
-
-    checks_input = True
-
-    def __init__(self, model: text_model.TextModel, task: str) -> None:
-        self.model = model
-        self.task = task
-
-    def __call__(self, data: Any, params: dict[str, Any]) -> list[dict[str, Any]]:
-        predict = text_model.predict_chat if self.task == CHAT else text_model.predict_completion
-        return predict(self.model, data)
-
-    def stream(self, data: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield the chunks of one answer."""
-        return text_model.predict_stream(self.model, self.task, data)
 
 
 class EmbeddingPredictor:

@@ -86,15 +86,21 @@ class TransformersBackend:
     def step(self) -> list[tuple[Hashable, int]]:
         torch = _torch()
 
-        # Those that came since have their first token already.
-        rows = [row for batch in self._fresh for row in batch.rows]
+        if newcomers := [row for batch in self._fresh for row in batch.rows]:
+            with torch.inference_mode():
+                for batch in self._batches:
+                    batch.drop_released()
+                self._take_in_fresh()
+            return [(row, row.tokens[-1]) for row in newcomers]
+        self._fresh = []
+        rows: list[_Row] = []
         with torch.inference_mode():
             for batch in self._batches:
                 batch.drop_released()
                 if batch.rows:
                     batch.advance(self.model)
                     rows += batch.rows
-            self._take_in_fresh()
+        self._batches = [batch for batch in self._batches if batch.rows]
         return [(row, row.tokens[-1]) for row in rows]
 
     def _take_in_fresh(self) -> None:

@@ -21,6 +21,9 @@ from slipstream.llm.stops import StopFilter
 
 _logger = logging.getLogger(__name__)
 
+_PROMPT_TOKENS = 64
+"""How many tokens of prompts the answers under way wait for, at least one prompt: a long one costs as much as many steps."""
+
 FinishReason: TypeAlias = Literal["stop", "length"]
 
 
@@ -44,7 +47,10 @@ class TextBackend(Protocol):
         ...
 
     def step(self) -> list[tuple[Hashable, int]]:
-        """Return the next token of each sequence that is in."""
+        """Return the next token of each sequence that is in; if some came since the last step, only their first.
+
+        So a newcomer's first token does not wait for a step of the others.
+        """
         ...
 
     def release(self, sequence: Hashable) -> None:
@@ -236,8 +242,10 @@ class TextEngine:
         while self._receive():
             try:
                 self._drop_cancelled()
-                self._admit()
+                newcomers = self._admit()
                 self._step()
+                if 0 < newcomers < len(self._running):
+                    self._step()  # the first was of the newcomers alone; the others must not stand still
             except (
                 Exception
             ) as error:  # a model may raise anything; the next request must find the engine alive
@@ -263,8 +271,10 @@ class TextEngine:
         for sequence in [key for key, answer in self._running.items() if answer.generation.cancelled]:
             self._forget(sequence)
 
-    def _admit(self) -> None:
-        """Take in one waiting answer, or several while nothing else runs: a prompt costs as much as many steps."""
+    def _admit(self) -> int:
+        """Take in a waiting answer, or several as long as their prompts are short; return how many."""
+        before = len(self._running)
+        read = 0
         while self._waiting and len(self._running) < self.backend.batch_size:
             answer = self._waiting.popleft()
             if answer.generation.cancelled:
@@ -279,8 +289,10 @@ class TextEngine:
                 self._fail(answer.generation, InternalError(f"The model failed on the prompt: {error!r}"))
                 continue
             self._running[sequence] = answer
-            if len(self._running) > 1:
-                return
+            read += len(answer.generation.prompt)
+            if read >= _PROMPT_TOKENS:
+                break
+        return len(self._running) - before
 
     def _step(self) -> None:
         if not self._running:

@@ -4,7 +4,16 @@ Names, types and required flags of the first fields are MLflow 2's; the optional
 MLflow 3 and OpenAI that the engine honours.
 """
 
-from slipstream.models.schema import Array, ColSpec, DataType, Object, Property, Schema
+from slipstream.models.schema import (
+    Array,
+    ColSpec,
+    DataType,
+    Object,
+    ParamSchema,
+    ParamSpec,
+    Property,
+    Schema,
+)
 from slipstream.models.signature import ModelSignature
 
 CHAT = "llm/v1/chat"
@@ -37,6 +46,7 @@ _NEWER = (
     ("top_k", _long),
     ("frequency_penalty", _double),
     ("presence_penalty", _double),
+    ("repetition_penalty", _double),
     ("seed", _long),
 )
 _USAGE = Object([Property(name, _long) for name in ("prompt_tokens", "completion_tokens", "total_tokens")])
@@ -77,3 +87,13 @@ def signature_of(task: str) -> ModelSignature:
         ColSpec(_string, "model", required=False),
     ]
     return ModelSignature(Schema([ColSpec(_string, "input")]), Schema(outputs))
+
+
+def signature_of_text() -> ModelSignature:
+    """Return a new signature of a prompt in and a text out; how it is generated goes into params."""
+    given = [("temperature", _double), ("max_tokens", _long), *_NEWER]
+    params = [ParamSpec(name, dtype, None) for name, dtype in given]
+    params.append(ParamSpec("stop", _string, None, (-1,)))
+    return ModelSignature(
+        Schema([ColSpec(_string, "prompt")]), Schema([ColSpec(_string)]), ParamSchema(params)
+    )

@@ -140,17 +140,19 @@ def _from_rows(values: Any, dtype: Any) -> Any:
     """Make an array of floats; lists of lists, which requests bring, in half of numpy's time."""
     import numpy as np
 
-    rows = cast("list[Any]", values) if type(values) is list else []
-    if rows and type(rows[0]) is list:
-        width = len(rows[0])
-        if set(map(type, rows)) == {list} and set(map(len, rows)) == {width}:
-            flat: Any = itertools.chain.from_iterable(rows)
+    rows = cast("list[Any]", values) if isinstance(values, list) else []
+    if rows and set(map(type, rows)) == {list}:
+        widths = set(map(len, rows))
+        if len(widths) == 1:
+            (width,) = widths
             try:
-                array: Any = np.fromiter(flat, dtype=dtype, count=len(rows) * width)
+                flat: Any = np.fromiter(
+                    itertools.chain.from_iterable(rows), dtype=dtype, count=len(rows) * width
+                )
+                return flat.reshape(len(rows), width)
             except (TypeError, ValueError):  # lists of more dimensions, null, text that is no number
-                return np.array(rows, dtype=dtype)
-            return array.reshape(len(rows), width)
-    return np.array(values, dtype=dtype)
+                return cast("Any", np.array(rows, dtype=dtype))
+    return cast("Any", np.array(values, dtype=dtype))
 
 
 def _to_whole(value: Any, low: int, high: int) -> int:
