@@ -5,6 +5,7 @@ with integers beside fractions. So what counts here is the value as it was writt
 float, as in every language; whole numbers must stay what they are.
 """
 
+import contextlib
 import decimal
 import importlib
 import itertools
@@ -140,19 +141,19 @@ def _from_rows(values: Any, dtype: Any) -> Any:
     """Make an array of floats; lists of lists, which requests bring, in half of numpy's time."""
     import numpy as np
 
-    rows = cast("list[Any]", values) if isinstance(values, list) else []
+    rows: list[Any] = values if type(values) is list else []
     if rows and set(map(type, rows)) == {list}:
         widths = set(map(len, rows))
         if len(widths) == 1:
             (width,) = widths
-            try:
+            # Lists of more dimensions, null, and text that is no number are numpy's own to read or to refuse.
+            with contextlib.suppress(TypeError, ValueError):
                 flat: Any = np.fromiter(
                     itertools.chain.from_iterable(rows), dtype=dtype, count=len(rows) * width
                 )
                 return flat.reshape(len(rows), width)
-            except (TypeError, ValueError):  # lists of more dimensions, null, text that is no number
-                return cast("Any", np.array(rows, dtype=dtype))
-    return cast("Any", np.array(values, dtype=dtype))
+    every: Any = np.array(cast("Any", values), dtype=dtype)
+    return every
 
 
 def _to_whole(value: Any, low: int, high: int) -> int:
