@@ -469,6 +469,82 @@ def test_register_model_of_a_folder_without_a_model_creates_nothing(tmp_path: Pa
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_process_forked_while_a_thread_writes_can_write(tracking: str) -> None:
+    script = """
+import faulthandler, os, slipstream, threading
+run_id = slipstream.start_run().info.run_id
+slipstream.log_metric("thread", 0)
+slipstream.get_run(run_id)
+stop, started = threading.Event(), threading.Event()
+def write():
+    while not stop.is_set():
+        slipstream.log_metric("thread", 1, run_id=run_id)
+        started.set()
+thread = threading.Thread(target=write)
+thread.start()
+started.wait()
+statuses = []
+for number in range(10):
+    if (child := os.fork()) == 0:
+        faulthandler.dump_traceback_later(8, exit=True)  # SQLite itself would wait for 60 seconds
+        slipstream.log_metric(f"child {number}", 1, run_id=run_id)
+        os._exit(0)
+    statuses.append(os.waitpid(child, 0)[1])
+    if statuses[-1]:
+        break
+stop.set()
+thread.join()
+assert not any(statuses), statuses
+print(run_id)
+"""
+    environment = {**os.environ, "SLIPSTREAM_TRACKING_URI": tracking}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+    assert done.returncode == 0, done.stderr
+    metrics = slipstream.get_run(done.stdout.strip()).data.metrics
+    assert set(metrics) == {"thread", *(f"child {number}" for number in range(10))}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_process_goes_on_when_its_parent_has_ended(tracking: str) -> None:
+    script = """
+import os, slipstream, sys, time
+run_id = slipstream.start_run().info.run_id
+slipstream.log_metric("parent", 1)
+reading, writing = os.pipe()
+if os.fork() == 0:
+    os.close(writing)
+    slipstream.log_metric("child", 1, run_id=run_id)
+    os.read(reading, 1)  # until the parent has closed its database and is gone
+    slipstream.log_metric("orphan", 1, run_id=run_id)
+    print(run_id, sorted(slipstream.get_run(run_id).data.metrics))
+    sys.stdout.flush()
+    os._exit(0)
+while "child" not in slipstream.get_run(run_id).data.metrics:
+    time.sleep(0.01)
+"""
+    environment = {**os.environ, "SLIPSTREAM_TRACKING_URI": tracking}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+    assert "Error" not in done.stderr, done.stderr
+    run_id, _, shown = done.stdout.partition(" ")
+    assert shown.strip() == "['child', 'orphan', 'parent']"
+    assert set(slipstream.get_run(run_id).data.metrics) == {"parent", "child", "orphan"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_forked_process_has_its_own_connection_and_no_active_run(tracking: str) -> None:
     script = """
 import os, slipstream
