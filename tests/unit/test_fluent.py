@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,44 @@ def test_unknown_status_names_the_known_ones() -> None:
 
     with pytest.raises(InvalidParameterError, match="DONE.*FINISHED"):
         slipstream.end_run("DONE")
+
+
+def test_run_stays_active_when_its_status_is_unknown() -> None:
+    run = slipstream.start_run()
+    with pytest.raises(InvalidParameterError, match="BOGUS"):
+        slipstream.end_run("BOGUS")
+    active = slipstream.active_run()
+    assert active is not None
+    assert active.info.run_id == run.info.run_id
+    slipstream.end_run("KILLED")
+    assert slipstream.get_run(run.info.run_id).info.status == "KILLED"
+
+
+@pytest.mark.parametrize(
+    ("field", "call"),
+    [
+        ("params", lambda: slipstream.log_params([("a", 1)])),  # pyright: ignore[reportArgumentType]
+        ("metrics", lambda: slipstream.log_metrics(["a"])),  # pyright: ignore[reportArgumentType]
+        ("tags", lambda: slipstream.set_tags(None)),  # pyright: ignore[reportArgumentType]
+        ("tags", lambda: slipstream.start_run(tags=[1], nested=True)),  # pyright: ignore[reportArgumentType]
+        ("artifact_file", lambda: slipstream.log_text("a", None)),  # pyright: ignore[reportArgumentType]
+        ("artifact_file", lambda: slipstream.log_dict({}, 5)),  # pyright: ignore[reportArgumentType]
+        ("text", lambda: slipstream.log_text(5, "a.txt")),  # pyright: ignore[reportArgumentType]
+        ("text", lambda: slipstream.log_text("\ud800", "a.txt")),
+        ("a.yaml", lambda: slipstream.log_dict({"a": object()}, "a.yaml")),
+        ("max_results", lambda: slipstream.search_runs(max_results="5")),  # pyright: ignore[reportArgumentType]
+        ("is 20000 characters long", lambda: slipstream.start_run(run_name="x" * 20_000, nested=True)),
+    ],
+)
+def test_wrong_argument_is_named(field: str, call: Callable[[], object]) -> None:
+    with slipstream.start_run(), pytest.raises(InvalidParameterError, match=field):
+        call()
+
+
+def test_runs_are_searched_by_a_number() -> None:
+    with slipstream.start_run() as run:
+        found = slipstream.search_runs(experiment_ids=0, output_format="list")  # pyright: ignore[reportArgumentType]
+    assert [each.info.run_id for each in found] == [run.info.run_id]
 
 
 def test_second_run_must_be_nested() -> None:
