@@ -93,8 +93,9 @@ def test_wrong_argument_is_named(field: str, call: Callable[[], object]) -> None
 
 
 def test_runs_are_searched_by_a_number() -> None:
-    with slipstream.start_run() as run:
-        found = slipstream.search_runs(experiment_ids=0, output_format="list")  # pyright: ignore[reportArgumentType]
+    number = slipstream.create_experiment("other")
+    with slipstream.start_run(experiment_id=number) as run:
+        found = slipstream.search_runs(experiment_ids=int(number), output_format="list")  # pyright: ignore[reportArgumentType]
     assert [each.info.run_id for each in found] == [run.info.run_id]
 
 
