@@ -1,5 +1,6 @@
 """Group commit: what is shared, what is isolated, what is refused, what is told."""
 
+import signal
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -287,7 +288,7 @@ def test_a_closed_engine_refuses(database: CountingDatabase) -> None:
 def test_a_database_that_another_program_holds_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slipstream.db.sqlite._BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr("slipstream.db.sqlite._BUSY_SECONDS", 0.05)
     holder = SqliteDatabase(tmp_path / "s.db").connect()
     with holder.write(), pytest.raises(UnavailableError, match="may hold it"):
         Engine(SqliteDatabase(tmp_path / "s.db"), CONFIG)
@@ -301,3 +302,24 @@ class LimitedDatabase(SqliteDatabase):
         connection = super().connect()
         connection.script("PRAGMA max_page_count = 150")
         return connection
+
+
+def test_ctrl_c_ends_the_wait_for_another_program(
+    engine: Engine, database: CountingDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SQLite's own way of waiting is deaf until its time is over, and then this is an UnavailableError.
+    waits = threading.Event()
+    monkeypatch.setattr("slipstream.db.sqlite.random.uniform", lambda *_: waits.set() or 0.001)
+    other = database.connect()
+    press = threading.Thread(
+        target=lambda: (
+            waits.wait(10) and signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        )
+    )
+    with other.write():
+        press.start()
+        with pytest.raises(KeyboardInterrupt):
+            engine.write(lambda store: store.create_experiment("waits", None, []))
+    press.join()
+    other.close()
+    assert engine.write(lambda store: store.create_experiment("goes on", None, [])) is not None

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,45 @@ def test_unknown_status_names_the_known_ones() -> None:
 
     with pytest.raises(InvalidParameterError, match="DONE.*FINISHED"):
         slipstream.end_run("DONE")
+
+
+def test_run_stays_active_when_its_status_is_unknown() -> None:
+    run = slipstream.start_run()
+    with pytest.raises(InvalidParameterError, match="BOGUS"):
+        slipstream.end_run("BOGUS")
+    active = slipstream.active_run()
+    assert active is not None
+    assert active.info.run_id == run.info.run_id
+    slipstream.end_run("KILLED")
+    assert slipstream.get_run(run.info.run_id).info.status == "KILLED"
+
+
+@pytest.mark.parametrize(
+    ("field", "call"),
+    [
+        ("params", lambda: slipstream.log_params([("a", 1)])),  # pyright: ignore[reportArgumentType]
+        ("metrics", lambda: slipstream.log_metrics(["a"])),  # pyright: ignore[reportArgumentType]
+        ("tags", lambda: slipstream.set_tags(None)),  # pyright: ignore[reportArgumentType]
+        ("tags", lambda: slipstream.start_run(tags=[1], nested=True)),  # pyright: ignore[reportArgumentType]
+        ("artifact_file", lambda: slipstream.log_text("a", None)),  # pyright: ignore[reportArgumentType]
+        ("artifact_file", lambda: slipstream.log_dict({}, 5)),  # pyright: ignore[reportArgumentType]
+        ("text", lambda: slipstream.log_text(5, "a.txt")),  # pyright: ignore[reportArgumentType]
+        ("text", lambda: slipstream.log_text("\ud800", "a.txt")),
+        ("a.yaml", lambda: slipstream.log_dict({"a": object()}, "a.yaml")),
+        ("max_results", lambda: slipstream.search_runs(max_results="5")),  # pyright: ignore[reportArgumentType]
+        ("is 20000 characters long", lambda: slipstream.start_run(run_name="x" * 20_000, nested=True)),
+    ],
+)
+def test_wrong_argument_is_named(field: str, call: Callable[[], object]) -> None:
+    with slipstream.start_run(), pytest.raises(InvalidParameterError, match=field):
+        call()
+
+
+def test_runs_are_searched_by_a_number() -> None:
+    number = slipstream.create_experiment("other")
+    with slipstream.start_run(experiment_id=number) as run:
+        found = slipstream.search_runs(experiment_ids=int(number), output_format="list")  # pyright: ignore[reportArgumentType]
+    assert [each.info.run_id for each in found] == [run.info.run_id]
 
 
 def test_second_run_must_be_nested() -> None:
@@ -466,6 +506,82 @@ def test_register_model_of_a_folder_without_a_model_creates_nothing(tmp_path: Pa
         slipstream.register_model(str(tmp_path), "reg")
     assert slipstream.search_registered_models() == []
     assert slipstream.search_logged_models(output_format="list") == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_process_forked_while_a_thread_writes_can_write(tracking: str) -> None:
+    script = """
+import faulthandler, os, slipstream, threading
+run_id = slipstream.start_run().info.run_id
+slipstream.log_metric("thread", 0)
+slipstream.get_run(run_id)
+stop, started = threading.Event(), threading.Event()
+def write():
+    while not stop.is_set():
+        slipstream.log_metric("thread", 1, run_id=run_id)
+        started.set()
+thread = threading.Thread(target=write)
+thread.start()
+started.wait()
+statuses = []
+for number in range(10):
+    if (child := os.fork()) == 0:
+        faulthandler.dump_traceback_later(8, exit=True)  # SQLite itself would wait for 60 seconds
+        slipstream.log_metric(f"child {number}", 1, run_id=run_id)
+        os._exit(0)
+    statuses.append(os.waitpid(child, 0)[1])
+    if statuses[-1]:
+        break
+stop.set()
+thread.join()
+assert not any(statuses), statuses
+print(run_id)
+"""
+    environment = {**os.environ, "SLIPSTREAM_TRACKING_URI": tracking}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+    assert done.returncode == 0, done.stderr
+    metrics = slipstream.get_run(done.stdout.strip()).data.metrics
+    assert set(metrics) == {"thread", *(f"child {number}" for number in range(10))}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_process_goes_on_when_its_parent_has_ended(tracking: str) -> None:
+    script = """
+import os, slipstream, sys, time
+run_id = slipstream.start_run().info.run_id
+slipstream.log_metric("parent", 1)
+reading, writing = os.pipe()
+if os.fork() == 0:
+    os.close(writing)
+    slipstream.log_metric("child", 1, run_id=run_id)
+    os.read(reading, 1)  # until the parent has closed its database and is gone
+    slipstream.log_metric("orphan", 1, run_id=run_id)
+    print(run_id, sorted(slipstream.get_run(run_id).data.metrics))
+    sys.stdout.flush()
+    os._exit(0)
+while "child" not in slipstream.get_run(run_id).data.metrics:
+    time.sleep(0.01)
+"""
+    environment = {**os.environ, "SLIPSTREAM_TRACKING_URI": tracking}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+    assert "Error" not in done.stderr, done.stderr
+    run_id, _, shown = done.stdout.partition(" ")
+    assert shown.strip() == "['child', 'orphan', 'parent']"
+    assert set(slipstream.get_run(run_id).data.metrics) == {"parent", "child", "orphan"}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -46,7 +46,7 @@ def test_identifiers(text: str, expected: tuple[str | None, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1", "-3", "0.5", ".5", "-.5", "1e-2", "1E+10", "1.5e3", "99999999999999999999999"]
+    "text", ["1", "1.", "-3", "0.5", ".5", "-.5", "1e-2", "1E+10", "1.5e3", "99999999999999999999999"]
 )
 def test_numbers(text: str) -> None:
     assert tokens(text) == [(TokenKind.NUMBER, text), (TokenKind.END, "")]

@@ -342,3 +342,18 @@ def test_settings_out_of_range_are_refused(monkeypatch: pytest.MonkeyPatch, name
     monkeypatch.setenv(name, text)
     with pytest.raises(InvalidParameterError, match=f"{name} has the value '{text}'.*at least"):
         Transport("http://127.0.0.1:1").call("GET", "/")
+
+
+def test_an_outage_is_told_once_as_it_begins(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_HTTP_REQUEST_MAX_RETRIES", "4")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    transport = Transport(f"http://127.0.0.1:{port}", sleep=lambda _seconds: None)
+    for _ in range(2):
+        with pytest.raises(ConnectionFailedError):
+            transport.call("GET", "/x")
+    (line,) = caplog.messages
+    assert f"No answer from http://127.0.0.1:{port}" in line
+    assert "SLIPSTREAM_HTTP_REQUEST_MAX_RETRIES" in line

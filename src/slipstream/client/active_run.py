@@ -12,8 +12,8 @@ from slipstream import settings
 from slipstream.client.active_experiment import active_experiment_id, current_experiment_id
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.context import resolve_tags
-from slipstream.client.runs import PARENT_RUN_TAG, RUN_NAME_TAG
-from slipstream.client.values import require_text
+from slipstream.client.runs import PARENT_RUN_TAG, RUN_NAME_TAG, to_status
+from slipstream.client.values import require_pairs, require_text
 from slipstream.entities import LifecycleStage, Run, RunStatus, RunTag
 from slipstream.errors import InvalidParameterError, InvalidStateError, SlipstreamError
 
@@ -113,7 +113,7 @@ def start_run(
         )
     if run_name is not None:
         run_name = require_text(run_name, "run_name")
-    own = {str(key): str(value) for key, value in (tags or {}).items()}
+    own = {str(key): str(value) for key, value in require_pairs(tags or {}, "tags").items()}
     if description:
         if NOTE_TAG in own:
             raise InvalidParameterError(
@@ -197,15 +197,20 @@ def _create(
 
 
 def end_run(status: str = RunStatus.FINISHED) -> None:
-    """End this thread's innermost run with a status; harmless when none is active."""
+    """End this thread's innermost run with a status; harmless when none is active.
+
+    Raises:
+        InvalidParameterError: there is no such status; the run stays active.
+    """
     stack = _state.stack()
     if not stack:
         return
+    ended = to_status(status)
     _forget_run_id()
     entry = stack.pop()
     run_id = entry.run.info.run_id
     _state.ended(run_id)
-    entry.client.set_terminated(run_id, str(status))
+    entry.client.set_terminated(run_id, ended)
     _print_address(entry)
 
 

@@ -45,7 +45,7 @@ class ArtifactCalls(RunCalls):
 
     def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
         """Store a text as UTF-8."""
-        self._write(run_id, artifact_file, [text.encode()])
+        self._write(run_id, artifact_file, [require_text(text, "text").encode()])
 
     def log_dict(self, run_id: str, dictionary: Any, artifact_file: str) -> None:
         """Store a dictionary or list as YAML if the name ends so, else as JSON.
@@ -53,10 +53,18 @@ class ArtifactCalls(RunCalls):
         Raises:
             InvalidParameterError: it holds what the format cannot.
         """
-        if artifact_file.lower().endswith(_YAML):
+        if require_text(artifact_file, "artifact_file").lower().endswith(_YAML):
             import yaml
 
-            text = yaml.safe_dump(dictionary, default_flow_style=False, allow_unicode=True, sort_keys=False)
+            try:
+                text = yaml.safe_dump(
+                    dictionary, default_flow_style=False, allow_unicode=True, sort_keys=False
+                )
+            except yaml.YAMLError as error:
+                raise InvalidParameterError(
+                    f"'{artifact_file}' cannot be written as YAML: {error}. Give plain dictionaries, lists, texts and "
+                    "numbers."
+                ) from error
         else:
             try:
                 text = json.dumps(dictionary, indent=2, default=_to_json)
@@ -250,7 +258,7 @@ class ArtifactCalls(RunCalls):
         return self.connection.artifacts(store.get_logged_model(model_id).artifact_location)
 
     def _write(self, run_id: str, artifact_file: str, chunks: Iterable[bytes]) -> None:
-        self._files(run_id).write(clean_path(artifact_file), chunks)
+        self._files(run_id).write(clean_path(require_text(artifact_file, "artifact_file")), chunks)
 
 
 @functools.lru_cache(maxsize=1024)

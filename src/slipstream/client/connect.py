@@ -22,8 +22,10 @@ _HTTP = ("http://", "https://")
 _WITH_DRIVER = re.compile(r"^(sqlite|postgresql|postgres)\+\w+(://.*)$", re.DOTALL)
 
 
-class _Closable(Protocol):
+class _InProcess(Protocol):
     def close(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
 
 
 class Connection:
@@ -61,7 +63,17 @@ class Connection:
         if self.transport is not None:
             self.transport.close()
         else:
-            cast("_Closable", self.store).close()
+            cast("_InProcess", self.store).close()
+
+    def pause(self) -> None:
+        """Let go of the database for the moment of a fork."""
+        if self.transport is None:
+            cast("_InProcess", self.store).pause()
+
+    def resume(self) -> None:
+        """Take the database again after the fork."""
+        if self.transport is None:
+            cast("_InProcess", self.store).resume()
 
 
 _connections: dict[str, Connection] = {}
@@ -177,15 +189,41 @@ def _check_server(address: str) -> None:
         raise InvalidParameterError(f"Tracking URI '{shown_uri(address)}' names no host.")
 
 
+_paused: list[Connection] = []
+_held: list[threading.Lock] = []
+_LOCK_SECONDS = 20.0
+
+
+def _pause_before_fork() -> None:
+    # A handle that is open now would harm both processes: SQLite in the new one would believe that it holds the
+    # locks of this one, wait for ever for a write that ran here, and lose its log when this one closes the file.
+    if _lock.acquire(timeout=_LOCK_SECONDS):  # so that nobody opens one; a signal handler may hold it already
+        _held.append(_lock)
+    _paused.extend(_connections.values())
+    for connection in _paused:
+        connection.pause()
+
+
+def _resume_after_fork() -> None:
+    while _paused:
+        _paused.pop().resume()
+    while _held:
+        _held.pop().release()
+
+
 def _forget_after_fork() -> None:
     # The parent's threads do not exist here, and its database handles must neither be used nor closed
     # in this process: keep them from the garbage collector, and start with none.
     global _lock
     _lock = threading.Lock()
+    _paused.clear()
+    _held.clear()
     _abandoned.extend(_connections.values())
     _connections.clear()
 
 
 atexit.register(close_all)
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_forget_after_fork)
+    os.register_at_fork(
+        before=_pause_before_fork, after_in_parent=_resume_after_fork, after_in_child=_forget_after_fork
+    )

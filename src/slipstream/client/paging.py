@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from slipstream.client.values import to_int64
 from slipstream.entities import Page
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ def paged(page: Page[T]) -> PagedList[T]:
 
 def collect(fetch: Callable[[int, str | None], PagedList[T]], page_size: int, limit: int | None) -> list[T]:
     """Follow tokens until the results end or `limit` are there. `fetch` gets a page size and a token."""
+    if limit is not None:
+        limit = to_int64(limit, "max_results")
     found: list[T] = []
     token: str | None = None
     while limit is None or len(found) < limit:

@@ -18,7 +18,7 @@ from slipstream.client.artifacts import join_uri
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.datasets import to_dataset_input
 from slipstream.client.paging import collect
-from slipstream.client.values import MILLISECONDS, require_text, to_float, to_int64
+from slipstream.client.values import MILLISECONDS, require_pairs, require_text, to_float, to_int64
 from slipstream.clock import now_ms
 from slipstream.entities import (
     DatasetInput,
@@ -49,8 +49,9 @@ def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
 
 
 def log_params(params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> None:
+    pairs = require_pairs(params, "params")
     client, run_id = _target(run_id)
-    client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
+    client.log_batch(run_id, params=[Param(key, value) for key, value in pairs.items()])
 
 
 def log_metric(
@@ -89,6 +90,7 @@ def log_metrics(
     dataset: Any = None,
 ) -> None:
     """Log several points of one step; arguments as in `log_metric`."""
+    pairs = require_pairs(metrics, "metrics")
     client, run_id = _target(run_id)
     model_id = model_id or _active_model_id()
     at = now_ms() if timestamp is None else to_int64(timestamp, "timestamp", MILLISECONDS)
@@ -104,7 +106,7 @@ def log_metrics(
             dataset_name=None if dataset is None else dataset.name,
             dataset_digest=None if dataset is None else dataset.digest,
         )
-        for key, value in metrics.items()
+        for key, value in pairs.items()
         for model in models
     ]
     _link(client, run_id, model_id, dataset)  # not before the points proved good: it writes
@@ -130,8 +132,9 @@ def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:
 
 
 def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> None:
+    pairs = require_pairs(tags, "tags")
     client, run_id = _target(None)
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in pairs.items()])
 
 
 def delete_tag(key: str) -> None:
@@ -367,7 +370,7 @@ def _experiments_to_search(
     if ids and names:
         raise InvalidParameterError("Only experiment_ids or experiment_names can be used, but not both.")
     if ids:
-        return [ids] if isinstance(ids, str) else [str(each) for each in ids]
+        return [str(ids)] if isinstance(ids, (str, int)) else [str(each) for each in ids]
     if names:
         found = [get_experiment_by_name(name) for name in ([names] if isinstance(names, str) else names)]
         return [experiment.experiment_id for experiment in found if experiment is not None]

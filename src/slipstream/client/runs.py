@@ -91,7 +91,7 @@ class RunCalls(Calls):
     def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
         self._store.update_run(
             require_text(run_id, "run_id"),
-            None if status is None else _status(status),
+            None if status is None else to_status(status),
             None,
             None if name is None else require_text(name, "name"),
         )
@@ -99,7 +99,7 @@ class RunCalls(Calls):
     def set_terminated(self, run_id: str, status: str | None = None, end_time: int | None = None) -> None:
         """End a run; FINISHED and now unless told otherwise."""
         ended = _time(end_time, "end_time")
-        self._store.update_run(require_text(run_id, "run_id"), _status(status or RunStatus.FINISHED), ended)
+        self._store.update_run(require_text(run_id, "run_id"), to_status(status or RunStatus.FINISHED), ended)
 
     def delete_run(self, run_id: str) -> None:
         self._store.delete_run(require_text(run_id, "run_id"))
@@ -225,7 +225,8 @@ class RunCalls(Calls):
         )
 
 
-def _status(status: str) -> str:
+def to_status(status: str) -> str:
+    """Return the name of a run's status, which is checked."""
     try:
         return RunStatus(status).value
     except ValueError as error:

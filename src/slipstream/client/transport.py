@@ -1,6 +1,7 @@
 """HTTP to a tracking server: retries, authentication, TLS, and errors as slipstream's own classes."""
 
 import base64
+import logging
 import random
 import threading
 import time
@@ -41,6 +42,7 @@ _BY_STATUS: dict[int, type[SlipstreamError]] = {
     503: UnavailableError,
 }
 
+_logger = logging.getLogger(__name__)
 Query = Sequence[tuple[str, str]]
 
 
@@ -64,6 +66,8 @@ class Transport:
         self._identifies = identify
         self._sleep = sleep
         self._pool: urllib3.PoolManager | None = None
+        self._warned = False
+        """Of the outage that is going on."""
         self._lock = threading.Lock()
 
     def call(
@@ -152,8 +156,10 @@ class Transport:
                         f"No answer from {self.base_url} ({_reason(error)}). Check that the server runs "
                         f"and that the tracking URI ({settings.TRACKING_URI.name}) is right."
                     ) from error
+                self._warn_once(f"No answer from {self.base_url} ({_reason(error)})", attempt, retries)
                 self._sleep(_pause(attempt, None))
                 continue
+            self._warned = False
             if attempt < retries and _may_pass(response):
                 response.drain_conn()
                 self._sleep(_pause(attempt, response.headers.get("Retry-After")))
@@ -162,6 +168,20 @@ class Transport:
                 raise _to_error(method, url, response)
             return response
         raise AssertionError("the last attempt returns or raises")
+
+    def _warn_once(self, problem: str, attempt: int, retries: int) -> None:
+        """Tell of an outage as it begins: without a word, waiting looks like hanging."""
+        if self._warned or not attempt:  # a connection that was closed while idle is found out so
+            return
+        self._warned = True
+        seconds = sum(_pause(each, None) for each in range(attempt, retries))
+        _logger.warning(
+            "%s. Trying again for about %.0f s; %s and %s say how long.",
+            problem,
+            seconds,
+            settings.HTTP_REQUEST_MAX_RETRIES.name,
+            settings.HTTP_REQUEST_BACKOFF_FACTOR.name,
+        )
 
     def _identify(self) -> dict[str, str]:
         from slipstream import __version__

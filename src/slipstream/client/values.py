@@ -93,6 +93,20 @@ def require_text(value: Any, field: str) -> str:
     return value
 
 
+def require_pairs(values: Any, field: str) -> Mapping[str, Any]:
+    """Return keys with their values, which must be a dictionary or like one (a series, a configuration).
+
+    Raises:
+        InvalidParameterError: it is not.
+    """
+    if callable(getattr(values, "items", None)):
+        return values
+    raise InvalidParameterError(
+        f"Invalid value {_shown(values)} of type {type(values).__name__} for '{field}': give a dictionary, such as "
+        "{'key': value}."
+    )
+
+
 def to_text(value: Any, field: str) -> str:
     """Return anything as the text that is stored of it.
 

@@ -84,6 +84,8 @@ class Database(Protocol):
     dialect: LiteralString
     writers: int
     """How many connections may write at the same time with profit."""
+    fork_safe: bool
+    """Whether a process made by fork may connect anew while connections of the process that forked stay open."""
 
     def connect(self) -> Connection: ...
 

@@ -39,6 +39,7 @@ class PostgresDatabase:
 
     dialect: LiteralString = "postgres"
     writers = 1  # WRITE_LOCK lets one write at a time; more would only wait for it.
+    fork_safe = True
 
     def __init__(self, uri: str, durability: str = "full") -> None:
         if durability not in ("full", "normal"):

@@ -2,8 +2,10 @@
 
 import functools
 import json
+import random
 import re
-from collections.abc import Generator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
@@ -20,7 +22,7 @@ _UNAVAILABLE = (
     apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError
 )  # fmt: skip
 _MEMBERSHIP = re.compile(r"\bIN :(\w+__in)\b")
-_BUSY_TIMEOUT_MS = 20_000
+_BUSY_SECONDS = 20.0
 _SCHEMA_WORDS = (
     (re.compile(r"\bIDENTITY\b"), "INTEGER PRIMARY KEY"),
     (re.compile(r"\bBIGINT\b"), "INTEGER"),
@@ -39,6 +41,7 @@ class SqliteDatabase:
 
     dialect: LiteralString = "sqlite"
     writers = 1  # SQLite allows one; a second would only wait for its lock.
+    fork_safe = False  # SQLite's memory of the locks that this process holds is copied, the locks are not.
 
     def __init__(self, path: str | Path, durability: str = "full") -> None:
         if durability not in ("full", "normal"):
@@ -53,7 +56,7 @@ class SqliteDatabase:
     def connect(self) -> "SqliteConnection":
         try:
             connection = apsw.Connection(str(self.path), statementcachesize=512)
-            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            connection.set_busy_handler(_busy_handler())
             if connection.readonly("main"):
                 connection.close()
                 raise _read_only(self.path)
@@ -166,6 +169,25 @@ class SqliteTransaction:
                 self._run("RELEASE one").close()
             raise
         self._run("RELEASE one").close()
+
+
+def _busy_handler() -> Callable[[int], bool]:
+    """Make what SQLite calls while another process holds a lock; it gives up after `_BUSY_SECONDS`.
+
+    SQLite's own sleeps for 100 ms a time: beside a process that writes without pause, whose lock is free for
+    some hundred microseconds, it may wait for seconds, and Ctrl-C waits with it.
+    """
+    until = 0.0
+
+    def wait(tries: int) -> bool:
+        nonlocal until
+        now = time.monotonic()
+        if tries == 0:
+            until = now + _BUSY_SECONDS
+        time.sleep(random.uniform(0.0005, 0.005))  # two that wait should not wait in step
+        return now < until
+
+    return wait
 
 
 def _read_only(path: Path) -> InvalidParameterError:

@@ -141,7 +141,7 @@ def _from_rows(values: Any, dtype: Any) -> Any:
     """Make an array of floats; lists of lists, which requests bring, in half of numpy's time."""
     import numpy as np
 
-    rows: list[Any] = values if type(values) is list else []
+    rows = cast("list[Any]", values) if type(values) is list else []
     if rows and set(map(type, rows)) == {list}:
         widths = set(map(len, rows))
         if len(widths) == 1:

@@ -18,7 +18,7 @@ _MAX_SHOWN = 60
 _BLANK = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W\d][\w.\-]*")
 _KEY = re.compile(r"[\w.\-]+")
-_NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _OPERATOR = re.compile(r"==|<>|!=|>=|<=|=|>|<")
 _GLUED = re.compile(r"[\w.`\"']")
 # PostgreSQL stores no NUL, and neither database takes half of a surrogate pair.

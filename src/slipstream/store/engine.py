@@ -12,6 +12,7 @@ writer thread leads.
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
@@ -33,6 +34,8 @@ _GROUP = 2_000
 _ATTEMPTS = 3
 _MOST_READERS = 16
 """Reads at one time; more wait. A PostgreSQL server allows a hundred connections in all unless told otherwise."""
+_PAUSE_SECONDS = 20.0
+"""How long a fork waits for writes and reads of other threads."""
 
 
 class Work(Generic[T]):
@@ -91,6 +94,8 @@ class Engine:
         self._open_writers = 1
         self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._reading = threading.BoundedSemaphore(_MOST_READERS)
+        self._paused: Connection | None = None
+        self._held_reads = 0
         self._threads: list[threading.Thread] = []
         self.write(SqlStore.create_default_experiment)
 
@@ -294,6 +299,41 @@ class Engine:
             return result
         raise AssertionError("the last attempt returns or raises")
 
+    def pause(self) -> None:
+        """Close all connections and hold what is asked for until `resume`: for the moment of a fork.
+
+        For the blocking callers of an engine that was not started. Does nothing where open connections do not
+        harm the new process, and inside a write of the same thread, where only a signal handler can fork.
+        """
+        if self.database.fork_safe or self._threads or self._leader == threading.get_ident():
+            return
+        until = time.monotonic() + _PAUSE_SECONDS
+        try:
+            self._paused = self._writers.get(timeout=_PAUSE_SECONDS)
+        except queue.Empty:
+            _logger.warning(
+                "A write takes longer than a fork can wait; the new process may find the database busy."
+            )
+            return
+        while self._held_reads < _MOST_READERS:
+            if not self._reading.acquire(timeout=max(0.0, until - time.monotonic())):
+                _logger.warning(
+                    "A read takes longer than a fork can wait; the new process may lose its database."
+                )
+                break
+            self._held_reads += 1
+        self._paused.close()
+        _close_all(self._readers)
+
+    def resume(self) -> None:
+        """Go on after `pause`, in the process that paused."""
+        paused, self._paused = self._paused, None
+        while self._held_reads:
+            self._held_reads -= 1
+            self._reading.release()
+        if paused is not None:
+            self._writers.put(paused if self._closed else self._replace(paused))
+
     def close(self) -> None:
         """Finish what waits and close all connections; what is asked for later is refused."""
         self._closed = True
@@ -326,6 +366,12 @@ class QueuedStore:
         call.__name__ = name
         self.__dict__[name] = call  # the next use does not come here
         return call
+
+    def pause(self) -> None:
+        self.engine.pause()
+
+    def resume(self) -> None:
+        self.engine.resume()
 
     def close(self) -> None:
         self.engine.close()

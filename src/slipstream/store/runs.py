@@ -77,6 +77,10 @@ class RunsPart:
         if row is None:
             raise NotFoundError(f"No Experiment with id={experiment_id} exists")
         require_active_experiment(number, row[1])
+        if (
+            run_name
+        ):  # before tags, whose long values are cut, so that a long name is not taken for another one
+            names.check_run_name(run_name)
         pairs = dict(check_tag(tag.key, tag.value) for tag in tags)
         named = pairs.get(RUN_NAME_TAG)
         if run_name and named and run_name != named:
