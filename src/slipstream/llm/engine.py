@@ -268,6 +268,8 @@ class TextEngine:
             idle = False
 
     def _drop_cancelled(self) -> None:
+        if any(answer.generation.cancelled for answer in self._waiting):  # they would keep others out
+            self._waiting = deque(answer for answer in self._waiting if not answer.generation.cancelled)
         for sequence in [key for key, answer in self._running.items() if answer.generation.cancelled]:
             self._forget(sequence)
 
