@@ -37,7 +37,7 @@ test: $(VENV)/.dev ## run all tests (ARGS="tests/unit -k name -m 'not slow'")
 
 # Apart, since Ray is large and takes half a minute to start.
 test-ray: $(VENV)/.ray ## deploy to a real Ray Serve on this machine; installs Ray first
-	@$(BIN)/python -m pytest -q tests/ray $(ARGS)
+	@$(BIN)/python -m pytest -q tests/ray_serve $(ARGS)
 
 lint: $(VENV)/.dev ## check style, format, the floors and the dependencies
 	@status=0; \

@@ -147,7 +147,7 @@ def test_the_command_is_one_that_the_command_line_takes() -> None:
     assert server["command"] == ["slipstream", "models", "serve"]
     context = serve.make_context("serve", list(server["args"]))
     values = context.params
-    assert values["model_uri"] in (MODEL, (MODEL,))  # one, or as the first of several
+    assert values["model_uris"] == (MODEL,)
     assert (values["host"], values["port"], values["workers"]) == ("0.0.0.0", 8080, 3)
     assert (values["auth"], values["trust"]) == ("token", True)
     assert values["allowed_hosts"].split(",") == [

@@ -55,6 +55,7 @@ def deployed(registry: str) -> Iterator[dict[str, Any]]:
     """A deployment of the champion, made by `run_local`; yields what it answered."""
     import ray
     from ray import serve
+
     from slipstream import deployments
 
     config = {"http_port": "0", "ray_actor_options": '{"num_cpus": 0.1}'}
