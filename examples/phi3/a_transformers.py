@@ -47,6 +47,24 @@ print()
 # %%
 print("""
 slipstream models serve -m models:/phi3-chat@champion --port 5001
-curl 127.0.0.1:5001/invocations -H 'Content-Type: application/json' \\
-  -d '{"messages": [{"role": "user", "content": "What is the capital of Spain?"}], "max_tokens": 100}'
 """)
+
+# %% [markdown]
+# With the `openai` client, streamed:
+#
+# ```python
+# from openai import OpenAI
+#
+# client = OpenAI(base_url="http://127.0.0.1:5001/v1", api_key="none")
+# for chunk in client.chat.completions.create(
+#     model="phi3-chat", messages=[{"role": "user", "content": "Tell me a joke about atom"}], stream=True
+# ):
+#     print(chunk.choices[0].delta.content or "", end="", flush=True)
+# ```
+#
+# Or with anything that speaks HTTP:
+#
+# ```
+# curl 127.0.0.1:5001/v1/chat/completions -H 'Content-Type: application/json' \
+#   -d '{"model": "phi3-chat", "messages": [{"role": "user", "content": "What is the capital of Spain?"}]}'
+# ```

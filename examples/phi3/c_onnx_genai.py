@@ -51,6 +51,24 @@ print()
 # %%
 print("""
 slipstream models serve -m models:/phi3-onnx@champion --port 5003
-curl 127.0.0.1:5003/invocations -H 'Content-Type: application/json' \\
-  -d '{"messages": [{"role": "user", "content": "What is the capital of Spain?"}], "stop": ["."]}'
 """)
+
+# %% [markdown]
+# With the `openai` client, streamed:
+#
+# ```python
+# from openai import OpenAI
+#
+# client = OpenAI(base_url="http://127.0.0.1:5003/v1", api_key="none")
+# for chunk in client.chat.completions.create(
+#     model="phi3-onnx", messages=[{"role": "user", "content": "Tell me a joke about atom"}], stream=True
+# ):
+#     print(chunk.choices[0].delta.content or "", end="", flush=True)
+# ```
+#
+# Or with anything that speaks HTTP:
+#
+# ```
+# curl 127.0.0.1:5003/v1/chat/completions -H 'Content-Type: application/json' \
+#   -d '{"model": "phi3-onnx", "messages": [{"role": "user", "content": "What is the capital of Spain?"}]}'
+# ```
