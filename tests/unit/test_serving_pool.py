@@ -1,5 +1,6 @@
 """Worker processes from the edge's side: full queues, deaths, hangs, joined rows, and versions that change under load."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -315,3 +316,26 @@ def test_bodies_of_all_requests_together_are_bounded(serve: Serve) -> None:
         release.set()
         assert first.result().status == 200
     assert client.ask("POST", "/invocations", body, padded).status == 200
+
+
+def test_announcing_a_body_costs_others_nothing(serve: Serve) -> None:
+    client = serve({"m": lambda _start: Model(lambda data: data[:, 0])}, app=AppLimits(buffered_bytes=2000))
+    with ExitStack() as idle:
+        for _ in range(4):
+            connection = idle.enter_context(socket.create_connection(("127.0.0.1", client.port), 10))
+            connection.sendall(
+                b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 1900\r\n\r\n{"
+            )
+        assert score(client).status == 200
+
+
+def test_a_body_that_stops_coming_is_given_up(serve: Serve) -> None:
+    client = serve({"m": lambda _start: Model(lambda data: data[:, 0])}, app=AppLimits(body_seconds=0.2))
+    with socket.create_connection(("127.0.0.1", client.port), 10) as connection:
+        connection.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 1000000\r\n\r\n{"
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
+    assert score(client).status == 200

@@ -138,6 +138,12 @@ _MEGABYTE = 1 << 20
     help="Origins of web pages that may send requests, comma-separated.",
 )
 @env_manager_option
+@click.option("--no-conda", is_flag=True, help="The same as --env-manager local.")
+@click.option(
+    "--install-mlflow",
+    is_flag=True,
+    help="For MLflow's scripts; an environment that is built always has slipstream in MLflow's place.",
+)
 @trust_option
 def serve(
     model_uris: tuple[str, ...],
@@ -159,6 +165,8 @@ def serve(
     allowed_hosts: str | None,
     allowed_origins: str | None,
     env_manager: str,
+    no_conda: bool,
+    install_mlflow: bool,
     trust: bool,
 ) -> None:
     """Serve models over HTTP: MLflow's, OpenAI's and the Open Inference protocol.
@@ -196,7 +204,7 @@ def serve(
             max_new_tokens=max_tokens,
             max_prompt_tokens=max_prompt_tokens,
             trust=trust or None,
-            interpreter=None if env_manager == LOCAL else interpreter,
+            interpreter=None if no_conda or env_manager == LOCAL else interpreter,
             gate=gate.Gate(_split(allowed_hosts), _split(allowed_origins), token, keys),
             traced=otel,
         ),

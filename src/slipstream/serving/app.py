@@ -49,6 +49,8 @@ class AppLimits:
     """Of all requests that are being read or answered."""
     drain_seconds: float = 30.0
     """How long requests may take to end when the server is stopped."""
+    body_seconds: float = 30.0
+    """How long a client may pause within a body."""
     refresh_seconds: float = 5.0
     """How often aliases are looked up; 0 never."""
 
@@ -337,19 +339,23 @@ class ScoringApp:
         """
         if expected > self.limits.body_bytes:
             return self._too_large()
-        self._hold(held, expected)
         pieces: list[bytes] = []
         size = 0
         while True:
-            message = await receive()
+            try:
+                # Nobody may hold a place, and what was sent before, by sending nothing more.
+                async with asyncio.timeout(self.limits.body_seconds if pieces else None):
+                    message = await receive()
+            except TimeoutError:
+                waited = f"No more of the body came within {self.limits.body_seconds:g} seconds."
+                return text_answer(408, waited)._replace(headers=((b"connection", b"close"),))
             if message["type"] == "http.disconnect":
                 return None
             piece: bytes = message.get("body", b"")
             size += len(piece)
             if size > self.limits.body_bytes:
                 return self._too_large()
-            if size > held.count:
-                self._hold(held, size)
+            self._hold(held, size)  # what has come, not what was announced: announcing is free
             if not message.get("more_body", False):
                 return piece if not pieces else b"".join([*pieces, piece])
             pieces.append(piece)

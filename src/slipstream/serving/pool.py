@@ -295,7 +295,10 @@ class WorkerPool:
         if self.limits.timeout_seconds:
             pending.timer = loop.call_later(self.limits.timeout_seconds, self._expire, pending)
         self._waiting.append(pending)
-        self._plan_dispatch()
+        if self.card.joins and len(self._waiting) == 1 and not self.limits.batch_wait_seconds:
+            self._dispatch()  # if a worker is free; others join while it works
+        else:
+            self._plan_dispatch()
         return pending
 
     def cancel(self, pending: Pending) -> None:
@@ -341,10 +344,13 @@ class WorkerPool:
         # After all requests that can be read in this turn of the loop, so that they go together.
         if not self._dispatch_planned:
             self._dispatch_planned = True
-            asyncio.get_running_loop().call_soon(self._dispatch)
+            asyncio.get_running_loop().call_soon(self._dispatch_planned_now)
+
+    def _dispatch_planned_now(self) -> None:
+        self._dispatch_planned = False
+        self._dispatch()
 
     def _dispatch(self) -> None:
-        self._dispatch_planned = False
         waiting = self._waiting
         while waiting and waiting[0].dead:
             waiting.popleft()

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import os
 import socket
 import sys
@@ -166,6 +167,8 @@ class _Server(uvicorn.Server):
             return
         await super().startup(sockets)
         if self.started:
+            gc.collect()
+            gc.freeze()  # what was imported stays
             self._report_ready()
 
     async def _load(self) -> bool:

@@ -6,6 +6,7 @@ The edge starts it, and both arguments are open file descriptors. It ends when t
 answered, and at once when the lifeline is closed: then the edge is gone.
 """
 
+import gc
 import importlib
 import logging
 import os
@@ -203,7 +204,11 @@ def serve(sock: socket.socket) -> int:
         _logger.exception("The model could not be loaded")
         channel.send(CannotStart(f"loading the model raised {type(error).__name__}: {error}"))
         return 1
-    channel.send(Ready(worker.card, warm(model, Path(start.folder))))
+    warning = warm(model, Path(start.folder))
+    # What was loaded stays: no collection need look at these hundreds of thousands of objects again.
+    gc.collect()
+    gc.freeze()
+    channel.send(Ready(worker.card, warning))
     try:
         worker.run()
     except OSError:  # the edge is gone, and with it everybody who waits for an answer
