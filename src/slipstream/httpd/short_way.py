@@ -113,7 +113,8 @@ class ShortWayProtocol(HttpToolsProtocol):
 
     def _look(self) -> None:
         self._watch = None
-        if self.transport.is_closing() or not (self._is_arriving or self.cycle is None):
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        if self.transport.is_closing() or not (self._is_arriving or cycle is None):
             return
         left = self._heard_at + self.IDLE_SECONDS - self.loop.time()
         # It may say more than is read, or wait for the answer to what it has asked before.
