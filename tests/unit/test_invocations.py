@@ -731,3 +731,7 @@ def test_result_that_cannot_be_sent_is_the_servers_failure() -> None:
     answer = invocations.answer(ServedModel(Echo(predict=lambda _data: {1})), b'{"inputs": [1]}', JSON)
     assert answer.status == 500
     assert json.loads(answer.body)["error_code"] == "INTERNAL_ERROR"
+
+
+def test_half_a_character_in_an_answer_comes_as_mlflow_writes_it() -> None:
+    assert encode(np.array(["a\ud83d"])) == b'{"predictions": ["a\\ud83d"]}'

@@ -147,6 +147,68 @@ def test_client_that_leaves_in_the_middle_disturbs_nobody(serve: Serve) -> None:
     assert client.score().status == 200
 
 
+HEAD = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (HEAD, b"x-more: " + b"y" * 50_000 + b"\r\n"),
+        (HEAD + b"x-more: ", b"y" * 50_000),
+        (b"GET /", b"y" * 50_000),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n", b"x-more: " + b"y" * 50_000 + b"\r\n"),
+    ],
+)
+def test_a_head_without_end_is_refused(serve: Serve, begin: bytes, more: bytes) -> None:
+    client = serve()
+    with socket.create_connection(("127.0.0.1", client.port), 10) as connection:
+        connection.sendall(begin)
+        with pytest.raises(OSError):  # noqa: PT012  # whatever the system calls it: it hangs up
+            for _ in range(1000):
+                connection.sendall(more)
+    assert client.score().status == 200
+
+
+@pytest.mark.parametrize("joins", [True, False])
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"", b""),
+        (b"POST /invoc", b"HTTP/1.1 408 "),
+        (HEAD + b"Content-Length: 10\r\n\r\n{", b"HTTP/1.1 408 "),
+        (b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\nGET", b"HTTP/1.1 200 "),
+    ],
+)
+def test_a_client_that_falls_silent_loses_its_connection(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, sent: bytes, answer: bytes, joins: bool
+) -> None:
+    monkeypatch.setattr("slipstream.serving.fast.ScoringProtocol.IDLE_SECONDS", 0.3)
+    client = serve(joins=joins)
+    with socket.create_connection(("127.0.0.1", client.port), 10) as connection:
+        connection.sendall(sent)
+        received = b""
+        while more := connection.recv(4096):
+            received += more
+    assert received.startswith(answer)
+    assert client.score().status == 200
+
+
+def test_a_client_that_waits_for_its_answer_is_not_silent(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.serving.fast.ScoringProtocol.IDLE_SECONDS", 0.2)
+    release = threading.Event()
+    client = serve(lambda data: (release.wait(20), data.sum(axis=1))[1], joins=True)
+    with socket.create_connection(("127.0.0.1", client.port), 10) as connection:
+        request = HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(ROW), ROW.encode())
+        connection.sendall(request + request[:100])
+        threading.Event().wait(1.5)
+        release.set()
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(request[100:])
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
 # -- failures ---------------------------------------------------------------------------------------
 def test_failing_model(serve: Serve) -> None:
     def fail(_data: object) -> None:

@@ -183,3 +183,16 @@ def test_a_model_that_exits_does_not_end_the_worker() -> None:
 
     model.predict = leave  # type: ignore[method-assign]
     assert answers(model, [{"inputs": [[1, 2]]}])[0][0] == 500
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b'{"dataframe_split": {"columns": ["c"], "data": [[%s]]}}',
+        b'{"dataframe_records": [{"c": %s}]}',
+    ],
+)
+def test_nan_in_a_column_of_text_is_refused_beside_text_as_it_is_alone(form: bytes) -> None:
+    schema = Schema([ColSpec(DataType.string, "c")])
+    found = answers(Model(schema), [form % b'"x"', form % b"NaN", form % b'"y"'])
+    assert [found[number][0] for number in range(3)] == [200, 400, 200]

@@ -1,11 +1,13 @@
 """Worker processes from the edge's side: full queues, deaths, hangs, joined rows, and versions that change under load."""
 
+import errno
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +15,12 @@ import numpy as np
 import pytest
 
 from scoring_server import Client, Registry, serving
-from slipstream.errors import InvalidParameterError, UntrustedModelError
+from slipstream.errors import ExecutionError, InvalidParameterError, UntrustedModelError
 from slipstream.models.schema import Schema, TensorSpec
 from slipstream.models.signature import ModelSignature
 from slipstream.serving.app import AppLimits, ScoringApp
-from slipstream.serving.catalog import names_of
+from slipstream.serving.catalog import Source, names_of
+from slipstream.serving.link import start_process
 from slipstream.serving.pool import PoolLimits
 
 SCHEMA = Schema([TensorSpec(np.dtype("float64"), (-1, 1))])
@@ -151,6 +154,100 @@ def test_a_worker_that_hangs_is_replaced(serve: Serve, monkeypatch: pytest.Monke
         release.set()
 
 
+class Streamer(Model):
+    streams = True
+
+    def __init__(self, stream: Callable[[], Iterator[Any]]) -> None:
+        super().__init__(lambda data: data[:, 0])
+        self._stream = stream
+
+    def predict_stream(self, data: Any, params: Any = None) -> Iterator[Any]:
+        return self._stream()
+
+
+def open_stream(client: Client) -> socket.socket:
+    body = b'{"inputs": [[1.0]], "stream": true}'
+    connection = socket.create_connection(("127.0.0.1", client.port), 30)
+    connection.sendall(
+        b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+        b"\r\n%b" % (len(body), body)
+    )
+    return connection
+
+
+def test_a_worker_whose_streams_hang_after_their_clients_have_left_is_replaced(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.serving.pool._LEAST_HANG_SECONDS", 0.1)
+    release = threading.Event()
+
+    def stream() -> Iterator[Any]:
+        yield "first"
+        release.wait(30)
+
+    client = serve({"m": lambda _start: Streamer(stream)}, threads=1, timeout_seconds=0.5)
+    try:
+        with open_stream(client) as connection:
+            assert b"200 OK" in connection.recv(4096)
+        until(lambda: any("is replaced" in line for line in client.registry.said))
+        until(lambda: score(client).status == 200)
+    finally:
+        release.set()
+
+
+def test_a_client_that_does_not_read_its_stream_costs_bounded_memory(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.serving.pool._MOST_UNREAD_BYTES", 1 << 20)
+    client = serve({"m": lambda _start: Streamer(lambda: iter(["x" * (1 << 20)] * 50))})
+    with open_stream(client) as connection:
+        until(lambda: client.registry.pools[0].batches == 1 and not client.registry.pools[0].at_work)
+        received = b""
+        while not received.endswith(b"0\r\n\r\n"):
+            received += connection.recv(1 << 20)
+    assert b"reads its answer too slowly" in received
+    assert len(received) < 40 << 20
+
+
+def test_a_request_that_nobody_waits_for_keeps_no_place(serve: Serve) -> None:
+    running, release = threading.Event(), threading.Event()
+
+    def predict(data: Any) -> Any:
+        running.set()
+        release.wait(30)
+        return data[:, 0]
+
+    client = serve({"m": lambda _start: Model(predict)}, threads=1, queue_size=1, timeout_seconds=0.3)
+    try:
+        with ThreadPoolExecutor(1) as threads:
+            first = threads.submit(score, client)
+            assert running.wait(20)
+            assert score(client).status == 504  # it waited
+            assert score(client).status == 504  # not 503: the one before waits no more
+            assert first.result().status == 504
+    finally:
+        release.set()
+
+
+def test_without_a_queue_workers_that_are_free_still_answer(serve: Serve) -> None:
+    client = serve({"m": lambda _start: Model(lambda data: data[:, 0])}, threads=2, queue_size=0)
+    assert score(client).status == 200
+
+
+def test_a_place_that_cannot_be_filled_for_lack_of_descriptors_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_arguments: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("slipstream.serving.link.os.pipe", refuse)
+    with pytest.raises(ExecutionError, match="Too many open files"):
+        start_process()
+    monkeypatch.setattr("slipstream.serving.link.socket.socketpair", refuse)
+    with pytest.raises(ExecutionError, match="Too many open files"):
+        start_process()
+
+
 def test_a_place_that_cannot_be_filled_again_is_tried_again(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +368,90 @@ def test_a_version_that_cannot_be_loaded_is_not_taken(serve: Serve) -> None:
     until(lambda: score(client).json() == {"predictions": [3.0]})
 
 
+def test_a_worker_of_a_version_that_leaves_is_replaced_while_requests_wait_for_it(serve: Serve) -> None:
+    running, release = threading.Semaphore(0), threading.Event()
+
+    def predict(data: Any) -> Any:
+        running.release()
+        release.wait(20)
+        return data[:, 0]
+
+    uri = "models:/m@champion"
+    client = serve(
+        {f"{uri}/1": lambda _start: Model(predict), f"{uri}/2": version(2)},
+        {"m": uri},
+        {uri: "1"},
+        AppLimits(refresh_seconds=0.02),
+        threads=1,
+    )
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(score, client, 1)
+        assert running.acquire(timeout=20)
+        waiting = threads.submit(score, client, 2)
+        until(lambda: client.registry.pools[0].waiting == 1)
+        client.registry.aliases[uri] = "2"
+        until(lambda: any("leaves" in line for line in client.registry.said))
+        client.registry.handles[0].handle.kill()
+        assert first.result().status == 500
+        release.set()
+        assert waiting.result().json() == {"predictions": [2.0]}
+    until(lambda: not client.registry.pools[0].worker_pids)
+
+
+def test_a_version_that_takes_long_holds_up_no_other_model_and_is_let_go_when_the_alias_moves_on(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.serving.catalog._LOOK_SECONDS", 0.05)
+    release = threading.Event()
+
+    def hang(_start: Any) -> Model:
+        release.wait(30)
+        return version(2)(_start)
+
+    slow, quick = "models:/slow@champion", "models:/quick@champion"
+    client = serve(
+        {
+            f"{slow}/1": version(1),
+            f"{slow}/2": hang,
+            f"{slow}/3": version(3),
+            f"{quick}/1": version(1),
+            f"{quick}/2": version(2),
+        },
+        {"slow": slow, "quick": quick},
+        {slow: "1", quick: "1"},
+        AppLimits(refresh_seconds=0.02),
+    )
+    try:
+        client.registry.aliases[slow] = "2"
+        until(lambda: len(client.registry.pools) == 3)
+        client.registry.aliases[quick] = "2"
+        until(lambda: score(client, path="/models/quick/invocations").json() == {"predictions": [2.0]})
+        client.registry.aliases[slow] = "3"
+        until(lambda: score(client, path="/models/slow/invocations").json() == {"predictions": [3.0]})
+        assert any(
+            "means another version before version 2 was ready" in line for line in client.registry.said
+        )
+    finally:
+        release.set()
+
+
+def test_a_version_that_fails_in_a_way_nobody_thought_of_is_tried_again_later(serve: Serve) -> None:
+    uri = "models:/m@champion"
+    client = serve({f"{uri}/1": version(1)}, {"m": uri}, {uri: "1"}, AppLimits(refresh_seconds=0.02))
+    fetched: list[Source] = []
+
+    def fetch(source: Source) -> Path:
+        fetched.append(source)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    client.registry.fetch = fetch  # type: ignore[method-assign]
+    client.registry.aliases[uri] = "2"
+    until(lambda: any("No space left on device" in line for line in client.registry.said))
+    time.sleep(0.2)
+    assert len(fetched) == 1
+    assert score(client).json() == {"predictions": [1.0]}
+
+
 def test_a_registry_that_does_not_answer_changes_nothing(serve: Serve) -> None:
     uri = "models:/m@champion"
     client = serve({f"{uri}/1": version(1)}, {"m": uri}, {uri: "1"}, AppLimits(refresh_seconds=0.02))
@@ -297,6 +478,24 @@ def test_what_is_under_way_is_finished_when_the_server_ends(serve: Serve) -> Non
 
 
 # -- limits -------------------------------------------------------------------------------------------
+def test_bodies_that_are_only_announced_take_no_room(serve: Serve) -> None:
+    client = serve({"m": lambda _start: Model(lambda data: data[:, 0])}, app=AppLimits(buffered_bytes=1000))
+    with ExitStack() as stack:
+        for _ in range(3):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", client.port), 10))
+            connection.sendall(
+                b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 900\r\n\r\n{"
+            )
+        time.sleep(0.1)
+        assert score(client).status == 200
+
+
+def test_a_body_that_is_alone_has_room(serve: Serve) -> None:
+    client = serve({"m": lambda _start: Model(lambda data: data[:, 0])}, app=AppLimits(buffered_bytes=10))
+    assert score(client).status == 200
+
+
 def test_bodies_of_all_requests_together_are_bounded(serve: Serve) -> None:
     running, release = threading.Event(), threading.Event()
 

@@ -345,3 +345,43 @@ def until(true: Callable[[], bool]) -> None:
             return
         time.sleep(0.01)
     pytest.fail("It did not come true within 20 s")
+
+
+# -- requests that no model should get -----------------------------------------------------------------
+HALF = json.dumps({"messages": [{"role": "user", "content": "a\ud83d"}]}).encode()
+DEEP = b'{"messages": [{"role": "user", "content": ' + b"[" * 600 + b"]" * 600 + b"}]}"
+
+
+@pytest.mark.parametrize(("body", "said"), [(HALF, "'messages[0].content'"), (DEEP, "nested too deeply")])
+@pytest.mark.parametrize("path", ["/invocations", "/v1/chat/completions"])
+def test_a_strange_request_is_refused_and_the_model_lives_on(
+    serve: Serve, body: bytes, said: str, path: str
+) -> None:
+    client = serve()
+    reply = client.ask("POST", path, body, {"Content-Type": "application/json"})
+    assert reply.status == 400
+    if path == "/invocations":
+        assert said in reply.json()["message"]
+    assert client.post("/v1/chat/completions", chat()).status == 200
+    assert len(client.registry.handles) == 1
+
+
+def test_a_tokenizer_that_fails_ends_one_request_only(serve: Serve, backend: Alphabet) -> None:
+    client = serve()
+    backend.encode = lambda text: [1 // len(text)]  # type: ignore[method-assign]
+    assert client.post("/v1/chat/completions", chat("")).status == 500
+    assert client.post("/v1/chat/completions", chat("a")).status == 200
+    assert len(client.registry.handles) == 1
+
+
+def test_more_answers_than_can_ever_wait_are_no_matter_of_time(serve: Serve) -> None:
+    reply = serve(COMPLETIONS).post("/v1/completions", {"prompt": ["a", "b", "c"], "n": 128})
+    assert (reply.status, "384 answers" in reply.json()["error"]["message"]) == (400, True)
+
+
+@pytest.mark.parametrize("name", ["[" * 600 + "]" * 600, "[" + "1," * 100_000 + "1]"])
+def test_a_model_is_named_by_a_text(serve: Serve, name: str) -> None:
+    body = f'{{"model": {name}, "messages": []}}'.encode()
+    reply = serve().ask("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+    assert (reply.status, "'model'" in reply.json()["error"]["message"]) == (400, True)
+    assert len(reply.body) < 1000

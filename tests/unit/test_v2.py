@@ -535,3 +535,9 @@ def test_base64_is_that_of_everybody() -> None:
         served(ColSpec("binary", "x")), tensor([value], "BYTES", parameters={"content_type": "base64"})
     )
     assert question.input()["x"].iloc[0] == bytes(range(256))
+
+
+@pytest.mark.parametrize("shape", [[0, 2**41], [0, 2**40, 2**40], [1] * 33, [2**62] * 300_000, [-1, 0]])
+def test_shapes_that_no_array_has_are_refused_at_once(shape: list[int]) -> None:
+    with pytest.raises(SlipstreamError, match="for 'shape' of input 'x'"):
+        read(served(), tensor([], shape=shape))

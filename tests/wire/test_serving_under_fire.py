@@ -287,3 +287,57 @@ def test_huge_and_senseless_bodies_cost_no_memory_and_nobody_else(
     assert server.memory_mb() - before < 100
     assert len(server.workers()) == 1
     assert not any("ended" in line for line in server.lines)
+
+
+FORKER = """
+import os
+import time
+
+import slipstream as mlflow
+
+
+class Forker(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        self.child = os.fork()
+        if not self.child:
+            while True:
+                time.sleep(1)
+
+    def predict(self, context, model_input, params=None):
+        return [self.child]
+
+
+mlflow.models.set_model(Forker())
+"""
+
+
+def test_processes_of_a_model_neither_hide_its_end_nor_outlive_it(
+    folder: Path, serve: Callable[..., Server]
+) -> None:
+    (folder / "forker.py").write_text(FORKER, encoding="utf-8")
+    mlflow.pyfunc.save_model(
+        folder / "model", python_model=str(folder / "forker.py"), pip_requirements=["numpy"]
+    )
+    server = serve("-m", str(folder / "model"))
+    pool = urllib3.HTTPConnectionPool("127.0.0.1", server.port, retries=False)
+
+    def child() -> int:
+        reply = pool.request("POST", "/invocations", json.dumps({"inputs": ["x"]}), headers=HEADERS)
+        return reply.json()["predictions"][0] if reply.status == 200 else 0
+
+    first = child()
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: child() not in (0, first))
+    until(lambda: not is_running(first))
+    second = child()
+    server.end()
+    until(lambda: not is_running(second))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

@@ -84,7 +84,7 @@ _MEGABYTE = 1 << 20
 )
 @click.option(
     "--max-body-mb",
-    type=click.FloatRange(min=0.001),
+    type=click.FloatRange(min=0.001, max=4000),
     default=100.0,
     show_default=True,
     help="Largest body of a request, in MiB; larger ones are answered 413.",

@@ -57,9 +57,18 @@ class ShortWayProtocol(HttpToolsProtocol):
 
     BODY_LIMIT: int
     """Bytes of a body; what is longer is not kept."""
+    HEAD_LIMIT = 1 << 16
+    """Bytes of a request that are not of its body, such as its head, after those that came with its first."""
+    IDLE_SECONDS = 60.0
+    """How long a client may say nothing before its request is complete."""
     _way: Any = None
     _chunks: list[bytes]
     _size: int
+    _is_arriving = False
+    """A request has begun, and is not complete."""
+    _beside_body = 0
+    _heard_at = 0.0
+    _watch: asyncio.TimerHandle | None = None
 
     def choose(self) -> Any:
         """Return what answers the POST request whose head has arrived, or None for the long way."""
@@ -77,8 +86,71 @@ class ShortWayProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _FlowAfterWaiting(transport, self.pipeline)
+        self._watch_silence()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._beside_body += len(data)
+        super().data_received(data)
+        if not self._is_arriving or self.transport.is_closing():
+            return
+        if self._beside_body > self.HEAD_LIMIT:
+            self._refuse(431, "The head of the request is too large.")
+        elif self._watch is None:
+            self._watch_silence()
+        else:
+            self._heard_at = self.loop.time()
+
+    # -- clients that never come to an end ----------------------------------------------------------------
+    def _watch_silence(self) -> None:
+        self._heard_at = self.loop.time()
+        self._watch = self.loop.call_later(self.IDLE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._watch = None
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        if self.transport.is_closing() or not (self._is_arriving or cycle is None):
+            return
+        left = self._heard_at + self.IDLE_SECONDS - self.loop.time()
+        # It may say more than is read, or wait for the answer to what it has asked before.
+        if left > 0 or self.flow.read_paused or self._is_answering():
+            self._watch = self.loop.call_later(max(left, 1.0), self._look)
+        elif self._is_arriving:
+            self._refuse(408, "The request did not come to its end.")
+        else:
+            self.transport.close()
+
+    def _is_answering(self) -> bool:
+        cycle: Any = self.cycle
+        under_way = cycle is not None and not cycle.response_complete
+        return bool(self.pipeline) or (under_way and not getattr(cycle, "more_body", False))
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer a request that is not complete, unless its answer has begun, and close the connection."""
+        cycle: Any = self.cycle
+        if not self.pipeline and (
+            cycle is None or cycle.response_complete or not getattr(cycle, "response_started", True)
+        ):
+            text = message.encode()
+            head = head_bytes(
+                status,
+                *self.server_state.default_headers,
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", b"%d" % len(text)),
+                (b"connection", b"close"),
+            )
+            self.transport.write(head + b"\r\n" + text)
+        self.transport.close()
+
+    # -- the parser's calls -------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
+        self._is_arriving = True
+        self._beside_body = 0
         self._way = None
         super().on_message_begin()
 
@@ -98,6 +170,7 @@ class ShortWayProtocol(HttpToolsProtocol):
         return self.flow.write_paused or (cycle is not None and not cycle.response_complete)
 
     def on_body(self, body: bytes) -> None:
+        self._beside_body = 0
         if self._way is None:
             super().on_body(body)
             return
@@ -106,6 +179,7 @@ class ShortWayProtocol(HttpToolsProtocol):
             self._chunks.append(body)
 
     def on_message_complete(self) -> None:
+        self._is_arriving = False
         way = self._way
         if way is None:
             super().on_message_complete()

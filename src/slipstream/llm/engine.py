@@ -175,7 +175,7 @@ class TextEngine:
 
     def __init__(self, backend: TextBackend, *, waiting: int = 256) -> None:
         self.backend = backend
-        self._most_waiting = waiting
+        self.most_waiting = waiting
         self._arrivals: queue.SimpleQueue[_Answer | None] = queue.SimpleQueue()
         self._waiting: deque[_Answer] = deque()
         self._running: dict[Hashable, _Answer] = {}
@@ -195,9 +195,9 @@ class TextEngine:
         with self._lock:
             if self._closed:
                 raise UnavailableError("The model is being unloaded. Try again.")
-            if self._arrivals.qsize() + len(self._waiting) + generation.answers > self._most_waiting:
+            if self._arrivals.qsize() + len(self._waiting) + generation.answers > self.most_waiting:
                 raise UnavailableError(
-                    f"{self._most_waiting} answers wait for this model already. Try again in a second."
+                    f"{self.most_waiting} answers wait for this model already. Try again in a second."
                 )
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="slipstream-generate", daemon=True)

@@ -81,6 +81,9 @@ class TextModel:
 
     def chat_prompt(self, request: ChatRequest) -> list[int]:
         """Return the tokens of a conversation."""
+        for number, message in enumerate(request.messages):
+            for field, text in (("role", message.role), ("content", message.text()), ("name", message.name)):
+                _require_text(text or "", f"messages[{number}].{field}")
         return self._backend.encode_chat([_plain_message(message) for message in request.messages])
 
     # -- completion ---------------------------------------------------------------------------------
@@ -90,7 +93,7 @@ class TextModel:
         read = written = 0
         prompts = [request.prompt] if isinstance(request.prompt, str) else request.prompt
         # All are under way at once, so that they share the model's steps.
-        started = [(text, self._backend.encode(text)) for text in prompts]
+        started = [(text, self._encode(text)) for text in prompts]
         running = [(text, prompt, self._start(prompt, request)) for text, prompt in started]
         for text, prompt, events in running:
             answers, reasons, tokens = _gather(events, request.n or 1)
@@ -114,7 +117,11 @@ class TextModel:
         """Return the tokens of the one text that a streamed completion continues."""
         if not isinstance(request.prompt, str):
             raise InvalidParameterError("A streamed completion takes one 'prompt', not a list of them.")
-        return self._backend.encode(request.prompt)
+        return self._encode(request.prompt)
+
+    def _encode(self, prompt: str) -> list[int]:
+        _require_text(prompt, "prompt")
+        return self._backend.encode(prompt)
 
     def settings_of(self, request: ChatRequest | CompletionRequest) -> Sampling:
         """Return how a request is generated, the model's defaults included."""
@@ -309,6 +316,16 @@ def _gather(events: Iterator[Event], answers: int) -> tuple[list[str], list[str]
             reasons[event.index] = event.reason
             tokens += event.completion_tokens
     return texts, reasons, tokens
+
+
+def _require_text(text: str, field: str) -> None:
+    """Refuse half a character, which JSON can spell and no tokenizer can read."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidParameterError(
+            f"Invalid value for '{field}': it holds {text[error.start]!r}, which is half a character. Send both halves."
+        ) from error
 
 
 def _plain_message(message: Message) -> dict[str, str]:

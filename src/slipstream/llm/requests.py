@@ -45,7 +45,12 @@ def parse(payload: Mapping[str, Any], kind: type[T]) -> T:
         InvalidParameterError: a field is missing, unknown, not supported, of a wrong type or out of range; its name
             and value are in the message.
     """
-    fields = {str(name): _plain(value) for name, value in payload.items()}
+    try:
+        fields = {str(name): _plain(value) for name, value in payload.items()}
+    except RecursionError as error:
+        raise InvalidParameterError(
+            "The request is nested too deeply: lists and objects in one another, hundreds of times."
+        ) from error
     fields = {name: value for name, value in fields.items() if value is not None}
     for name in _WHOLE & fields.keys():
         # A column of a DataFrame in which one row has no value holds floats.

@@ -339,6 +339,8 @@ class ScoringApp:
         """
         if expected > self.limits.body_bytes:
             return self._too_large()
+        # What was only announced takes no room from others.
+        self._require_room(self._buffered, expected)
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -360,12 +362,16 @@ class ScoringApp:
                 return piece if not pieces else b"".join([*pieces, piece])
             pieces.append(piece)
 
-    def _hold(self, held: "_Held", count: int) -> None:
-        """Let a request count for so many bytes."""
-        if self._buffered - held.count + count > self.limits.buffered_bytes:
+    def _require_room(self, others: int, count: int) -> None:
+        # A body that is alone always has its room: to try again would not help it.
+        if others and others + count > self.limits.buffered_bytes:
             raise UnavailableError(
                 "The server holds as many bytes of requests as it has room for. Try again in a second."
             )
+
+    def _hold(self, held: "_Held", count: int) -> None:
+        """Let a request count for so many bytes."""
+        self._require_room(self._buffered - held.count, count)
         self._buffered += count - held.count
         held.count = count
 

@@ -1,12 +1,14 @@
 """The models that a server serves, each under its name, and which version of each is live."""
 
 import asyncio
+import contextlib
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from slipstream.errors import InvalidParameterError, NotFoundError, SlipstreamError
 from slipstream.serving.frames import Card
@@ -18,6 +20,10 @@ _SECONDS_TO_DRAIN = 300.0
 """How long a version that was replaced may take to finish what it has; streams can be long."""
 _RETRY_SECONDS = 60.0
 """How long after a version could not be loaded it is tried again."""
+_LOOK_SECONDS = 5.0
+"""How often it is looked up whether a version that is being loaded is still wanted."""
+_SHOWN = 200
+_T = TypeVar("_T")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -115,16 +121,16 @@ class ServedName:
         Raises:
             SlipstreamError: there is no such model, or it cannot be loaded.
         """
-        source = await asyncio.to_thread(self._loader.find, self.uri)
+        source = await _in_thread(self._loader.find, self.uri)
         version, problem = await self._start(source)
         if problem is not None:
             self._say(f"The input example of '{self.name}' could not be answered: {problem}")
         self.live = version
 
     async def _start(self, source: Source) -> tuple[Version, str | None]:
-        folder = await asyncio.to_thread(self._loader.fetch, source)
+        folder = await _in_thread(self._loader.fetch, source)
         try:
-            pool = await asyncio.to_thread(self._loader.pool, self.name, source, folder)
+            pool = await _in_thread(self._loader.pool, self.name, source, folder)
             problem = await pool.open()
         except BaseException:
             await asyncio.to_thread(self._loader.release, folder)
@@ -143,18 +149,25 @@ class ServedName:
         if live is None or not self.moves:
             return False
         try:
-            source = await asyncio.to_thread(self._loader.find, self.uri)
+            source = await _in_thread(self._loader.find, self.uri)
         except SlipstreamError as error:
             self._say(f"'{self.uri}' cannot be looked up: {error} Version {live.source.version} stays.")
             return False
         if source == live.source or self._failed_lately(source):
             return False
         try:
-            version, problem = await self._start(source)
+            started = await self._start_while_meant(source)
+            if started is None:
+                return False
+            version, problem = started
             if problem is not None:
                 await self._let_go(version, 0)
-                raise InvalidParameterError(f"its own input example cannot be answered: {problem}")
-        except SlipstreamError as error:
+                raise InvalidParameterError(  # noqa: TRY301  # told below
+                    f"its own input example cannot be answered: {problem}"
+                )
+        except Exception as error:
+            if not isinstance(error, SlipstreamError):  # such as a full disk
+                _logger.exception("Version %s of '%s' could not be loaded", source.version, self.name)
             self.failed_swaps += 1
             self._failed = (source, time.monotonic())
             self._say(
@@ -169,6 +182,25 @@ class ServedName:
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
         return True
+
+    async def _start_while_meant(self, source: Source) -> tuple[Version, str | None] | None:
+        """Start a version; None if the URI means another before this one is ready, which it may never be."""
+        starting = asyncio.ensure_future(self._start(source))
+        try:
+            while True:
+                await asyncio.wait((starting,), timeout=_LOOK_SECONDS)
+                if starting.done():
+                    return starting.result()
+                with contextlib.suppress(SlipstreamError):  # it is looked up again soon
+                    if await _in_thread(self._loader.find, self.uri) != source:
+                        self._say(
+                            f"'{self.uri}' means another version before version {source.version} was ready; it is let go."
+                        )
+                        return None
+        finally:
+            if not starting.done():
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
 
     def _failed_lately(self, source: Source) -> bool:
         if self._failed is None or self._failed[0] != source:
@@ -186,6 +218,32 @@ class ServedName:
             task.cancel()
         if live is not None:
             await self._let_go(live, seconds)
+
+
+async def _in_thread(work: Callable[..., _T], *arguments: object) -> _T:
+    """Do what may block in a thread that does not keep the process from ending, as one of `asyncio.to_thread` would."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[_T] = loop.create_future()
+
+    def tell(result: Any, error: BaseException | None) -> None:
+        if found.done():  # nobody waits any more
+            return
+        if error is None:
+            found.set_result(result)
+        else:
+            found.set_exception(error)
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work(*arguments)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is raised where it is waited for
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the server has ended meanwhile
+            loop.call_soon_threadsafe(tell, result, failure)
+
+    threading.Thread(target=run, name="slipstream-load", daemon=True).start()
+    return await found
 
 
 class Catalog:
@@ -222,7 +280,9 @@ class Catalog:
             )
         served = self._names.get(name) or self._by_uri.get(name)
         if served is None:
-            raise NotFoundError(f"There is no model '{name}' here; served are {', '.join(self._names)}.")
+            raise NotFoundError(
+                f"There is no model '{name[:_SHOWN]}' here; served are {', '.join(self._names)}."
+            )
         return served
 
 

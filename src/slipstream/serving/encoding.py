@@ -5,6 +5,7 @@ spelling, not JSON's), bytes base64 text, times ISO text, tables a list of recor
 """
 
 import base64
+import contextlib
 import datetime as dt
 import json
 import sys
@@ -26,9 +27,10 @@ def encode(result: Any, *, wrapped: bool = True) -> bytes:
     plain, simple = _to_plain(result)
     document: Any = {"predictions": plain} if wrapped else plain
     if simple:
-        encoded = _encode_fast(document)
-        if encoded.isascii():  # json.dumps escapes the rest; MLflow's bytes are kept even there
-            return msgspec.json.format(encoded, indent=0)
+        with contextlib.suppress(UnicodeEncodeError):  # half a character
+            encoded = _encode_fast(document)
+            if encoded.isascii():  # json.dumps escapes the rest; MLflow's bytes are kept even there
+                return msgspec.json.format(encoded, indent=0)
     try:
         return json.dumps(document, default=_default).encode()
     except (TypeError, ValueError, RecursionError) as error:

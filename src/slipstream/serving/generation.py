@@ -1,5 +1,6 @@
 """Requests of a language model in a worker: into the engine as they come, out of it token by token."""
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from slipstream.llm.model import TextModel
     from slipstream.serving.served import ServedModel
 
+_logger = logging.getLogger("slipstream.serving")
 SSE = "text/event-stream; charset=utf-8"
 _encode = msgspec.json.Encoder().encode
 
@@ -48,9 +50,19 @@ class TextAnswers:
             _TextAnswer(self, ask, question).start()
         except SlipstreamError as error:
             self._outbox.put(_done(ask.id, protocol.refusal(error), Stats()))
+        except Exception:  # whatever it is, the others' answers go on
+            _logger.exception("A request failed")
+            error = InternalError("The server failed on this request; its log tells why.")
+            self._outbox.put(_done(ask.id, protocol.refusal(error), Stats()))
         return True
 
     def _check(self, question: TextQuestion) -> None:
+        wanted, most = len(question.prompts) * (question.request.n or 1), self._model.engine.most_waiting
+        if wanted > most:  # it would be told to try again for ever
+            raise InvalidParameterError(
+                f"The request asks for {wanted} answers ('n' times the number of prompts); this server takes {most} at "
+                "most. Send several requests."
+            )
         longest = max(map(len, question.prompts))
         if self._most_prompt is not None and longest > self._most_prompt:
             raise InvalidParameterError(

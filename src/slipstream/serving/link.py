@@ -49,6 +49,28 @@ class Process:
     """A pipe's end; when it is closed, the worker ends at once."""
 
 
+class _WorkerProcess(subprocess.Popen[bytes]):
+    """A worker and all that its model has started, which would outlive it."""
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def _open_pairs() -> tuple[socket.socket, socket.socket, int, int]:
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise ExecutionError(f"No worker can be connected: {error.strerror}.") from error
+    try:
+        reading, writing = os.pipe()
+    except OSError as error:
+        ours.close()
+        theirs.close()
+        raise ExecutionError(f"No worker can be connected: {error.strerror}.") from error
+    return ours, theirs, reading, writing
+
+
 def start_process(python: str = sys.executable, variables: Mapping[str, str] | None = None) -> Process:
     """Start a worker.
 
@@ -59,14 +81,13 @@ def start_process(python: str = sys.executable, variables: Mapping[str, str] | N
     Raises:
         ExecutionError: the interpreter cannot be started.
     """
-    ours, theirs = socket.socketpair()
-    reading, writing = os.pipe()
+    ours, theirs, reading, writing = _open_pairs()
     environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN_VARIABLES}
     environment.update(variables or {})
     # Python finds nothing in the folder that the server happens to be started in.
     command = [python, "-P", "-m", "slipstream.serving.worker", str(theirs.fileno()), str(reading)]
     try:
-        handle = subprocess.Popen(
+        handle = _WorkerProcess(
             command,
             pass_fds=(theirs.fileno(), reading),
             env=environment,
@@ -176,7 +197,9 @@ class Link(asyncio.Protocol):
                 self._on_event(self, event)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # The worker closes its end only by ending; give the system a moment to say how.
+        # The worker closes its end only by ending. Its processes end with it, now, while its number is surely its own.
+        self.kill()
+        # Give the system a moment to say how it ended.
         self._report = asyncio.get_running_loop().create_task(self._report_end())
 
     async def _report_end(self) -> None:

@@ -53,14 +53,18 @@ class ModelLoader:
             return local_model_folder(local).absolute()
         # Open to this user only, and removed when the version is unloaded: it may be gigabytes.
         folder = Path(tempfile.mkdtemp(prefix="slipstream-model-"))
-        try:
-            found = local_model_folder(source.uri, folder)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
         with self._lock:
             self._fetched.add(folder)
-        return found.absolute()
+        try:
+            return local_model_folder(source.uri, folder).absolute()
+        except BaseException:
+            self.release(folder)
+            raise
+
+    def close(self) -> None:
+        """Remove all that `fetch` made, also what it has not finished."""
+        for folder in list(self._fetched):
+            self.release(folder)
 
     def release(self, folder: Path) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ All of this runs on the edge's event loop; nothing here blocks, and nothing here
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -38,6 +39,7 @@ _logger = logging.getLogger("slipstream.serving")
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _MOST_UNREAD_PIECES = 10_000
+_MOST_UNREAD_BYTES = 256 << 20
 _LEAST_HANG_SECONDS = 10.0
 
 Starter = Callable[[], Process]
@@ -77,6 +79,7 @@ class Pending:
         "_news",
         "_pieces",
         "_tell",
+        "_unread_bytes",
         "arrived",
         "ask",
         "error",
@@ -103,6 +106,7 @@ class Pending:
         self.error: SlipstreamError | None = None
         self._tell: Tell | None = tell
         self._pieces: deque[bytes] = deque()
+        self._unread_bytes = 0
         self._news: asyncio.Event | None = None
         self._dead = False
 
@@ -121,6 +125,7 @@ class Pending:
             return True
         if isinstance(event, Piece):
             self._pieces.append(event.data)
+            self._unread_bytes += len(event.data)
             self.last_piece_at = time.perf_counter()
             self.piece_count += 1
             if self.first_piece_at is None:
@@ -136,8 +141,15 @@ class Pending:
         return self._dead
 
     @property
-    def unread(self) -> int:
-        return len(self._pieces)
+    def is_read_too_slowly(self) -> bool:
+        """More of it waits for its client than may be kept. One piece may always be kept, whatever its size."""
+        count = len(self._pieces)
+        return count > _MOST_UNREAD_PIECES or (count > 1 and self._unread_bytes > _MOST_UNREAD_BYTES)
+
+    def drop_unread(self) -> None:
+        """Let go of the pieces that its client has not taken."""
+        self._pieces.clear()
+        self._unread_bytes = 0
 
     def fail(self, error: SlipstreamError) -> None:
         """End it with an error."""
@@ -168,7 +180,7 @@ class Pending:
             self._news.clear()
             await self._news.wait()
         pieces = list(self._pieces)
-        self._pieces.clear()
+        self.drop_unread()
         return pieces
 
 
@@ -282,7 +294,10 @@ class WorkerPool:
         Raises:
             UnavailableError: too many wait already, or there is no worker and none can be started.
         """
-        if len(self._waiting) >= self.limits.queue_size:
+        if len(self._waiting) >= self.limits.queue_size and len(self._waiting) >= (
+            # Those that a worker takes at once do not wait.
+            self.limits.queue_size + sum(max(0, self._room(link)) for link in self._links)
+        ):
             raise UnavailableError(
                 f"The server is busy: {len(self._waiting)} requests wait for this model. Try again in a second, or "
                 "serve it with more --workers."
@@ -306,8 +321,7 @@ class WorkerPool:
         if pending.dead:
             return
         pending.fail(UnavailableError("The client has gone."))
-        if pending.link is not None:
-            pending.link.send(Cancel(pending.ask.id))
+        self._give_up(pending)
 
     def _expire(self, pending: Pending) -> None:
         if pending.last_piece_at is not None:
@@ -316,17 +330,25 @@ class WorkerPool:
             if left > 0:
                 pending.timer = asyncio.get_running_loop().call_later(left, self._expire, pending)
                 return
-        link = pending.link
         pending.fail(
             DeadlineExceededError(
                 f"The prediction took longer than {self.limits.timeout_seconds:g} seconds. Send fewer rows, or serve the "
                 "model with a larger --timeout."
             )
         )
+        self._give_up(pending)
+
+    def _give_up(self, pending: Pending) -> None:
+        """Have nobody work any more on a request that nobody waits for."""
+        link = pending.link
         if link is None:
+            # Or it would keep its place from others, and its body in memory.
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(pending)
+            self._plan_dispatch()
             return
         link.send(Cancel(pending.ask.id))
-        if not self.card.generates:
+        if not self.card.generates and self.limits.timeout_seconds:
             # Python can stop neither a thread nor a library: if it goes on and on, its process must go.
             grace = max(self.limits.timeout_seconds, _LEAST_HANG_SECONDS)
             asyncio.get_running_loop().call_later(grace, self._end_hung, pending.ask.id, link)
@@ -427,7 +449,8 @@ class WorkerPool:
         if pending is None or pending.dead:
             return
         pending.take(event)
-        if pending.unread > _MOST_UNREAD_PIECES:
+        if pending.is_read_too_slowly:
+            pending.drop_unread()
             pending.fail(UnavailableError("The client reads its answer too slowly."))
             link.send(Cancel(event.id))
 
@@ -449,7 +472,7 @@ class WorkerPool:
                         "other requests are not concerned."
                     )
                 )
-        if self._closing:
+        if self._closing and not self._waiting:
             self._tell_idle()
             return
         self._say(f"A worker of '{self._start.name}' ended ({link.how_it_ended()}); another takes its place.")

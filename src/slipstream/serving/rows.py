@@ -5,6 +5,7 @@ request's rows may stand beside those of others only where they then mean what t
 signature says each value's type and none may be missing.
 """
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 from slipstream.models.schema import ColSpec, DataType, Schema
@@ -30,6 +31,7 @@ class RowReader:
                 isinstance(spec, ColSpec) and spec.required and spec.type in _JOINED_TYPES for spec in schema
             )
         )
+        self._has_text = self._tables and any(spec.type is DataType.string for spec in schema or ())
 
     def read(self, payload: dict[str, Any]) -> Rows | None:
         """Return a request's rows, or None if it has to be read as a whole, such as for what is wrong with it."""
@@ -73,6 +75,8 @@ class RowReader:
         width = len(names)
         if not all(type(name) is str for name in names) or not all(_is_full(row, width) for row in rows):
             return None
+        if self._has_text and any(_has_nan(row) for row in rows):
+            return None
 
         def make(joined: list[Any]) -> Any:
             return self._caster.split_frame({"columns": names, "data": joined})
@@ -89,7 +93,14 @@ class RowReader:
             for record in records
         ):
             return None
+        if self._has_text and any(_has_nan(record.values()) for record in records):
+            return None
         return Rows(self._caster.records_frame, records, ("records", *names))
+
+
+def _has_nan(values: Iterable[Any]) -> bool:
+    """Tell whether a value is NaN, which is missing beside text and a number by itself."""
+    return any(type(value) is float and value != value for value in values)  # noqa: PLR0124
 
 
 def _is_full(row: Any, width: int) -> bool:

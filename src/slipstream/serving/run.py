@@ -107,7 +107,10 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=int(options.app.drain_seconds) or 1,
         )
         server = _Server(config, catalog, report_ready)
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            loader.close()
         if server.failure is not None:
             raise server.failure
 

@@ -43,6 +43,7 @@ _EXACT_IN_FLOAT = {"FP16": 2**11, "FP32": 2**24, "FP64": 2**53}
 _LENGTH = struct.Struct("<I")
 _SHOWN = 80
 _MOST_VALUES = 1 << 40
+_MOST_DIMENSIONS = 32
 
 
 class Tensor(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,10 +115,14 @@ def to_array(tensor: Tensor, raw: memoryview | None) -> Any:
 
 
 def _count(shape: list[int], where: str) -> int:
-    count = math.prod(shape)
-    if any(size < 0 for size in shape) or count > _MOST_VALUES:
+    # Before they are multiplied: a million large numbers would take hours.
+    fits = len(shape) <= _MOST_DIMENSIONS and all(0 <= size <= _MOST_VALUES for size in shape)
+    count = math.prod(shape) if fits else 0
+    # Beside a dimension of 0, too, the others are what numpy can have.
+    if not fits or math.prod(size or 1 for size in shape) > _MOST_VALUES:
         raise BadRequestError(
-            f"Invalid value {str(shape)[:_SHOWN]} for 'shape' of {where}: send the number of values in each dimension."
+            f"Invalid value {str(shape)[:_SHOWN]} for 'shape' of {where}: send the number of values in each dimension, of "
+            f"which there are {_MOST_DIMENSIONS} at most."
         )
     return count
 

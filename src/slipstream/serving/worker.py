@@ -234,7 +234,22 @@ def warm(model: ServedModel, folder: Path) -> str | None:
 
 def _end_with_edge(lifeline: int) -> None:
     os.read(lifeline, 1)  # returns when the other end is closed; nothing is ever written
-    os.kill(os.getpid(), signal.SIGKILL)  # not exit: a library's thread may hang
+    # Not exit: a library's thread may hang. What the model has started ends, too.
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _keep_from_children(sock: socket.socket, lifeline: int) -> None:
+    """Let the edge see that this process has ended, though processes that the model started go on."""
+    sock.set_inheritable(False)
+    os.set_inheritable(lifeline, False)
+
+    def close() -> None:
+        sock.close()
+        os.close(lifeline)
+
+    os.register_at_fork(after_in_child=close)
 
 
 def main(arguments: Sequence[str]) -> Any:
@@ -242,7 +257,9 @@ def main(arguments: Sequence[str]) -> Any:
     # The edge's signals are the edge's: workers end when it lets them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sock = socket.socket(fileno=int(arguments[0]))
-    threading.Thread(target=_end_with_edge, args=(int(arguments[1]),), daemon=True).start()
+    lifeline = int(arguments[1])
+    _keep_from_children(sock, lifeline)
+    threading.Thread(target=_end_with_edge, args=(lifeline,), daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     code = serve(sock)
     sys.stdout.flush()

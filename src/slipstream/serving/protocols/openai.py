@@ -59,7 +59,7 @@ def choose(body: bytes) -> str | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"The body is not a valid JSON object: {error}.") from error
     if name is not None and not isinstance(name, str):
-        raise InvalidParameterError(f"Invalid value {name!r} for 'model': it is a text.")
+        raise InvalidParameterError(f"Invalid value for 'model': it is a text, not {type(name).__name__}.")
     return name
 
 
