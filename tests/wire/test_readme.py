@@ -75,7 +75,7 @@ def run(code: str, folder: Path) -> str:
 
 
 def test_readme(address: str, tmp_path: Path) -> None:
-    local, model, real_client = python_blocks("README.md")
+    local, model, _chat, real_client = python_blocks("README.md")  # the chat model comes from a hub
     assert "hello {'loss': 0.33" in run(local, tmp_path)
     assert {"slipstream.db", "slipstream-artifacts"} <= {path.name for path in tmp_path.iterdir()}
     assert "[0 0]" in run(model.replace(DOCUMENTED, address), tmp_path)

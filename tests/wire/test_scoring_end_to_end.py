@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+import slipstream.pyfunc
 import slipstream.sklearn
 from slipstream.models import infer_signature
 from slipstream.serving.run import listen
@@ -194,3 +196,35 @@ def test_taken_port(model: Path) -> None:
     assert done.stderr == (
         f"error: Port {port} on 127.0.0.1 is already in use. Choose another with --port, or 0 for any free one.\n"
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ends_cleanly_while_it_loads(tmp_path: Path, number: int) -> None:
+    code = tmp_path / "slow.py"
+    code.write_text(
+        "import pathlib, time\nimport slipstream as mlflow\n\n\n"
+        "class Slow(mlflow.pyfunc.PythonModel):\n"
+        "    def load_context(self, context):\n"
+        "        pathlib.Path('loading').touch()\n"
+        "        time.sleep(60 if pathlib.Path('serving').exists() else 0)\n\n"
+        "    def predict(self, context, model_input):\n"
+        "        return [1]\n\n\n"
+        "mlflow.models.set_model(Slow())\n",
+        encoding="utf-8",
+    )
+    slipstream.pyfunc.save_model(tmp_path / "model", python_model=str(code), pip_requirements=["numpy"])
+    (tmp_path / "loading").unlink(missing_ok=True)
+    (tmp_path / "serving").touch()
+    process = subprocess.Popen(
+        [str(PROGRAM), "models", "serve", "-m", str(tmp_path / "model"), "-p", "0"], cwd=tmp_path
+    )
+    try:
+        for _ in range(900):
+            if (tmp_path / "loading").exists():
+                break
+            time.sleep(0.1)
+        process.send_signal(number)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait(30)

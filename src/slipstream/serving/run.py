@@ -167,6 +167,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if not await self._load():
             self.should_exit = True
+            self._forget_signals()
             return
         await super().startup(sockets)
         if self.started:
@@ -197,6 +198,9 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
+        self._forget_signals()
+
+    def _forget_signals(self) -> None:
         # Uvicorn would raise the signal again, and so end with an error what was asked for and went well.
         captured: Any = self._captured_signals
         captured.clear()
