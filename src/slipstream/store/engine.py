@@ -95,6 +95,9 @@ class Engine:
         self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._reading = threading.BoundedSemaphore(_MOST_READERS)
         self._paused: Connection | None = None
+        self._may_begin = threading.Event()
+        """Cleared while somebody pauses: threads that write or read without rest would not let it get its turn."""
+        self._may_begin.set()
         self._held_reads = 0
         self._threads: list[threading.Thread] = []
         self.write(SqlStore.create_default_experiment)
@@ -125,6 +128,7 @@ class Engine:
             # Whoever holds the one connection has emptied the queue before giving it back, so with the
             # connection in hand this work is either done or still waiting.
             while not work.finished:
+                self._may_begin.wait()
                 connection = self._writers.get()
                 self._leader = threading.get_ident()
                 try:
@@ -266,6 +270,7 @@ class Engine:
         Raises:
             UnavailableError: the database cannot be read now.
         """
+        self._may_begin.wait()
         with self._reading:
             return self._read(run)
 
@@ -308,6 +313,7 @@ class Engine:
         if self.database.fork_safe or self._threads or self._leader == threading.get_ident():
             return
         until = time.monotonic() + _PAUSE_SECONDS
+        self._may_begin.clear()
         try:
             self._paused = self._writers.get(timeout=_PAUSE_SECONDS)
         except queue.Empty:
@@ -333,6 +339,7 @@ class Engine:
             self._reading.release()
         if paused is not None:
             self._writers.put(paused if self._closed else self._replace(paused))
+        self._may_begin.set()
 
     def close(self) -> None:
         """Finish what waits and close all connections; what is asked for later is refused."""
