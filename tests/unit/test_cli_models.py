@@ -221,6 +221,14 @@ def test_serve_runs_each_model_in_its_environment(
     assert "scikit-learn" in environment.spec.requirements
 
 
+def test_mlflows_flags_of_serve_are_taken(served: list[serving_run.ServeOptions]) -> None:
+    assert (
+        invoke("serve", "-m", "m", "--no-conda", "--env-manager", "conda", "--install-mlflow").exit_code == 0
+    )
+    (options,) = served
+    assert options.interpreter is None
+
+
 def test_predict_goes_on_in_the_models_environment(model: Path, environment: SimpleNamespace) -> None:
     result = invoke("predict", "-m", model, "-t", "csv", "--env-manager", "uv")
     assert isinstance(result.exception, ProgramStartedError)

@@ -2,78 +2,28 @@
 
 import base64
 import datetime as dt
-import io
 import json
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from scoring_requests import DOUBLES, JSON, MATRIX, MIXED, Echo, read, same_frame, served
 from slipstream.errors import BadRequestError, InternalError, InvalidParameterError, SchemaEnforcementError
-from slipstream.models.enforcement import enforce_schema
 from slipstream.models.schema import (
-    AnyType,
     Array,
     ColSpec,
     DataType,
-    Object,
-    ParamSchema,
     ParamSpec,
-    Property,
     Schema,
-    TensorSpec,
 )
 from slipstream.models.signature import ModelSignature
 from slipstream.serving.encoding import encode
 from slipstream.serving.protocols import invocations
 from slipstream.serving.protocols.invocations import UnreadableMediaError, decode, media_type
 from slipstream.serving.served import ServedModel
-
-JSON = "application/json"
-
-
-class Echo:
-    """Answers with what it was asked, or does what a test tells it to."""
-
-    def __init__(self, signature: ModelSignature | None = None, predict: Any = None) -> None:
-        self.metadata = SimpleNamespace(signature=signature)
-        self._predict = predict
-
-    def predict(self, data: Any, params: Any = None) -> Any:
-        return data if self._predict is None else self._predict(data)
-
-
-def served(*columns: ColSpec | TensorSpec, params: list[ParamSpec] | None = None) -> ServedModel:
-    schema = Schema(list(columns)) if columns else None
-    if schema is None and params is None:
-        return ServedModel(Echo())
-    return ServedModel(Echo(ModelSignature(inputs=schema, params=ParamSchema(params) if params else None)))
-
-
-DOUBLES = (ColSpec("double", "a"), ColSpec("double", "b"))
-MIXED = (
-    ColSpec("long", "i"),
-    ColSpec("double", "d"),
-    ColSpec("string", "s"),
-    ColSpec("binary", "x", required=False),
-    ColSpec("datetime", "t", required=False),
-    ColSpec("boolean", "f", required=False),
-    ColSpec("float", "g", required=False),
-)
-MATRIX = (TensorSpec(np.dtype("float64"), (-1, 2)),)
-
-
-def read(model: ServedModel, document: object, media: str = JSON) -> Any:
-    body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return decode(model, body, media).data
-
-
-def same_frame(actual: Any, expected: dict[str, Any], dtypes: dict[str, str] | None = None) -> None:
-    wanted = pd.DataFrame(expected)
-    pd.testing.assert_frame_equal(actual, wanted.astype(dtypes) if dtypes else wanted)
 
 
 # -- tables -----------------------------------------------------------------------------------------
@@ -276,157 +226,6 @@ def test_inputs_of_the_wrong_shape_or_type(model: ServedModel, document: object,
         read(model, document)
 
 
-# -- each form of a table: no value changes -----------------------------------------------------------
-BIG = 2**53 + 1  # the first integer that no double holds
-FORMS = ("split", "records", "inputs", "columns", "instances")
-
-
-def predicted(schema: tuple[ColSpec | TensorSpec, ...], document: object, media: str = JSON) -> Any:
-    """Return what the model sees: the request as read, then fitted to the signature."""
-    model = served(*schema)
-    assert model.schema is not None
-    return enforce_schema(read(model, document, media), model.schema)
-
-
-def of_form(form: str, values: list[object]) -> dict[str, Any]:
-    rows = [{"a": value} for value in values]
-    return {
-        "split": {"dataframe_split": {"columns": ["a"], "data": [[value] for value in values]}},
-        "records": {"dataframe_records": rows},
-        "inputs": {"inputs": rows},
-        "columns": {"inputs": {"a": values}},
-        "instances": {"instances": rows},
-    }[form]
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(
-    ("column", "values", "expected"),
-    [
-        ("long", [BIG, None], [BIG, None]),
-        ("long", [str(BIG), None], [BIG, None]),
-        ("long", [BIG, 1.0], [BIG, 1]),
-        ("long", [True, None], [1, None]),
-        ("long", [None, None], [None, None]),
-        ("integer", [5, None], [5, None]),
-        ("double", [2**60, 0.5], [2.0**60, 0.5]),
-        ("double", [2**70, None], [2.0**70, None]),
-        ("double", ["1.5", 2], [1.5, 2.0]),
-        ("float", [None, None], [None, None]),
-        ("float", [2**24, 0.5], [2.0**24, 0.5]),
-        ("boolean", [True, None], [True, None]),
-        ("boolean", [1, 0.0], [True, False]),
-        ("boolean", [1, None], [True, None]),
-        ("string", ["NA", None], ["NA", None]),
-        (
-            "datetime",
-            ["2026-01-02", "2026-01-02T03:04:05.5", "2026-01-02T03:04:05+02:00", None],
-            [
-                pd.Timestamp("2026-01-02"),
-                pd.Timestamp("2026-01-02T03:04:05.5"),
-                pd.Timestamp("2026-01-02T01:04:05"),
-                None,
-            ],
-        ),
-    ],
-)
-def test_values_beside_others(form: str, column: str, values: list[object], expected: list[object]) -> None:
-    frame = predicted((ColSpec(column, "a", required=False),), of_form(form, values))
-    assert [None if pd.isna(value) else value for value in frame["a"]] == expected
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(
-    ("column", "values", "message"),
-    [
-        ("double", [1700000000000000001], "1700000000000000001"),
-        ("double", [1700000000000000001, "1.5"], "1700000000000000001 would change"),
-        ("double", ["1700000000000000001"], "1700000000000000001.* would change"),
-        ("double", [BIG, None], "9007199254740993"),
-        ("double", [""], "'' is no number|could not convert string to float"),
-        ("float", [2**24 + 1], "16777217"),
-        ("float", [2**24 + 1, 0.5], "16777217 would change"),
-        ("float", [1e39], "would change"),
-        ("long", [BIG, None], "required"),
-        ("long", [1e18], "would change"),
-        ("long", ["1_000"], "is no number"),
-        ("integer", [2**31], "2147483648"),
-        ("boolean", [True, None], "required"),
-        ("boolean", [0.5], "0.5|no booleans"),
-        ("datetime", ["01/02/2026"], r"row 0 \(value '01/02/2026'\).*ISO 8601"),
-        ("datetime", [1767323045000], r"row 0 \(value 1767323045000\).*ISO 8601"),
-        ("datetime", ["today"], "ISO 8601"),
-    ],
-)
-def test_values_that_would_change_are_400(form: str, column: str, values: list[object], message: str) -> None:
-    model = served(ColSpec(column, "a"))
-    with pytest.raises(BadRequestError, match=f"'a'.*({message})"):
-        read(model, of_form(form, values))
-    answer = invocations.answer(model, json.dumps(of_form(form, values)).encode(), JSON)
-    assert answer.status == 400
-    assert json.loads(answer.body)["error_code"] == "BAD_REQUEST"
-
-
-@pytest.mark.parametrize("form", ["split", "records"])
-def test_without_a_signature_big_integers_beside_null_stay_too(form: str) -> None:
-    assert read(served(), of_form(form, [BIG, None]))["a"].tolist() == [BIG, pd.NA]
-    assert read(served(), of_form(form, [1e20, None]))["a"].dtype == np.float64
-    assert read(served(), {"inputs": [BIG, 0.5]}).tolist() == [BIG, 0.5]
-
-
-@pytest.mark.parametrize("form", ["inputs", "instances"])
-@pytest.mark.parametrize(
-    ("dtype", "values", "message"),
-    [
-        ("float64", [BIG, 0.5], "9007199254740993 would change"),
-        ("float32", [1e39], "would change"),
-        ("int64", [1, None], "null is no integer"),
-        ("uint8", [256], "256 would change"),
-    ],
-)
-def test_tensors_that_would_change(form: str, dtype: str, values: list[object], message: str) -> None:
-    with pytest.raises(BadRequestError, match=message):
-        read(served(TensorSpec(np.dtype(dtype), (-1,))), {form: values})
-
-
-def test_a_tensor_of_integers_keeps_all_digits_beside_whole_floats() -> None:
-    assert read(served(TensorSpec(np.dtype("int64"), (-1,))), {"inputs": [BIG, 1.0]}).tolist() == [BIG, 1]
-
-
-@pytest.mark.parametrize(
-    ("form", "kind"), [("split", list), ("records", list), ("inputs", np.ndarray), ("instances", np.ndarray)]
-)
-@pytest.mark.parametrize(
-    ("items", "values", "dtype"),
-    [
-        ("float", [0.5, 2], "float32"),
-        ("long", [1, BIG], "int64"),
-        ("boolean", [True, False], "bool"),
-        ("string", ["a", "bb"], "<U2"),
-    ],
-)
-def test_lists_inside_rows(form: str, kind: type, items: str, values: list[object], dtype: str) -> None:
-    """Tables keep lists; the other two forms give arrays. MLflow refuses `instances` here."""
-    cell = predicted((ColSpec(Array(items), "a"),), of_form(form, [values]))["a"][0]
-    assert type(cell) is kind
-    assert list(cell) == values
-    assert getattr(cell, "dtype", dtype) == dtype
-
-
-@pytest.mark.parametrize("form", ["records", "inputs", "instances"])
-@pytest.mark.parametrize(
-    ("column", "values"),
-    [
-        (ColSpec(Object([Property("k", "long")]), "a"), [{"k": BIG}, {"k": 2}]),
-        (ColSpec(AnyType(), "a"), [1, "x", None]),
-        (ColSpec(Array("string"), "a", required=False), [["x", None], None]),
-    ],
-)
-def test_rows_of_nested_values(form: str, column: ColSpec, values: list[object]) -> None:
-    frame = predicted((column,), of_form(form, values))
-    assert frame["a"].tolist() == values
-
-
 # -- the JSON object --------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("body", "message"),
@@ -482,118 +281,6 @@ def test_type_hints_take_plain_json_under_inputs() -> None:
     assert read(model, {"inputs": ["a"]}) == ["a"]
     with pytest.raises(InvalidParameterError, match=r"under the key 'inputs'; got \['instances'\]"):
         read(model, {"instances": ["a"]})
-
-
-# -- CSV and Parquet --------------------------------------------------------------------------------
-def test_csv() -> None:
-    same_frame(read(served(*DOUBLES), b"a,b\n1,2.5\n", "text/csv"), {"a": [1.0], "b": [2.5]})
-
-
-def test_csv_keeps_text_as_text() -> None:
-    model = served(ColSpec("string", "zip"), ColSpec("datetime", "t"), ColSpec("long", "n"))
-    frame = read(model, b"zip,t,n\n007,2020-01-01,3\n", "text/csv")
-    assert frame["zip"].tolist() == ["007"]
-    assert frame["t"].tolist() == [pd.Timestamp("2020-01-01")]
-    assert frame["n"].tolist() == [3]
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [(b"", "no CSV table"), (b"a\n\xff\n", "not valid UTF-8"), (b"a,b\nx,1\n", "column 'a'")],
-)
-def test_csv_that_cannot_be_read(body: bytes, message: str) -> None:
-    with pytest.raises(BadRequestError, match=message):
-        read(served(*DOUBLES), body, "text/csv")
-
-
-TABLE = (ColSpec("double", "a"), ColSpec("double", "b"))
-
-
-@pytest.mark.parametrize(
-    ("body", "a", "b"),
-    [
-        ("a,b\n1,2\n", [1.0], [2.0]),
-        ("b,a\n1,2\n", [2.0], [1.0]),
-        ("a,b\n1\n", [1.0], [None]),  # what is not there is missing, as in MLflow
-        ("a,b\n1,2\n3\n", [1.0, 3.0], [2.0, None]),
-        ("a,b\n1,\n,2\n", [1.0, None], [None, 2.0]),
-        ("a,b\n\n1,2\n\n", [1.0], [2.0]),
-        ("a,b\n", [], []),
-        ("a,b\ninf,-Infinity\n", [math.inf], [-math.inf]),
-    ],
-)
-def test_csv_rows(body: str, a: list[object], b: list[object]) -> None:
-    frame = predicted(TABLE, body.encode(), "text/csv")
-    assert [None if pd.isna(value) else value for value in frame["a"]] == a
-    assert [None if pd.isna(value) else value for value in frame["b"]] == b
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (
-            "a,b\n1,2,3\n",
-            "Expected 2 fields in line 2, saw 3",
-        ),  # MLflow moves each value a column to the left
-        ("a,b\n1,2,\n3,4,\n", "Expected 2 fields in line 2, saw 3"),
-        ("a,b\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
-        ("a,b\n1700000000000000001,2\n", "column 'a', row 0 .*1700000000000000001"),
-        ("a,b\n0.5,2\n1700000000000000001,2\n", "column 'a', row 1 .*1700000000000000001"),
-    ],
-)
-def test_csv_rows_that_do_not_fit(body: str, message: str) -> None:
-    answer = invocations.answer(served(*TABLE), body.encode(), "text/csv")
-    assert answer.status == 400
-    with pytest.raises(BadRequestError, match=message):
-        read(served(*TABLE), body.encode(), "text/csv")
-
-
-@pytest.mark.parametrize(
-    ("column", "cells", "expected"),
-    [
-        ("long", [str(BIG), ""], [BIG, None]),
-        ("long", ["1.0", "NA"], [1, None]),
-        ("boolean", ["True", "false"], [True, False]),
-        ("boolean", ["1", "0"], [True, False]),
-        ("boolean", ["True", ""], [True, None]),
-        ("boolean", ["1", ""], [True, None]),
-        ("string", ["NA", "null", "", "007"], ["NA", "null", None, "007"]),  # MLflow drops the first two
-        ("binary", ["null"], [base64.b64decode("null")]),
-        ("datetime", ["2026-01-02", "2026-01-02T03:04:05", ""], None),
-        ("double", ["NA", "nan", "1.5"], [None, None, 1.5]),
-    ],
-)
-def test_csv_columns(column: str, cells: list[str], expected: list[object] | None) -> None:
-    body = "a,other\n" + "".join(f"{cell},text\n" for cell in cells)
-    schema = (ColSpec(column, "a", required=False), ColSpec("string", "other"))
-    found = [None if pd.isna(value) else value for value in predicted(schema, body.encode(), "text/csv")["a"]]
-    if expected is None:
-        expected = [pd.Timestamp("2026-01-02"), pd.Timestamp("2026-01-02T03:04:05"), None]
-    assert found == expected
-
-
-@pytest.mark.parametrize(
-    ("column", "cell"),
-    [("long", "1.5"), ("long", ""), ("boolean", "yes"), ("boolean", ""), ("datetime", "01/02/2026")],
-)
-def test_csv_cells_of_the_wrong_type_name_the_column(column: str, cell: str) -> None:
-    body = f"a,b\n{cell},1\n".encode()
-    with pytest.raises(BadRequestError, match="column 'a', row 0"):
-        read(served(ColSpec(column, "a")), body, "text/csv")
-
-
-def test_csv_without_a_signature_keeps_big_integers() -> None:
-    frame = read(served(), f"a,b\n{BIG},1\n,2\n".encode(), "text/csv")
-    assert frame["a"].tolist() == [BIG, pd.NA]
-    assert frame["b"].tolist() == [1, 2]
-
-
-def test_parquet() -> None:
-    file = io.BytesIO()
-    pd.DataFrame({"a": [1.5]}).to_parquet(file)
-    same_frame(read(served(), file.getvalue(), invocations.PARQUET), {"a": [1.5]})
-    with pytest.raises(BadRequestError, match="no Parquet table"):
-        read(served(), b"xx", invocations.PARQUET)
 
 
 # -- content types ----------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""Running projects: what is recorded, what the child gets, and how runs end."""
+"""Running projects: what is recorded, what the child gets, and how runs end.
+
+One file, since all of it starts the same project and looks at the run that comes of it.
+"""
 
 import json
 import os
