@@ -4,23 +4,21 @@ What one request does wrong never reaches another: if anything about a joined pr
 requests is asked alone.
 """
 
-import logging
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from slipstream.errors import BadRequestError, InternalError, SlipstreamError
+from slipstream.errors import BadRequestError, InternalError
 from slipstream.serving.answer import Answer
+from slipstream.serving.events import done as _done
+from slipstream.serving.failures import failure_answer
 from slipstream.serving.frames import Ask, Done, Stats
 from slipstream.serving.protocols import PROTOCOLS
 from slipstream.serving.question import Question
 
 if TYPE_CHECKING:
     from slipstream.serving.served import ServedModel
-
-_logger = logging.getLogger("slipstream.serving")
 
 
 def answer_together(
@@ -57,11 +55,8 @@ def _read(model: "ServedModel", ask: Ask) -> Question | Answer:
                 raise BadRequestError("This model does not stream. Leave out 'stream'.")  # noqa: TRY301
             return question
         raise InternalError("A question for a text engine came to a model that has none.")  # noqa: TRY301
-    except SlipstreamError as error:
-        return protocol.refusal(error)
-    except Exception:
-        _logger.exception("A request failed")
-        return protocol.refusal(InternalError("The server failed on this request; its log tells why."))
+    except Exception as error:  # noqa: BLE001  # logged there, if it is the server's fault
+        return failure_answer(protocol.refusal, error)
 
 
 def _like(question: Question, alone: int) -> Any:
@@ -120,35 +115,11 @@ def _cutter(result: Any, rows: int) -> Callable[[int, int], Any] | None:
 
 
 def _predict_alone(model: "ServedModel", ask: Ask, question: Question) -> Done:
-    protocol = PROTOCOLS[ask.protocol]
     try:
         data = question.input()
         began = time.perf_counter()
-        try:
-            result = model.predict(data, question.params)
-        except SlipstreamError:
-            raise
-        except Exception as error:
-            _logger.exception("The model failed on a request")
-            failure = BadRequestError(
-                f"The model raised {type(error).__name__}: {error}. Check that the input is what the model was made for."
-            )
-            return _done(ask, protocol.refusal(failure, traceback.format_exc()))
+        result = model.predict(data, question.params)
         stats = Stats(seconds=time.perf_counter() - began)
         return _done(ask, question.finish(result), stats)
-    except SlipstreamError as error:
-        if error.status >= 500:  # the server's own failures, which its log must show
-            _logger.exception("A request failed")
-        return _done(ask, protocol.refusal(error))
-    except Exception:
-        _logger.exception("A request failed")
-        return _done(
-            ask, protocol.refusal(InternalError("The server failed on this request; its log tells why."))
-        )
-    except BaseException as error:  # sys.exit() in a model must not end the worker
-        _logger.exception("The model tried to end the server")
-        return _done(ask, protocol.refusal(InternalError(f"The model raised {type(error).__name__}.")))
-
-
-def _done(ask: Ask, answer: Answer, stats: Stats | None = None) -> Done:
-    return Done(ask.id, answer.status, answer.body, answer.media_type, answer.headers, stats or Stats())
+    except BaseException as error:  # noqa: BLE001  # sys.exit() in a model must not end the worker
+        return _done(ask, failure_answer(PROTOCOLS[ask.protocol].refusal, error))

@@ -17,6 +17,10 @@ from slipstream.serving.answer import Answer
 _LENGTH = struct.Struct(">I")
 _SENT_TOGETHER_BYTES = 1 << 16
 MOST_FRAME_BYTES = (1 << 32) - 1
+MOST_ANSWER_BYTES = 1 << 30
+"""Of one answer, or of one part of an answer that is streamed."""
+_MOST_EVENT_BYTES = 1 << 30
+"""Events of more bytes go in several frames."""
 
 
 # -- to the worker --------------------------------------------------------------------------------------
@@ -249,3 +253,33 @@ class Channel:
         with self._lock:
             for piece in pieces:
                 self._socket.sendall(piece)
+
+    def send_events(self, events: list[Event]) -> None:
+        """Send events in as few frames as can hold them.
+
+        Raises:
+            OSError: the edge has gone.
+        """
+        together: list[Event] = []
+        size = 0
+        for event in events:
+            length = (
+                len(event.body)
+                if isinstance(event, Done)
+                else len(event.data)
+                if isinstance(event, Piece)
+                else 0
+            )
+            if together and size + length > _MOST_EVENT_BYTES:
+                self.send(Events(together))
+                together, size = [], 0
+            together.append(event)
+            size += length
+        self.send(Events(together))
+
+    def hang_up(self) -> None:
+        """End the connection: the edge sees the worker as gone, `receive` returns None."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:  # the edge was first
+            return

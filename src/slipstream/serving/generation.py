@@ -1,6 +1,5 @@
 """Requests of a language model in a worker: into the engine as they come, out of it token by token."""
 
-import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -11,6 +10,8 @@ import msgspec
 from slipstream.errors import InternalError, InvalidParameterError, SlipstreamError
 from slipstream.llm import engine as llm
 from slipstream.serving.answer import Answer
+from slipstream.serving.events import done as _done
+from slipstream.serving.failures import described, failure_answer
 from slipstream.serving.frames import Ask, Closed, Done, Opened, Piece, Start, Stats
 from slipstream.serving.outbox import Outbox
 from slipstream.serving.protocols import PROTOCOLS
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from slipstream.llm.model import TextModel
     from slipstream.serving.served import ServedModel
 
-_logger = logging.getLogger("slipstream.serving")
 SSE = "text/event-stream; charset=utf-8"
 _encode = msgspec.json.Encoder().encode
 
@@ -42,18 +42,14 @@ class TextAnswers:
         try:
             question = protocol.read(model, ask.operation, ask.body, ask.header)
             if isinstance(question, Answer):
-                self._outbox.put(_done(ask.id, question, Stats()))
+                self._outbox.put(_done(ask, question))
                 return True
             if not isinstance(question, TextQuestion):
                 return False
             self._check(question)
             _TextAnswer(self, ask, question).start()
-        except SlipstreamError as error:
-            self._outbox.put(_done(ask.id, protocol.refusal(error), Stats()))
-        except Exception:  # whatever it is, the others' answers go on
-            _logger.exception("A request failed")
-            error = InternalError("The server failed on this request; its log tells why.")
-            self._outbox.put(_done(ask.id, protocol.refusal(error), Stats()))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the others' answers go on
+            self._outbox.put(_done(ask, failure_answer(protocol.refusal, error)))
         return True
 
     def _check(self, question: TextQuestion) -> None:
@@ -195,14 +191,18 @@ class _TextAnswer:
         try:
             texts = ["".join(pieces) for pieces in self._texts]
             answer = self.question.finish(texts, self._reasons, prompt_tokens, self._tokens)
-        except SlipstreamError as error:
-            answer = self._protocol.refusal(error)
-        self._end(_done(self.ask.id, answer, self._stats()))
+        except Exception as error:  # noqa: BLE001  # the engine's thread goes on with the other answers
+            answer = failure_answer(self._protocol.refusal, error)
+        self._end(_done(self.ask, answer, self._stats()))
 
     def _fail(self, error: Exception) -> None:
-        known = error if isinstance(error, SlipstreamError) else InternalError(f"The model failed: {error!r}")
+        known = (
+            error
+            if isinstance(error, SlipstreamError)
+            else InternalError(f"The model failed: {described(error)}")
+        )
         if self.question.chunks is None or self._first is None:
-            self._end(_done(self.ask.id, self._protocol.refusal(known), self._stats()))
+            self._end(_done(self.ask, self._protocol.refusal(known), self._stats()))
             return
         self._home.put(Piece(self.ask.id, self._protocol.error_event(known)))
         self._end(Closed(self.ask.id, self._stats()))
@@ -232,7 +232,3 @@ class _Listener:
 
     def __call__(self, event: llm.Event) -> None:
         self._answer.take(event, self._offset)
-
-
-def _done(ask_id: int, answer: Answer, stats: Stats) -> Done:
-    return Done(ask_id, answer.status, answer.body, answer.media_type, answer.headers, stats)

@@ -1,11 +1,13 @@
 """Sends what happens in a worker to the edge; what happens together goes together."""
 
+import logging
 import queue
 import threading
 
-from slipstream.serving.frames import Channel, Event, Events
+from slipstream.serving.frames import Channel, Event
 
 _MOST_TOGETHER = 256
+_logger = logging.getLogger("slipstream.serving")
 
 
 class Outbox:
@@ -52,6 +54,10 @@ class Outbox:
             if not events:
                 continue
             try:
-                self._channel.send(Events(events))
+                self._channel.send_events(events)
             except OSError:  # the edge is gone; the receiving thread ends the worker
+                return
+            except Exception:  # nobody would ever be answered again: better that the edge starts a new worker
+                _logger.exception("Answers could not be sent; the worker ends")
+                self._channel.hang_up()
                 return

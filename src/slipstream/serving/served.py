@@ -1,12 +1,14 @@
 """A loaded model with everything about it that a request needs, worked out once."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from slipstream.errors import SlipstreamError
 from slipstream.llm.model import TextModel
 from slipstream.serving.casting import InputCaster
+from slipstream.serving.failures import ModelFailedError
 from slipstream.serving.frames import Card
 from slipstream.serving.rows import RowReader
 
@@ -67,13 +69,29 @@ class ServedModel:
         """`predict_stream` works."""
 
     def predict(self, data: Any, params: Any = None) -> Any:
-        """Run the model; raises whatever the model raises."""
-        return self._predictor.predict(data, params)
+        """Run the model.
 
-    def predict_stream(self, data: Any, params: Any = None) -> Iterator[Any]:
-        """Run the model part by part; raises whatever the model raises."""
+        Raises:
+            SlipstreamError: the input or the params do not fit the signature.
+            ModelFailedError: the model's own code raised something.
+        """
+        try:
+            return self._predictor.predict(data, params)
+        except SlipstreamError:
+            raise
+        except Exception as error:
+            raise ModelFailedError(error) from error
+
+    def predict_stream(self, data: Any, params: Any = None) -> Generator[Any]:
+        """Run the model part by part; what it raises is as `predict` has it."""
         stream: Any = getattr(self._predictor, "predict_stream")  # noqa: B009  # the protocol leaves it open
-        return stream(data, params)
+        try:
+            # Closed with this generator: a model that is left in the midst of its answer must know at once.
+            yield from stream(data, params)
+        except SlipstreamError:
+            raise
+        except Exception as error:
+            raise ModelFailedError(error) from error
 
     def card(self, *, joins: bool) -> Card:
         """Describe the model for those who do not have it."""

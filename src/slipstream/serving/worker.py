@@ -22,6 +22,8 @@ from typing import Any
 from slipstream.errors import InternalError, SlipstreamError
 from slipstream.serving.answer import Answer
 from slipstream.serving.batching import answer_together
+from slipstream.serving.events import done, piece
+from slipstream.serving.failures import described, failure_answer
 from slipstream.serving.frames import (
     Ask,
     Asks,
@@ -30,22 +32,30 @@ from slipstream.serving.frames import (
     Channel,
     Closed,
     Done,
-    Events,
     Opened,
     Piece,
     Ready,
     Start,
-    Stats,
     decode_start,
     decode_to_worker,
 )
-from slipstream.serving.generation import TextAnswers
+from slipstream.serving.generation import SSE, TextAnswers
 from slipstream.serving.outbox import Outbox
 from slipstream.serving.protocols import PROTOCOLS
 from slipstream.serving.question import Question, TextQuestion
 from slipstream.serving.served import ServedModel
 
 _logger = logging.getLogger("slipstream.serving")
+_READ_AT_ONCE_BYTES = 1 << 16
+"""Requests of a language model up to this long are read by the thread that receives them."""
+
+
+class _Job:
+    """A request that a thread is to answer, or is answering."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+        self.cancelled = False
 
 
 class Worker:
@@ -53,7 +63,7 @@ class Worker:
 
     Where rows of several requests may be joined, the thread that receives them predicts: nothing else could
     be done meanwhile. A language model's engine takes requests as they come. All else runs in threads, since
-    such models often wait for others.
+    such models often wait for others, and so does the reading of long texts.
     """
 
     def __init__(self, model: ServedModel, channel: Channel, start: Start) -> None:
@@ -65,8 +75,8 @@ class Worker:
             self._texts = TextAnswers(model.text, self._outbox, start)
         self._joins = model.joins if start.joined is None else start.joined and model.text is None
         self._threads = start.threads
-        self._jobs: queue.SimpleQueue[Ask | None] = queue.SimpleQueue()
-        self._cancelled: set[int] = set()
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: dict[int, _Job] = {}
         self._started: list[threading.Thread] = []
 
     @property
@@ -74,106 +84,116 @@ class Worker:
         """What the edge should know."""
         return self._model.card(joins=self._joins)
 
+    @property
+    def under_way(self) -> int:
+        """Requests that wait for a thread or are answered by one."""
+        return len(self._jobs)
+
     def run(self) -> None:
         """Serve until the edge wants no more; then finish what is under way."""
         while (frame := self._channel.receive()) is not None:
             message = decode_to_worker(frame)
             if isinstance(message, Asks):
                 if self._joins:
-                    self._channel.send(Events(list(answer_together(self._model, message.asks))))
+                    self._channel.send_events(list(answer_together(self._model, message.asks)))
                 else:
                     for ask in message.asks:
                         self._begin(ask)
-            elif self._texts is None or not self._texts.cancel(message.id):
-                self._cancelled.add(message.id)
+            else:
+                self._cancel(message.id)
         for _ in self._started:
-            self._jobs.put(None)
+            self._queue.put(None)
         for thread in self._started:
             thread.join()
         if self._texts is not None:
             self._texts.finish()
         self._outbox.close()
 
+    def _cancel(self, ask_id: int) -> None:
+        # What was answered meanwhile, or is answered at once, is in neither place.
+        job = self._jobs.get(ask_id)
+        if job is not None:
+            job.cancelled = True
+        if self._texts is not None:
+            self._texts.cancel(ask_id)
+
     def _begin(self, ask: Ask) -> None:
-        if self._texts is not None and self._texts.begin(self._model, ask):
+        # A short text is in the engine before a thread would have woken up; a long one must keep nobody waiting.
+        if (
+            self._texts is not None
+            and len(ask.body) <= _READ_AT_ONCE_BYTES
+            and self._texts.begin(self._model, ask)
+        ):
             return
         if len(self._started) < self._threads:
             thread = threading.Thread(target=self._work, name=f"predict-{len(self._started)}", daemon=True)
             self._started.append(thread)
             thread.start()
-        self._jobs.put(ask)
+        job = self._jobs[ask.id] = _Job(ask)
+        self._queue.put(job)
 
     def _work(self) -> None:
-        while (ask := self._jobs.get()) is not None:
-            if ask.id in self._cancelled:
-                self._cancelled.discard(ask.id)
-                self._outbox.put(Done(ask.id, 499, b"", "text/plain"))
-                continue
-            self._answer(ask)
-            self._cancelled.discard(ask.id)
-            del ask  # or a large body would live until the next request
+        while (job := self._queue.get()) is not None:
+            if job.cancelled:
+                self._outbox.put(Done(job.ask.id, 499, b"", "text/plain"))
+            elif self._texts is not None and self._texts.begin(self._model, job.ask):
+                if job.cancelled:  # while its text was read
+                    self._texts.cancel(job.ask.id)
+            else:
+                self._answer(job)
+            del self._jobs[job.ask.id]
+            del job  # or a large body would live until the next request
 
-    def _answer(self, ask: Ask) -> None:
+    def _answer(self, job: _Job) -> None:
+        ask = job.ask
         protocol = PROTOCOLS[ask.protocol]
         try:
             question = protocol.read(self._model, ask.operation, ask.body, ask.header)
             if isinstance(question, Answer):
-                self._outbox.put(_done(ask, question))
+                self._outbox.put(done(ask, question))
             elif isinstance(question, TextQuestion):
                 raise InternalError("A generated answer came to the wrong place.")  # noqa: TRY301  # answered below
             elif question.stream:
-                self._stream(ask, question)
+                self._stream(job, question)
             else:
                 (event,) = answer_together(self._model, [ask], [question])
                 self._outbox.put(event)
-        except SlipstreamError as error:
-            self._outbox.put(_done(ask, protocol.refusal(error)))
-        except BaseException:  # sys.exit() in a model must end neither thread nor server
-            _logger.exception("A request failed")
-            error = InternalError("The server failed on this request; its log tells why.")
-            self._outbox.put(_done(ask, protocol.refusal(error)))
+        except BaseException as error:  # noqa: BLE001  # sys.exit() in a model must end neither thread nor server
+            self._outbox.put(done(ask, failure_answer(protocol.refusal, error)))
 
-    def _stream(self, ask: Ask, question: Question) -> None:
+    def _stream(self, job: _Job, question: Question) -> None:
         """Answer with what the model yields, each part as soon as it is there."""
+        ask = job.ask
         protocol = PROTOCOLS[ask.protocol]
         parts = self._model.predict_stream(question.data, question.params)
         opened = False
         try:
             for part in parts:
+                content = piece(ask, protocol.event(part))
                 if not opened:
                     opened = True
-                    self._outbox.put(Opened(ask.id, 200, "text/event-stream; charset=utf-8"))
-                if ask.id in self._cancelled:
+                    self._outbox.put(Opened(ask.id, 200, SSE))
+                if job.cancelled:
                     break
-                self._outbox.put(Piece(ask.id, protocol.event(part)))
-        except SlipstreamError as error:
-            self._fail_stream(ask, opened=opened, error=error)
-            return
-        except Exception as error:
-            _logger.exception("The model failed on a request")
-            failure = InternalError(f"The model raised {type(error).__name__}: {error}")
-            self._fail_stream(ask, opened=opened, error=failure)
+                self._outbox.put(content)
+        except BaseException as error:
+            if not opened:
+                raise
+            known = (
+                error
+                if isinstance(error, SlipstreamError)
+                else InternalError("The server failed; see its log.")
+            )
+            failure_answer(protocol.refusal, error)  # for the log
+            self._outbox.put(Piece(ask.id, protocol.error_event(known)))
+            self._outbox.put(Closed(ask.id))
             return
         finally:
-            close = getattr(parts, "close", None)
-            if callable(close):
-                close()
+            parts.close()
         if not opened:
-            self._outbox.put(Opened(ask.id, 200, "text/event-stream; charset=utf-8"))
+            self._outbox.put(Opened(ask.id, 200, SSE))
         self._outbox.put(Piece(ask.id, protocol.LAST_EVENT))
         self._outbox.put(Closed(ask.id))
-
-    def _fail_stream(self, ask: Ask, *, opened: bool, error: SlipstreamError) -> None:
-        protocol = PROTOCOLS[ask.protocol]
-        if not opened:
-            self._outbox.put(_done(ask, protocol.refusal(error)))
-            return
-        self._outbox.put(Piece(ask.id, protocol.error_event(error)))
-        self._outbox.put(Closed(ask.id))
-
-
-def _done(ask: Ask, answer: Answer) -> Done:
-    return Done(ask.id, answer.status, answer.body, answer.media_type, answer.headers, Stats())
 
 
 # -- the process ----------------------------------------------------------------------------------------
@@ -202,7 +222,7 @@ def serve(sock: socket.socket) -> int:
         return 1
     except Exception as error:
         _logger.exception("The model could not be loaded")
-        channel.send(CannotStart(f"loading the model raised {type(error).__name__}: {error}"))
+        channel.send(CannotStart(f"loading the model raised {described(error)}"))
         return 1
     warning = warm(model, Path(start.folder))
     # What was loaded stays: no collection need look at these hundreds of thousands of objects again.
@@ -228,7 +248,7 @@ def warm(model: ServedModel, folder: Path) -> str | None:
     try:
         problem = model.try_example(body)
     except Exception as error:  # noqa: BLE001  # whatever it is, the user is told
-        return f"{type(error).__name__}: {error}"
+        return described(error)
     return problem
 
 

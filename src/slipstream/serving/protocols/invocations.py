@@ -9,8 +9,6 @@ Everything here is a function of bytes and a model; HTTP is `serving.app`'s, thr
 
 import io
 import json
-import logging
-import traceback
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -23,6 +21,7 @@ from slipstream.llm.signatures import CHAT, COMPLETIONS
 from slipstream.serving.answer import Answer, error_answer, text_answer
 from slipstream.serving.casting import import_pandas
 from slipstream.serving.encoding import encode
+from slipstream.serving.failures import failure_answer
 from slipstream.serving.question import Question, TextQuestion
 from slipstream.serving.served import ServedModel
 from slipstream.serving.text_questions import chat_question, completion_question
@@ -36,7 +35,6 @@ _LLM_KEYS = frozenset({"messages", "prompt", "input"})
 _SHOWN_BYTES = 200
 
 _decode_json = msgspec.json.Decoder().decode
-_logger = logging.getLogger("slipstream.serving")
 
 
 class ModelInput(NamedTuple):
@@ -155,24 +153,12 @@ def answer(model: ServedModel, body: bytes, content_type: str | None) -> Answer:
     """Answer one request, errors included; never raises for what a client or a model can do wrong."""
     try:
         request = decode(model, body, media_type(content_type))
-        try:
-            result = model.predict(request.data, request.params)
-        except SlipstreamError:
-            raise
-        except Exception as error:
-            _logger.exception("The model failed on a request")
-            failure = BadRequestError(
-                f"The model raised {type(error).__name__}: {error}. Check that the input is what the model was made "
-                "for; 'stack_trace' tells where it failed."
-            )
-            return error_answer(failure, traceback.format_exc())
+        result = model.predict(request.data, request.params)
         return Answer(200, encode(result, wrapped=request.wrapped))
     except UnreadableMediaError as error:
         return text_answer(415, str(error))
-    except SlipstreamError as error:
-        if error.status >= 500:  # the server's own failures, which its log must show
-            _logger.exception("A request failed")
-        return error_answer(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # logged there, if it is the server's fault
+        return failure_answer(refusal, error)
 
 
 def media_type(content_type: str | None) -> str:
