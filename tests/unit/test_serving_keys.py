@@ -285,3 +285,16 @@ def test_the_example_for_the_user_has_what_the_gate_wants(path: Path) -> None:
     assert Gate().variable is None
     assert Gate(token="secret").variable == "SLIPSTREAM_SERVER_TOKEN"
     assert Gate(keys=KeyFile(path, pytest.fail)).variable == "API_KEY"
+
+
+@pytest.mark.parametrize("option", ["--rpm", "--tpm"])
+def test_create_key_makes_no_limit_that_the_file_would_refuse(
+    command: Callable[..., tuple[int, str, str]], path: Path, option: str
+) -> None:
+    code, stdout, _ = command("anna", option, "999999999999")
+    assert code == 0
+    path.write_text(stdout)
+    KeyFile(path, pytest.fail)
+    code, stdout, stderr = command("anna", option, "1000000000000")
+    assert (code, stdout) == (2, "")
+    assert option in stderr

@@ -173,6 +173,17 @@ def test_what_there_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch, name
         make_tracer(wanted=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("OTEL_BSP_MAX_QUEUE_SIZE", "-1"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0")]
+)
+def test_what_opentelemetry_does_not_take_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidParameterError, match=r"environment variables \(OTEL_.*--no-otel"):
+        make_tracer(wanted=True)
+
+
 def test_a_missing_library_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 

@@ -315,3 +315,23 @@ def test_with_the_client_of_triton(serve: Callable[..., Client]) -> None:
             triton.infer("m", [tensor], outputs=[http.InferRequestedOutput("nope")])
     finally:
         triton.close()
+
+
+def test_a_length_of_thousands_of_digits_is_refused(serve: Callable[..., Client]) -> None:
+    client = serve()
+    reply = client.post(
+        "/v2/models/m/infer", {"inputs": []}, **{"Inference-Header-Content-Length": "0" * 5000}
+    )
+    assert reply.status == 400
+    assert "Inference-Header-Content-Length" in reply.json()["error"]
+
+
+def test_columns_of_different_lengths_are_refused_without_a_signature(serve: Callable[..., Client]) -> None:
+    inputs = [
+        {"name": "a", "shape": [2], "datatype": "INT64", "data": [1, 2]},
+        {"name": "b", "shape": [1], "datatype": "INT64", "data": [1]},
+    ]
+    client = serve(signature=None)
+    reply = client.post("/v2/models/m/infer", {"inputs": inputs, "parameters": {"content_type": "pd"}})
+    assert reply.status == 400
+    assert "same number of rows" in reply.json()["error"]

@@ -4,11 +4,18 @@ import click
 
 from slipstream.cli import out
 
+MOST_PER_MINUTE = 10**12 - 1
+"""As many digits as the file may have."""
+
 
 @click.command("create-key")
 @click.argument("name")
-@click.option("--rpm", type=click.IntRange(min=1), default=None, help="Requests a minute, at most.")
-@click.option("--tpm", type=click.IntRange(min=1), default=None, help="Tokens a minute, at most.")
+@click.option(
+    "--rpm", type=click.IntRange(1, MOST_PER_MINUTE), default=None, help="Requests a minute, at most."
+)
+@click.option(
+    "--tpm", type=click.IntRange(1, MOST_PER_MINUTE), default=None, help="Tokens a minute, at most."
+)
 def create_key(name: str, rpm: int | None, tpm: int | None) -> None:
     """Make an API key and print the line for the file of `serve --api-keys`.
 

@@ -32,7 +32,9 @@ def to_input(model: "ServedModel", tensors: dict[str, Any], *, table: bool) -> A
         return _only(tensors, "The model's input is described by type hints").tolist()
     if schema is None:
         if table:
-            return _table({name: _column(array, name) for name, array in tensors.items()})
+            columns: dict[Any, Any] = {name: _column(array, name) for name, array in tensors.items()}
+            _require_equal_lengths(columns)
+            return _table(columns)
         return next(iter(tensors.values())) if len(tensors) == 1 else tensors
     if schema.is_tensor_spec():
         specs = cast("list[TensorSpec]", schema.inputs)

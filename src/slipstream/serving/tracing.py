@@ -180,3 +180,8 @@ def make_tracer(*, wanted: bool | None) -> SpanTracer | None:
         raise MissingDependencyError(
             "Traces need OpenTelemetry: pip install 'slipstream[otel]', or start with --no-otel."
         ) from error
+    except ValueError as error:
+        raise InvalidParameterError(
+            f"OpenTelemetry does not take one of its environment variables (OTEL_...): {error}. Mend it, or start with "
+            "--no-otel."
+        ) from error

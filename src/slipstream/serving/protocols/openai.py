@@ -95,15 +95,31 @@ def _embedding_question(model: "ServedModel", payload: dict[str, Any]) -> Questi
     def finish(result: Any) -> Answer:
         answer = _only(result)
         answer["model"] = model.name
-        if packed:
-            for item in cast("list[dict[str, Any]]", answer.get("data") or []):
-                vector: Any = item.get("embedding")
-                if isinstance(vector, list):
-                    values = cast("list[float]", vector)
-                    item["embedding"] = base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode()
+        if packed and isinstance(answer.get("data"), list):
+            answer["data"] = [_packed(item) for item in cast("list[Any]", answer["data"])]
         return Answer(200, encode(answer, wrapped=False))
 
     return Question(data=asked, finish=finish)
+
+
+def _packed(item: Any) -> Any:
+    """Return one embedding as base64, in a copy: the model may keep its answer and give it again."""
+    if not isinstance(item, dict):
+        return item
+    entry = cast("dict[str, Any]", item)
+    vector: Any = entry.get("embedding")
+    if hasattr(vector, "tolist"):  # an array
+        vector = vector.tolist()
+    if not isinstance(vector, list):
+        return entry
+    values = cast("list[float]", vector)
+    try:
+        octets = struct.pack(f"<{len(values)}f", *values)
+    except (struct.error, OverflowError) as error:
+        raise InternalError(
+            f"The model answered with an embedding that has no base64 form ({error}); ask with encoding_format 'float'."
+        ) from error
+    return {**entry, "embedding": base64.b64encode(octets).decode()}
 
 
 def _foreign_question(model: "ServedModel", payload: dict[str, Any]) -> Question:

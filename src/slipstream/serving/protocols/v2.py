@@ -32,6 +32,7 @@ LAST_EVENT = b""
 
 _OCTETS = "application/octet-stream"
 _SHOWN = 80
+_MOST_DIGITS = 20
 _REQUEST_PARAMETERS = frozenset({"binary_data_output", "content_type", "headers"})
 _INPUT_PARAMETERS = frozenset({"binary_data_size", "content_type", "headers"})
 _OUTPUT_PARAMETERS = frozenset({"binary_data", "content_type", "headers"})
@@ -105,7 +106,9 @@ def read(model: "ServedModel", _operation: str, body: bytes, json_length: str | 
 def _divide(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
     if json_length is None:
         return body, memoryview(b"")
-    if not json_length.isascii() or not json_length.isdigit() or int(json_length[:20]) > len(body):
+    # Not longer: Python makes no number of thousands of digits.
+    usual = len(json_length) <= _MOST_DIGITS and json_length.isascii() and json_length.isdigit()
+    if not usual or int(json_length) > len(body):
         raise BadRequestError(
             f"Invalid value {json_length[:_SHOWN]!r} for the header Inference-Header-Content-Length: it is the number of "
             f"bytes of JSON at the beginning of the body, which has {len(body)}."
