@@ -66,6 +66,8 @@ class Worker:
         self._joins = model.joins if start.joined is None else start.joined and model.text is None
         self._threads = start.threads
         self._jobs: queue.SimpleQueue[Ask | None] = queue.SimpleQueue()
+        self._taken: set[int] = set()
+        """Requests that the threads have or will have."""
         self._cancelled: set[int] = set()
         self._started: list[threading.Thread] = []
 
@@ -85,7 +87,7 @@ class Worker:
                     for ask in message.asks:
                         self._begin(ask)
             elif self._texts is None or not self._texts.cancel(message.id):
-                self._cancelled.add(message.id)
+                self._cancel(message.id)
         for _ in self._started:
             self._jobs.put(None)
         for thread in self._started:
@@ -101,15 +103,23 @@ class Worker:
             thread = threading.Thread(target=self._work, name=f"predict-{len(self._started)}", daemon=True)
             self._started.append(thread)
             thread.start()
+        self._taken.add(ask.id)
         self._jobs.put(ask)
+
+    def _cancel(self, ask_id: int) -> None:
+        self._cancelled.add(ask_id)
+        if (
+            ask_id not in self._taken
+        ):  # answered meanwhile, or joined with others: nobody would ever take it out
+            self._cancelled.discard(ask_id)
 
     def _work(self) -> None:
         while (ask := self._jobs.get()) is not None:
             if ask.id in self._cancelled:
-                self._cancelled.discard(ask.id)
                 self._outbox.put(Done(ask.id, 499, b"", "text/plain"))
-                continue
-            self._answer(ask)
+            else:
+                self._answer(ask)
+            self._taken.discard(ask.id)  # first, so that `_cancel` sees it
             self._cancelled.discard(ask.id)
             del ask  # or a large body would live until the next request
 
