@@ -28,6 +28,18 @@ class Start(NamedTuple):
     processes: int
 
 
+class Cost(NamedTuple):
+    """What one process of a server has now."""
+
+    pid: int
+    pss_mb: float
+    rss_mb: float
+    own_mb: float
+    """Anonymous memory: what grows with a leak. PSS also falls when a neighbour maps the same libraries."""
+    files: int
+    """Open file descriptors."""
+
+
 class Server:
     """A tracking server under test, in a process group of its own.
 
@@ -123,14 +135,21 @@ class Server:
 
     def pss_mb(self) -> float:
         """Return the memory of all processes, shared pages counted once."""
-        total = 0
-        for pid in self._pids():
+        return sum(cost.pss_mb for cost in self.costs())
+
+    def costs(self) -> list[Cost]:
+        """Return what each process has, first the one that was started, then its children by age."""
+        found: list[Cost] = []
+        first, *children = self._pids()
+        for pid in (first, *sorted(children)):
             try:
                 lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
+                files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it has just ended
-            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-        return total / 1024
+            kb = {line.split()[0]: int(line.split()[1]) for line in lines[1:]}
+            found.append(Cost(pid, kb["Pss:"] / 1024, kb["Rss:"] / 1024, kb["Anonymous:"] / 1024, files))
+        return found
 
     def _pids(self) -> list[int]:
         assert self._process is not None, "the server is not started"

@@ -435,6 +435,73 @@ def test_a_version_that_takes_long_holds_up_no_other_model_and_is_let_go_when_th
         release.set()
 
 
+def test_a_registry_that_falls_silent_holds_up_no_version_that_is_ready(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.serving.catalog._LOOK_SECONDS", 0.05)
+    load, silent, asked, release = (threading.Event() for _ in range(4))
+
+    def slow(start: Any) -> Model:
+        load.wait(30)
+        return version(2)(start)
+
+    uri = "models:/m@champion"
+    client = serve(
+        {f"{uri}/1": version(1), f"{uri}/2": slow}, {"m": uri}, {uri: "1"}, AppLimits(refresh_seconds=0.02)
+    )
+    find = client.registry.find
+
+    def find_or_wait(uri: str) -> Source:
+        if silent.is_set():
+            asked.set()
+            release.wait(30)
+        return find(uri)
+
+    monkeypatch.setattr(client.registry, "find", find_or_wait)
+    try:
+        client.registry.aliases[uri] = "2"
+        until(lambda: len(client.registry.pools) == 2)
+        silent.set()
+        assert asked.wait(20)
+        load.set()
+        until(lambda: score(client).json() == {"predictions": [2.0]})
+    finally:
+        load.set()
+        release.set()
+
+
+def test_files_that_arrive_after_the_alias_has_moved_on_are_removed(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.serving.catalog._LOOK_SECONDS", 0.05)
+    began, arrive = threading.Event(), threading.Event()
+    released: list[Path] = []
+    uri = "models:/m@champion"
+    client = serve(
+        {f"{uri}/1": version(1), f"{uri}/3": version(3)},
+        {"m": uri},
+        {uri: "1"},
+        AppLimits(refresh_seconds=0.02),
+    )
+
+    def fetch(source: Source) -> Path:
+        if source.version == "2":
+            began.set()
+            arrive.wait(30)
+        return Path(source.uri)
+
+    monkeypatch.setattr(client.registry, "fetch", fetch)
+    monkeypatch.setattr(client.registry, "release", released.append)
+    try:
+        client.registry.aliases[uri] = "2"
+        assert began.wait(20)
+        client.registry.aliases[uri] = "3"
+        until(lambda: score(client).json() == {"predictions": [3.0]})
+    finally:
+        arrive.set()
+    until(lambda: Path(f"{uri}/2") in released)
+
+
 def test_a_version_that_fails_in_a_way_nobody_thought_of_is_tried_again_later(serve: Serve) -> None:
     uri = "models:/m@champion"
     client = serve({f"{uri}/1": version(1)}, {"m": uri}, {uri: "1"}, AppLimits(refresh_seconds=0.02))

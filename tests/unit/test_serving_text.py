@@ -214,6 +214,26 @@ def test_a_client_that_leaves_stops_the_model(serve: Serve, backend: Alphabet, s
     until(lambda: client.registry.pools[0].at_work == 0)
 
 
+def test_a_worker_that_hears_nothing_any_more_is_replaced(
+    serve: Serve, backend: Alphabet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.serving.pool._LEAST_HANG_SECONDS", 0.1)
+    release = threading.Event()
+
+    def hang(_messages: object) -> list[int]:
+        release.wait(30)
+        return [1]
+
+    monkeypatch.setattr(backend, "encode_chat", hang)
+    client = serve(timeout_seconds=0.3)
+    try:
+        assert client.post("/v1/chat/completions", chat()).status == 504
+        until(lambda: any("is replaced" in line for line in client.registry.said))
+        until(lambda: client.post("/v1/chat/completions", chat()).status == 200)
+    finally:
+        release.set()
+
+
 def test_a_stream_begins_before_the_answer_is_complete(serve: Serve, backend: Alphabet) -> None:
     client = serve()
     backend.gate.clear()

@@ -128,7 +128,7 @@ class ServedName:
         self.live = version
 
     async def _start(self, source: Source) -> tuple[Version, str | None]:
-        folder = await _in_thread(self._loader.fetch, source)
+        folder = await self._fetch(source)
         try:
             pool = await _in_thread(self._loader.pool, self.name, source, folder)
             problem = await pool.open()
@@ -136,6 +136,20 @@ class ServedName:
             await asyncio.to_thread(self._loader.release, folder)
             raise
         return Version(source, folder, pool, time.time()), problem
+
+    async def _fetch(self, source: Source) -> Path:
+        fetching = asyncio.ensure_future(_in_thread(self._loader.fetch, source))
+
+        def release(fetched: asyncio.Future[Path]) -> None:
+            if not fetched.cancelled() and fetched.exception() is None:
+                asyncio.get_running_loop().run_in_executor(None, self._loader.release, fetched.result())
+
+        try:
+            return await asyncio.shield(fetching)
+        except asyncio.CancelledError:
+            # No thread can be stopped: what it brings after all would take up the disk until the server ends.
+            fetching.add_done_callback(release)
+            raise
 
     async def refresh(self) -> bool:
         """Load what the URI means now beside what is live, then switch; requests go on meanwhile.
@@ -191,8 +205,15 @@ class ServedName:
                 await asyncio.wait((starting,), timeout=_LOOK_SECONDS)
                 if starting.done():
                     return starting.result()
+                looking = asyncio.ensure_future(_in_thread(self._loader.find, self.uri))
+                # A registry that does not answer must not hold up a version that is ready.
+                await asyncio.wait((starting, looking), return_when=asyncio.FIRST_COMPLETED)
+                if not looking.done():
+                    looking.cancel()
+                    continue
                 with contextlib.suppress(SlipstreamError):  # it is looked up again soon
-                    if await _in_thread(self._loader.find, self.uri) != source:
+                    # One that became ready meanwhile is taken, and leaves at the next look: it must not be forgotten.
+                    if looking.result() != source and not starting.done():
                         self._say(
                             f"'{self.uri}' means another version before version {source.version} was ready; it is let go."
                         )

@@ -348,8 +348,9 @@ class WorkerPool:
             self._plan_dispatch()
             return
         link.send(Cancel(pending.ask.id))
-        if not self.card.generates and self.limits.timeout_seconds:
-            # Python can stop neither a thread nor a library: if it goes on and on, its process must go.
+        if self.limits.timeout_seconds:
+            # Python can stop neither a thread nor a library: if it goes on and on, its process must go. A language
+            # model's worker lets go of a request as soon as it hears of it; one that does not hears nothing at all.
             grace = max(self.limits.timeout_seconds, _LEAST_HANG_SECONDS)
             asyncio.get_running_loop().call_later(grace, self._end_hung, pending.ask.id, link)
 
