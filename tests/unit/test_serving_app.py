@@ -85,6 +85,14 @@ def test_scores(serve: Serve) -> None:
     assert reply.body == b'{"predictions": [3.0]}'
 
 
+@pytest.mark.parametrize("offered", ["h2c", "websocket"])
+def test_an_offer_of_another_protocol_is_passed_over_and_the_body_is_read(serve: Serve, offered: str) -> None:
+    client = serve()
+    plain = client.post("/invocations", {"inputs": [[1, 2]]})
+    offers = client.post("/invocations", {"inputs": [[1, 2]]}, Connection="Upgrade", Upgrade=offered)
+    assert (offers.status, offers.body) == (plain.status, plain.body) == (200, plain.body)
+
+
 def test_fixed_answers(serve: Serve) -> None:
     client = serve()
     for path in ("/ping", "/health"):

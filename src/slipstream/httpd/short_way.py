@@ -7,6 +7,7 @@ while another is being answered.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Sized
 from typing import Any, TypeAlias
 
@@ -52,6 +53,19 @@ class _FlowAfterWaiting(FlowControl):
             super().resume_reading()
 
 
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Rename the header `Upgrade` in the head that begins here.
+
+    A server may go on in HTTP/1.1 as if nobody had offered it HTTP/2 or WebSocket, and clients that offer it
+    with every first request, as Java's does, count on that. The parser would skip the request's body.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nX-Upgrade:", head) + end + rest
+
+
 class ShortWayProtocol(HttpToolsProtocol):
     """One connection. Subclasses say which requests take the short way, and where it leads."""
 
@@ -95,6 +109,8 @@ class ShortWayProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if (b"pgrade:" in data or b"PGRADE:" in data) and not self._is_arriving:
+            data = _without_upgrade(data)
         self._beside_body += len(data)
         super().data_received(data)
         if not self._is_arriving or self.transport.is_closing():
