@@ -12,6 +12,7 @@ from slipstream.api import (
     registered_models,
     runs,
     server_info,
+    webhooks,
 )
 from slipstream.api.routing import ROUTES
 
@@ -26,5 +27,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     registered_models,
     model_versions,
     artifacts,
+    webhooks,
     server_info,
 )

@@ -25,8 +25,10 @@ from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
 from slipstream.server.start_page import start_page
+from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine
+from slipstream.webhooks.secrets import check_key
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -58,11 +60,15 @@ class TrackingApp:
     # -- life ---------------------------------------------------------------------------------------
     async def open(self) -> None:
         """Open database and artifacts; everything that can be wrong with them is raised here."""
+        check_key()
         self.context = ServerContext(self.options)
         config = StoreConfig(artifact_root=self.options.artifact_root, list_files=self.context.list_files)
         engine = Engine(self.context.database(), config)
         self.dispatcher = Dispatcher(engine)
         self.context.engine = engine
+        self._deliveries = WebhookDeliveries(engine)
+        if not self.options.artifacts_only:
+            self._deliveries.start()
         if not self.options.artifacts_only:
             self.short_way = {
                 (self._prefix + path).encode(): route
@@ -81,6 +87,7 @@ class TrackingApp:
         self._rest.router.redirect_slashes = False
 
     def close(self) -> None:
+        self._deliveries.stop()
         self.dispatcher.close()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
