@@ -158,6 +158,12 @@ SERVER_TOKEN = _setting(
 CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX = _setting(
     "CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX", _text, None, "Pattern that a version's source must match."
 )
+SERVER_GRAPHQL_MAX_ROOT_FIELDS = _setting(
+    "SERVER_GRAPHQL_MAX_ROOT_FIELDS", _at_least(1, int), 10, "Most fields at the top of a GraphQL query."
+)
+SERVER_GRAPHQL_MAX_ALIASES = _setting(
+    "SERVER_GRAPHQL_MAX_ALIASES", _at_least(0, int), 10, "Most aliases at one level of a GraphQL query."
+)
 # -- webhooks ---------------------------------------------------------------------------------------
 WEBHOOK_SECRET_ENCRYPTION_KEY = _setting(
     "WEBHOOK_SECRET_ENCRYPTION_KEY",

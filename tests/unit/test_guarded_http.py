@@ -185,8 +185,21 @@ def test_what_is_no_answer_is_an_error(said: bytes) -> None:
 def test_certificates_are_checked_against_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)],
+        [
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+            ),
+            *("-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)),
+        ],
         check=True,
         capture_output=True,
         env={**os.environ, "RANDFILE": str(tmp_path / "rnd")},
@@ -205,7 +218,7 @@ def test_certificates_are_checked_against_the_name(tmp_path: Path, monkeypatch: 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     httpd.socket = context.wrap_socket(httpd.socket, server_side=True, do_handshake_on_connect=False)
-    httpd.handle_error = lambda *_: None  # pyright: ignore  # clients that refuse it are what is tested
+    httpd.handle_error = lambda *_: None  # pyright: ignore[reportAttributeAccessIssue]  # clients that refuse it are what is tested
     thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
     thread.start()
     try:

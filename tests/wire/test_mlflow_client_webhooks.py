@@ -62,8 +62,12 @@ def test_the_life_of_a_webhook(server: ServerProcess) -> None:
             "action": "created",
             "timestamp": "",
             "data": {
-                "name": "m", "version": "1", "source": "s3://bucket/model", "run_id": None,
-                "tags": {"a": "b"}, "description": "first",
+                "name": "m",
+                "version": "1",
+                "source": "s3://bucket/model",
+                "run_id": None,
+                "tags": {"a": "b"},
+                "description": "first",
             },
         }
         assert second.body["data"] == {"name": "m", "alias": "best", "version": "1"}

@@ -14,6 +14,7 @@ from slipstream.api import (
     server_info,
     webhooks,
 )
+from slipstream.api.graphql import endpoint as graphql
 from slipstream.api.routing import ROUTES
 
 __all__ = ["ROUTES"]
@@ -29,4 +30,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     artifacts,
     webhooks,
     server_info,
+    graphql,
+    graphql,
 )

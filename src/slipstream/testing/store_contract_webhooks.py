@@ -80,7 +80,7 @@ class WebhookContract:
             [WebhookEvent("model_version", "set")],
             [EVENT, WebhookEvent("registered_model", "deleted")],
         ):
-            with pytest.raises(InvalidParameterError, match="event|action"):
+            with pytest.raises(InvalidParameterError, match=r"event|action"):
                 store.create_webhook("hook", URL, events)
 
     def test_update_changes_what_is_given_only(self, store: Store) -> None:
