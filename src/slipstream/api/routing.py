@@ -193,7 +193,7 @@ def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
             if snake in fields.lists:
                 values.setdefault(snake, []).append(value)
             elif snake in fields.names:
-                values[snake] = value
+                values.setdefault(snake, value)  # of several the first counts, and the path's before all
         return from_object(values)
 
     return decode, decode_query
