@@ -29,7 +29,7 @@ SELECT_PAGE: LiteralString = f"""
     WHERE w.creation_timestamp < :time OR (w.creation_timestamp = :time AND w.id < :id)
     ORDER BY w.creation_timestamp DESC, w.id DESC LIMIT :limit_
 """
-SELECT_EVENTS: LiteralString = "SELECT webhook, entity, action FROM webhook_events WHERE webhook IN :webhooks__in ORDER BY webhook, position"
+SELECT_EVENTS: LiteralString = "SELECT webhook, entity, action FROM webhook_events WHERE webhook IN :webhooks__in ORDER BY webhook, entity, action"
 INSERT_WEBHOOK: LiteralString = """
     INSERT INTO webhooks
         (webhook_id, name, description, url, secret, status, creation_timestamp, last_updated_timestamp)
@@ -40,7 +40,9 @@ UPDATE_WEBHOOK: LiteralString = """
     UPDATE webhooks SET name = :name, description = :description, url = :url, secret = :secret, status = :status,
         last_updated_timestamp = :now WHERE id = :id
 """
-INSERT_EVENT: LiteralString = "INSERT INTO webhook_events (webhook, position, entity, action) VALUES (:webhook, :position, :entity, :action)"
+INSERT_EVENT: LiteralString = (
+    "INSERT INTO webhook_events (webhook, entity, action) VALUES (:webhook, :entity, :action)"
+)
 DELETE_EVENTS: LiteralString = "DELETE FROM webhook_events WHERE webhook = :id"
 DELETE_WAITING: LiteralString = "DELETE FROM webhook_deliveries WHERE webhook = :id"
 DELETE_WEBHOOK: LiteralString = "DELETE FROM webhooks WHERE id = :id"
@@ -271,7 +273,7 @@ class WebhooksPart:
     def _insert_events(self, identity: int, events: Sequence[WebhookEvent]) -> None:
         self.tx.execute_many(
             INSERT_EVENT,
-            [(identity, position, event.entity, event.action) for position, event in enumerate(events)],
+            [(identity, event.entity, event.action) for event in events],
         )
 
     def _require_webhook(self, webhook_id: str) -> Row:

@@ -14,10 +14,9 @@ CREATE TABLE webhooks (
 
 CREATE TABLE webhook_events (
     webhook BIGINT NOT NULL REFERENCES webhooks (id),
-    position BIGINT NOT NULL,
     entity TEXT NOT NULL,
     action TEXT NOT NULL,
-    PRIMARY KEY (webhook, position)
+    PRIMARY KEY (webhook, entity, action)
 ) WITHOUT ROWID;
 
 -- Written with what they tell of, in one transaction; gone when the receiver has answered.
