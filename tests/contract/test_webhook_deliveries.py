@@ -272,9 +272,8 @@ FAILURES = [
 
 
 def test_failures_are_sent_again_until_it_arrives(
-    engine: Engine, store: QueuedStore, deliver: Callable[[Sender], None], monkeypatch: pytest.MonkeyPatch
+    engine: Engine, store: QueuedStore, deliver: Callable[[Sender], None]
 ) -> None:
-    monkeypatch.setattr(webhook_deliveries, "MARGIN_MS", -30_000)  # what a bug left is claimed at once again
     store.create_webhook("hook", URL, [CREATED])
     store.create_registered_model(unique())
     sender = Sender(*FAILURES, Answer(204, "", None))

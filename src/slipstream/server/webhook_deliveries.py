@@ -105,10 +105,8 @@ class WebhookDeliveries:
     def _deliver(self, delivery: WebhookDelivery) -> None:
         try:
             self._attempt(delivery)
-        except SlipstreamError as error:  # the outcome could not be written down: the claim runs out
+        except Exception as error:  # noqa: BLE001  # the outcome could not be written down: the claim runs out
             _logger.warning("Delivery %s will be sent again: %s", delivery.delivery_id, error)
-        except Exception:
-            _logger.exception("Delivery %s failed unexpectedly, and will be sent again", delivery.delivery_id)
         finally:
             with self._lock:
                 self._under_way[delivery.webhook] -= 1
@@ -124,6 +122,9 @@ class WebhookDeliveries:
             problem = str(error)
         except SlipstreamError as error:
             problem, wait = str(error), 0.0
+        except Exception as error:  # ours to mend; until then it is given up in the end like others
+            _logger.exception("Delivery %s could not be sent", delivery.delivery_id)
+            problem, wait = f"the server failed unexpectedly ({type(error).__name__})", 0.0
         else:
             if 200 <= answer.status < 300:
                 self._engine.write(lambda store: store.finish_delivery(delivery.delivery_id))
