@@ -31,6 +31,7 @@ from slipstream.entities import (
     Param,
     RunTag,
     ViewType,
+    WebhookEvent,
 )
 from slipstream.errors import SlipstreamError
 from slipstream.store.base import Store
@@ -117,6 +118,9 @@ def fill(store: Store) -> None:
     store.set_registered_model_alias("museum model", "champion", "2")
     store.delete_model_version("museum model", "3")
     store.create_registered_model("empty model")
+    store.create_webhook(
+        "museum", "https://1.1.1.1/hook", [WebhookEvent("prompt", "created")], "Kept.", "secret"
+    )
 
 
 def read(store: Store) -> dict[str, Any]:
@@ -150,6 +154,7 @@ def read(store: Store) -> dict[str, Any]:
         "registered models": sorted(registered, key=lambda each: each.name),
         "model versions": sorted(store.search_model_versions().items, key=lambda each: each.version),
         "champion": store.get_model_version_by_alias("museum model", "champion").version,
+        "webhooks": store.search_webhooks().items,
         "download": store.get_model_version_download_uri("museum model", "1"),
     }
     return msgspec.json.decode(msgspec.json.encode(_plain(content)))

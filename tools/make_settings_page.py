@@ -38,7 +38,8 @@ def sections() -> list[tuple[str, list[str]]]:
 def row(setting: settings.Setting[object]) -> str:
     """Return one table row."""
     alias = f"`{setting.mlflow_name}`" if setting.mlflow_name else "–"
-    default = "–" if setting.default is None else f"`{str(setting.default).lower()}`"
+    value = ", ".join(setting.default) if isinstance(setting.default, tuple) else setting.default
+    default = "–" if value is None else f"`{str(value).lower()}`"
     description = setting.description.replace("|", "\\|")
     return f"| `{setting.name}` | {alias} | {default} | {description} |"
 

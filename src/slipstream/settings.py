@@ -90,6 +90,14 @@ def _optional(parse: Callable[[str], T]) -> Callable[[str], T | None]:
 
 _text = _optional(str)
 
+
+def _http_schemes(text: str) -> tuple[str, ...]:
+    schemes = tuple(word.strip().lower() for word in text.split(",") if word.strip())
+    if not schemes or not {"http", "https"}.issuperset(schemes):
+        raise ValueError("http, https or both, with a comma between them")
+    return schemes
+
+
 # -- where to track ---------------------------------------------------------------------------------
 TRACKING_URI = _setting("TRACKING_URI", _text, None, "Server address or database URI to track to.")
 REGISTRY_URI = _setting("REGISTRY_URI", _text, None, "Registry address; the tracking URI when unset.")
@@ -149,6 +157,51 @@ SERVER_TOKEN = _setting(
 )
 CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX = _setting(
     "CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX", _text, None, "Pattern that a version's source must match."
+)
+SERVER_GRAPHQL_MAX_ROOT_FIELDS = _setting(
+    "SERVER_GRAPHQL_MAX_ROOT_FIELDS", _at_least(1, int), 10, "Most fields at the top of a GraphQL query."
+)
+SERVER_GRAPHQL_MAX_ALIASES = _setting(
+    "SERVER_GRAPHQL_MAX_ALIASES", _at_least(0, int), 10, "Most aliases at one level of a GraphQL query."
+)
+# -- webhooks ---------------------------------------------------------------------------------------
+WEBHOOK_SECRET_ENCRYPTION_KEY = _setting(
+    "WEBHOOK_SECRET_ENCRYPTION_KEY",
+    _text,
+    None,
+    "Fernet key that webhooks' secrets are stored with; without one they are stored as they are. "
+    "The same on all servers of a database.",
+)
+WEBHOOK_ALLOWED_SCHEMES = _setting(
+    "WEBHOOK_ALLOWED_SCHEMES",
+    _http_schemes,
+    ("https",),
+    "How the URL of a webhook may begin: https, http or both, with a comma.",
+)
+WEBHOOK_ALLOW_PRIVATE_IPS = _setting(
+    "WEBHOOK_ALLOW_PRIVATE_IPS",
+    _boolean,
+    False,
+    "Let webhooks reach this machine and private networks, which lets every user of the server do so.",
+)
+WEBHOOK_REQUEST_TIMEOUT = _setting(
+    "WEBHOOK_REQUEST_TIMEOUT", _at_least(0.1, float), 30.0, "Seconds that a webhook's receiver has to answer."
+)
+WEBHOOK_REQUEST_MAX_RETRIES = _setting(
+    "WEBHOOK_REQUEST_MAX_RETRIES",
+    _at_least(0, int),
+    10,
+    "How often a delivery is sent again after no answer, 408, 425, 429 or 5xx; ten times take about 20 minutes.",
+)
+WEBHOOK_DELIVERY_MAX_WORKERS = _setting(
+    "WEBHOOK_DELIVERY_MAX_WORKERS", _at_least(1, int), 10, "How many deliveries a server sends at one time."
+)
+WEBHOOK_QUEUE_LIMIT = _setting(
+    "WEBHOOK_QUEUE_LIMIT",
+    _at_least(1, int),
+    10_000,
+    "How many deliveries may wait for one webhook; events beyond that are not delivered to it.",
+    mlflow=False,
 )
 # -- models and serving -----------------------------------------------------------------------------
 ALLOW_PICKLE = _setting(

@@ -11,6 +11,7 @@ from slipstream.testing.store_contract import (
 )
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
 from slipstream.testing.store_contract_registry import RegistryContract
+from slipstream.testing.store_contract_webhooks import WebhookContract
 
 
 class StoreContract(
@@ -21,6 +22,7 @@ class StoreContract(
     DatasetContract,
     LoggedModelContract,
     RegistryContract,
+    WebhookContract,
 ):
     """All of it."""
 

@@ -26,6 +26,7 @@ PAGES = [
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "tutorials").glob("*.md")),
     "docs/how-to/log-a-model.md",
     "docs/how-to/track-a-run.md",
+    "docs/how-to/webhooks.md",
     *SHELL_PAGES,
 ]
 _NOT_RUN = re.compile(r"<!-- not run: (.+) -->")

@@ -105,7 +105,11 @@ _BARE_NAN = msgspec.Raw(b"NaN")
 def get_metric_history_bulk(store: Store, req: GetMetricHistoryBulk) -> GetMetricHistoryBulkResponse:
     """Return points of one metric of up to 100 runs, for charts. NaN is the bare token, as in MLflow."""
     run_ids = _few_runs(req.run_id, "run_id")
-    points = store.get_metric_history_bulk(run_ids, req.metric_key, req.max_results)
+    if req.max_results == 0:
+        return GetMetricHistoryBulkResponse([])
+    # MLflow takes a negative number for no limit of one's own.
+    most = req.max_results if req.max_results > 0 else limits.HISTORY_BULK_POINTS
+    points = store.get_metric_history_bulk(run_ids, req.metric_key, most)
     return GetMetricHistoryBulkResponse(
         [BulkPoint(p.key, p.run_id or "", p.step, p.timestamp, _chart_value(p.value)) for p in points]
     )

@@ -56,6 +56,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     permission: Permission
     writes: bool
     """Whether the handler runs in a writing transaction."""
+    aside: bool
+    """Whether the handler runs outside of any transaction, since it talks to other machines; each call of the store
+    that it makes is a transaction of its own."""
     handler: Callable[[Any, Any], Any]
     request_type: type[Request]
     response_type: Any
@@ -79,6 +82,7 @@ def route(
     *,
     permission: Permission,
     writes: bool | None = None,
+    aside: bool = False,
     also: Sequence[str] = (),
     prefixes: Sequence[str] = (API, AJAX),
 ) -> Callable[[HandlerT], HandlerT]:
@@ -89,6 +93,7 @@ def route(
         path: relative to the prefixes, or absolute when it begins with `/`.
         permission: what the caller must be allowed to do.
         writes: whether the handler needs a writing transaction; by default all but READ do.
+        aside: whether the handler must not be inside a transaction, since it waits for other machines.
         also: further methods that mean the same.
         prefixes: where it is mounted.
     """
@@ -105,9 +110,11 @@ def route(
                     method=verb,
                     path=full,
                     permission=permission,
-                    writes=permission not in (Permission.READ, Permission.PUBLIC)
-                    if writes is None
-                    else writes,
+                    writes=not aside
+                    and (
+                        permission not in (Permission.READ, Permission.PUBLIC) if writes is None else writes
+                    ),
+                    aside=aside,
                     handler=handler,
                     request_type=request_type,
                     response_type=hints["return"],
@@ -186,7 +193,7 @@ def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
             if snake in fields.lists:
                 values.setdefault(snake, []).append(value)
             elif snake in fields.names:
-                values[snake] = value
+                values.setdefault(snake, value)  # of several the first counts, and the path's before all
         return from_object(values)
 
     return decode, decode_query

@@ -12,7 +12,9 @@ from slipstream.api import (
     registered_models,
     runs,
     server_info,
+    webhooks,
 )
+from slipstream.api.graphql import endpoint as graphql
 from slipstream.api.routing import ROUTES
 
 __all__ = ["ROUTES"]
@@ -26,5 +28,8 @@ RESOURCES: tuple[ModuleType, ...] = (
     registered_models,
     model_versions,
     artifacts,
+    webhooks,
     server_info,
+    graphql,
+    graphql,
 )

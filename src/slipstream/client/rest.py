@@ -5,7 +5,8 @@ from slipstream.client.rest_inputs import RestInputs
 from slipstream.client.rest_logged_models import RestLoggedModels
 from slipstream.client.rest_registry import RestRegistry
 from slipstream.client.rest_runs import RestRuns
+from slipstream.client.rest_webhooks import RestWebhooks
 
 
-class RestStore(RestExperiments, RestRuns, RestInputs, RestLoggedModels, RestRegistry):
+class RestStore(RestExperiments, RestRuns, RestInputs, RestLoggedModels, RestRegistry, RestWebhooks):
     """Implements `Store` over HTTP; made from a `Transport`, which retries and authenticates."""

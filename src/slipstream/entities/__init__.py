@@ -19,6 +19,14 @@ from slipstream.entities.logged_model import LoggedModel, LoggedModelStatus
 from slipstream.entities.page import Page
 from slipstream.entities.registered_model import ModelVersion, ModelVersionStatus, RegisteredModel
 from slipstream.entities.run import Metric, Param, Run, RunData, RunInfo, RunStatus, RunTag
+from slipstream.entities.webhook import (
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookStatus,
+    WebhookTarget,
+    WebhookTestResult,
+)
 
 __all__ = [
     "Dataset",
@@ -46,4 +54,10 @@ __all__ = [
     "RunStatus",
     "RunTag",
     "ViewType",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookEvent",
+    "WebhookStatus",
+    "WebhookTarget",
+    "WebhookTestResult",
 ]

@@ -17,6 +17,7 @@ from starlette.routing import Route as StarletteRoute
 from slipstream.api.routing import Permission, Route
 from slipstream.errors import SlipstreamError
 from slipstream.httpd.short_way import head_bytes
+from slipstream.server.absent_features import absent_feature_routes
 from slipstream.server.artifacts import artifact_routes
 from slipstream.server.context import ServerContext
 from slipstream.server.dispatch import Dispatcher, check_content_type, error_answer
@@ -25,8 +26,10 @@ from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
 from slipstream.server.start_page import start_page
+from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine
+from slipstream.webhooks.secrets import check_key
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -58,11 +61,15 @@ class TrackingApp:
     # -- life ---------------------------------------------------------------------------------------
     async def open(self) -> None:
         """Open database and artifacts; everything that can be wrong with them is raised here."""
+        check_key()
         self.context = ServerContext(self.options)
         config = StoreConfig(artifact_root=self.options.artifact_root, list_files=self.context.list_files)
         engine = Engine(self.context.database(), config)
         self.dispatcher = Dispatcher(engine)
         self.context.engine = engine
+        self._deliveries = WebhookDeliveries(engine)
+        if not self.options.artifacts_only:
+            self._deliveries.start()
         if not self.options.artifacts_only:
             self.short_way = {
                 (self._prefix + path).encode(): route
@@ -76,11 +83,14 @@ class TrackingApp:
                 StarletteRoute("/version", _version),
                 StarletteRoute("/health", _health),
                 *artifact_routes(self.context),
-            ]
+                *absent_feature_routes(),
+            ],
+            exception_handlers={404: _no_page, 405: _no_page},
         )
         self._rest.router.redirect_slashes = False
 
     def close(self) -> None:
+        self._deliveries.stop()
         self.dispatcher.close()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -126,6 +136,10 @@ class TrackingApp:
         )
         if refusal is not None:
             await self._refuse(send, refusal)
+            return
+        if method == "OPTIONS" and origin is None:
+            await send({"type": "http.response.start", "status": 204, "headers": [_NO_SNIFF]})
+            await send({"type": "http.response.body", "body": b""})
             return
         if self._prefix:
             if not path.startswith(self._prefix + "/") and path != self._prefix and path not in _EXEMPT:
@@ -208,10 +222,7 @@ class TrackingApp:
         )
 
     async def _not_found(self, send: Send, status: int) -> None:
-        title = "405 Method Not Allowed" if status == 405 else "404 Not Found"
-        await self._send(
-            send, status, f"<!doctype html><title>{title}</title><h1>{title}</h1>".encode(), b"text/html"
-        )
+        await self._send(send, status, _error_page(status), b"text/html")
 
     async def _send(
         self,
@@ -272,6 +283,16 @@ def _telling_the_browser(send: Send, origin: bytes) -> Send:
         await send(message)
 
     return send_with_cors
+
+
+def _error_page(status: int) -> bytes:
+    title = "405 Method Not Allowed" if status == 405 else "404 Not Found"
+    return f"<!doctype html><title>{title}</title><h1>{title}</h1>".encode()
+
+
+async def _no_page(request: Request, error: Exception) -> Response:
+    status: int = getattr(error, "status_code", 404)
+    return HTMLResponse(_error_page(status), status, headers=getattr(error, "headers", None))
 
 
 async def _health(request: Request) -> Response:

@@ -11,8 +11,13 @@ from slipstream.api.messages import ErrorBody
 from slipstream.api.metrics import log_metrics_together
 from slipstream.api.routing import AJAX, API, Empty, Route, encode
 from slipstream.api.table import ROUTES
-from slipstream.errors import EndpointNotFoundError, InvalidParameterError, SlipstreamError
-from slipstream.store.engine import Bulk, Engine, Work
+from slipstream.errors import (
+    EndpointNotFoundError,
+    InvalidParameterError,
+    SlipstreamError,
+    TooManyRequestsError,
+)
+from slipstream.store.engine import Bulk, Engine, QueuedStore, Work
 from slipstream.store.sql import SqlStore
 
 _logger = logging.getLogger(__name__)
@@ -22,6 +27,9 @@ Answer = tuple[int, bytes]
 
 _EMPTY = b"{}"
 _READERS = 4
+_ASIDE = 4
+_WAITING_ASIDE = 32
+"""Requests that talk to other machines: under way or waiting; more are refused."""
 # Routes that have a way of doing many requests at once.
 _BULKS: dict[str, Bulk] = {prefix + "runs/log-metric": log_metrics_together for prefix in (API, AJAX)}
 
@@ -33,6 +41,9 @@ class Dispatcher:
         self.engine = engine
         self._loop = asyncio.get_running_loop()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="slipstream-reader")
+        self._aside = ThreadPoolExecutor(_ASIDE, thread_name_prefix="slipstream-aside")
+        self._store = QueuedStore(engine)
+        self._count_aside = 0
         self.exact: dict[tuple[str, str], Route] = {}
         self._patterns: list[tuple[str, list[str], Route]] = []
         self._paths: set[str] = set()
@@ -98,7 +109,27 @@ class Dispatcher:
 
             self.submit(route, request, done)
             return await future
+        if route.aside:
+            return await self._call_aside(route, request)
         return await self.read(lambda store: encode(route.handler(store, request)))
+
+    async def _call_aside(self, route: Route, request: Any) -> Answer:
+        """Run a route that waits for other machines, where it keeps no reader and no transaction waiting."""
+        if self._count_aside >= _WAITING_ASIDE:
+            return error_answer(
+                TooManyRequestsError(
+                    f"{_WAITING_ASIDE} requests wait for other machines already. Try again in a few seconds."
+                )
+            )
+        self._count_aside += 1
+        try:
+            return 200, await self._loop.run_in_executor(
+                self._aside, lambda: encode(route.handler(self._store, request))
+            )
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
+            return error_answer(error)
+        finally:
+            self._count_aside -= 1
 
     async def read(self, run: Callable[[SqlStore], bytes]) -> Answer:
         """Run a read in a reader thread and return what it encodes."""
@@ -120,6 +151,7 @@ class Dispatcher:
 
     def close(self) -> None:
         self._readers.shutdown()
+        self._aside.shutdown(cancel_futures=True)
         self.engine.close()
 
 

@@ -19,6 +19,7 @@ from slipstream.server.fast import FastProtocol
 from slipstream.server.options import ServerOptions
 from slipstream.server.places import check_places, prepare_database
 from slipstream.settings import SERVER_TOKEN
+from slipstream.webhooks.secrets import check_key
 from slipstream.wire.origins import is_loopback
 
 _OPTIONS_VARIABLE = "_SLIPSTREAM_SERVER_OPTIONS"
@@ -75,6 +76,7 @@ def serve(options: ServerOptions) -> int:
     """Run the server until SIGINT or SIGTERM; return the exit code."""
     # First of all, so that what is wrong with the data is said once, in one line, and before any worker starts.
     check_places(options)
+    check_key()
     prepare_database(ServerContext(options).database)
     sock = bind(options.host, options.port)
     _clean_up(options)

@@ -32,6 +32,10 @@ from slipstream.entities import (
     RunInfo,
     RunTag,
     ViewType,
+    Webhook,
+    WebhookEvent,
+    WebhookStatus,
+    WebhookTestResult,
 )
 
 
@@ -303,5 +307,46 @@ class RegistryStore(Protocol):
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None: ...
 
 
-class Store(ExperimentStore, RunStore, LoggedModelStore, RegistryStore, Protocol):
+class WebhookStore(Protocol):
+    """Who is told of events of the registry. What they are sent with, and when, is a server's business."""
+
+    def create_webhook(
+        self,
+        name: str,
+        url: str,
+        events: Sequence[WebhookEvent],
+        description: str | None = None,
+        secret: str | None = None,
+        status: WebhookStatus = WebhookStatus.ACTIVE,
+    ) -> Webhook:
+        """Register a URL; its host must be of the public internet unless the settings say otherwise."""
+        ...
+
+    def get_webhook(self, webhook_id: str) -> Webhook: ...
+
+    def search_webhooks(self, max_results: int = 100, page_token: str | None = None) -> Page[Webhook]:
+        """Return all webhooks, newest first."""
+        ...
+
+    def update_webhook(
+        self,
+        webhook_id: str,
+        name: str | None = None,
+        description: str | None = None,
+        url: str | None = None,
+        events: Sequence[WebhookEvent] | None = None,
+        secret: str | None = None,
+        status: WebhookStatus | None = None,
+    ) -> Webhook:
+        """Change what is given; an empty description or secret takes it away."""
+        ...
+
+    def delete_webhook(self, webhook_id: str) -> None: ...
+
+    def test_webhook(self, webhook_id: str, event: WebhookEvent | None = None) -> WebhookTestResult:
+        """Send an example of an event, of the first one that the webhook asks for if none is named, once."""
+        ...
+
+
+class Store(ExperimentStore, RunStore, LoggedModelStore, RegistryStore, WebhookStore, Protocol):
     """Everything that is tracked and registered."""

@@ -66,6 +66,11 @@ class RegisteredModelsPart:
             self, models: Sequence[int], *, with_aliases: bool
         ) -> dict[int, list[ModelVersion]]: ...
 
+        # in store/registry_events.py
+        def announce_model(self, name: str, tags: Mapping[str, str], description: str | None) -> None: ...
+        def announce_model_tag(self, action: str, name: str, key: str, value: str | None = None) -> None: ...
+        def announce_alias(self, action: str, name: str, alias: str, version: int | None = None) -> None: ...
+
     def create_registered_model(
         self, name: str, tags: Mapping[str, str] | None = None, description: str | None = None
     ) -> RegisteredModel:
@@ -77,6 +82,7 @@ class RegisteredModelsPart:
             raise _name_taken(name)
         if tags:
             self.tx.execute_many(UPSERT_TAG, [(row[0], key, value) for key, value in tags.items()])
+        self.announce_model(name, tags or {}, description)
         return self.get_registered_model(name)
 
     def get_registered_model(self, name: str) -> RegisteredModel:
@@ -139,11 +145,13 @@ class RegisteredModelsPart:
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
         registry.check_tag(key, value)
         self.tx.execute(UPSERT_TAG, id=self.require_registered_model(name), key=key, value=value)
+        self.announce_model_tag("set", name, key, value)
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         """Delete a tag; that it is not there is no error, as in MLflow."""
         registry.check_tag(key, "")
         self.tx.execute(DELETE_TAG, id=self.require_registered_model(name), key=key)
+        self.announce_model_tag("deleted", name, key)
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
         """Point an alias to a version, away from where it pointed before."""
@@ -151,10 +159,12 @@ class RegisteredModelsPart:
         number = registry.version_number(version)
         self.get_model_version(name, version)
         self.tx.execute(UPSERT_ALIAS, id=self.require_registered_model(name), alias=alias, version=number)
+        self.announce_alias("created", name, alias, number)
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
         """Delete an alias; that it is not there is no error, as in MLflow."""
         self.tx.execute(DELETE_ALIAS, id=self.require_registered_model(name), alias=alias)
+        self.announce_alias("deleted", name, alias)
 
     def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
         row = self.tx.fetch_one(SELECT_ALIAS, id=self.require_registered_model(name), alias=alias)

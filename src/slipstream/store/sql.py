@@ -10,8 +10,10 @@ from slipstream.store.logged_models import LoggedModelsPart
 from slipstream.store.metrics import MetricsPart
 from slipstream.store.models import RegisteredModelsPart
 from slipstream.store.params_tags import ParamsTagsPart
+from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.runs import RunsPart
 from slipstream.store.versions import VersionsPart
+from slipstream.store.webhooks import WebhooksPart
 
 
 class SqlStore(
@@ -23,6 +25,8 @@ class SqlStore(
     LoggedModelsPart,
     RegisteredModelsPart,
     VersionsPart,
+    RegistryEventsPart,
+    WebhooksPart,
 ):
     """Implements `Store` inside one transaction, which the caller opens and commits.
 

@@ -104,6 +104,14 @@ class VersionsPart:
         def get_logged_model(self, model_id: str, *, allow_deleted: bool = False) -> LoggedModel: ...
         def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None: ...
 
+        # in store/registry_events.py
+        def announce_version(
+            self, version: ModelVersion, tags: Mapping[str, str], description: str | None
+        ) -> None: ...
+        def announce_version_tag(
+            self, action: str, name: str, version: int, key: str, value: str | None = None
+        ) -> None: ...
+
     def create_model_version(
         self,
         name: str,
@@ -151,7 +159,9 @@ class VersionsPart:
             self.tx.execute_many(UPSERT_TAG, [(model, version, key, value) for key, value in tags.items()])
         if model_id and origin.model_id:
             self._note_version(origin.model_id, name, version)
-        return self.get_model_version(name, str(version))
+        made = self.get_model_version(name, str(version))
+        self.announce_version(made, tags, description)
+        return made
 
     def get_model_version(self, name: str, version: str) -> ModelVersion:
         return self._versions([self._require_version(name, version)])[0]
@@ -220,12 +230,14 @@ class VersionsPart:
         registry.check_tag(key, value)
         model, number, *_ = self._require_version(name, version)
         self.tx.execute(UPSERT_TAG, model=model, version=number, key=key, value=value)
+        self.announce_version_tag("set", name, number, key, value)
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
         """Delete a tag; that it is not there is no error, as in MLflow."""
         registry.check_tag(key, "")
         model, number, *_ = self._require_version(name, version)
         self.tx.execute(DELETE_TAG, model=model, version=number, key=key)
+        self.announce_version_tag("deleted", name, number, key)
 
     def newest_versions(self, models: Sequence[int], *, with_aliases: bool) -> dict[int, list[ModelVersion]]:
         """Return for each model (by internal id) the newest version of each stage that has one."""
