@@ -147,7 +147,37 @@ SUPPRESS_PRINTING_URL_TO_STDOUT = _setting(
 ARTIFACT_LOCATION_MAX_LENGTH = _setting(
     "ARTIFACT_LOCATION_MAX_LENGTH", int, 2048, "Longest artifact location of an experiment, characters."
 )
+# -- object stores: AWS_*, GOOGLE_* and AZURE_* are read, too, as everywhere ------------------------
+S3_ENDPOINT_URL = _setting("S3_ENDPOINT_URL", _text, None, "Address of an S3 server that is not Amazon's.")
+S3_IGNORE_TLS = _setting("S3_IGNORE_TLS", _boolean, False, "Skip the certificate check of object stores.")
+S3_UPLOAD_EXTRA_ARGS = _setting(
+    "S3_UPLOAD_EXTRA_ARGS",
+    _text,
+    None,
+    "JSON object for uploads: ServerSideEncryption, SSEKMSKeyId, BucketKeyEnabled.",
+)
+S3_EXPECTED_BUCKET_OWNER = _setting(
+    "S3_EXPECTED_BUCKET_OWNER", _text, None, "Refused where it is set: a bucket's owner is not checked."
+)
+BOTO_CLIENT_ADDRESSING_STYLE = _setting(
+    "BOTO_CLIENT_ADDRESSING_STYLE", _text, None, "How S3 buckets are named in addresses: auto, path, virtual."
+)
+ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT = _setting(
+    "ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT",
+    _optional(_at_least(0.001, float)),
+    None,
+    "Seconds that one request to an object store may take in all; a day when unset.",
+)
+MULTIPART_UPLOAD_CHUNK_SIZE = _setting(
+    "MULTIPART_UPLOAD_CHUNK_SIZE", _at_least(1, int), 10 * 2**20, "Bytes of a part of an upload."
+)
 # -- the server -------------------------------------------------------------------------------------
+PRESIGNED_DOWNLOAD_URL_TTL_SECONDS = _setting(
+    "PRESIGNED_DOWNLOAD_URL_TTL_SECONDS",
+    _at_least(1, int),
+    300,
+    "Seconds that a signed address of a file in an object store is good for.",
+)
 SERVER_TOKEN = _setting(
     "SERVER_TOKEN",
     _text,

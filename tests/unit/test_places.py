@@ -48,7 +48,8 @@ def test_a_destination_that_holds_no_files_is_refused(tmp_path: Path) -> None:
         (tmp_path / "file" / "below", "is a file"),
         ("/proc/slipstream", "/proc: "),
         (tmp_path / ("x" * 300), "too long"),
-        ("s3://bucket/x", "not a folder"),
+        ("ftp://host/x", "neither a folder nor an object store"),
+        ("s3://bucket:80/x", "s3://bucket/path"),
     ):
         options = ServerOptions(artifacts_destination=str(place))
         with pytest.raises(InvalidParameterError, match="--artifacts-destination") as caught:

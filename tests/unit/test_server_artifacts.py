@@ -111,7 +111,8 @@ def requests_with(path: str, ids: dict[str, str]) -> Iterator[tuple[str, str, by
             yield "GET", f"{proxy}presigned/{spelled}", None
             for action in ("create", "complete", "abort"):
                 yield "POST", f"{proxy}mpu/{action}/{spelled}", b"{}"
-    yield "POST", f"{PROXY}mpu/create/x", json.dumps({"path": path}).encode()
+    if not path.startswith("/"):  # MLflow's client sends its local path whole; only its last part is used
+        yield "POST", f"{PROXY}mpu/create/x", json.dumps({"path": path}).encode()
     yield "GET", f"{PROXY}artifacts?path={once}", None
     yield "GET", f"/get-artifact?run_id={ids['run']}&path={once}", None
     yield "GET", f"/model-versions/get-artifact?name=reg&version=1&path={once}", None

@@ -53,6 +53,22 @@ class LocalArtifactStore:
     def __init__(self, root: str | Path, *, within: str | Path | None = None) -> None:
         self.root = Path(root).absolute()
         self._limit = self.root if within is None else Path(within).absolute()
+        self.where = str(self.root)
+
+    def below(self, path: str) -> "LocalArtifactStore":
+        """Return the store whose root is a folder of this one; links must not lead out of this one."""
+        return LocalArtifactStore(self.root / clean_path(path), within=self._limit)
+
+    def path_of(self, uri: str) -> str | None:
+        """Return the path of a storage URI below this store, or `None` if it is elsewhere."""
+        from slipstream.artifact_store.uri import is_local, local_folder
+
+        if not is_local(uri):
+            return None
+        folder = local_folder(uri)
+        if not folder.is_absolute() or ".." in folder.parts or not folder.is_relative_to(self.root):
+            return None
+        return folder.relative_to(self.root).as_posix().removeprefix(".")
 
     def list(self, path: str = "") -> list[FileInfo]:
         clean = clean_path(path)

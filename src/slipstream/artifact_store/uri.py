@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from slipstream.artifact_store.base import ArtifactStore
 from slipstream.artifact_store.local import LocalArtifactStore
+from slipstream.artifact_store.object_uris import is_object_store, open_object_store
 from slipstream.artifact_store.proxy import HttpSender, ProxyArtifactStore, is_http
 from slipstream.errors import InvalidParameterError
 
@@ -41,7 +42,7 @@ def open_store(
     """Return the store whose root a storage URI names.
 
     Args:
-        uri: a path, `file:`, `mlflow-artifacts:`, `http(s):`, or a scheme that a plugin knows.
+        uri: a path, `file:`, `mlflow-artifacts:`, `http(s):`, an object store, or a scheme that a plugin knows.
         sender: how to reach the server that keeps the artifacts, for `mlflow-artifacts:` and `http(s):`.
         root_for_proxy: in the server itself, the folder behind `mlflow-artifacts:/`.
 
@@ -64,6 +65,8 @@ def open_store(
                 f"The artifacts at '{uri}' are behind a tracking server: set the tracking URI to its http:// address."
             )
         return ProxyArtifactStore(uri, sender)
+    if is_object_store(uri):
+        return open_object_store(uri)
     for entry in importlib.metadata.entry_points(group=PLUGINS, name=scheme):
         make = cast("Callable[[str], Any]", entry.load())
         return make(uri)

@@ -49,7 +49,7 @@ def _env(name: str) -> list[str]:
     "--artifacts-destination",
     envvar=_env("ARTIFACTS_DESTINATION"),
     default=None,
-    help="Folder behind mlflow-artifacts:/. [default: slipstream-artifacts beside the SQLite file]",
+    help="Folder, or s3://, gs:// or Azure URI, behind mlflow-artifacts:/. [default: slipstream-artifacts beside the SQLite file]",
 )
 @click.option(
     "--host", "-h", envvar=_env("HOST"), default="127.0.0.1", show_default=True, help="Address to listen on."

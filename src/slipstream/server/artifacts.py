@@ -7,6 +7,7 @@ was sent and decoded exactly once, then pass through the one canonicaliser.
 import asyncio
 import json
 import mimetypes
+import os
 import unicodedata
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
@@ -18,9 +19,12 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from slipstream import settings
 from slipstream.api.routing import AJAX, API, Permission
 from slipstream.artifact_store.base import ArtifactStore, Reader
+from slipstream.artifact_store.objects import ObjectArtifactStore, ObjectReader
 from slipstream.artifact_store.paths import clean_path
+from slipstream.artifact_store.s3_uploads import MOST_PARTS, abort_upload, begin_upload, complete_upload
 from slipstream.errors import (
     BadRequestError,
     InvalidParameterError,
@@ -28,11 +32,11 @@ from slipstream.errors import (
     NotImplementedByServerError,
     SlipstreamError,
 )
-from slipstream.server.context import ServerContext
+from slipstream.server.context import ServedStore, ServerContext
 
 CHUNK = 1024 * 1024
 UPLOAD_LIMIT = 10 * 1024 * 1024
-_JSON_LIMIT = 64 * 1024
+_JSON_LIMIT = 4 * 1024 * 1024  # ten thousand parts, each with a long address
 _LONGEST_NUMBER = 18
 
 _PROXIES = tuple(f"{base.removesuffix('mlflow/')}mlflow-artifacts/" for base in (API, AJAX))
@@ -62,11 +66,15 @@ def artifact_routes(context: ServerContext) -> list[Route]:
     routes: list[Route] = []
     for proxy in _PROXIES:
         routes += [
-            ArtifactRoute("POST", f"{proxy}mpu/{action}/{{path:path}}", Permission.WRITE, a.multipart)
-            for action in ("create", "complete", "abort")
+            ArtifactRoute("POST", f"{proxy}mpu/{action}/{{path:path}}", Permission.WRITE, endpoint)
+            for action, endpoint in (
+                ("create", a.create_upload),
+                ("complete", a.complete_upload),
+                ("abort", a.abort_upload),
+            )
         ]
         routes += [
-            ArtifactRoute("GET", proxy + "presigned/{path:path}", Permission.READ, a.multipart),
+            ArtifactRoute("GET", proxy + "presigned/{path:path}", Permission.READ, a.presigned),
             ArtifactRoute("GET", proxy + "artifacts", Permission.READ, a.list),
             ArtifactRoute("GET", proxy + "artifacts/{path:path}", Permission.READ, a.download),
             ArtifactRoute("PUT", proxy + "artifacts/{path:path}", Permission.WRITE, a.upload),
@@ -87,21 +95,60 @@ class _Artifacts:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
 
-    def _destination(self, *, detail: bool = False) -> ArtifactStore:
+    def _destination(self, *, detail: bool = False) -> ServedStore:
         if self._context.destination is None:
             raise _NotServedError(detail=detail)
         return self._context.destination
 
-    async def multipart(self, request: Request) -> Response:
-        self._destination()
-        _path_in_url(request)
-        if request.method == "POST":
-            await _check_path_in_body(request)
-        # MLflow's client goes on with a plain PUT if the message begins like this.
-        raise NotImplementedByServerError(
-            "Multipart upload is not supported for the current artifact repository: it is a folder of the server, "
-            "which has no multipart or presigned transfers. Use PUT and GET of mlflow-artifacts/artifacts/<path>."
-        )
+    async def create_upload(self, request: Request) -> Response:
+        store, folder, message = await self._multipart(request)
+        count = message.get("num_parts", 1)
+        if not isinstance(count, int) or not 1 <= count <= MOST_PARTS:
+            raise InvalidParameterError(f"'num_parts' is {count!r}; it must be from 1 to {MOST_PARTS}.")
+        return JSONResponse(await asyncio.to_thread(begin_upload, store, _target(folder, message), count))
+
+    async def complete_upload(self, request: Request) -> Response:
+        store, folder, message = await self._multipart(request)
+        parts = message.get("parts")
+        upload_id = message.get("upload_id")
+        if not isinstance(upload_id, str) or not upload_id:
+            raise InvalidParameterError("Missing value for required parameter 'upload_id'.")
+        if not isinstance(parts, list) or not parts:
+            raise InvalidParameterError("Missing value for required parameter 'parts'.")
+        try:
+            pairs = [(int(part["part_number"]), str(part["etag"])) for part in parts]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidParameterError("Each of 'parts' needs part_number and etag.") from error
+        await asyncio.to_thread(complete_upload, store, _target(folder, message), upload_id, pairs)
+        return JSONResponse({})
+
+    async def abort_upload(self, request: Request) -> Response:
+        store, folder, message = await self._multipart(request)
+        upload_id = message.get("upload_id")
+        if not isinstance(upload_id, str) or not upload_id:
+            raise InvalidParameterError("Missing value for required parameter 'upload_id'.")
+        await asyncio.to_thread(abort_upload, store, _target(folder, message), upload_id)
+        return JSONResponse({})
+
+    async def _multipart(self, request: Request) -> tuple[ObjectArtifactStore, str, dict[str, Any]]:
+        store = self._destination()
+        folder = _path_in_url(request)
+        message = await _read_message(request)
+        path = message.get("path")
+        if isinstance(path, str):  # the local name at the client, of which only the last part counts
+            clean_path(path.rpartition("/")[2] if path.startswith("/") else path)
+        if not isinstance(store, ObjectArtifactStore):
+            raise _no_multipart()
+        return store, folder, message
+
+    async def presigned(self, request: Request) -> Response:
+        store = self._destination()
+        path = _path_in_url(request)
+        if not isinstance(store, ObjectArtifactStore):
+            raise _no_multipart()
+        seconds = settings.PRESIGNED_DOWNLOAD_URL_TTL_SECONDS.get()
+        url, size = await asyncio.to_thread(store.sign_download, path, seconds)
+        return JSONResponse({"url": url, "headers": {}, "file_size": size})
 
     async def list(self, request: Request) -> Response:
         store = self._destination()
@@ -242,16 +289,35 @@ def _decode(encoded: str) -> str:
         ) from error
 
 
-async def _check_path_in_body(request: Request) -> None:
-    """Refuse a multipart message whose `path` leads elsewhere; it is the name that a store would use."""
+async def _read_message(request: Request) -> dict[str, Any]:
+    """Read a small JSON body; what is none is an empty message, as everywhere in this API."""
     body = await _small_body(request, _JSON_LIMIT)
+    if body is None:
+        raise InvalidParameterError(f"The request body is larger than {_JSON_LIMIT // 1024} KiB.")
     try:
         message = json.loads(body or b"")
     except (ValueError, RecursionError):
-        return  # read as an empty message, as everywhere in this API
-    path: object = message.get("path") if isinstance(message, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if isinstance(path, str):
-        clean_path(path)
+        return {}
+    return message if isinstance(message, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+
+
+def _target(folder: str, message: dict[str, Any]) -> str:
+    """Return where the file goes: into the folder of the URL, under the last part of the client's own name for it."""
+    path = message.get("path")
+    if not isinstance(path, str) or not path:
+        raise InvalidParameterError("Missing value for required parameter 'path'.")
+    name = clean_path(path.rpartition("/")[2])
+    if not name:
+        raise InvalidParameterError("The path ends in a slash; name a file.")
+    return f"{folder}/{name}" if folder else name
+
+
+def _no_multipart() -> NotImplementedByServerError:
+    # MLflow's client goes on with a plain PUT if the message begins like this.
+    return NotImplementedByServerError(
+        "Multipart upload is not supported for the current artifact repository: it is a folder of the server, "
+        "which has no multipart or presigned transfers. Use PUT and GET of mlflow-artifacts/artifacts/<path>."
+    )
 
 
 async def _small_body(request: Request, limit: int) -> bytes | None:
@@ -278,6 +344,8 @@ class _Opened:
     start: int
     stop: int
     status: int
+    etag: str | None
+    """Stays the same as long as the content does."""
     content: bytes | None
     """What is to be sent, if that is little; the file is closed then."""
 
@@ -297,9 +365,9 @@ class _FileResponse(StreamingResponse):
 
 
 async def _send_file(store: ArtifactStore, path: str, request: Request) -> Response:
-    # If-Range asks for the whole file unless it is the same as before; without validators nobody can tell.
-    wanted = None if "if-range" in request.headers else request.headers.get("range")
-    opened = await asyncio.to_thread(_open_file, store, path, wanted)
+    opened = await asyncio.to_thread(
+        _open_file, store, path, request.headers.get("range"), request.headers.get("if-range")
+    )
     kind = content_type(path)
     headers = {
         "content-type": kind,  # as a header: Starlette would add a charset, which nobody knows here
@@ -313,6 +381,8 @@ async def _send_file(store: ArtifactStore, path: str, request: Request) -> Respo
         headers["content-security-policy"] = (
             "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
         )
+    if opened.etag is not None:
+        headers["etag"] = opened.etag
     if opened.status == 206:
         headers["content-range"] = f"bytes {opened.start}-{opened.stop - 1}/{opened.size}"
     if opened.status == 416:
@@ -325,7 +395,7 @@ async def _send_file(store: ArtifactStore, path: str, request: Request) -> Respo
     return _FileResponse(opened, headers)
 
 
-def _open_file(store: ArtifactStore, path: str, wanted: str | None) -> _Opened:
+def _open_file(store: ArtifactStore, path: str, wanted: str | None, unless_changed: str | None) -> _Opened:
     """Open a file and, if little is wanted of it, read that at once: one visit to a thread is enough then."""
     info = store.stat(path)
     if info is None:
@@ -337,17 +407,32 @@ def _open_file(store: ArtifactStore, path: str, wanted: str | None) -> _Opened:
         seek: Callable[..., int] | None = getattr(file, "seek", None)
         # The file's own size: it may have been replaced since `stat`.
         size = seek(0, 2) if seek is not None else info.file_size or 0
-        start, stop, status = _range(wanted if seek is not None else None, size)
+        etag = _etag(file)
+        # If-Range asks for the whole file unless it is the same as before. Dates, which it may hold, are too coarse.
+        same = unless_changed is None or (etag is not None and unless_changed == etag)
+        start, stop, status = _range(wanted if seek is not None and same else None, size)
         if seek is not None:
             seek(start)
         if stop - start > CHUNK:
-            return _Opened(file, size, start, stop, status, None)
+            return _Opened(file, size, start, stop, status, etag, None)
         content = file.read(stop - start) if stop > start else b""
     except BaseException:
         file.close()
         raise
     file.close()
-    return _Opened(file, size, start, stop, status, content)
+    return _Opened(file, size, start, stop, status, etag, content)
+
+
+def _etag(file: Reader) -> str | None:
+    """Return what tells this content from all others of the file: an object store's own mark, or the inode and time."""
+    if isinstance(file, ObjectReader):
+        return file.etag
+    fileno: Callable[[], int] | None = getattr(file, "fileno", None)
+    if fileno is None:
+        return None
+    status = os.fstat(fileno())
+    # A file is replaced by another, never changed, so the inode changes with the content.
+    return f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
 
 
 async def _chunks(opened: _Opened) -> AsyncGenerator[bytes]:

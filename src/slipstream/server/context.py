@@ -3,8 +3,9 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from slipstream.artifact_store.base import ArtifactStore
 from slipstream.artifact_store.local import LocalArtifactStore
+from slipstream.artifact_store.object_uris import is_object_store, open_object_store
+from slipstream.artifact_store.objects import ObjectArtifactStore
 from slipstream.artifact_store.paths import clean_path
 from slipstream.artifact_store.uri import is_local, local_folder
 from slipstream.db.base import Database
@@ -14,6 +15,8 @@ from slipstream.errors import InvalidParameterError
 from slipstream.server.options import ServerOptions
 from slipstream.store.engine import Engine
 
+ServedStore = LocalArtifactStore | ObjectArtifactStore
+
 
 class ServerContext:
     """Everything but HTTP. `engine` is set when the server opens."""
@@ -22,24 +25,20 @@ class ServerContext:
 
     def __init__(self, options: ServerOptions) -> None:
         self.options = options
-        if not is_local(options.destination):
-            raise InvalidParameterError(
-                f"--artifacts-destination '{options.destination}' is not a folder; "
-                "only folders of this machine are supported so far."
-            )
-        self._folder = local_folder(options.destination).absolute()
-        self.destination: ArtifactStore | None = (
-            LocalArtifactStore(self._folder) if options.serve_artifacts or options.artifacts_only else None
+        self._root = _open_root(options.destination)
+        self.destination: ServedStore | None = (
+            self._root if options.serve_artifacts or options.artifacts_only else None
         )
-        self._roots = [self._folder]
-        root = options.artifact_root
-        if is_local(root):
-            self._roots.append(local_folder(root).absolute())
+        self._roots = [self._root]
+        if options.artifact_root not in ("mlflow-artifacts:/", options.destination):
+            root = options.artifact_root
+            if is_local(root) or is_object_store(root):
+                self._roots.append(_open_root(root))
 
     def database(self) -> Database:
         return open_database(self.options.backend_store_uri, self.options.durability)
 
-    def open(self, uri: str) -> ArtifactStore:
+    def open(self, uri: str) -> ServedStore:
         """Open the store of a URI that the database holds, if it is the server's to read.
 
         Raises:
@@ -48,12 +47,11 @@ class ServerContext:
         """
         parts = urlsplit(uri)
         if parts.scheme == "mlflow-artifacts":
-            return LocalArtifactStore(self._folder / clean_path(parts.path.lstrip("/")), within=self._folder)
-        if is_local(uri):
-            folder = local_folder(uri)
-            for root in self._roots:
-                if folder.is_absolute() and folder.is_relative_to(root) and ".." not in folder.parts:
-                    return LocalArtifactStore(folder, within=root)
+            return self._root.below(clean_path(parts.path.lstrip("/")))
+        for root in self._roots:
+            below = root.path_of(uri)
+            if below is not None:
+                return root.below(below)
         raise InvalidParameterError(
             f"The artifacts at '{uri[:200]}' are not below this server's artifact root, so it does not open them. "
             "Use a client that can reach that place itself."
@@ -61,7 +59,11 @@ class ServerContext:
 
     def folders(self) -> list[Path]:
         """Return the folders of this machine that artifacts are in."""
-        return list(dict.fromkeys(self._roots))
+        return list(dict.fromkeys(r.root for r in self._roots if isinstance(r, LocalArtifactStore)))
+
+    def object_stores(self) -> list[ObjectArtifactStore]:
+        """Return the object stores that artifacts are in."""
+        return [root for root in self._roots if isinstance(root, ObjectArtifactStore)]
 
     def list_files(self, root_uri: str, path: str | None) -> list[FileInfo]:
         """List what is directly below `path`; nothing for a missing folder or for a file."""
@@ -84,6 +86,17 @@ class ServerContext:
             durability = "an answered write survives a crash of the server, not a power cut"
         return {
             "data": self.database().describe(),
-            "artifacts": str(self._folder) if self.destination is not None else "not served",
+            "artifacts": self._root.where if self.destination is not None else "not served",
             "durability": durability,
         }
+
+
+def _open_root(uri: str) -> ServedStore:
+    if is_local(uri):
+        return LocalArtifactStore(local_folder(uri).absolute())
+    if is_object_store(uri):
+        return open_object_store(uri)
+    raise InvalidParameterError(
+        f"--artifacts-destination '{uri}' is neither a folder nor an object store (s3://bucket/path, gs://bucket/path, "
+        "wasbs://container@account.blob.core.windows.net/path)."
+    )

@@ -9,7 +9,7 @@ from slipstream.db.uri import artifact_folder
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     backend_store_uri: str = "sqlite:///slipstream.db"
     artifacts_destination: str | None = None
-    """Folder behind `mlflow-artifacts:/`; beside the SQLite file, or in the working folder, when not given."""
+    """Folder or object store behind `mlflow-artifacts:/`; beside the SQLite file, or in the working folder, when not given."""
     default_artifact_root: str | None = None
     """Where new experiments keep artifacts; `mlflow-artifacts:/` when artifacts are served, else the destination."""
     serve_artifacts: bool = True

@@ -8,16 +8,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from slipstream.artifact_store.local import PARTIAL
+from slipstream.artifact_store.object_uris import SCHEMES, is_object_store, open_object_store, parse_place
 from slipstream.artifact_store.paths import check_no_escape
 from slipstream.artifact_store.proxy import split_http_root
 from slipstream.artifact_store.uri import PLUGINS, is_local, local_folder
 from slipstream.db.base import Database
 from slipstream.db.migrate import prepare
-from slipstream.errors import InvalidParameterError
+from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.server.options import ServerOptions
 
 # MLflow's clients bring stores of their own for these; the server itself opens none of them.
-_STORES_OF_CLIENTS = frozenset("s3 gs wasb wasbs abfs abfss r2 b2 ftp sftp dbfs hdfs viewfs".split())
+_STORES_OF_CLIENTS = frozenset("r2 b2 ftp sftp dbfs hdfs viewfs".split())
 
 
 def check_places(options: ServerOptions) -> None:
@@ -28,13 +29,12 @@ def check_places(options: ServerOptions) -> None:
     """
     if options.default_artifact_root:
         _check_root(options, options.default_artifact_root)
-    if not is_local(options.destination):
-        raise InvalidParameterError(
-            f"--artifacts-destination '{options.destination}' is not a folder; "
-            "only folders of this machine are supported so far."
-        )
-    if options.serve_artifacts or options.artifacts_only:
+    if not options.serve_artifacts and not options.artifacts_only:
+        return
+    if is_local(options.destination):
         _require_writable("--artifacts-destination", options.destination)
+    else:
+        _require_reachable("--artifacts-destination", options.destination)
 
 
 def prepare_database(open_it: Callable[[], Database]) -> None:
@@ -71,6 +71,11 @@ def _check_root(options: ServerOptions, uri: str) -> None:
             )
     elif scheme in ("http", "https"):
         split_http_root(uri, "--default-artifact-root")
+    elif scheme in SCHEMES:
+        try:
+            parse_place(uri)
+        except InvalidParameterError as error:
+            raise InvalidParameterError(f"{option} cannot be used. {error}") from error
     elif scheme not in _STORES_OF_CLIENTS and not importlib.metadata.entry_points(group=PLUGINS, name=scheme):
         raise InvalidParameterError(
             f"{option}: no artifact store has the scheme '{scheme}'. Name a folder, mlflow-artifacts:/path, the "
@@ -90,6 +95,20 @@ def _require_writable(option: str, uri: str) -> None:
         Path(tempfile.mkdtemp(prefix=PARTIAL, dir=there)).rmdir()
     except OSError as error:
         raise _unusable(option, there, error) from error
+
+
+def _require_reachable(option: str, uri: str) -> None:
+    """Refuse an object store that does not answer, whose bucket is missing, or that refuses the credentials."""
+    if not is_object_store(uri):
+        raise InvalidParameterError(
+            f"{option} '{uri}' is neither a folder nor an object store (s3://bucket/path, gs://bucket/path, "
+            "wasbs://container@account.blob.core.windows.net/path)."
+        )
+    check_no_escape(uri, option)
+    try:
+        open_object_store(uri).check()
+    except SlipstreamError as error:
+        raise InvalidParameterError(f"{option} '{uri}' cannot be used. {error}") from error
 
 
 def _nearest(folder: Path, option: str) -> Path:

@@ -1,6 +1,7 @@
 """Start the tracking server: bind the port, open the data, say where things are, serve until told to stop."""
 
 import json
+import logging
 import os
 import socket
 import sys
@@ -12,7 +13,9 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from slipstream.artifact_store.abandoned import remove_abandoned
-from slipstream.errors import InvalidParameterError
+from slipstream.artifact_store.objects import ObjectArtifactStore
+from slipstream.artifact_store.s3_uploads import OLD_UPLOAD_SECONDS, remove_abandoned_uploads
+from slipstream.errors import InvalidParameterError, NotImplementedByServerError, SlipstreamError
 from slipstream.server.app import TrackingApp
 from slipstream.server.context import ServerContext
 from slipstream.server.fast import FastProtocol
@@ -22,6 +25,7 @@ from slipstream.settings import SERVER_TOKEN
 from slipstream.webhooks.secrets import check_key
 from slipstream.wire.origins import is_loopback
 
+_logger = logging.getLogger(__name__)
 _OPTIONS_VARIABLE = "_SLIPSTREAM_SERVER_OPTIONS"
 
 
@@ -110,10 +114,22 @@ def serve(options: ServerOptions) -> int:
 
 def _clean_up(options: ServerOptions) -> None:
     """Delete what killed servers left, beside the work: a large store takes long to walk through."""
-    for folder in ServerContext(options).folders():
+    context = ServerContext(options)
+    for store in context.object_stores():
+        threading.Thread(target=_clean_up_uploads, args=(store,), daemon=True).start()
+    for folder in context.folders():
         threading.Thread(
             target=remove_abandoned, args=(folder,), name="slipstream-clean-up", daemon=True
         ).start()
+
+
+def _clean_up_uploads(store: ObjectArtifactStore) -> None:
+    try:
+        remove_abandoned_uploads(store, OLD_UPLOAD_SECONDS)
+    except NotImplementedByServerError:  # not S3, or no keys: the bucket's own rule for old uploads has to do
+        return
+    except SlipstreamError as error:
+        _logger.warning("Abandoned uploads in %s cannot be looked for: %s", store.where, error)
 
 
 class _Server(uvicorn.Server):
