@@ -2,5 +2,5 @@
 
 `language.py` reads a query, `limits.py` refuses too large ones, `schema.py` has the types and where their values come
 from, `checks.py` compares query and schema, `execution.py` answers, `endpoint.py` is the route. The resolvers call the
-handlers of the REST API, so both give the same values. Why no library: docs/decisions/0007-graphql.md.
+handlers of the REST API, so both give the same values. Why no library: docs/decisions/0004-graphql.md.
 """
