@@ -250,7 +250,7 @@ def test_what_stops_it_from_starting_is_one_line(server: ServerProcess, tmp_path
         (("--auth", "token"), "SLIPSTREAM_SERVER_TOKEN"),
         (("--port", "0", "--backend-store-uri", "mysql://x/y"), "mysql://x/y"),
         (("--port", "0", "--backend-store-uri", "sqlite:////no/such/folder/x.db"), "does not exist"),
-        (("--port", "0", "--artifacts-destination", "s3://bucket/x"), "s3://bucket/x"),
+        (("--port", "0", "--artifacts-destination", "hdfs://h/x"), "hdfs://h/x"),
         (("--port", "0", "--artifacts-destination", "/proc/x"), "--artifacts-destination '/proc/x'"),
         (("--port", "0", "--backend-store-uri", "sqlite:///x.db?mode=ro"), "--backend-store-uri"),
     ]

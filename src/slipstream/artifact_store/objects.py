@@ -375,7 +375,6 @@ def _explained(clean: str) -> Generator[None]:
 
 def _unavailable_or_internal(clean: str, error: Exception) -> Exception:
     reason = _reason(error)
-    _logger.warning("The object store failed at '%s': %s", clean, str(error).splitlines()[0][:500])
     if "NoSuchBucket" in str(error) or "ContainerNotFound" in str(error):
         return StorageError("The bucket that keeps artifacts does not exist. Create it.")
     if reason in ("403", "401", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"):
@@ -383,6 +382,8 @@ def _unavailable_or_internal(clean: str, error: Exception) -> Exception:
             f"Artifact '{clean}': the object store refused ({reason}). Give the process that keeps artifacts "
             "credentials that may list, read, write and delete in its bucket."
         )
+    # What its clients are told does not explain it.
+    _logger.warning("The object store failed at '%s': %s", clean, str(error).splitlines()[0][:500])
     if reason.startswith("4") or (reason.isalpha() and reason not in _PASSING):
         return InternalError(f"Artifact '{clean}': the object store answered {reason}.")
     return UnavailableError(
