@@ -54,7 +54,7 @@ def register(name: str, info: Any) -> None:
 
 @pytest.fixture(scope="module")
 def url(phi3_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where A, B and C are served."""
+    """Where A, B and C are served, and the same model's embeddings."""
     import transformers
 
     folder = tmp_path_factory.mktemp("served")
@@ -67,6 +67,16 @@ def url(phi3_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "phi3-pipeline",
             mlflow.transformers.log_model(
                 transformers_model=pipeline, name="a", task="llm/v1/chat", model_config={"temperature": 0.0}
+            ),
+        )
+        register(
+            "phi3-embeddings",
+            mlflow.transformers.log_model(
+                transformers_model=transformers.pipeline(
+                    "feature-extraction", model=pipeline.model.model, tokenizer=pipeline.tokenizer
+                ),
+                name="e",
+                task="llm/v1/embeddings",
             ),
         )
         (folder / "phi3_model.py").write_text(CLASS, encoding="utf-8")
@@ -87,7 +97,8 @@ def url(phi3_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             mlflow.onnx_genai.log_model(str(phi3_folder / "onnx-int4"), name="c", task="llm/v1/chat"),
         )
         models = [
-            f"--model-uri=models:/{name}@champion" for name in ("phi3-pipeline", "phi3-class", "phi3-onnx")
+            f"--model-uri=models:/{name}@champion"
+            for name in ("phi3-pipeline", "phi3-class", "phi3-onnx", "phi3-embeddings")
         ]
         process = subprocess.Popen(
             [str(PROGRAM), "models", "serve", "-p", "0", *models],
@@ -187,7 +198,8 @@ def test_the_openai_client_and_options(client: Any, model: str) -> None:
 
 
 def test_models_are_listed_for_the_openai_client(client: Any) -> None:
-    assert sorted(model.id for model in client.models.list()) == ["phi3-class", "phi3-onnx", "phi3-pipeline"]
+    listed = sorted(model.id for model in client.models.list())
+    assert listed == ["phi3-class", "phi3-embeddings", "phi3-onnx", "phi3-pipeline"]
 
 
 def post(url: str, document: Any) -> tuple[Any, dict[str, str]]:
@@ -226,3 +238,16 @@ def test_tokens_are_counted(url: str, client: Any) -> None:
     )
     assert counted
     assert sum(map(float, counted)) > 0
+
+
+def test_the_openai_client_asks_for_embeddings(client: Any) -> None:
+    texts = ["What is the capital of Spain?", "Tell me a joke about atom", "What is the capital of Spain?"]
+    packed = client.embeddings.create(model="phi3-embeddings", input=texts)  # the client's default is base64
+    plain = client.embeddings.create(model="phi3-embeddings", input=texts, encoding_format="float")
+    assert packed.model == plain.model == "phi3-embeddings"
+    vectors = [entry.embedding for entry in plain.data]
+    assert vectors[0] == vectors[2] != vectors[1]
+    for entry, vector in zip(packed.data, vectors, strict=True):
+        assert entry.embedding == pytest.approx(vector, abs=1e-6)
+        assert sum(value * value for value in vector) == pytest.approx(1.0, abs=1e-4)
+    assert plain.usage.prompt_tokens == plain.usage.total_tokens > 3
