@@ -57,7 +57,7 @@ slipstream.models.set_model(Streamer())
 """
 
 
-class Wrong(Exception):  # noqa: N818  # read as in "an answer is wrong"
+class WrongAnswerError(Exception):
     """An answer, or a process, is not what it should be."""
 
 
@@ -153,13 +153,13 @@ class Mix:
     async def _rows(self, client: Client, body: bytes, count: int) -> None:
         reply = await client.post("/models/iris/invocations", body)
         if reply.status != 200 or len(json.loads(reply.body)["predictions"]) != count:
-            raise Wrong(f"{count} rows: {reply}")
+            raise WrongAnswerError(f"{count} rows: {reply}")
 
     async def _v2(self, client: Client) -> None:
         tensor = {"name": "input", "shape": [1, 4], "datatype": "FP64", "data": [5.1, 3.5, 1.4, 0.2]}
         reply = await client.post("/v2/models/iris/infer", json.dumps({"inputs": [tensor]}).encode())
         if reply.status != 200:
-            raise Wrong(f"V2: {reply}")
+            raise WrongAnswerError(f"V2: {reply}")
 
     async def _error(
         self,
@@ -172,7 +172,7 @@ class Mix:
     ) -> None:
         reply = await client.post(path, body, kind)
         if reply.status != status:
-            raise Wrong(f"{status} was to be: {reply}")
+            raise WrongAnswerError(f"{status} was to be: {reply}")
 
     async def _left(self, client: Client) -> None:
         await client.send("/models/iris/invocations", self._hundred)
@@ -186,7 +186,7 @@ class Mix:
         await client.send("/models/streamer/invocations", self._stream)
         reply = await client.receive()
         if reply.status != 200 or reply.body.count(b"data: ") != STREAMED + 1:
-            raise Wrong(f"a stream: {reply}")
+            raise WrongAnswerError(f"a stream: {reply}")
 
     async def _left_stream(self, client: Client) -> None:
         await client.send("/models/streamer/invocations", self._stream)
@@ -322,7 +322,7 @@ async def swap(
             reply = await client.post("/invocations", body)
             version = reply.headers.get("x-slipstream-model-version", "none")
             if reply.status != 200 or json.loads(reply.body) != {"predictions": [float(version)]}:
-                raise Wrong(f"during swaps: {reply}")
+                raise WrongAnswerError(f"during swaps: {reply}")
             now_live = version
             answered[version] += 1
             await asyncio.sleep(0.01)
@@ -350,7 +350,7 @@ async def _until(true: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + SWAP_SECONDS
     while not true():
         if time.monotonic() > deadline:
-            raise Wrong(f"Not within {SWAP_SECONDS:g} s: {what}")
+            raise WrongAnswerError(f"Not within {SWAP_SECONDS:g} s: {what}")
         await asyncio.sleep(0.05)
 
 
