@@ -32,17 +32,23 @@ def described(error: BaseException) -> str:
         return f"{type(error).__name__} (asked for its text, it raised {type(second).__name__})"
 
 
-def failure_answer(refusal: Refusal, error: BaseException) -> Answer:
-    """Return the answer that tells of an error; what the server's owner should know goes to the log, too."""
+def explain(error: BaseException) -> SlipstreamError:
+    """Return what the client is told of an error; what the server's owner should know goes to the log."""
     if isinstance(error, ModelFailedError):
         _logger.error("The model failed on a request", exc_info=error)
-        return refusal(error, error.stack_trace)
+        return error
     if isinstance(error, SlipstreamError):
         if error.status >= 500:
             _logger.error("A request failed", exc_info=error)
-        return refusal(error, None)
+        return error
     if isinstance(error, Exception):
         _logger.error("A request failed", exc_info=error)
-        return refusal(InternalError("The server failed on this request; its log tells why."), None)
+        return InternalError("The server failed on this request; its log tells why.")
     _logger.error("The model tried to end the server", exc_info=error)  # sys.exit() in a model
-    return refusal(InternalError(f"The model raised {type(error).__name__}."), None)
+    return InternalError(f"The model raised {type(error).__name__}.")
+
+
+def failure_answer(refusal: Refusal, error: BaseException) -> Answer:
+    """Return the answer that tells of an error, as `explain` does."""
+    told = explain(error)
+    return refusal(told, told.stack_trace if isinstance(told, ModelFailedError) else None)

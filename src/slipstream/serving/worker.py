@@ -23,7 +23,7 @@ from slipstream.errors import InternalError, SlipstreamError
 from slipstream.serving.answer import Answer
 from slipstream.serving.batching import answer_together
 from slipstream.serving.events import done, piece
-from slipstream.serving.failures import described, failure_answer
+from slipstream.serving.failures import described, explain, failure_answer
 from slipstream.serving.frames import (
     Ask,
     Asks,
@@ -179,13 +179,7 @@ class Worker:
         except BaseException as error:
             if not opened:
                 raise
-            known = (
-                error
-                if isinstance(error, SlipstreamError)
-                else InternalError("The server failed; see its log.")
-            )
-            failure_answer(protocol.refusal, error)  # for the log
-            self._outbox.put(Piece(ask.id, protocol.error_event(known)))
+            self._outbox.put(Piece(ask.id, protocol.error_event(explain(error))))
             self._outbox.put(Closed(ask.id))
             return
         finally:
