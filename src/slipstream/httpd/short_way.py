@@ -109,7 +109,7 @@ class ShortWayProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if (b"pgrade:" in data or b"PGRADE:" in data) and not self._is_arriving:
+        if not self._is_arriving and (b"pgrade:" in data or b"PGRADE:" in data):
             data = _without_upgrade(data)
         self._beside_body += len(data)
         super().data_received(data)
