@@ -14,7 +14,7 @@ from slipstream.artifact_store import s3_uploads
 from slipstream.artifact_store.object_uris import open_object_store, parse_place, s3_configuration
 from slipstream.artifact_store.objects import ObjectArtifactStore
 from slipstream.artifact_store.s3_requests import S3Requests
-from slipstream.errors import InvalidParameterError, NotFoundError, UnavailableError
+from slipstream.errors import InvalidParameterError, UnavailableError
 from slipstream.server.options import ServerOptions
 from slipstream.server.places import check_places
 
@@ -226,7 +226,10 @@ def test_variables_that_cannot_be_obeyed_are_refused(name: str, value: str) -> N
         s3_configuration()
 
 
-def test_an_upload_that_is_gone_is_told(place: SimpleNamespace) -> None:
+def test_an_upload_may_be_given_up_twice(place: SimpleNamespace) -> None:
     requests = S3Requests.from_environment(parse_place(place.uri).bucket)
-    with pytest.raises(NotFoundError):
-        requests.parts("root/x", "no-such-upload")
+    upload = requests.begin("root/given-up")
+    assert [each.upload_id for each in requests.uploads("root/given-up")] == [upload]
+    requests.abort("root/given-up", upload)
+    requests.abort("root/given-up", upload)  # the store answers 404 now
+    assert requests.uploads("root/given-up") == []

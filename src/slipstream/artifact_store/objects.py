@@ -357,14 +357,10 @@ def _explained(clean: str) -> Generator[None]:
         yield
     except FileNotFoundError as error:
         if "NoSuchBucket" in str(error) or "ContainerNotFound" in str(error):
-            raise StorageError("The bucket that keeps artifacts does not exist. Create it.") from error
+            raise _no_bucket() from error
         raise NotFoundError(f"No artifact '{clean}' exists here.") from error
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, PermissionError) as error:
-        _logger.warning("The object store refused '%s': %s", clean, _reason(error))
-        raise StorageError(
-            f"Artifact '{clean}': the object store refused ({_reason(error)}). Give the process that keeps artifacts "
-            "credentials that may list, read, write and delete in its bucket."
-        ) from error
+        raise _refused(clean, _reason(error)) from error
     except exceptions.PreconditionError as error:
         raise _replaced(clean) from error
     except exceptions.BaseError as error:
@@ -376,12 +372,9 @@ def _explained(clean: str) -> Generator[None]:
 def _unavailable_or_internal(clean: str, error: Exception) -> Exception:
     reason = _reason(error)
     if "NoSuchBucket" in str(error) or "ContainerNotFound" in str(error):
-        return StorageError("The bucket that keeps artifacts does not exist. Create it.")
+        return _no_bucket()
     if reason in ("403", "401", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"):
-        return StorageError(
-            f"Artifact '{clean}': the object store refused ({reason}). Give the process that keeps artifacts "
-            "credentials that may list, read, write and delete in its bucket."
-        )
+        return _refused(clean, reason)
     # What its clients are told does not explain it.
     _logger.warning("The object store failed at '%s': %s", clean, str(error).splitlines()[0][:500])
     if reason.startswith("4") or (reason.isalpha() and reason not in _PASSING):
@@ -403,6 +396,17 @@ def _reason(error: Exception) -> str:
     if (status := _STATUS.search(text)) is not None:
         return status[1]
     return "no answer"
+
+
+def _no_bucket() -> StorageError:
+    return StorageError("The bucket that keeps artifacts does not exist. Create it.")
+
+
+def _refused(clean: str, reason: str) -> StorageError:
+    return StorageError(
+        f"Artifact '{clean}': the object store refused ({reason}). Give the process that keeps artifacts credentials "
+        "that may list, read, write and delete in its bucket."
+    )
 
 
 def _replaced(clean: str) -> ConflictError:

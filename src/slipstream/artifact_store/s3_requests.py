@@ -1,4 +1,4 @@
-"""Signed requests to S3 for what obstore does not offer: uploads in parts that can be left and taken up again.
+"""Signed requests to S3 for what obstore does not offer: uploads in parts that somebody else sends.
 
 The signature is AWS's version 4 in the query of an address ("presigned"): who has the address may send this one
 request for a while, without credentials.
@@ -39,13 +39,6 @@ class Credentials:
     key: str
     secret: str
     token: str | None
-
-
-@dataclass(frozen=True)
-class Part:
-    number: int
-    etag: str
-    size: int
 
 
 @dataclass(frozen=True)
@@ -136,31 +129,6 @@ class S3Requests:
     def begin(self, key: str) -> str:
         """Begin an upload and return its id."""
         return _text(_parse(self._send("POST", key, {"uploads": ""})), "UploadId")
-
-    def put_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:
-        """Store one part and return its ETag. Retry-safe."""
-        query = {"partNumber": str(number), "uploadId": upload_id}
-        return self._exchange("PUT", key, query, content).headers.get("ETag", "")
-
-    def parts(self, key: str, upload_id: str) -> list[Part]:
-        """Return the parts that have arrived.
-
-        Raises:
-            NotFoundError: there is no such upload (any more).
-        """
-        found: list[Part] = []
-        marker = "0"
-        while True:
-            query = {"uploadId": upload_id, "part-number-marker": marker}
-            root = _parse(self._send("GET", key, query))
-            found += [
-                Part(int(_text(part, "PartNumber")), _text(part, "ETag"), int(_text(part, "Size")))
-                for part in _all(root, "Part")
-            ]
-            following = _text(root, "NextPartNumberMarker")
-            if _text(root, "IsTruncated") != "true" or following in ("", marker):
-                return found
-            marker = following
 
     def complete(self, key: str, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
         """Put the parts together; the object is there, whole, when this returns.
