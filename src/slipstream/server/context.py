@@ -13,6 +13,7 @@ from slipstream.db.uri import open_database
 from slipstream.entities import FileInfo
 from slipstream.errors import InvalidParameterError
 from slipstream.server.options import ServerOptions
+from slipstream.server.places import no_artifact_root
 from slipstream.store.engine import Engine
 
 ServedStore = LocalArtifactStore | ObjectArtifactStore
@@ -96,7 +97,4 @@ def _open_root(uri: str) -> ServedStore:
         return LocalArtifactStore(local_folder(uri).absolute())
     if is_object_store(uri):
         return open_object_store(uri)
-    raise InvalidParameterError(
-        f"--artifacts-destination '{uri}' is neither a folder nor an object store (s3://bucket/path, gs://bucket/path, "
-        "wasbs://container@account.blob.core.windows.net/path)."
-    )
+    raise no_artifact_root("--artifacts-destination", uri)

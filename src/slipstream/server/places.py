@@ -100,15 +100,20 @@ def _require_writable(option: str, uri: str) -> None:
 def _require_reachable(option: str, uri: str) -> None:
     """Refuse an object store that does not answer, whose bucket is missing, or that refuses the credentials."""
     if not is_object_store(uri):
-        raise InvalidParameterError(
-            f"{option} '{uri}' is neither a folder nor an object store (s3://bucket/path, gs://bucket/path, "
-            "wasbs://container@account.blob.core.windows.net/path)."
-        )
+        raise no_artifact_root(option, uri)
     check_no_escape(uri, option)
     try:
         open_object_store(uri).check()
     except SlipstreamError as error:
         raise InvalidParameterError(f"{option} '{uri}' cannot be used. {error}") from error
+
+
+def no_artifact_root(option: str, uri: str) -> InvalidParameterError:
+    """Return the error for a URI that the server cannot keep artifacts at."""
+    return InvalidParameterError(
+        f"{option} '{uri}' is neither a folder nor an object store (s3://bucket/path, gs://bucket/path, "
+        "wasbs://container@account.blob.core.windows.net/path)."
+    )
 
 
 def _nearest(folder: Path, option: str) -> Path:
