@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -363,3 +364,66 @@ def test_taken_port_has_a_clear_message() -> None:
 def test_address_of_another_machine_has_a_clear_message() -> None:
     with pytest.raises(InvalidParameterError, match=r"Cannot listen on 192\.0\.2\.1"):
         listen("192.0.2.1", 0)
+
+
+# -- limits of bodies -------------------------------------------------------------------------------------------
+def test_bodies_that_are_only_announced_take_no_room(serve: Serve) -> None:
+    client = serve(limits=AppLimits(buffered_bytes=1000))
+    with ExitStack() as stack:
+        for _ in range(3):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", client.port), 10))
+            connection.sendall(
+                b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 900\r\n\r\n{"
+            )
+        time.sleep(0.1)
+        assert client.score().status == 200
+
+
+def test_a_body_that_is_alone_has_room(serve: Serve) -> None:
+    client = serve(limits=AppLimits(buffered_bytes=10))
+    assert client.score().status == 200
+
+
+def test_bodies_of_all_requests_together_are_bounded(serve: Serve) -> None:
+    running, release = threading.Event(), threading.Event()
+
+    def predict(data: Any) -> Any:
+        running.set()
+        release.wait(20)
+        return data.sum(axis=1)
+
+    client = serve(predict, limits=AppLimits(buffered_bytes=1000))
+    padded = {"Content-Type": "application/json"}
+    body = b'{"inputs": [[1, 2]]}' + b" " * 600
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(client.ask, "POST", "/invocations", body, padded)
+        assert running.wait(20)
+        refused = client.ask("POST", "/invocations", body, padded)
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        release.set()
+        assert first.result().status == 200
+    assert client.ask("POST", "/invocations", body, padded).status == 200
+
+
+def test_announcing_a_body_costs_others_nothing(serve: Serve) -> None:
+    client = serve(limits=AppLimits(buffered_bytes=2000))
+    with ExitStack() as idle:
+        for _ in range(4):
+            connection = idle.enter_context(socket.create_connection(("127.0.0.1", client.port), 10))
+            connection.sendall(
+                b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 1900\r\n\r\n{"
+            )
+        assert client.score().status == 200
+
+
+def test_a_body_that_stops_coming_is_given_up(serve: Serve) -> None:
+    client = serve(limits=AppLimits(body_seconds=0.2))
+    with socket.create_connection(("127.0.0.1", client.port), 10) as connection:
+        connection.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 1000000\r\n\r\n{"
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
+    assert client.score().status == 200
