@@ -55,7 +55,7 @@ mlflow.models.set_model(Scale())
 
 def room_name() -> str:
     """Return the folder of the present schema, such as 0001."""
-    return f"{migrations()[-1][0]:04}"
+    return f"{migrations()[-1].number:04}"
 
 
 def open_database(path: Path) -> Any:

@@ -30,8 +30,9 @@ def test_the_schema_equals_all_migrations_applied(postgres_database: str) -> Non
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
     connection = database.connect()
-    for _, _, sql in migrations():
-        connection.script(sql)
+    with connection.write() as tx:
+        for migration in migrations():
+            migration.apply(tx)
     connection.close()
     assert shape(postgres_database) == new
     assert {row[0] for row in new[0]} >= {"runs", "webhooks", "webhook_deliveries"}

@@ -300,7 +300,8 @@ class LimitedDatabase(SqliteDatabase):
 
     def connect(self) -> Any:
         connection = super().connect()
-        connection.script("PRAGMA max_page_count = 150")
+        with connection.write() as tx:
+            tx.script("PRAGMA max_page_count = 150")
         return connection
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from slipstream import settings
+from slipstream.db import migrate
 
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "slipstream"
@@ -270,7 +271,20 @@ def test_every_dependency_is_pinned_for_developers() -> None:
 
 def test_migrations_are_numbered_once_each_from_the_first() -> None:
     """That all of them together are schema.sql is compared on databases: unit/test_migrate.py, contract/test_schema.py."""
-    names = sorted(path.name for path in (SRC / "db" / "migrations").glob("*.sql"))
+    folder = SRC / "db" / "migrations"
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != "__init__.py")
     assert names[0].startswith("0001_")
-    assert all(re.fullmatch(r"\d{4}_\w+\.sql", name) for name in names)
+    assert all(migrate.FILE.fullmatch(name) for name in names)
     assert len({name[:4] for name in names}) == len(names)
+
+
+def test_migrations_in_python_stay_as_they_are() -> None:
+    """What they import of slipstream may not change what they do: a database of today is brought forward in years."""
+    allowed = {"slipstream.db.base", "slipstream.errors"}
+    for path in (SRC / "db" / "migrations").glob("[0-9]*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        assert any(isinstance(node, ast.FunctionDef) and node.name == "migrate" for node in tree.body), path
+        used = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        used |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+        ours = {name for name in used if name is not None and name.partition(".")[0] == "slipstream"}
+        assert ours <= allowed, f"{path.name} imports {sorted(ours - allowed)}: copy what it needs into it"

@@ -39,6 +39,10 @@ class Transaction(Protocol):
         """Run a statement once a row; a row's values go to the `:names` in order of first appearance."""
         ...
 
+    def script(self, sql: str) -> None:
+        """Run several statements that have the schema's words; for migrations."""
+        ...
+
     def savepoint(self) -> AbstractContextManager[None]:
         """Undo only what the block wrote when it raises; the exception goes on."""
         ...
@@ -57,10 +61,6 @@ class Connection(Protocol):
 
     def read(self) -> AbstractContextManager[Transaction]:
         """Open a transaction that sees one snapshot and must not write."""
-        ...
-
-    def script(self, sql: str) -> None:
-        """Run several statements, outside a transaction; for migrations."""
         ...
 
     def is_transient(self, error: BaseException) -> bool:

@@ -1,15 +1,21 @@
 """Bring a database to the current schema, or say why not.
 
-`schema.sql` is for new databases; `migrations/NNNN_what.sql` take an older one forward, each in the one
-transaction that also records its number. Two processes that start together are serialised by the write
-lock (SQLite) or an advisory lock (PostgreSQL).
+`schema.sql` is for new databases; the files of `migrations/` take an older one forward, in the one transaction that
+also records their numbers. `NNNN_what.sql` is SQL as in `schema.sql`; `NNNN_what.py`, for what SQL alone cannot do, has
+a function `migrate(tx, dialect)`. Two processes that start together are serialised by the write lock (SQLite) or an
+advisory lock (PostgreSQL).
 """
 
+import importlib
+import re
+from collections.abc import Callable
 from importlib import resources
 from typing import LiteralString
 
+import msgspec
+
 from slipstream.clock import now_ms
-from slipstream.db.base import Connection, Database
+from slipstream.db.base import Connection, Database, Transaction
 from slipstream.errors import InvalidParameterError, SlipstreamError, UnavailableError
 
 INSERT_MIGRATION: LiteralString = """
@@ -23,13 +29,39 @@ SELECT_TABLES_POSTGRES: LiteralString = (
 LOCK_POSTGRES: LiteralString = "SELECT pg_advisory_xact_lock(7017341)"
 
 
-def migrations() -> list[tuple[int, str, str]]:
-    """Return (number, name, SQL) of every migration, in order."""
+FILE = re.compile(r"(\d{4}_\w+)\.(sql|py)")
+"""What the name of a migration's file looks like."""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One step from the schema before it to that of its number."""
+
+    number: int
+    name: str
+    """The file's, without its ending."""
+    sql: str | None
+    """What it does; None for one that is written in Python."""
+
+    def apply(self, tx: Transaction) -> None:
+        """Take the database one step forward, inside the caller's transaction. The number is not recorded here."""
+        if self.sql is not None:
+            tx.script(self.sql)
+            return
+        module = importlib.import_module(f"slipstream.db.migrations.{self.name}")
+        migrate: Callable[[Transaction, LiteralString], None] = module.migrate
+        migrate(tx, tx.dialect)
+
+
+def migrations() -> list[Migration]:
+    """Return every migration, in order."""
     folder = resources.files("slipstream.db") / "migrations"
-    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name)
-    return [
-        (int(entry.name[:4]), entry.name.removesuffix(".sql"), entry.read_text("utf-8")) for entry in files
-    ]
+    found: list[Migration] = []
+    for entry in sorted(folder.iterdir(), key=lambda each: each.name):
+        match = FILE.fullmatch(entry.name)
+        if match is not None:
+            sql = entry.read_text("utf-8") if match[2] == "sql" else None
+            found.append(Migration(number=int(entry.name[:4]), name=match[1], sql=sql))
+    return found
 
 
 def schema() -> str:
@@ -72,31 +104,33 @@ def _bring_forward(database: Database, connection: Connection) -> list[str]:
             tables = {row[0] for row in tx.fetch_all(SELECT_TABLES_SQLITE)}
         if "schema_migrations" not in tables:
             _require_empty(database, tables)
-            return _create(connection, database)
+            return _create(tx)
         done = {row[0] for row in tx.fetch_all(SELECT_MIGRATIONS)}
         known = migrations()
-        newest = known[-1][0]
+        newest = known[-1].number
         if done and max(done) > newest:
             raise InvalidParameterError(
                 f"{database.describe()} was made by a newer slipstream (schema {max(done)}, this one knows "
                 f"{newest}). Upgrade slipstream: pip install --upgrade slipstream"
             )
         applied: list[str] = []
-        for number, name, sql in known:
-            if number not in done:
-                connection.script(sql)
-                tx.execute(INSERT_MIGRATION, number=number, name=name, applied_time=now_ms())
-                applied.append(name)
+        for migration in known:
+            if migration.number not in done:
+                migration.apply(tx)
+                _record(tx, migration)
+                applied.append(migration.name)
         return applied
 
 
-def _create(connection: Connection, database: Database) -> list[str]:
-    """Make all tables, inside the transaction that the caller holds open on `connection`."""
-    connection.script(schema())
-    script = "INSERT INTO schema_migrations (number, name, applied_time) VALUES "
-    rows = [f"({number}, '{name}', {now_ms()})" for number, name, _ in migrations()]
-    connection.script(script + ", ".join(rows))
-    return [name for _, name, _ in migrations()]
+def _create(tx: Transaction) -> list[str]:
+    tx.script(schema())
+    for migration in migrations():
+        _record(tx, migration)
+    return [migration.name for migration in migrations()]
+
+
+def _record(tx: Transaction, migration: Migration) -> None:
+    tx.execute(INSERT_MIGRATION, number=migration.number, name=migration.name, applied_time=now_ms())
 
 
 def _require_empty(database: Database, tables: set[str]) -> None:

@@ -116,11 +116,6 @@ class PostgresConnection:
             if not self._connection.closed:
                 self._connection.execute("ROLLBACK")
 
-    def script(self, sql: str) -> None:
-        for word, spelling in _SCHEMA_WORDS:
-            sql = word.sub(spelling, sql)
-        self._connection.execute(cast("LiteralString", sql))
-
     def is_transient(self, error: BaseException) -> bool:
         state = _state_of(error)
         if state is None:
@@ -195,6 +190,11 @@ class PostgresTransaction:
         names = _names(sql)
         with _refusing_nul(), self._connection.cursor() as cursor:
             cursor.executemany(_rewrite(sql), [dict(zip(names, row, strict=True)) for row in rows])
+
+    def script(self, sql: str) -> None:
+        for word, spelling in _SCHEMA_WORDS:
+            sql = word.sub(spelling, sql)
+        self._connection.execute(cast("LiteralString", sql))
 
     @contextmanager
     def savepoint(self) -> Generator[None]:

@@ -115,11 +115,6 @@ class SqliteConnection:
                 self._connection.execute("ROLLBACK").close()
             raise
 
-    def script(self, sql: str) -> None:
-        for word, spelling in _SCHEMA_WORDS:
-            sql = word.sub(spelling, sql)
-        self._connection.execute(sql).close()
-
     def is_transient(self, error: BaseException) -> bool:
         return isinstance(error, apsw.BusyError | apsw.LockedError)
 
@@ -156,6 +151,11 @@ class SqliteTransaction:
     def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
         # SQLite numbers named parameters by first appearance, so a tuple binds as the contract says.
         self._connection.executemany(sql, rows).close()
+
+    def script(self, sql: str) -> None:
+        for word, spelling in _SCHEMA_WORDS:
+            sql = word.sub(spelling, sql)
+        self._connection.execute(sql).close()
 
     @contextmanager
     def savepoint(self) -> Generator[None]:
