@@ -103,6 +103,10 @@ class InternalError(SlipstreamError):
     """A failure that is nobody's bad input; its message is safe to show."""
 
 
+class DamagedDatabaseError(InternalError):
+    """What is stored cannot be read: the file was damaged, or a newer slipstream wrote it."""
+
+
 class StorageError(InternalError):
     """The disk that keeps artifacts, here or at the server, is full, read-only, or closed to this user."""
 

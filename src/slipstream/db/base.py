@@ -6,7 +6,7 @@ by each database's file, since they differ:
 * `x IN :names__in` and `x NOT IN :names__in` — membership in a list parameter (its name ends in `__in`;
   the list must not be empty);
 * `LIKE` is case-sensitive everywhere;
-* the three schema words named at the top of `schema.sql`.
+* the schema words named at the top of `schema.sql`.
 """
 
 from collections.abc import Sequence

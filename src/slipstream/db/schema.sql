@@ -2,6 +2,7 @@
 --
 -- One text for every database. Each database's file rewrites these words, and only these:
 --   IDENTITY        a generated 64-bit primary key
+--   BYTES           BLOB on SQLite, BYTEA on PostgreSQL
 --   TEXT            on PostgreSQL with COLLATE "C": names sort by bytes, as MLflow's clients see them
 --   WITHOUT ROWID   SQLite only: the table is its primary key's index
 -- A run's, series' or model's `id` is internal; the ids of the wire are `run_id`, `model_id`, ...
@@ -69,14 +70,19 @@ CREATE TABLE series (
     UNIQUE (run, key)
 );
 
-CREATE TABLE points (
-    series BIGINT NOT NULL REFERENCES series (id),
-    step BIGINT NOT NULL,
-    timestamp BIGINT NOT NULL,
-    value DOUBLE PRECISION NOT NULL,
-    is_nan SMALLINT NOT NULL,
-    PRIMARY KEY (series, step, timestamp, value, is_nan)
-) WITHOUT ROWID;
+-- Points of one series, or of several if series is 0; content is read and written by db/point_blocks.py.
+CREATE TABLE point_blocks (
+    id IDENTITY,
+    run BIGINT NOT NULL REFERENCES runs (id),
+    series BIGINT NOT NULL,
+    first_series BIGINT NOT NULL,
+    last_series BIGINT NOT NULL,
+    first_time BIGINT NOT NULL,
+    last_time BIGINT NOT NULL,
+    points BIGINT NOT NULL,
+    content BYTES NOT NULL
+);
+CREATE INDEX point_blocks_by_series ON point_blocks (run, series, points);
 
 CREATE TABLE datasets (
     id IDENTITY,

@@ -24,6 +24,7 @@ _UNAVAILABLE = (
 _MEMBERSHIP = re.compile(r"\bIN :(\w+__in)\b")
 _BUSY_SECONDS = 20.0
 _SCHEMA_WORDS = (
+    (re.compile(r"\bBYTES\b"), "BLOB"),
     (re.compile(r"\bIDENTITY\b"), "INTEGER PRIMARY KEY"),
     (re.compile(r"\bBIGINT\b"), "INTEGER"),
     (re.compile(r"\bSMALLINT\b"), "INTEGER"),

@@ -32,6 +32,8 @@ Bulk = Callable[[SqlStore, Sequence[Any]], Sequence[Any]]
 _logger = logging.getLogger(__name__)
 
 _GROUP = 2_000
+_COMPACT_EVERY = 8
+"""Groups after which blocks are merged even if more writes wait."""
 _ATTEMPTS = 3
 _MOST_READERS = 16
 """Reads at one time; more wait. A PostgreSQL server allows a hundred connections in all unless told otherwise."""
@@ -61,6 +63,10 @@ class Work(Generic[T]):
         self.waiter: threading.Event | None = None
 
 
+_TIDY: Work[Any] = Work(None)
+"""What a writer thread does when nothing waits."""
+
+
 class Engine:
     """A database open for tracking. Thread-safe; not to be carried over a fork.
 
@@ -87,6 +93,11 @@ class Engine:
         self._leader: int | None = None
         """The thread that leads a group of blocking callers now."""
         self._closed = False
+        self._to_compact: dict[int, bool] = {}
+        """Runs whose blocks of metrics should be merged soon, with whether they have ended."""
+        self._not_to_compact: set[int] = set()
+        """Runs where that failed for another reason than the moment's: it is said once."""
+        self._groups = 0
         self._waiting: queue.SimpleQueue[Work[Any] | None] = queue.SimpleQueue()
         self._writers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         first = _open_first(database)
@@ -167,10 +178,16 @@ class Engine:
             thread.start()
 
     def _serve(self) -> None:
-        while (first := self._waiting.get()) is not None:
+        while True:
+            try:
+                first = self._waiting.get(block=not self._to_compact)
+            except queue.Empty:  # nobody waits: the time to tidy up
+                first = _TIDY
+            if first is None:
+                return
             connection = self._writers.get()
             try:
-                connection = self._lead(connection, [first])
+                connection = self._lead(connection, [] if first is _TIDY else [first])
             finally:
                 self._writers.put(connection)
 
@@ -186,7 +203,7 @@ class Engine:
         except queue.Empty:
             pass
         if not group:
-            return connection
+            return self._compact(connection)
         try:
             connection = self._commit(connection, group)
         except BaseException as error:  # a lost connection, a full disk, a bug: every caller is told
@@ -205,7 +222,43 @@ class Engine:
                     told.append(work)
             if told:
                 self.notify(told)
+        self._groups += 1
+        if self._to_compact and (self._groups % _COMPACT_EVERY == 0 or self._waiting.empty()):
+            connection = self._compact(connection)
         return connection
+
+    def _compact(self, connection: Connection) -> Connection:
+        """Merge blocks of one run's metrics, after the writers were told: it may fail without harm to them."""
+        try:
+            run, ended = self._to_compact.popitem()
+        except KeyError:  # another writer was faster
+            return connection
+        try:
+            with connection.write() as tx:
+                more = SqlStore(tx, self.config).compact_run(run, ended=ended)
+        except Exception as error:  # the points are stored, as they were
+            if not connection.is_transient(error) and not connection.is_unavailable(error):
+                _logger.warning("Points of run number %d could not be merged", run, exc_info=error)
+                self._not_to_compact.add(run)
+            return self._replace(connection)
+        if more:
+            self._to_compact[run] = ended or self._to_compact.get(run, False)
+        return connection
+
+    def compact_all(self) -> None:
+        """Merge all blocks of metrics that wait for it, for who can wait: a shutdown, a measurement."""
+        connection = self._writers.get()
+        try:
+            while self._to_compact:
+                connection = self._compact(connection)
+        finally:
+            self._writers.put(connection)
+
+    def _note(self, store: SqlStore) -> None:
+        """Remember which runs have blocks to merge, once they are committed."""
+        for run, ended in store.runs_to_compact.items():
+            if run not in self._not_to_compact:
+                self._to_compact[run] = ended or self._to_compact.get(run, False)
 
     def _commit(self, connection: Connection, group: list[Work[Any]]) -> Connection:
         """Commit the group, again if that may help; return the connection to go on with."""
@@ -227,9 +280,12 @@ class Engine:
         assert work.run is not None
         try:
             with connection.write() as tx:
-                work.result = work.run(SqlStore(tx, self.config))
+                store = SqlStore(tx, self.config)
+                work.result = work.run(store)
         except SlipstreamError as error:  # the transaction was rolled back; only this caller is concerned
             work.error = error
+        else:
+            self._note(store)
 
     def _commit_many(self, connection: Connection, group: list[Work[Any]]) -> None:
         with connection.write() as tx:
@@ -250,6 +306,7 @@ class Engine:
                     work.error = error
             for bulk, works in bulks.items():
                 _run_bulk(connection, store, bulk, works)
+        self._note(store)
 
     def _replace(self, connection: Connection) -> Connection:
         """Return a connection that works: this one after a rollback, or a new one."""

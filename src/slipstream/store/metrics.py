@@ -1,21 +1,25 @@
 """Metric series and their latest points, in SQL.
 
-A point is a row of `points`, clustered on (series, step); the series row carries the latest point.
+The points are in blocks (`store/point_blocks.py`); the series row carries the latest one.
 Logging is written for many points at once: what waits for the writer is looked up, compared and inserted
 together (`log_points`), so that a busy server spends its time in two statements a group.
 """
 
 import base64
 import json
-import math
+import operator
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, LiteralString
 
 from slipstream.db.base import Row, Transaction
+from slipstream.db.point_blocks import Place, Point, Points
 from slipstream.entities import Metric, Page
 from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.rules import limits, names
+from slipstream.store.point_blocks import PointBlocksPart
+from slipstream.store.samples import sample
 
 SELECT_SERIES: LiteralString = "SELECT id, step, timestamp, value FROM series WHERE run = :run AND key = :key"
 SELECT_SERIES_MANY: LiteralString = (
@@ -27,56 +31,21 @@ INSERT_SERIES: LiteralString = """
     ON CONFLICT (run, key) DO UPDATE SET key = excluded.key
     RETURNING id, step, timestamp, value
 """
-INSERT_POINT: LiteralString = """
-    INSERT INTO points (series, step, timestamp, value, is_nan)
-    VALUES (:series, :step, :timestamp, :value, :is_nan)
-    ON CONFLICT DO NOTHING
-"""
 UPDATE_LATEST: LiteralString = """
     UPDATE series SET step = :step, timestamp = :timestamp, value = :value, is_nan = :is_nan
     WHERE id = :id AND (step, timestamp, value) < (:step, :timestamp, :value)
 """
-SELECT_HISTORY: LiteralString = """
-    SELECT p.value, p.is_nan, p.timestamp, p.step
-    FROM points p JOIN series s ON s.id = p.series JOIN runs r ON r.id = s.run
-    WHERE r.run_id = :run_id AND s.key = :key
-    ORDER BY p.timestamp, p.step, p.value, p.is_nan LIMIT :limit_
-"""
-SELECT_HISTORY_AFTER: LiteralString = """
-    SELECT p.value, p.is_nan, p.timestamp, p.step
-    FROM points p JOIN series s ON s.id = p.series JOIN runs r ON r.id = s.run
-    WHERE r.run_id = :run_id AND s.key = :key
-      AND (p.timestamp, p.step, p.value, p.is_nan) > (:timestamp, :step, :value, :is_nan)
-    ORDER BY p.timestamp, p.step, p.value, p.is_nan LIMIT :limit_
-"""
-SELECT_HISTORY_BULK: LiteralString = """
-    SELECT r.run_id, p.value, p.is_nan, p.timestamp, p.step
-    FROM points p JOIN series s ON s.id = p.series JOIN runs r ON r.id = s.run
+SELECT_SERIES_OF: LiteralString = """
+    SELECT r.run_id, s.run, s.id FROM series s JOIN runs r ON r.id = s.run
     WHERE r.run_id IN :run_ids__in AND s.key = :key
-    ORDER BY r.run_id, p.timestamp, p.step, p.value LIMIT :limit_
-"""
-# NTILE gives the buckets of MLflow's sampling: the first (n mod k) of k buckets hold one more.
-SELECT_INTERVAL: LiteralString = """
-    SELECT value, is_nan, timestamp, step FROM (
-        SELECT value, is_nan, timestamp, step, bucket, position, total,
-            ROW_NUMBER() OVER (PARTITION BY bucket ORDER BY position) AS place
-        FROM (
-            SELECT p.value, p.is_nan, p.timestamp, p.step,
-                NTILE(:buckets) OVER (ORDER BY p.step, p.timestamp, p.value, p.is_nan) AS bucket,
-                ROW_NUMBER() OVER (ORDER BY p.step, p.timestamp, p.value, p.is_nan) AS position,
-                COUNT(*) OVER () AS total
-            FROM points p JOIN series s ON s.id = p.series JOIN runs r ON r.id = s.run
-            WHERE r.run_id = :run_id AND s.key = :key AND p.step >= :first AND p.step <= :last
-        ) AS numbered
-    ) AS sampled
-    WHERE place = 1 OR position = total
-    ORDER BY position
 """
 
-_NAN = math.nan
+_LIMIT = 1 << 63
+_FEW = 8
+"""Points whose series are looked up one by one."""
 
 
-class MetricsPart:
+class MetricsPart(PointBlocksPart):
     tx: Transaction
 
     if TYPE_CHECKING:  # in store/runs.py and store/logged_models.py
@@ -97,7 +66,7 @@ class MetricsPart:
         """
         outcomes: list[SlipstreamError | None] = [None] * len(requests)
         runs: dict[str, int | SlipstreamError] = {}
-        accepted: list[tuple[int, Metric]] = []
+        accepted: dict[int, list[Metric]] = {}
         for index, (run_id, metric) in enumerate(requests):
             try:
                 _check(metric)
@@ -112,54 +81,67 @@ class MetricsPart:
             if isinstance(run, SlipstreamError):
                 outcomes[index] = run
             else:
-                accepted.append((run, metric))
+                accepted.setdefault(run, []).append(metric)
         self._insert(accepted)
         return outcomes
 
     def insert_points(self, run: int, metrics: Sequence[Metric]) -> None:
         """Log a batch of one active run, whose keys have been checked."""
         for index, metric in enumerate(metrics):
-            _check_numbers(metric, f"metrics[{index}].")
-        self._insert([(run, metric) for metric in metrics])
-
-    def _insert(self, points: Sequence[tuple[int, Metric]]) -> None:
-        known: dict[tuple[int, str], list[float]] = {}  # (run, key) -> id, step, timestamp, value as stored
-        newest: dict[int, Row] = {}
-        rows: list[Row] = []
-        if len(points) > 8:
-            self._load_series(points, known)
-        for run, metric in points:
-            value = metric.value
-            is_nan = 1 if value != value else 0  # noqa: PLR0124  # only NaN differs from itself
-            if is_nan:
-                value = 0.0
             step, timestamp = metric.step, metric.timestamp
-            series = known.get((run, metric.key))
-            if series is None:
-                series = known[run, metric.key] = self._series(run, metric, value, is_nan)
-            identity = series[0]
-            rows.append((identity, step, timestamp, value, is_nan))
-            if (step, timestamp, value) > (series[1], series[2], series[3]):
-                series[1], series[2], series[3] = step, timestamp, value
-                newest[identity] = (step, timestamp, value, is_nan, identity)  # pyright: ignore[reportArgumentType]
-        self.tx.execute_many(INSERT_POINT, rows)
+            if (
+                type(step) is not int
+                or type(timestamp) is not int
+                or not -_LIMIT <= step < _LIMIT
+                or not 0 <= timestamp < _LIMIT
+                or metric.dataset_name
+                or metric.dataset_digest
+            ):
+                _check_numbers(metric, f"metrics[{index}].")  # which says what is wrong, if anything is
+        self._insert({run: metrics})
+
+    def _insert(self, by_run: Mapping[int, Sequence[Metric]]) -> None:
+        points: dict[int, dict[int, list[Point]]] = {}
+        newest: list[Row] = []
+        linked: list[tuple[str, int, Metric]] = []
+        for run, metrics in by_run.items():
+            known = self._load_series(run, metrics) if len(metrics) > _FEW else {}
+            for metric in metrics:
+                step, timestamp, value = metric.step, metric.timestamp, metric.value
+                is_nan = value != value  # noqa: PLR0124  # only NaN differs from itself
+                ranked = 0.0 if is_nan else value
+                series = known.get(metric.key)
+                if series is None:
+                    series = known[metric.key] = self._series(run, metric, ranked, is_nan=is_nan)
+                series.points.append((timestamp, step, value))
+                if step > series.step or (step, timestamp, ranked) > (
+                    series.step,
+                    series.timestamp,
+                    series.value,
+                ):
+                    series.step, series.timestamp, series.value = step, timestamp, ranked
+                    series.is_nan, series.is_newer = is_nan, True
+                if metric.model_id:
+                    linked.append((metric.model_id, run, metric))
+            points[run] = {series.identity: series.points for series in known.values() if series.points}
+            newest += [
+                (series.step, series.timestamp, series.value, int(series.is_nan), series.identity)
+                for series in known.values()
+                if series.is_newer
+            ]
+        self.insert_blocks(points)
         if newest:
-            self.tx.execute_many(UPDATE_LATEST, [newest[key] for key in sorted(newest)])
-        linked = [(metric.model_id, run, metric) for run, metric in points if metric.model_id]
+            # In one order for all: PostgreSQL locks the rows one after the other.
+            self.tx.execute_many(UPDATE_LATEST, sorted(newest, key=operator.itemgetter(4)))
         if linked:
             self.log_model_points(linked)
 
-    def _load_series(
-        self, points: Iterable[tuple[int, Metric]], known: dict[tuple[int, str], list[float]]
-    ) -> None:
-        keys: dict[int, set[str]] = {}
-        for run, metric in points:
-            keys.setdefault(run, set()).add(metric.key)
-        for run, wanted in keys.items():
-            for row in self.tx.fetch_all(SELECT_SERIES_MANY, run=run, keys__in=sorted(wanted)):
-                known[run, row[0]] = list(row[1:])
+    def _load_series(self, run: int, metrics: Iterable[Metric]) -> "dict[str, _Series]":
+        keys = {metric.key for metric in metrics}
+        rows = self.tx.fetch_all(SELECT_SERIES_MANY, run=run, keys__in=sorted(keys))
+        return {row[0]: _Series(*row[1:]) for row in rows}
 
-    def _series(self, run: int, metric: Metric, value: float, is_nan: int) -> list[float]:
+    def _series(self, run: int, metric: Metric, value: float, *, is_nan: bool) -> "_Series":
         row = self.tx.fetch_one(SELECT_SERIES, run=run, key=metric.key)
         if row is None:
             row = self.tx.fetch_one(
@@ -169,10 +151,10 @@ class MetricsPart:
                 step=metric.step,
                 timestamp=metric.timestamp,
                 value=value,
-                is_nan=is_nan,
+                is_nan=int(is_nan),
             )
         assert row is not None, "INSERT ... RETURNING gives a row"
-        return list(row)
+        return _Series(*row)
 
     def get_metric_history(
         self, run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
@@ -183,32 +165,35 @@ class MetricsPart:
                 raise InvalidParameterError(
                     f"Invalid value {max_results} for parameter 'max_results': it must be at least 1."
                 )
-        limit = limits.INT64_MAX if max_results is None else min(max_results, limits.INT64_MAX - 1) + 1
-        if page_token:
-            rows = self.tx.fetch_all(
-                SELECT_HISTORY_AFTER,
-                run_id=run_id,
-                key=key,
-                limit_=limit,
-                **_decode_token(page_token, run_id, key),
-            )
-        else:
-            rows = self.tx.fetch_all(SELECT_HISTORY, run_id=run_id, key=key, limit_=limit)
-        shown = rows if max_results is None else rows[:max_results]
-        token = _encode_token(shown[-1], run_id, key) if len(rows) > len(shown) else None
-        return Page([_metric(key, row) for row in shown], token)
+        after = _decode_token(page_token, run_id, key) if page_token else None
+        found = self._find_series([run_id], key)
+        if not found:
+            return Page([])
+        _, run, series = found[0]
+        most = None if max_results is None else min(max_results, limits.INT64_MAX - 1) + 1
+        points = self.read_points(run, series, after, most)
+        if max_results is None or len(points.values) <= max_results:
+            return Page(_metrics(key, points))
+        points = points.part(0, max_results)
+        return Page(_metrics(key, points), _encode_token(points.place(-1), run_id, key))
 
     def get_metric_history_bulk(self, run_ids: Sequence[str], key: str, max_results: int) -> list[Metric]:
         limits.check_max_results(max_results, limits.INT64_MAX)
+        room = min(max_results, limits.HISTORY_BULK_POINTS)
+        metrics: list[Metric] = []
+        for run_id, run, series in self._find_series(run_ids, key):
+            points = self.read_points(run, series, most=room - len(metrics))
+            metrics += _metrics(key, points, run_id)
+            if len(metrics) == room:
+                break
+        return metrics
+
+    def _find_series(self, run_ids: Sequence[str], key: str) -> list[tuple[str, int, int]]:
+        """Return (run id, internal id of the run, of the series) of the runs that have the metric, by run id."""
         if not run_ids:
             return []
-        rows = self.tx.fetch_all(
-            SELECT_HISTORY_BULK,
-            run_ids__in=list(run_ids),
-            key=key,
-            limit_=min(max_results, limits.HISTORY_BULK_POINTS),
-        )
-        return [_metric(key, row[1:], row[0]) for row in rows]
+        rows = self.tx.fetch_all(SELECT_SERIES_OF, run_ids__in=list(run_ids), key=key)
+        return sorted((row[0], row[1], row[2]) for row in rows)
 
     def get_metric_history_interval(
         self,
@@ -228,29 +213,51 @@ class MetricsPart:
             raise InvalidParameterError(
                 f"'end_step' ({end_step}) must not be less than 'start_step' ({start_step})."
             )
+        places = {run_id: (run, series) for run_id, run, series in self._find_series(run_ids, key)}
         found: list[Metric] = []
         for run_id in run_ids:
-            rows = self.tx.fetch_all(
-                SELECT_INTERVAL,
-                run_id=run_id,
-                key=key,
-                buckets=max_results,
-                first=limits.INT64_MIN if start_step is None else start_step,
-                last=limits.INT64_MAX if end_step is None else end_step,
-            )
-            if len(rows) > max_results:  # the last point takes the place of the last sample
-                rows = [*rows[: max_results - 1], rows[-1]]
-            found += [_metric(key, row, run_id) for row in rows]
+            if run_id in places:
+                points = self.read_points(*places[run_id])
+                found += _metrics(key, sample(points, max_results, start_step, end_step), run_id)
         return found
+
+
+class _Series:
+    """A series while points are added to it."""
+
+    __slots__ = ("identity", "is_nan", "is_newer", "points", "step", "timestamp", "value")
+
+    def __init__(self, identity: int, step: int, timestamp: int, value: float) -> None:
+        self.identity = identity
+        self.step = step
+        self.timestamp = timestamp
+        self.value = value
+        """0 for NaN, as in the table."""
+        self.is_nan = False
+        self.is_newer = False
+        """Whether the latest point is not the stored one any more."""
+        self.points: list[Point] = []
 
 
 def _series_check(run_id: str, key: str) -> int:
     return zlib.crc32(f"{run_id}/{key}".encode())
 
 
-def _metric(key: str, row: Row, run_id: str | None = None) -> Metric:
-    value, is_nan, timestamp, step = row
-    return Metric(key, _NAN if is_nan else value, timestamp, step, run_id=run_id)
+def _metrics(key: str, points: Points, run_id: str | None = None) -> list[Metric]:
+    nothing = repeat(None)
+    return list(
+        map(
+            Metric,
+            repeat(key),
+            points.values,
+            points.timestamps,
+            points.steps,
+            nothing,
+            nothing,
+            nothing,
+            repeat(run_id),
+        )
+    )
 
 
 def _check(metric: Metric) -> None:
@@ -273,20 +280,19 @@ def _check_numbers(metric: Metric, path: str) -> None:
         )
 
 
-def _encode_token(row: Row, run_id: str, key: str) -> str:
-    value, is_nan, timestamp, step = row
-    place = [_series_check(run_id, key), timestamp, step, value, is_nan]
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+def _encode_token(place: Place, run_id: str, key: str) -> str:
+    text = json.dumps([_series_check(run_id, key), *place])
+    return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _decode_token(token: str, run_id: str, key: str) -> dict[str, object]:
+def _decode_token(token: str, run_id: str, key: str) -> Place:
     try:
         check, timestamp, step, value, is_nan = json.loads(base64.urlsafe_b64decode(token.encode()))
         if check != _series_check(run_id, key):
             raise ValueError("it belongs to another metric")  # noqa: TRY301  # told below like other faults of a token
-        for number in (timestamp, step, is_nan):
+        for number in (timestamp, step):
             limits.check_int64(number, "page_token")
-        return {"timestamp": timestamp, "step": step, "value": float(value), "is_nan": is_nan}
+        return timestamp, step, float(value), bool(is_nan)
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise InvalidParameterError(
             f"Invalid page token '{token[:80]}': pass the 'next_page_token' of the page before, unchanged."

@@ -40,8 +40,11 @@ class ParamsTagsPart:
         checked_tags = dict(
             check_tag(tag.key, tag.value, f"tags[{index}].key") for index, tag in enumerate(tags)
         )
+        checked: set[str] = set()
         for index, metric in enumerate(metrics):
-            names.check_key(metric.key, f"metrics[{index}].name")
+            if type(metric.key) is not str or metric.key not in checked:
+                names.check_key(metric.key, f"metrics[{index}].name")
+                checked.add(metric.key)
         run, _ = self.require_run(run_id, active=True)
         if pairs:
             self._insert_params(run_id, run, pairs)

@@ -26,6 +26,8 @@ from slipstream.store.experiments import STAGES
 from slipstream.store.params_tags import UPSERT_TAG, check_tag
 
 RUN_NAME_TAG = "mlflow.runName"
+ENDED = ("FINISHED", "FAILED", "KILLED")
+"""Statuses of runs that log no more, as a rule."""
 
 _COLUMNS: LiteralString = (
     "r.id, r.run_id, r.experiment, r.run_name, r.user_id, r.status, r.start_time, r.end_time, "
@@ -57,8 +59,9 @@ class RunsPart:
     tx: Transaction
     config: StoreConfig
 
-    if TYPE_CHECKING:  # in store/datasets.py
+    if TYPE_CHECKING:  # in store/datasets.py and store/point_blocks.py
 
+        def end_blocks(self, run: int) -> None: ...
         def run_inputs_outputs(
             self, run_ids: Sequence[int]
         ) -> tuple[dict[int, RunInputs], dict[int, RunOutputs]]: ...
@@ -141,6 +144,8 @@ class RunsPart:
         )
         if run_name:
             self.tx.execute_many(UPSERT_TAG, [(row[0], RUN_NAME_TAG, run_name)])
+        if status in ENDED:
+            self.end_blocks(row[0])
         return _info(self._require_row(run_id))
 
     def delete_run(self, run_id: str) -> None:

@@ -36,6 +36,7 @@ class SqlStore(
     def __init__(self, tx: Transaction, config: StoreConfig) -> None:
         self.tx = tx
         self.config = config
+        self.runs_to_compact: dict[int, bool] = {}
 
     def list_files(self, root_uri: str, path: str | None) -> list[FileInfo]:
         """List the files directly below a path of an artifact URI, where a server allows it."""

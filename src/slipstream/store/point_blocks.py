@@ -1,0 +1,293 @@
+"""Metric points in blocks: rows of `point_blocks`, each the points of one series or of several.
+
+A write leaves one small block a run. From time to time a run's blocks are merged (`compact_run`): several small mixed
+blocks become one larger, and a series that has enough points gets blocks of its own. So a point is rewritten a few times,
+however many there are, and costs some eight bytes in the end (docs/decisions/0010-metric-blocks.md).
+
+Points logged twice may be in two blocks until they are merged; readers drop the second.
+"""
+
+import bisect
+import zlib
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import LiteralString
+
+from slipstream.db.base import Row, Transaction
+from slipstream.db.point_blocks import (
+    Block,
+    Columns,
+    Place,
+    Point,
+    Points,
+    collect,
+    each_series,
+    encode,
+    encode_one,
+    join,
+    merged,
+)
+
+INSERT_BLOCK: LiteralString = """
+    INSERT INTO point_blocks (run, series, first_series, last_series, first_time, last_time, points, content)
+    VALUES (:run, :series, :first_series, :last_series, :first_time, :last_time, :points, :content)
+"""
+SELECT_BLOCKS: LiteralString = """
+    SELECT id, first_time, last_time, points FROM point_blocks
+    WHERE run = :run AND series IN (-1, 0, :series) AND first_series <= :series AND last_series >= :series
+        AND last_time >= :after
+    ORDER BY first_time, id
+"""
+SELECT_CONTENTS: LiteralString = "SELECT id, content FROM point_blocks WHERE id IN :ids__in"
+SELECT_MIXED: LiteralString = """
+    SELECT id, points FROM point_blocks WHERE run = :run AND series = 0 ORDER BY first_time, id
+"""
+SELECT_SOME: LiteralString = "SELECT 1 FROM point_blocks WHERE run = :run LIMIT :limit_"
+SELECT_SMALL: LiteralString = """
+    SELECT id, points, series FROM point_blocks
+    WHERE run = :run AND series > 0 AND points < :points ORDER BY series, first_time, id
+"""
+DELETE_BLOCKS: LiteralString = "DELETE FROM point_blocks WHERE id = :id"
+
+MIXED = 0
+"""The `series` of a block with several, which is merged with others of its size once there are enough."""
+SORTED = -1
+"""The `series` of one that is not merged any more: the points of a large merge, cut by series."""
+OWN = 1
+"""Stands for any `series` above 0: a block of that series alone."""
+SERIES_POINTS = 8_192
+"""Points in a full block: enough to compress well, and few enough to read one page of one series quickly."""
+OWN_BLOCK = 512
+"""Points of one series that are worth a block of their own."""
+_FULL = SERIES_POINTS // 2
+_ROUND = 65_536
+"""Points that one compaction reads at most: some fifty milliseconds in which no other write begins."""
+ALIKE = 8
+"""Blocks of a size that are merged together; each merge makes blocks about that many times as large."""
+_READ = 65_536
+"""Points whose blocks are read together."""
+
+
+class PointBlocksPart:
+    tx: Transaction
+    runs_to_compact: dict[int, bool]
+    """Runs that have many blocks, with whether they have ended; the engine calls `compact_run` after the commit."""
+
+    def insert_blocks(self, points: Mapping[int, Mapping[int, list[Point]]]) -> None:
+        """Store new points, by run and by series."""
+        rows: list[Row] = []
+        for run, by_series in points.items():
+            if len(by_series) == 1:
+                ((series, own),) = by_series.items()
+                if len(own) == 1:
+                    time = own[0][0]
+                    rows.append((run, MIXED, series, series, time, time, 1, encode_one(series, own[0])))
+                    continue
+            columns = collect(by_series)
+            rows += _rows(run, columns, SORTED if len(columns.points.values) > _ROUND // 2 else MIXED)
+        for row in rows:
+            self._count(row[0], row[6], row[7])
+        self.tx.execute_many(INSERT_BLOCK, rows)
+
+    def _count(self, run: int, points: int, content: bytes) -> None:
+        # A die instead of a count, which would cost a query: after some of these a run has about that many blocks.
+        # Its eyes come from the content, so that the same writes always make the same blocks.
+        if zlib.crc32(content) % (64 if points < 64 else ALIKE) == 0:
+            self.runs_to_compact.setdefault(run, False)
+
+    def read_points(
+        self,
+        run: int,
+        series: int,
+        after: Place | None = None,
+        most: int | None = None,
+    ) -> Points:
+        """Return points of a series in order.
+
+        Args:
+            run: the internal id of its run.
+            series: its internal id.
+            after: only points behind this place.
+            most: how many are enough; reads the blocks of these only.
+        """
+        blocks = self.tx.fetch_all(
+            SELECT_BLOCKS, run=run, series=series, after=-(1 << 63) if after is None else after[0]
+        )
+        wanted = most
+        while True:
+            parts = self._parts(blocks, series, after, wanted)
+            points = merged(parts) if parts else Points(array("q"), array("q"), array("d"))
+            if (
+                most is None
+                or wanted is None
+                or len(points.values) >= most
+                or wanted > 4 * len(blocks) * _ROUND
+            ):
+                return points if most is None else points.part(0, most)
+            if sum(len(part.values) for part in parts) < wanted:  # all blocks were read
+                return points
+            wanted *= 2  # some were there twice
+
+    def _parts(
+        self,
+        blocks: Sequence[Row],
+        series: int,
+        after: Place | None,
+        wanted: int | None,
+    ) -> list[Points]:
+        """Return the series' part of each block, as far as the first `wanted` points can be in them."""
+        parts: list[Points] = []
+        count = 0
+        latest = -(1 << 63)
+        for group in _groups(blocks):
+            if wanted is not None and count >= wanted and group[0][1] > latest:
+                break
+            contents = dict(self.tx.fetch_all(SELECT_CONTENTS, ids__in=[row[0] for row in group]))
+            for identity, first_time, last_time, _ in group:
+                if wanted is not None and count >= wanted and first_time > latest:
+                    return parts
+                points = Block(contents[identity]).find(series)
+                if points is None:
+                    continue
+                if after is not None:
+                    begin = bisect.bisect_right(range(len(points.values)), after, key=points.place)
+                    points = points.part(begin, len(points.values))
+                if points.values:
+                    parts.append(points)
+                    count += len(points.values)
+                    latest = max(latest, last_time)
+        return parts
+
+    def end_blocks(self, run: int) -> None:
+        """Have the blocks of a run that has ended merged, if there are enough of them."""
+        if len(self.tx.fetch_all(SELECT_SOME, run=run, limit_=ALIKE)) == ALIKE:
+            self.runs_to_compact[run] = True
+
+    # -- merging --------------------------------------------------------------------------------------------
+    def compact_run(self, run: int, *, ended: bool = False) -> bool:
+        """Merge blocks of a run where that pays; return whether another call would find more to do.
+
+        Args:
+            run: the internal id of the run.
+            ended: whether no more points are expected, so that all small blocks may be merged.
+        """
+        mixed = _alike(self.tx.fetch_all(SELECT_MIXED, run=run), ended=ended)
+        if mixed:
+            final = ended or sum(row[1] for row in mixed) > _ROUND // 2
+            self._merge(run, mixed, SORTED if final else MIXED)
+        by_series: dict[int, list[Row]] = {}
+        for row in self.tx.fetch_all(SELECT_SMALL, run=run, points=_FULL):
+            by_series.setdefault(row[2], []).append(row)
+        found = [rows for rows in (_alike(rows, ended=ended) for rows in by_series.values()) if rows]
+        room = _ROUND
+        for rows in found:
+            room -= sum(row[1] for row in rows)
+            if rows is not found[0] and room < 0:
+                break
+            self._merge(run, rows, OWN)
+        return bool(mixed or found)
+
+    def _merge(self, run: int, blocks: Sequence[Row], kind: int) -> None:
+        """Replace blocks by larger ones with the same points."""
+        contents = self.tx.fetch_all(SELECT_CONTENTS, ids__in=[row[0] for row in blocks])
+        columns = join([Block(content).columns() for _, content in contents])
+        self.tx.execute_many(DELETE_BLOCKS, [(row[0],) for row in blocks])
+        self.tx.execute_many(INSERT_BLOCK, list(_rows(run, columns, kind)))
+
+
+def _rows(run: int, columns: Columns, kind: int) -> Iterator[Row]:
+    """Cut points of a run into blocks and return their rows.
+
+    Args:
+        run: its internal id.
+        columns: the points.
+        kind: whether small series are put into one block (`MIXED`), into blocks of some series each (`SORTED`), or into
+            blocks of one series (`OWN`), as large ones always are.
+    """
+    if kind == MIXED and max(columns.counts) < OWN_BLOCK:
+        yield _row(run, MIXED, columns)
+        return
+    mixed = _Mixed()
+    for series, points in each_series(columns):
+        size = len(points.values)
+        if kind == OWN or size >= OWN_BLOCK:
+            # Pieces of about one size: a last one of a few points would be merged again.
+            pieces = -(-size // SERIES_POINTS)
+            for piece in range(pieces):
+                part = points.part(size * piece // pieces, size * (piece + 1) // pieces)
+                yield _row(run, series, Columns(array("q", (series,)), array("q", (len(part.values),)), part))
+            continue
+        if kind == SORTED and mixed.size + size > SERIES_POINTS:
+            yield _row(run, SORTED, mixed.columns)
+            mixed = _Mixed()
+        mixed.add(series, points)
+    if mixed.size:
+        yield _row(run, kind, mixed.columns)
+
+
+class _Mixed:
+    """A mixed block in the making."""
+
+    def __init__(self) -> None:
+        self.columns = Columns(array("q"), array("q"), Points(array("q"), array("q"), array("d")))
+        self.size = 0
+
+    def add(self, series: int, points: Points) -> None:
+        self.columns.series.append(series)
+        self.columns.counts.append(len(points.values))
+        for column, more in zip(self.columns.points, points, strict=True):
+            column.extend(more)
+        self.size += len(points.values)
+
+
+def _row(run: int, series: int, columns: Columns) -> Row:
+    ids, _, points = columns
+    times = points.timestamps
+    return run, series, ids[0], ids[-1], min(times), max(times), len(times), encode(columns)
+
+
+def _alike(rows: Sequence[Row], *, ended: bool) -> list[Row]:
+    """Choose blocks to merge; none if too little would be gained.
+
+    Args:
+        rows: (id, points, ...) each, the oldest first: neighbours in time are merged without sorting.
+        ended: whether blocks of any size count; otherwise it needs enough of one size, and takes smaller ones along.
+    """
+    sizes: dict[int, list[int]] = {}
+    for row in rows:
+        sizes.setdefault(_size(row[1]), []).append(row[1])
+    if ended:
+        limit = max(sizes, default=0)
+    else:
+        limit = min((size for size, points in sizes.items() if _enough(points)), default=-1)
+    chosen: list[Row] = []
+    total = 0
+    for row in rows:
+        if _size(row[1]) <= limit:
+            total += row[1]
+            if total > _ROUND and chosen:
+                break
+            chosen.append(row)
+    return chosen if _enough([row[1] for row in chosen]) else []
+
+
+def _enough(points: Sequence[int]) -> bool:
+    return len(points) >= ALIKE or sum(points) > _ROUND // 2
+
+
+def _size(points: int) -> int:
+    """Return the class of a size; each is eight times as large as the one before."""
+    return points.bit_length() // 3
+
+
+def _groups(blocks: Sequence[Row]) -> Iterator[list[Row]]:
+    group: list[Row] = []
+    points = 0
+    for row in blocks:
+        if group and points + row[3] > _READ:
+            yield group
+            group, points = [], 0
+        group.append(row)
+        points += row[3]
+    if group:
+        yield group
