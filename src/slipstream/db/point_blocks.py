@@ -141,8 +141,22 @@ def _sorted_together(parts: Sequence[Points]) -> Points:
     return _points(_in_order(points))
 
 
-def join(blocks: Sequence[Columns]) -> Columns:
+def join(contents: Iterable[bytes]) -> Columns:
     """Return all points of several blocks, each point once."""
+    blocks: list[Columns] = []
+    lone: dict[int, list[Point]] = {}
+    for content in contents:
+        if len(content) == _ONE.size and content[0] == _VERSION:  # no other block is so short
+            _, _, _, _, _, series, _, _, _, timestamp, _, step, _, value = _ONE.unpack(content)
+            lone.setdefault(series, []).append((timestamp, step, value))
+        else:
+            blocks.append(Block(content).columns())
+    if lone:
+        blocks.append(collect(lone))
+    return blocks[0] if len(blocks) == 1 else _join_columns(blocks)
+
+
+def _join_columns(blocks: Sequence[Columns]) -> Columns:
     parts = sum(len(block.series) for block in blocks)
     if sum(len(block.points.values) for block in blocks) < _MANY_PARTS * parts:
         return _join_rows(blocks)

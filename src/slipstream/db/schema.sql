@@ -70,10 +70,10 @@ CREATE TABLE series (
     UNIQUE (run, key)
 );
 
--- Points of one series, or of several if series is 0; content is read and written by db/point_blocks.py.
+-- Points of one series, or of several if series is not positive (store/point_blocks.py). The id is the run's times 2**32,
+-- plus a count: blocks of a run lie together without another index. Content is read and written by db/point_blocks.py.
 CREATE TABLE point_blocks (
-    id IDENTITY,
-    run BIGINT NOT NULL REFERENCES runs (id),
+    id BIGINT PRIMARY KEY,
     series BIGINT NOT NULL,
     first_series BIGINT NOT NULL,
     last_series BIGINT NOT NULL,
@@ -82,7 +82,6 @@ CREATE TABLE point_blocks (
     points BIGINT NOT NULL,
     content BYTES NOT NULL
 );
-CREATE INDEX point_blocks_by_series ON point_blocks (run, series, points);
 
 CREATE TABLE datasets (
     id IDENTITY,

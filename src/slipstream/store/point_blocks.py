@@ -28,26 +28,30 @@ from slipstream.db.point_blocks import (
     merged,
 )
 
+# `first` and `last` are the ends of the run's ids: see `_ids_of`.
 INSERT_BLOCK: LiteralString = """
-    INSERT INTO point_blocks (run, series, first_series, last_series, first_time, last_time, points, content)
-    VALUES (:run, :series, :first_series, :last_series, :first_time, :last_time, :points, :content)
+    INSERT INTO point_blocks (id, series, first_series, last_series, first_time, last_time, points, content)
+    VALUES (
+        COALESCE((SELECT MAX(id) FROM point_blocks WHERE id BETWEEN :first AND :last), :first) + 1,
+        :series, :first_series, :last_series, :first_time, :last_time, :points, :content
+    )
 """
 SELECT_BLOCKS: LiteralString = """
     SELECT id, first_time, last_time, points FROM point_blocks
-    WHERE run = :run AND series IN (-1, 0, :series) AND first_series <= :series AND last_series >= :series
-        AND last_time >= :after
+    WHERE id BETWEEN :first AND :last AND series IN (-1, 0, :series)
+        AND first_series <= :series AND last_series >= :series AND last_time >= :after
     ORDER BY first_time, id
 """
 SELECT_CONTENTS: LiteralString = "SELECT id, content FROM point_blocks WHERE id IN :ids__in"
 SELECT_MIXED: LiteralString = """
-    SELECT id, points FROM point_blocks WHERE run = :run AND series = 0 ORDER BY first_time, id
+    SELECT id, points FROM point_blocks WHERE id BETWEEN :first AND :last AND series = 0 ORDER BY first_time, id
 """
-SELECT_SOME: LiteralString = "SELECT 1 FROM point_blocks WHERE run = :run LIMIT :limit_"
 SELECT_SMALL: LiteralString = """
     SELECT id, points, series FROM point_blocks
-    WHERE run = :run AND series > 0 AND points < :points ORDER BY series, first_time, id
+    WHERE id BETWEEN :first AND :last AND series > 0 AND points < :points ORDER BY series, first_time, id
 """
-DELETE_BLOCKS: LiteralString = "DELETE FROM point_blocks WHERE id = :id"
+SELECT_SOME: LiteralString = "SELECT 1 FROM point_blocks WHERE id BETWEEN :first AND :last LIMIT :limit_"
+DELETE_BLOCKS: LiteralString = "DELETE FROM point_blocks WHERE id IN :ids__in"
 
 MIXED = 0
 """The `series` of a block with several, which is merged with others of its size once there are enough."""
@@ -81,12 +85,14 @@ class PointBlocksPart:
                 ((series, own),) = by_series.items()
                 if len(own) == 1:
                     time = own[0][0]
-                    rows.append((run, MIXED, series, series, time, time, 1, encode_one(series, own[0])))
+                    rows.append(
+                        (*_ids_of(run), MIXED, series, series, time, time, 1, encode_one(series, own[0]))
+                    )
                     continue
             columns = collect(by_series)
             rows += _rows(run, columns, SORTED if len(columns.points.values) > _ROUND // 2 else MIXED)
         for row in rows:
-            self._count(row[0], row[6], row[7])
+            self._count(row[0] >> 32, row[7], row[8])
         self.tx.execute_many(INSERT_BLOCK, rows)
 
     def _count(self, run: int, points: int, content: bytes) -> None:
@@ -110,57 +116,45 @@ class PointBlocksPart:
             after: only points behind this place.
             most: how many are enough; reads the blocks of these only.
         """
-        blocks = self.tx.fetch_all(
-            SELECT_BLOCKS, run=run, series=series, after=-(1 << 63) if after is None else after[0]
-        )
+        first, last = _ids_of(run)
+        earliest = -(1 << 63) if after is None else after[0]
+        blocks = self.tx.fetch_all(SELECT_BLOCKS, first=first, last=last, series=series, after=earliest)
         wanted = most
         while True:
-            parts = self._parts(blocks, series, after, wanted)
-            points = merged(parts) if parts else Points(array("q"), array("q"), array("d"))
-            if (
-                most is None
-                or wanted is None
-                or len(points.values) >= most
-                or wanted > 4 * len(blocks) * _ROUND
-            ):
-                return points if most is None else points.part(0, most)
-            if sum(len(part.values) for part in parts) < wanted:  # all blocks were read
+            parts, all_were_read = self._parts(series, blocks, after, wanted)
+            points = merged(parts)
+            if most is None or wanted is None:
                 return points
-            wanted *= 2  # some were there twice
+            if all_were_read or len(points.values) >= most:
+                return points.part(0, most)
+            wanted *= 2  # some points were there twice
 
     def _parts(
-        self,
-        blocks: Sequence[Row],
-        series: int,
-        after: Place | None,
-        wanted: int | None,
-    ) -> list[Points]:
-        """Return the series' part of each block, as far as the first `wanted` points can be in them."""
+        self, series: int, blocks: Sequence[Row], after: Place | None, wanted: int | None
+    ) -> tuple[list[Points], bool]:
+        """Return the series' part of each block as far as its first `wanted` points can be in them; tell if that is all."""
         parts: list[Points] = []
         count = 0
         latest = -(1 << 63)
         for group in _groups(blocks):
-            if wanted is not None and count >= wanted and group[0][1] > latest:
-                break
             contents = dict(self.tx.fetch_all(SELECT_CONTENTS, ids__in=[row[0] for row in group]))
             for identity, first_time, last_time, _ in group:
                 if wanted is not None and count >= wanted and first_time > latest:
-                    return parts
+                    return parts, False
                 points = Block(contents[identity]).find(series)
-                if points is None:
-                    continue
-                if after is not None:
+                if points is not None and after is not None:
                     begin = bisect.bisect_right(range(len(points.values)), after, key=points.place)
                     points = points.part(begin, len(points.values))
-                if points.values:
+                if points is not None and points.values:
                     parts.append(points)
                     count += len(points.values)
                     latest = max(latest, last_time)
-        return parts
+        return parts, True
 
     def end_blocks(self, run: int) -> None:
         """Have the blocks of a run that has ended merged, if there are enough of them."""
-        if len(self.tx.fetch_all(SELECT_SOME, run=run, limit_=ALIKE)) == ALIKE:
+        first, last = _ids_of(run)
+        if len(self.tx.fetch_all(SELECT_SOME, first=first, last=last, limit_=ALIKE)) == ALIKE:
             self.runs_to_compact[run] = True
 
     # -- merging --------------------------------------------------------------------------------------------
@@ -171,12 +165,13 @@ class PointBlocksPart:
             run: the internal id of the run.
             ended: whether no more points are expected, so that all small blocks may be merged.
         """
-        mixed = _alike(self.tx.fetch_all(SELECT_MIXED, run=run), ended=ended)
+        first, last = _ids_of(run)
+        mixed = _alike(self.tx.fetch_all(SELECT_MIXED, first=first, last=last), ended=ended)
         if mixed:
             final = ended or sum(row[1] for row in mixed) > _ROUND // 2
             self._merge(run, mixed, SORTED if final else MIXED)
         by_series: dict[int, list[Row]] = {}
-        for row in self.tx.fetch_all(SELECT_SMALL, run=run, points=_FULL):
+        for row in self.tx.fetch_all(SELECT_SMALL, first=first, last=last, points=_FULL):
             by_series.setdefault(row[2], []).append(row)
         found = [rows for rows in (_alike(rows, ended=ended) for rows in by_series.values()) if rows]
         room = _ROUND
@@ -188,10 +183,10 @@ class PointBlocksPart:
         return bool(mixed or found)
 
     def _merge(self, run: int, blocks: Sequence[Row], kind: int) -> None:
-        """Replace blocks by larger ones with the same points."""
-        contents = self.tx.fetch_all(SELECT_CONTENTS, ids__in=[row[0] for row in blocks])
-        columns = join([Block(content).columns() for _, content in contents])
-        self.tx.execute_many(DELETE_BLOCKS, [(row[0],) for row in blocks])
+        """Replace blocks of one kind by larger ones with the same points."""
+        ids = [row[0] for row in blocks]
+        columns = join(content for _, content in self.tx.fetch_all(SELECT_CONTENTS, ids__in=ids))
+        self.tx.execute(DELETE_BLOCKS, ids__in=ids)
         self.tx.execute_many(INSERT_BLOCK, list(_rows(run, columns, kind)))
 
 
@@ -243,7 +238,7 @@ class _Mixed:
 def _row(run: int, series: int, columns: Columns) -> Row:
     ids, _, points = columns
     times = points.timestamps
-    return run, series, ids[0], ids[-1], min(times), max(times), len(times), encode(columns)
+    return *_ids_of(run), series, ids[0], ids[-1], min(times), max(times), len(times), encode(columns)
 
 
 def _alike(rows: Sequence[Row], *, ended: bool) -> list[Row]:
@@ -273,6 +268,11 @@ def _alike(rows: Sequence[Row], *, ended: bool) -> list[Row]:
 
 def _enough(points: Sequence[int]) -> bool:
     return len(points) >= ALIKE or sum(points) > _ROUND // 2
+
+
+def _ids_of(run: int) -> tuple[int, int]:
+    """Return the ends of the range in which the ids of a run's blocks are."""
+    return run << 32, (run + 1 << 32) - 1
 
 
 def _size(points: int) -> int:

@@ -9,8 +9,7 @@ from slipstream.db.base import Row, Transaction
 
 CREATE = """
 CREATE TABLE point_blocks (
-    id IDENTITY,
-    run BIGINT NOT NULL REFERENCES runs (id),
+    id BIGINT PRIMARY KEY,
     series BIGINT NOT NULL,
     first_series BIGINT NOT NULL,
     last_series BIGINT NOT NULL,
@@ -19,7 +18,6 @@ CREATE TABLE point_blocks (
     points BIGINT NOT NULL,
     content BYTES NOT NULL
 );
-CREATE INDEX point_blocks_by_series ON point_blocks (run, series, points);
 """
 SELECT_SERIES: LiteralString = "SELECT id, run FROM series WHERE id > :after ORDER BY id LIMIT 1000"
 SELECT_FIRST: LiteralString = """
@@ -32,8 +30,8 @@ SELECT_NEXT: LiteralString = """
     ORDER BY step, timestamp, value, is_nan LIMIT 65536
 """
 INSERT: LiteralString = """
-    INSERT INTO point_blocks (run, series, first_series, last_series, first_time, last_time, points, content)
-    VALUES (:run, :series, :first_series, :last_series, :first_time, :last_time, :points, :content)
+    INSERT INTO point_blocks (id, series, first_series, last_series, first_time, last_time, points, content)
+    VALUES (:id, :series, :first_series, :last_series, :first_time, :last_time, :points, :content)
 """
 _PIECE = 8_192
 
@@ -42,26 +40,32 @@ def migrate(tx: Transaction, dialect: LiteralString) -> None:
     """Write every series to blocks of its own, then drop the table of points."""
     tx.script(CREATE)
     after = 0
+    counts: dict[int, int] = {}
     while series := tx.fetch_all(SELECT_SERIES, after=after):
         for identity, run in series:
-            _move(tx, run, identity)
+            counts[run] = _move(tx, run, identity, counts.get(run, 0))
             after = identity
     tx.script("DROP TABLE points;")
 
 
-def _move(tx: Transaction, run: int, series: int) -> None:
+def _move(tx: Transaction, run: int, series: int, count: int) -> int:
+    """Write the blocks of a series; return how many the run has then, if it had `count`."""
     rows = tx.fetch_all(SELECT_FIRST, series=series)
     while rows:
         last = rows[-1]
         rows.sort(key=lambda row: (row[1], row[0], row[2], row[3]))
-        pieces = [rows[first : first + _PIECE] for first in range(0, len(rows), _PIECE)]
-        tx.execute_many(INSERT, [_block(run, series, piece) for piece in pieces])
+        blocks: list[Row] = []
+        for first in range(0, len(rows), _PIECE):
+            count += 1
+            blocks.append(_block((run << 32) + count, series, rows[first : first + _PIECE]))
+        tx.execute_many(INSERT, blocks)
         rows = tx.fetch_all(
             SELECT_NEXT, series=series, step=last[0], timestamp=last[1], value=last[2], is_nan=last[3]
         )
+    return count
 
 
-def _block(run: int, series: int, rows: list[Row]) -> Row:
+def _block(identity: int, series: int, rows: list[Row]) -> Row:
     """Return a block as version 1 of db/point_blocks.py reads it."""
     times = [row[1] for row in rows]
     values = array("d", [float("nan") if row[3] else row[2] for row in rows])
@@ -78,7 +82,7 @@ def _block(run: int, series: int, rows: list[Row]) -> Row:
     from zstandard import ZstdCompressor
 
     content = header + ZstdCompressor(level=3, write_checksum=True).compress(body)
-    return run, series, series, series, times[0], times[-1], len(rows), content
+    return identity, series, series, series, times[0], times[-1], len(rows), content
 
 
 def _integers(numbers: list[int]) -> bytes:
