@@ -1,12 +1,13 @@
 """The routes of metrics."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Protocol
 
 import msgspec
 
 from slipstream.api.routing import AJAX, Empty, Permission, Request, Response, route
-from slipstream.api.runs import MetricMessage, RunIdentified, measured, metric_to_wire
+from slipstream.api.runs import MetricMessage, RunIdentified, measured
 from slipstream.entities import Metric
 from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.rules import limits
@@ -66,8 +67,17 @@ class GetMetricHistory(RunIdentified, kw_only=True):
     page_token: str | None = None
 
 
+class HistoryPoint(msgspec.Struct, frozen=True, gc=False):
+    """A `MetricMessage` that is made by the hundred thousand."""
+
+    key: str
+    value: float | str
+    timestamp: int
+    step: int = 0
+
+
 class GetMetricHistoryResponse(Response, kw_only=True):
-    metrics: list[MetricMessage] = []
+    metrics: list[HistoryPoint] = []
     next_page_token: str | None = None
 
 
@@ -75,9 +85,16 @@ class GetMetricHistoryResponse(Response, kw_only=True):
 def get_metric_history(store: Store, req: GetMetricHistory) -> GetMetricHistoryResponse:
     """Return every point of one metric of a run, by (timestamp, step, value)."""
     page = store.get_metric_history(req.run, req.metric_key, req.max_results, req.page_token)
-    return GetMetricHistoryResponse(
-        metrics=[metric_to_wire(point) for point in page.items], next_page_token=page.token
-    )
+    points = [
+        HistoryPoint(
+            point.key,
+            point.value if isfinite(point.value) else double_to_wire(point.value),
+            point.timestamp,
+            point.step,
+        )
+        for point in page.items
+    ]
+    return GetMetricHistoryResponse(metrics=points, next_page_token=page.token)
 
 
 class BulkPoint(msgspec.Struct, frozen=True):

@@ -118,7 +118,12 @@ class RestRuns(RestCalls):
             run_id=run_id, metric_key=key, max_results=max_results, page_token=page_token
         )
         answer = self._ask(metrics_api.get_metric_history, request)
-        points = restore_infinities([api.metric_from_wire(each) for each in answer.metrics])
+        points = restore_infinities(
+            [
+                Metric(each.key, double_from_wire(each.value), each.timestamp, each.step)
+                for each in answer.metrics
+            ]
+        )
         return Page(points, answer.next_page_token)
 
     def get_metric_history_bulk(self, run_ids: Sequence[str], key: str, max_results: int) -> list[Metric]:

@@ -71,7 +71,8 @@ CREATE TABLE series (
 );
 
 -- Points of one series, or of several if series is not positive (store/point_blocks.py). The id is the run's times 2**32,
--- plus a count: blocks of a run lie together without another index. Content is read and written by db/point_blocks.py.
+-- plus a count, plus 2**31 for a block that stays: so blocks lie together without another index. Content is read and
+-- written by db/point_blocks.py.
 CREATE TABLE point_blocks (
     id BIGINT PRIMARY KEY,
     series BIGINT NOT NULL,

@@ -15,6 +15,7 @@ from typing import LiteralString
 
 from slipstream.db.base import Row, Transaction
 from slipstream.db.point_blocks import (
+    PLAIN_BELOW,
     Block,
     Columns,
     Place,
@@ -23,12 +24,13 @@ from slipstream.db.point_blocks import (
     collect,
     each_series,
     encode,
-    encode_one,
+    encode_small,
+    in_order,
     join,
     merged,
 )
 
-# `first` and `last` are the ends of the run's ids: see `_ids_of`.
+# `first` and `last` are ends of the run's ids: see `_growing` and `_settled`.
 INSERT_BLOCK: LiteralString = """
     INSERT INTO point_blocks (id, series, first_series, last_series, first_time, last_time, points, content)
     VALUES (
@@ -44,10 +46,11 @@ SELECT_BLOCKS: LiteralString = """
 """
 SELECT_CONTENTS: LiteralString = "SELECT id, content FROM point_blocks WHERE id IN :ids__in"
 SELECT_MIXED: LiteralString = """
-    SELECT id, points FROM point_blocks WHERE id BETWEEN :first AND :last AND series = 0 ORDER BY first_time, id
+    SELECT id, points, CASE WHEN points < 64 THEN content END FROM point_blocks
+    WHERE id BETWEEN :first AND :last ORDER BY first_time, id
 """
 SELECT_SMALL: LiteralString = """
-    SELECT id, points, series FROM point_blocks
+    SELECT id, points, NULL, series FROM point_blocks
     WHERE id BETWEEN :first AND :last AND series > 0 AND points < :points ORDER BY series, first_time, id
 """
 SELECT_SOME: LiteralString = "SELECT 1 FROM point_blocks WHERE id BETWEEN :first AND :last LIMIT :limit_"
@@ -83,10 +86,11 @@ class PointBlocksPart:
         for run, by_series in points.items():
             if len(by_series) == 1:
                 ((series, own),) = by_series.items()
-                if len(own) == 1:
-                    time = own[0][0]
+                if len(own) < PLAIN_BELOW:
+                    own = in_order(own)
+                    content = encode_small(series, own)
                     rows.append(
-                        (*_ids_of(run), MIXED, series, series, time, time, 1, encode_one(series, own[0]))
+                        (*_growing(run), MIXED, series, series, own[0][0], own[-1][0], len(own), content)
                     )
                     continue
             columns = collect(by_series)
@@ -116,7 +120,7 @@ class PointBlocksPart:
             after: only points behind this place.
             most: how many are enough; reads the blocks of these only.
         """
-        first, last = _ids_of(run)
+        first, last = _growing(run)[0], _settled(run)[1]
         earliest = -(1 << 63) if after is None else after[0]
         blocks = self.tx.fetch_all(SELECT_BLOCKS, first=first, last=last, series=series, after=earliest)
         wanted = most
@@ -153,41 +157,51 @@ class PointBlocksPart:
 
     def end_blocks(self, run: int) -> None:
         """Have the blocks of a run that has ended merged, if there are enough of them."""
-        first, last = _ids_of(run)
+        first, last = _growing(run)
         if len(self.tx.fetch_all(SELECT_SOME, first=first, last=last, limit_=ALIKE)) == ALIKE:
             self.runs_to_compact[run] = True
 
     # -- merging --------------------------------------------------------------------------------------------
     def compact_run(self, run: int, *, ended: bool = False) -> bool:
-        """Merge blocks of a run where that pays; return whether another call would find more to do.
+        """Merge blocks of a run where that pays; return whether to call it again, since all of it was too much at once.
 
         Args:
             run: the internal id of the run.
             ended: whether no more points are expected, so that all small blocks may be merged.
         """
-        first, last = _ids_of(run)
+        first, last = _growing(run)
         mixed = _alike(self.tx.fetch_all(SELECT_MIXED, first=first, last=last), ended=ended)
         if mixed:
             final = ended or sum(row[1] for row in mixed) > _ROUND // 2
-            self._merge(run, mixed, SORTED if final else MIXED)
+            new = self._merge(run, mixed, SORTED if final else MIXED)
+            if new[0][2] <= 0 and not ended:  # nothing new for what is below
+                return False
         by_series: dict[int, list[Row]] = {}
+        first, last = _settled(run)
         for row in self.tx.fetch_all(SELECT_SMALL, first=first, last=last, points=_FULL):
-            by_series.setdefault(row[2], []).append(row)
-        found = [rows for rows in (_alike(rows, ended=ended) for rows in by_series.values()) if rows]
+            by_series.setdefault(row[3], []).append(row)
         room = _ROUND
-        for rows in found:
-            room -= sum(row[1] for row in rows)
-            if rows is not found[0] and room < 0:
-                break
-            self._merge(run, rows, OWN)
-        return bool(mixed or found)
+        for rows in by_series.values():
+            chosen = _alike(rows, ended=ended)
+            if not chosen:
+                continue
+            if room <= 0:
+                return True
+            room -= sum(row[1] for row in chosen)
+            self._merge(run, chosen, OWN)
+        return ended and bool(mixed)
 
-    def _merge(self, run: int, blocks: Sequence[Row], kind: int) -> None:
-        """Replace blocks of one kind by larger ones with the same points."""
+    def _merge(self, run: int, blocks: Sequence[Row], kind: int) -> list[Row]:
+        """Replace blocks of one kind by larger ones with the same points; return the new rows."""
         ids = [row[0] for row in blocks]
-        columns = join(content for _, content in self.tx.fetch_all(SELECT_CONTENTS, ids__in=ids))
+        contents = [row[2] for row in blocks if row[2] is not None]
+        others = [row[0] for row in blocks if row[2] is None]
+        if others:
+            contents += (row[1] for row in self.tx.fetch_all(SELECT_CONTENTS, ids__in=others))
+        new = list(_rows(run, join(contents), kind))
         self.tx.execute(DELETE_BLOCKS, ids__in=ids)
-        self.tx.execute_many(INSERT_BLOCK, list(_rows(run, columns, kind)))
+        self.tx.execute_many(INSERT_BLOCK, new)
+        return new
 
 
 def _rows(run: int, columns: Columns, kind: int) -> Iterator[Row]:
@@ -238,7 +252,8 @@ class _Mixed:
 def _row(run: int, series: int, columns: Columns) -> Row:
     ids, _, points = columns
     times = points.timestamps
-    return *_ids_of(run), series, ids[0], ids[-1], min(times), max(times), len(times), encode(columns)
+    place = _growing(run) if series == MIXED else _settled(run)
+    return *place, series, ids[0], ids[-1], min(times), max(times), len(times), encode(columns)
 
 
 def _alike(rows: Sequence[Row], *, ended: bool) -> list[Row]:
@@ -270,9 +285,14 @@ def _enough(points: Sequence[int]) -> bool:
     return len(points) >= ALIKE or sum(points) > _ROUND // 2
 
 
-def _ids_of(run: int) -> tuple[int, int]:
-    """Return the ends of the range in which the ids of a run's blocks are."""
-    return run << 32, (run + 1 << 32) - 1
+def _growing(run: int) -> tuple[int, int]:
+    """Return the range in which the ids of a run's blocks are that will be merged with others."""
+    return run << 32, (run << 32) + (1 << 31) - 1
+
+
+def _settled(run: int) -> tuple[int, int]:
+    """Return the range of the others: those of one series, and sorted ones."""
+    return (run << 32) + (1 << 31), (run + 1 << 32) - 1
 
 
 def _size(points: int) -> int:

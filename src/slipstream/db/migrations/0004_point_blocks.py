@@ -57,7 +57,7 @@ def _move(tx: Transaction, run: int, series: int, count: int) -> int:
         blocks: list[Row] = []
         for first in range(0, len(rows), _PIECE):
             count += 1
-            blocks.append(_block((run << 32) + count, series, rows[first : first + _PIECE]))
+            blocks.append(_block((run << 32) + (1 << 31) + count, series, rows[first : first + _PIECE]))
         tx.execute_many(INSERT, blocks)
         rows = tx.fetch_all(
             SELECT_NEXT, series=series, step=last[0], timestamp=last[1], value=last[2], is_nan=last[3]
