@@ -62,6 +62,16 @@ class Points(NamedTuple):
     def place(self, index: int) -> Place:
         return place_of((self.timestamps[index], self.steps[index], self.values[index]))
 
+    @classmethod
+    def none(cls) -> "Points":
+        return cls(array("q"), array("q"), array("d"))
+
+    def extend(self, more: "Points") -> None:
+        """Append points that come after these, or are another series'."""
+        self.timestamps.extend(more.timestamps)
+        self.steps.extend(more.steps)
+        self.values.extend(more.values)
+
     def part(self, first: int, end: int) -> "Points":
         return Points(self.timestamps[first:end], self.steps[first:end], self.values[first:end])
 
@@ -120,7 +130,7 @@ def merged(parts: Sequence[Points]) -> Points:
     if len(parts) == 1:
         return parts[0]
     parts = sorted((part for part in parts if part.values), key=lambda part: part.place(0))
-    columns = Points(array("q"), array("q"), array("d"))
+    columns = Points.none()
     first = 0
     while first < len(parts):
         # Parts that overlap are sorted together; as a rule each begins where the one before ends.
@@ -129,8 +139,7 @@ def merged(parts: Sequence[Points]) -> Points:
             last = max(last, parts[end].place(-1))
             end += 1
         part = parts[first] if end == first + 1 else _sorted_together(parts[first:end])
-        for column, more in zip(columns, part, strict=True):
-            column.extend(more)
+        columns.extend(part)
         first = end
     return columns
 
@@ -200,10 +209,9 @@ def _join_columns(blocks: Sequence[Columns]) -> Columns:
             by_series.setdefault(identity, []).append(points)
     series = sorted(by_series)
     joined = [merged(by_series[identity]) for identity in series]
-    together = Points(array("q"), array("q"), array("d"))
+    together = Points.none()
     for part in joined:
-        for column, more in zip(together, part, strict=True):
-            column.extend(more)
+        together.extend(part)
     return Columns(array("q", series), array("q", [len(part.values) for part in joined]), together)
 
 

@@ -174,7 +174,7 @@ class PointBlocksPart:
         if mixed:
             final = ended or sum(row[1] for row in mixed) > _ROUND // 2
             new = self._merge(run, mixed, SORTED if final else MIXED)
-            if new[0][2] <= 0 and not ended:  # nothing new for what is below
+            if not ended and all(row[2] <= 0 for row in new):  # nothing new for what is below
                 return False
         by_series: dict[int, list[Row]] = {}
         first, last = _settled(run)
@@ -238,14 +238,13 @@ class _Mixed:
     """A mixed block in the making."""
 
     def __init__(self) -> None:
-        self.columns = Columns(array("q"), array("q"), Points(array("q"), array("q"), array("d")))
+        self.columns = Columns(array("q"), array("q"), Points.none())
         self.size = 0
 
     def add(self, series: int, points: Points) -> None:
         self.columns.series.append(series)
         self.columns.counts.append(len(points.values))
-        for column, more in zip(self.columns.points, points, strict=True):
-            column.extend(more)
+        self.columns.points.extend(points)
         self.size += len(points.values)
 
 
