@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from slipstream.entities import Metric, Param
 from slipstream.store.engine import Engine, open_engine
@@ -137,7 +138,7 @@ def _measure_growth(uri: str, points: int) -> None:
             begin = time.process_time()
             page = engine.read(lambda store, run=run: store.get_metric_history(run, "metric_3"))
             history = time.process_time() - begin
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            memory = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
             print(
                 f"{stored:14,} {cpu / since * 1e6:9.2f} {history * 1e3:11.1f} {(_size(engine) - before) / stored:14.1f} "
                 f"{memory:10.0f}"
@@ -156,10 +157,8 @@ def _size(engine: Engine) -> int:
     pages = engine.read(
         lambda store: store.tx.fetch_one("SELECT * FROM pragma_page_count(), pragma_page_size()")
     )
-    free = engine.read(lambda store: store.tx.fetch_one("SELECT * FROM pragma_freelist_count()"))
     assert pages is not None
-    assert free is not None
-    return (pages[0] - free[0]) * pages[1]
+    return pages[0] * pages[1]
 
 
 if __name__ == "__main__":
