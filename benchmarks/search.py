@@ -40,7 +40,9 @@ def made_up(count: int) -> Iterator[tuple[int, list[float], list[str], list[str]
     for number in range(count):
         metrics = [dice.random() for _ in range(METRICS)]
         # Half of the params are settings that many runs share, half are different almost everywhere.
-        params = [str(dice.randrange(10)) if index < PARAMS // 2 else repr(dice.random()) for index in range(PARAMS)]
+        params = [
+            str(dice.randrange(10)) if index < PARAMS // 2 else repr(dice.random()) for index in range(PARAMS)
+        ]
         tags = [f"value {dice.randrange(100)}" for _ in range(TAGS)]
         yield number, metrics, params, tags
 
@@ -85,7 +87,7 @@ def fill_mlflow(path: Path, count: int) -> str:
             )
             for table in ("latest_metrics", "metrics"):
                 db.executemany(
-                    f"INSERT INTO {table} (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, ?, 9, 0, ?)",  # noqa: S608
+                    f"INSERT INTO {table} (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, ?, 9, 0, ?)",
                     [(f"m{index}", value, BASE, run) for index, value in enumerate(metrics)],
                 )
             db.executemany(
@@ -146,7 +148,10 @@ def measure(server: Server, count: int, repeats: int, *, writing: bool) -> None:
     found = [run["info"]["run_id"] for run in answer["runs"]]
     if found != expected(count):
         raise WrongAnswerError(f"{server.name} found {found[:3]}..., not {expected(count)[:3]}...")
-    print(f"{server.name}, {count} runs: first search {first * 1000:.0f} ms, CPU {first_cpu * 1000:.0f} ms", flush=True)
+    print(
+        f"{server.name}, {count} runs: first search {first * 1000:.0f} ms, CPU {first_cpu * 1000:.0f} ms",
+        flush=True,
+    )
     loads = dict(LOADS)
     run = found[0]
     for name, load in loads.items():
@@ -185,13 +190,17 @@ def report(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", default="1000,10000,50000,100000")
     parser.add_argument("--mlflow-runs", type=int, default=50_000)
     parser.add_argument("--mlflow-repeats", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=400)
     options = parser.parse_args()
-    print("| system | runs | load | server CPU ms a search | median ms | p99 ms |\n|---|---:|---|---:|---:|---:|")
+    print(
+        "| system | runs | load | server CPU ms a search | median ms | p99 ms |\n|---|---:|---|---:|---:|---:|"
+    )
     ours = [str(Path(sys.executable).with_name("slipstream")), *OPTIONS]
     python = os.environ.get("MLFLOW_PYTHON")
     sizes = [("slipstream", ours, fill_ours, int(size), options.repeats) for size in options.runs.split(",")]

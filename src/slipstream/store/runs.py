@@ -250,7 +250,10 @@ class RunsPart:
 
     def _distrust_memory(self, search: "_Search") -> None:
         """Read experiments anew: a run has gone of which no change told."""
-        _logger.warning("Runs were deleted by another program than slipstream; searching experiments %s anew.", search.experiments)
+        _logger.warning(
+            "Runs were deleted by another program than slipstream; searching experiments %s anew.",
+            search.experiments,
+        )
         assert self.config.run_index is not None
         self.config.run_index.drop(search.experiments)
 

@@ -39,6 +39,11 @@ class TextColumn:
         # With as many texts as runs, knowing each one's number would take more room than writing some twice.
         self._numbers = numbers if len(numbers) <= max(_FEW + 1, len(codes) // 4) else None
 
+    @property
+    def few(self) -> bool:
+        """Whether there are so few different texts that a mask costs hardly anything."""
+        return isinstance(self.codes, bytearray)
+
     def append(self, text: Text) -> None:
         code = self._code(text)  # which may widen the codes
         self.codes.append(code)
@@ -128,3 +133,8 @@ def both(one: bytes | bytearray, other: bytes | bytearray) -> bytearray:
     """Return the mask of what is in two masks."""
     together = int.from_bytes(one, "little") & int.from_bytes(other, "little")
     return bytearray(together.to_bytes(len(one), "little"))
+
+
+def count(mask: bytes | bytearray) -> int:
+    """Return how many slots a mask holds."""
+    return int.from_bytes(mask, "little").bit_count()

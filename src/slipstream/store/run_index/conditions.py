@@ -3,10 +3,11 @@
 They mean what the SQL of `search/conditions.py` means; `tests/unit/test_run_index.py` compares the two.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 from slipstream.rules.letters import lower
 from slipstream.search.ast import Comparison, Number
@@ -14,6 +15,7 @@ from slipstream.search.conditions import find_field, find_group, integer_bound, 
 from slipstream.search.fields import RUNS, Accepts
 from slipstream.search.lexer import Source
 from slipstream.store.run_index.columns import NAN, PRESENT, NumberColumn, Text, TextColumn
+from slipstream.store.run_index.orders import Key
 
 ColumnName: TypeAlias = tuple[str, str]
 """(group, key), for example `("metric", "loss")`; attributes by the name of their column."""
@@ -45,6 +47,17 @@ class Condition(Protocol):
 
     def mask(self, column: Column) -> bytearray: ...
 
+    def is_cheap(self, column: Column) -> bool:
+        """Tell whether making the mask costs hardly anything."""
+        ...
+
+    def bounds(self) -> tuple[Key | None, Key | None] | None:
+        """Return keys of a range of the order by the column, which holds all slots that meet the condition.
+
+        `None` when there is no such range; a `None` within is the end of those that have a number.
+        """
+        ...
+
 
 class TextCondition:
     """A condition on a text that is tested once for each different text."""
@@ -53,16 +66,23 @@ class TextCondition:
         self, column: ColumnName, comparator: str, value: object, holds: Callable[[Text], bool]
     ) -> None:
         self.column = column
-        self.identity = (column, comparator, value)
+        self.identity: tuple[object, ...] = (column, comparator, value)
         self._holds = holds
 
     def test(self, column: Column) -> Callable[[int], bool]:
-        holds = self._holds
-        return lambda slot: holds(column[slot])  # pyright: ignore[reportIndexIssue, reportArgumentType]  # a TextColumn
+        assert isinstance(column, TextColumn)
+        holds, texts = self._holds, column
+        return lambda slot: holds(texts[slot])
 
     def mask(self, column: Column) -> bytearray:
         assert isinstance(column, TextColumn)
         return column.mask(self._holds)
+
+    def is_cheap(self, column: Column) -> bool:
+        return isinstance(column, TextColumn) and column.few
+
+    def bounds(self) -> tuple[Key | None, Key | None] | None:
+        return None
 
 
 class NumberCondition:
@@ -72,7 +92,8 @@ class NumberCondition:
         self, column: ColumnName, comparator: str, bound: float | bool, ranks: Sequence[int]
     ) -> None:
         self.column = column
-        self.identity = (column, comparator, type(bound).__name__, bound)
+        self.identity: tuple[object, ...] = (column, comparator, type(bound).__name__, bound)
+        self._comparator = comparator
         self._compare = _COMPARE[comparator]
         self._bound = bound
         self._ranks = tuple(ranks)
@@ -90,6 +111,24 @@ class NumberCondition:
         if isinstance(self._bound, bool):
             return column.mask_ranks(self._ranks)
         return column.mask(self._compare, self._bound, self._ranks)
+
+    def is_cheap(self, column: Column) -> bool:
+        return False
+
+    def bounds(self) -> tuple[Key | None, Key | None] | None:
+        bound = self._bound
+        if isinstance(bound, bool):
+            return None
+        # Keys of slots go on after the value with what makes them different: these sort before or after all of them.
+        before, behind = (bound,), (bound, math.inf)
+        ranges: dict[str, tuple[Key | None, Key | None]] = {
+            "=": (before, behind),
+            ">": (behind, None),
+            ">=": (before, None),
+            "<": ((-math.inf,), before),
+            "<=": ((-math.inf,), behind),
+        }
+        return ranges.get(self._comparator)
 
 
 def make_condition(comparison: Comparison, *, ascii_only: bool) -> Condition:
@@ -138,8 +177,7 @@ def _text_test(comparator: str, value: object, *, ascii_only: bool) -> Callable[
         case "IS NOT NULL":
             return lambda text: text is not None
         case "IN" | "NOT IN":
-            assert isinstance(value, tuple)
-            members = frozenset(value)  # pyright: ignore[reportUnknownArgumentType]
+            members = frozenset(cast("tuple[str, ...]", value))
             if comparator == "IN":
                 return lambda text: text in members
             return lambda text: text is not None and text not in members

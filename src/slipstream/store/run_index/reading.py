@@ -8,10 +8,10 @@ from slipstream.store.run_index.columns import MISSING, NAN, PRESENT, NumberColu
 from slipstream.store.run_index.conditions import Column, ColumnName
 
 SELECT_RUN_IDS: LiteralString = "SELECT id FROM runs WHERE experiment = :experiment ORDER BY id"
-SELECT_BASE: LiteralString = """
-    SELECT id, run_id, start_time, lifecycle_stage FROM runs
-    WHERE id IN :runs__in AND experiment = :experiment
-"""
+# The experiment is not in the condition: SQLite would look all of its runs up, for the sake of its index.
+SELECT_BASE: LiteralString = (
+    "SELECT id, experiment, run_id, start_time, lifecycle_stage FROM runs WHERE id IN :runs__in"
+)
 _ATTRIBUTES: dict[str, LiteralString] = {
     "run_name": "SELECT id, run_name FROM runs WHERE id IN :runs__in",
     "user_id": "SELECT id, user_id FROM runs WHERE id IN :runs__in",

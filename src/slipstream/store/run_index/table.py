@@ -1,5 +1,6 @@
 """The runs of one experiment in memory: columns, orders and masks, each made when first asked for."""
 
+import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -9,14 +10,13 @@ from typing import TypeAlias
 
 from slipstream.db.base import Transaction
 from slipstream.search.sql import OrderField
-from slipstream.store.run_index.columns import PRESENT, both
+from slipstream.store.run_index.columns import PRESENT, both, count
 from slipstream.store.run_index.conditions import Column, ColumnName, Condition, UnsureError
 from slipstream.store.run_index.orders import Key, Order, OrderedBy
 from slipstream.store.run_index.reading import (
     BASE,
     RUN_ID,
     SELECT_BASE,
-    SELECT_RUN_IDS,
     STAGE,
     START_TIME,
     Values,
@@ -27,17 +27,19 @@ from slipstream.store.run_index.reading import (
 
 _CHUNK = 5_000
 """Runs to read at a time: what the database hands over takes much more room than what is kept of it."""
-_WALKED = 2_000
-"""Slots to test one by one before masks are made, which is cheaper for each but done for all."""
-_MOST_MASKS = 32
+_WALKED = 4_000
+"""Slots to test one by one before all are, which is cheaper for each."""
+_FEW = 1_000
+"""Slots of a range of numbers that are tested at once, before anything else is tried."""
+_SORTING = 30
+"""How many times dearer it is to sort a match than to go past a slot."""
+_MOST_MASKS = 64
 _MOST_ORDERS = 16
 RUN_BYTES = 180
 """What a run takes at least, about: its ids, start, stage and place in the first order."""
 
-_DEFAULT = (
-    OrderField("attribute", "start_time", descending=True, kind="integer", ranked=False),
-    OrderField("attribute", "run_id", descending=False, kind="text", ranked=False),
-)
+_RUN_ID = OrderField("attribute", "run_id", descending=False, kind="text", ranked=False)
+_DEFAULT = (OrderField("attribute", "start_time", descending=True, kind="integer", ranked=False), _RUN_ID)
 
 Conditions: TypeAlias = Sequence[Condition]
 
@@ -54,7 +56,7 @@ class _Mask:
     def __init__(self, conditions: Conditions, bits: bytearray) -> None:
         self.conditions = conditions
         self.bits = bits
-        self.count = bits.count(1)
+        self.count = count(bits)
 
 
 class RunTable:
@@ -137,9 +139,9 @@ class RunTable:
 
     def _read_base(self, tx: Transaction, runs: Sequence[int]) -> dict[ColumnName, Values]:
         values: dict[ColumnName, Values] = {name: {} for name in BASE}
-        for run, run_id, start_time, stage in tx.fetch_all(
-            SELECT_BASE, runs__in=list(runs), experiment=self.experiment
-        ):
+        for run, experiment, run_id, start_time, stage in tx.fetch_all(SELECT_BASE, runs__in=list(runs)):
+            if experiment != self.experiment:
+                continue
             values[RUN_ID][run] = run_id
             values[START_TIME][run] = (start_time, PRESENT)
             values[STAGE][run] = stage
@@ -160,7 +162,9 @@ class RunTable:
     # -- searching ----------------------------------------------------------------------------------
     def prepare(self, tx: Transaction, conditions: Conditions, fields: Sequence[OrderField]) -> Order:
         """Load what a search needs, and return its order."""
-        wanted = [condition.column for condition in conditions] + [(field.group, field.key) for field in fields]
+        wanted = [condition.column for condition in conditions] + [
+            (field.group, field.key) for field in fields
+        ]
         missing = [name for name in dict.fromkeys(wanted) if name not in self._columns]
         for name in missing:
             values: Values = {}
@@ -178,64 +182,117 @@ class RunTable:
             UnsureError: only the database knows.
         """
         order.tidy()
-        key = frozenset(condition.identity for condition in conditions)
-        mask = self._masks.pop(key, None)
         start = order.start(after)
+        key = _key_of(conditions)
+        mask = self._masks.pop(key, None)
         if mask is None:
-            found = self._walk(conditions, order, after, start, limit)
-            if found is not None:
-                return found
-            mask = self._new_mask(conditions)
+            cheap = [each for each in conditions if each.is_cheap(self._columns[each.column])]
+            mask = self._cheap_mask(cheap)
+            dear = [each for each in conditions if each not in cheap]
+            if dear:
+                if self._is_sparse(mask, limit):
+                    tests = [each.test(self._columns[each.column]) for each in dear]
+                    slots = (slot for slot in _ones(mask) if all(test(slot) for test in tests))
+                    return _first(slots, order, after, limit)
+                found = self._pick(mask, dear, order, after, limit, _FEW)
+                if found is None:
+                    found = self._walk(mask, dear, order, after, start, limit)
+                if found is None:
+                    found = self._pick(mask, dear, order, after, limit, len(self.runs) // 4)
+                if found is not None:
+                    return found
+                mask = self._narrowed(mask, dear)
+        self._remember(key, mask)
+        if self._is_sparse(mask, limit):
+            return _first(_ones(mask), order, after, limit)
+        return list(islice(order.walk(start, mask.bits, after), limit))
+
+    def _is_sparse(self, mask: _Mask, limit: int) -> bool:
+        """Tell whether sorting what a mask holds is cheaper than going through the order until enough was found."""
+        return mask.count * mask.count * _SORTING < limit * len(self.runs)
+
+    def _remember(self, key: frozenset[object], mask: _Mask) -> None:
         self._masks[key] = mask
         while len(self._masks) > _MOST_MASKS:
             del self._masks[next(iter(self._masks))]
-        # Going through the order costs a little for each slot, sorting what matches more for each match.
-        if mask.count * 30 * mask.count < limit * len(self.runs):
-            keys = [(order.key(slot), slot) for slot in _ones(mask)]
-            if after is not None:
-                keys = [each for each in keys if each[0] > after]
-            return [slot for _, slot in nsmallest(limit, keys)]
-        return list(islice(order.walk(start, mask.bits, after), limit))
+
+    def _cheap_mask(self, conditions: Conditions) -> _Mask:
+        key = _key_of(conditions)
+        mask = self._masks.pop(key, None)
+        if mask is None:
+            bits = bytearray(b"\1") * len(self.runs)
+            for condition in conditions:
+                bits = both(bits, condition.mask(self._columns[condition.column]))
+            mask = _Mask(conditions, bits)
+        self._remember(key, mask)
+        return mask
 
     def _walk(
-        self, conditions: Conditions, order: Order, after: Key | None, start: int, limit: int
+        self, mask: _Mask, dear: Conditions, order: Order, after: Key | None, start: int, limit: int
     ) -> list[int] | None:
-        """Test slots in order, the first few only; return `None` if more would be needed."""
-        tests = [condition.test(self._columns[condition.column]) for condition in conditions]
-        noted = order.noted
-        part = order.slots[start : start + _WALKED]
+        """Test the slots of a mask in order, the first ones only; return `None` if more would be needed."""
+        tests = [condition.test(self._columns[condition.column]) for condition in dear]
         found: list[int] = []
-        for slot in part:
-            if slot not in noted and all(test(slot) for test in tests):
+        for tested, slot in enumerate(order.walk(start, mask.bits, after)):
+            if tested == _WALKED:
+                return None
+            if all(test(slot) for test in tests):
                 found.append(slot)
                 if len(found) == limit:
                     break
-        else:
-            if start + len(part) < len(order.slots):
-                return None
-        others = [slot for slot in noted if all(test(slot) for test in tests)]
-        if not others:
-            return found
-        keys = [(order.key(slot), slot) for slot in others]
-        if after is not None:
-            keys = [each for each in keys if each[0] > after]
-        keys += [(order.key(slot), slot) for slot in found]
-        return [slot for _, slot in nsmallest(limit, keys)]
+        return found
 
-    def _new_mask(self, conditions: Conditions) -> _Mask:
-        bits: bytearray | None = None
-        for condition in conditions:
+    def _pick(
+        self, mask: _Mask, dear: Conditions, order: Order, after: Key | None, limit: int, most: int
+    ) -> list[int] | None:
+        """Find all matches in the shortest range of numbers; return `None` if none is short.
+
+        Args:
+            mask: where the other conditions are met.
+            dear: the conditions to test.
+            order: of the result.
+            after: the key that the result comes after.
+            limit: how many slots to return.
+            most: how long a range may be. For few, only orders that are there already are looked at.
+        """
+        slots: list[int] | None = None
+        for condition in dear:
+            bounds = condition.bounds()
+            if bounds is None:
+                continue
+            group, key = condition.column
+            kind = "number" if group == "metric" else "integer"
+            ranked = condition.column != START_TIME
+            ties = _DEFAULT if ranked else (_RUN_ID,)
+            fields = (OrderField(group, key, descending=False, kind=kind, ranked=ranked), *ties)
+            if most <= _FEW and fields not in self._orders:
+                continue
+            by = self._order(fields)
+            by.tidy()
+            first, last = (by.start(each) for each in _ranked(bounds, ranked=ranked))
+            if last - first < min(mask.count, most if slots is None else len(slots)):
+                slots = [*by.slots[first:last]]
+                slots += by.noted.difference(slots)
+        if slots is None:
+            return None
+        bits = mask.bits
+        tests = [condition.test(self._columns[condition.column]) for condition in dear]
+        return _first(
+            (slot for slot in slots if bits[slot] and all(test(slot) for test in tests)), order, after, limit
+        )
+
+    def _narrowed(self, mask: _Mask, dear: Conditions) -> _Mask:
+        bits, left = bytearray(mask.bits), mask.count
+        for condition in dear:
             column = self._columns[condition.column]
-            if bits is None:
-                bits = condition.mask(column)
-            elif bits.count(1) * 4 < len(bits):  # few are left: test those
+            if left * 4 < len(bits):  # few are left: test those
                 test = condition.test(column)
                 for slot in list(compress(range(len(bits)), bits)):
                     bits[slot] = test(slot)
             else:
                 bits = both(bits, condition.mask(column))
-        assert bits is not None, "there is always the condition of the stage"
-        return _Mask(conditions, bits)
+            left = count(bits)
+        return _Mask([*mask.conditions, *dear], bits)
 
     def _order(self, fields: tuple[OrderField, ...]) -> Order:
         order = self._orders.pop(fields, None)
@@ -288,6 +345,24 @@ class RunTable:
         for fields in list(self._orders):
             if any((field.group, field.key) == name for field in fields):
                 del self._orders[fields]
+
+
+def _key_of(conditions: Conditions) -> frozenset[object]:
+    return frozenset(condition.identity for condition in conditions)
+
+
+def _ranked(bounds: tuple[Key | None, Key | None], *, ranked: bool) -> tuple[Key, Key]:
+    """Return the bounds as keys of an order by the number alone."""
+    first, last = bounds
+    if not ranked:
+        return first or (-math.inf,), last or (math.inf, math.inf)
+    return (PRESENT, *(first or (-math.inf,))), (PRESENT, *(last or (math.inf, math.inf)))
+
+
+def _first(slots: Iterable[int], order: Order, after: Key | None, limit: int) -> list[int]:
+    """Return the first slots in order."""
+    keys = ((order.key(slot), slot) for slot in slots)
+    return [slot for _, slot in nsmallest(limit, (each for each in keys if after is None or each[0] > after))]
 
 
 def _ones(mask: _Mask) -> Iterable[int]:
