@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
@@ -224,6 +225,11 @@ class RunsPart:
         page_token: str | None = None,
     ) -> Page[bytes]:
         search = _Search.of(experiment_ids, filter_string, run_view_type, max_results, order_by, page_token)
+        index = self.config.run_index
+        with index.turn(max_results) if index is not None else nullcontext():
+            return self._search_encoded(search, encode)
+
+    def _search_encoded(self, search: "_Search", encode: Callable[[Run], bytes]) -> Page[bytes]:
         found = self._find_in_memory(search, encode)
         if found is not None:
             missing = [run for run in found.runs if run not in found.documents]

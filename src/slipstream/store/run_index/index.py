@@ -7,6 +7,7 @@ answers from columns. So it sees all that was committed before it began, by whic
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from heapq import merge
 from itertools import islice
 from typing import Any, TypeAlias
@@ -57,6 +58,7 @@ class RunIndex:
 
     def __init__(self, memory: int = MEMORY, documents: int = DOCUMENTS) -> None:
         self._lock = threading.Lock()
+        self._turn = threading.RLock()
         self._memory = memory
         self._most_documents = documents
         self._seen: int | None = None
@@ -67,6 +69,14 @@ class RunIndex:
         self._document_bytes = 0
         self.answered = 0
         """How many searches were answered from memory."""
+
+    def turn(self, limit: int) -> AbstractContextManager[object]:
+        """Hold while a page is found and read, before anything is read from the database.
+
+        Short pages are made one after the other: threads that take turns at every row, as they do when each reads from
+        the database, together need twice the time. Long ones would keep the others waiting.
+        """
+        return self._turn if limit <= _MOST_KEPT else nullcontext()
 
     def find(
         self,

@@ -1,6 +1,7 @@
 """Read fields of runs from the database, for the columns of an index."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, LiteralString, TypeAlias
 
 from slipstream.db.base import Transaction
@@ -91,13 +92,18 @@ def _datasets(tx: Transaction, runs: Sequence[int], sql: LiteralString) -> Value
     return {run: tuple(sorted(values)) for run, values in several.items()}
 
 
-def new_column(name: ColumnName, values: Values, runs: Iterable[int]) -> Column:
-    """Make a column of the values of all runs of a table."""
+def new_column(name: ColumnName, chunks: Iterable[tuple[Sequence[int], Values]], count: int) -> Column:
+    """Make a column of `count` slots, of the values of all runs of a table, some runs at a time."""
     if not is_number(name):
-        return TextColumn(map(values.get, runs))
-    column = NumberColumn("d" if name[0] == "metric" else "q")
-    for run in runs:
-        column.append(*values.get(run, (0, MISSING)))
+        return TextColumn(chain.from_iterable(map(values.get, runs) for runs, values in chunks))
+    column = NumberColumn("d" if name[0] == "metric" else "q", count)
+    slot = 0
+    for runs, values in chunks:
+        for run in runs:
+            value = values.get(run)
+            if value is not None:
+                column.set(slot, *value)
+            slot += 1
     return column
 
 

@@ -82,13 +82,9 @@ class RunTable:
         self._masks: dict[frozenset[object], _Mask] = {}
         self._sizes: dict[ColumnName, int] = {}
         self._sized = 0
-        values: dict[ColumnName, Values] = {name: {} for name in BASE}
-        for chunk in _chunks(self.runs):
-            for name, part in self._read_base(tx, chunk).items():
-                values[name].update(part)
         for name in BASE:
-            self._columns[name] = new_column(name, values[name], self.runs)
-            values[name].clear()
+            chunks = ((chunk, self._read_base(tx, chunk)[name]) for chunk in _chunks(self.runs))
+            self._columns[name] = new_column(name, chunks, len(self.runs))
         self._order(_DEFAULT)
 
     # -- keeping in step ----------------------------------------------------------------------------
@@ -167,10 +163,8 @@ class RunTable:
         ]
         missing = [name for name in dict.fromkeys(wanted) if name not in self._columns]
         for name in missing:
-            values: Values = {}
-            for chunk in _chunks(self.runs):
-                values.update(read_columns(tx, chunk, [name])[name])
-            self._columns[name] = new_column(name, values, self.runs)
+            chunks = ((chunk, read_columns(tx, chunk, [name])[name]) for chunk in _chunks(self.runs))
+            self._columns[name] = new_column(name, chunks, len(self.runs))
         for name in dict.fromkeys(wanted):  # what was used last comes last
             self._columns[name] = self._columns.pop(name)
         return self._order(tuple(fields))
