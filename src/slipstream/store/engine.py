@@ -254,7 +254,7 @@ class Engine:
         finally:
             self._writers.put(connection)
 
-    def _note(self, store: SqlStore) -> None:
+    def _plan_merges(self, store: SqlStore) -> None:
         """Remember which runs have blocks to merge, once they are committed."""
         for run, ended in store.runs_to_compact.items():
             if run not in self._not_to_compact:
@@ -282,10 +282,11 @@ class Engine:
             with connection.write() as tx:
                 store = SqlStore(tx, self.config)
                 work.result = work.run(store)
+                store.note_changes()
         except SlipstreamError as error:  # the transaction was rolled back; only this caller is concerned
             work.error = error
         else:
-            self._note(store)
+            self._plan_merges(store)
 
     def _commit_many(self, connection: Connection, group: list[Work[Any]]) -> None:
         with connection.write() as tx:
@@ -306,7 +307,8 @@ class Engine:
                     work.error = error
             for bulk, works in bulks.items():
                 _run_bulk(connection, store, bulk, works)
-        self._note(store)
+            store.note_changes()
+        self._plan_merges(store)
 
     def _replace(self, connection: Connection) -> Connection:
         """Return a connection that works: this one after a rollback, or a new one."""
