@@ -178,6 +178,13 @@ PRESIGNED_DOWNLOAD_URL_TTL_SECONDS = _setting(
     300,
     "Seconds that a signed address of a file in an object store is good for.",
 )
+BACKUP_BEFORE_MIGRATION = _setting(
+    "BACKUP_BEFORE_MIGRATION",
+    _boolean,
+    True,
+    "Keep a copy of an SQLite database beside it before its tables are brought to a newer schema.",
+    mlflow=False,
+)
 SERVER_TOKEN = _setting(
     "SERVER_TOKEN",
     _text,

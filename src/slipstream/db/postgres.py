@@ -2,8 +2,10 @@
 
 import functools
 import re
+import shlex
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString, cast
 from urllib.parse import urlsplit
 
@@ -85,6 +87,44 @@ class PostgresDatabase:
         except ValueError:  # PostgreSQL's library says what is wrong with it
             port = "?"
         return f"PostgreSQL database '{parts.path.lstrip('/')}' on {host}:{port}"
+
+    def require_present(self) -> None:
+        self.connect().close()
+
+    def count_bytes(self) -> int:
+        return self._ask("SELECT pg_database_size(current_database())")
+
+    def copy_to(self, target: Path) -> None:
+        raise InvalidParameterError(
+            f"The copy of the {self.describe()} is PostgreSQL's own program's to make, which asks for the password or reads "
+            f"it from ~/.pgpass: {shlex.join(self._dump_command(target))}"
+        )
+
+    def keep_copy(self, schema_number: int) -> Path | None:
+        return None  # a server has backups of its own, and its tables may be larger than any disk here
+
+    def find_damage(self) -> list[str]:
+        return []  # pg_amcheck looks, as the server's administrator
+
+    def _dump_command(self, target: Path) -> list[str]:
+        from psycopg.conninfo import conninfo_to_dict
+
+        known = conninfo_to_dict(self._conninfo)
+        command = ["pg_dump", "--format=custom", f"--file={target}"]
+        for name, option in (("host", "host"), ("port", "port"), ("user", "username")):
+            if known.get(name):
+                command.append(f"--{option}={known[name]}")
+        return [*command, str(known.get("dbname") or "")]
+
+    def _ask(self, sql: LiteralString) -> Any:
+        connection = self.connect()
+        try:
+            with connection.read() as tx:
+                row = tx.fetch_one(sql)
+        finally:
+            connection.close()
+        assert row is not None
+        return row[0]
 
     def _without_password(self, error: Exception) -> str:
         text = str(error).strip().rstrip(".")
