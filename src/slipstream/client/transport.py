@@ -300,7 +300,8 @@ def _may_pass(response: "urllib3.BaseHTTPResponse") -> bool:
 def _pause(attempt: int, retry_after: str | None) -> float:
     """Return seconds to wait: what the server asks for, else nothing, then factor, 2*factor, 4*factor..."""
     if retry_after is not None and retry_after.strip().isdigit():
-        return min(float(retry_after), LONGEST_WAIT_SECONDS)
+        # A little later, each at another time: all whom the server sent away would come back at once.
+        return min(float(retry_after) * (1 + random.random() / 4), LONGEST_WAIT_SECONDS)
     if attempt == 0:
         return 0.0
     backoff = settings.HTTP_REQUEST_BACKOFF_FACTOR.get() * 2 ** (attempt - 1)

@@ -29,7 +29,10 @@ SELECT_TABLES_POSTGRES: LiteralString = (
     "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
 )
 LOCK_POSTGRES: LiteralString = "SELECT pg_advisory_xact_lock(7017341)"
-NO_TIME_LIMIT_POSTGRES: LiteralString = "SET LOCAL statement_timeout = 0"  # large tables take long to rewrite
+# Large tables take long to rewrite.
+NO_TIME_LIMIT_POSTGRES: LiteralString = """
+    SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)
+"""
 SELECT_ANY_EXPERIMENT: LiteralString = "SELECT 1 FROM experiments LIMIT 1"
 
 Outcome = TypeVar("Outcome")
@@ -131,7 +134,7 @@ def _bring_forward(database: Database, connection: Connection) -> list[str]:
     with connection.write() as tx:
         if database.dialect == "postgres":
             tx.fetch_one(LOCK_POSTGRES)
-            tx.execute(NO_TIME_LIMIT_POSTGRES)
+            tx.fetch_one(NO_TIME_LIMIT_POSTGRES)
         done = _applied(database, tx)
         if done is None:
             return _create(tx)

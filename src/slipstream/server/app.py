@@ -37,6 +37,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _EXEMPT = frozenset({"/health", "/version"})
 
+_COME_AGAIN = frozenset({429, 503})
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
 
@@ -164,11 +165,18 @@ class TrackingApp:
             )
             return
         status, body = await self._answer(*found, scope, headers, receive)
-        await self._send(send, status, body, b"application/json")
+        await self._send(send, status, body, b"application/json", self._hints(status))
+
+    def _hints(self, status: int) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers that tell a client that was sent away when to come again."""
+        if status not in _COME_AGAIN:
+            return ()
+        return ((b"retry-after", b"%d" % self.dispatcher.retry_after()),)
 
     async def _answer(
         self, route: Route, path: Any, scope: Scope, headers: dict[bytes, bytes], receive: Receive
     ) -> tuple[int, bytes]:
+        size = 0
         try:
             query: bytes = scope["query_string"]
             if scope["method"] == "GET" and query:
@@ -179,9 +187,10 @@ class TrackingApp:
                 if scope["method"] in CHANGING and (body or scope["method"] != "DELETE"):
                     check_content_type(headers.get(b"content-type"))
                 request = route.decode(body, path)
+                size = len(body)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error)
-        return await self.dispatcher.call(route, request)
+        return await self.dispatcher.call(route, request, size)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._rest is not None
@@ -190,6 +199,10 @@ class TrackingApp:
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 names = {name for name, _ in message["headers"]}
+                if (b"content-type", b"application/json") in message[
+                    "headers"
+                ]:  # our errors, not other texts
+                    extra.extend(self._hints(message["status"]))
                 message["headers"] = [
                     *message["headers"],
                     *(pair for pair in extra if pair[0] not in names),
@@ -200,7 +213,7 @@ class TrackingApp:
             await self._rest(scope, receive, send_with_headers)
         except SlipstreamError as error:
             status, body = error_answer(error)
-            await self._send(send, status, body, b"application/json")
+            await self._send(send, status, body, b"application/json", self._hints(status))
 
     async def _preflight(self, send: Send, origin: bytes, headers: dict[bytes, bytes]) -> None:
         """Tell a browser that a page may send the request that it asks about."""
@@ -257,9 +270,10 @@ class TrackingApp:
             self._head_defaults = defaults
         head = self._heads.get(status)
         if head is None:
-            head = self._heads[status] = head_bytes(
-                status, *defaults, (b"content-type", b"application/json"), _NO_SNIFF, *self._framed()
-            )
+            common = (*defaults, (b"content-type", b"application/json"), _NO_SNIFF, *self._framed())
+            if status in _COME_AGAIN:
+                return head_bytes(status, *common, *self._hints(status))
+            head = self._heads[status] = head_bytes(status, *common)
         return head
 
     # -- pages --------------------------------------------------------------------------------------

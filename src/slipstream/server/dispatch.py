@@ -27,6 +27,9 @@ Answer = tuple[int, bytes]
 
 _EMPTY = b"{}"
 _READERS = 4
+_WAITING_READS = 500
+"""Reads under way or waiting; more are refused, since whoever waited for them would have given up."""
+_LONGEST_RETRY_SECONDS = 30
 _ASIDE = 4
 _WAITING_ASIDE = 32
 """Requests that talk to other machines: under way or waiting; more are refused."""
@@ -44,6 +47,7 @@ class Dispatcher:
         self._aside = ThreadPoolExecutor(_ASIDE, thread_name_prefix="slipstream-aside")
         self._store = QueuedStore(engine)
         self._count_aside = 0
+        self._count_reads = 0
         self.exact: dict[tuple[str, str], Route] = {}
         self._patterns: list[tuple[str, list[str], Route]] = []
         self._paths: set[str] = set()
@@ -82,8 +86,15 @@ class Dispatcher:
             raise LookupError(path)
         return None
 
-    def submit(self, route: Route, request: Any, done: Callable[[Answer], None]) -> None:
-        """Queue a writing route; `done` gets the answer on the loop once it is durable."""
+    def submit(self, route: Route, request: Any, done: Callable[[Answer], None], size: int = 0) -> None:
+        """Queue a writing route; `done` gets the answer on the loop once it is durable.
+
+        Args:
+            route: which.
+            request: its message.
+            done: takes the answer.
+            size: how many bytes the request had.
+        """
 
         def finish(work: Work[Any]) -> None:
             done(self.answer_of(route, work))
@@ -91,15 +102,15 @@ class Dispatcher:
         bulk = _BULKS.get(route.path)
         try:
             if bulk is not None:
-                self.engine.submit(Work(None, finish, bulk, request))
+                self.engine.submit(Work(None, finish, bulk, request, size))
             else:
                 handler = route.handler
-                self.engine.submit(Work(lambda store: handler(store, request), finish))
+                self.engine.submit(Work(lambda store: handler(store, request), finish, size=size))
         except SlipstreamError as error:
             done(error_answer(error))
 
-    async def call(self, route: Route, request: Any) -> Answer:
-        """Run any route."""
+    async def call(self, route: Route, request: Any, size: int = 0) -> Answer:
+        """Run any route; `size` as for `submit`."""
         if route.writes:
             future: asyncio.Future[Answer] = self._loop.create_future()
 
@@ -107,7 +118,7 @@ class Dispatcher:
                 if not future.done():  # cancelled, when the client has gone
                     future.set_result(answer)
 
-            self.submit(route, request, done)
+            self.submit(route, request, done, size)
             return await future
         if route.aside:
             return await self._call_aside(route, request)
@@ -133,10 +144,26 @@ class Dispatcher:
 
     async def read(self, run: Callable[[SqlStore], bytes]) -> Answer:
         """Run a read in a reader thread and return what it encodes."""
+        if self._count_reads >= _WAITING_READS:
+            return error_answer(
+                TooManyRequestsError(
+                    f"{_WAITING_READS} requests wait to be read already. Try again in a few seconds."
+                )
+            )
+        self._count_reads += 1
         try:
             return 200, await self._loop.run_in_executor(self._readers, self.engine.read, run)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error)
+        finally:
+            self._count_reads -= 1
+
+    def retry_after(self) -> int:
+        """Return after how many seconds who was sent away may come again: the longer this lasts, the later.
+
+        So that a client that tries a few times gets over an outage of a minute, as it would with pauses of its own.
+        """
+        return min(max(1, int(self.engine.pulse.failing_seconds())), _LONGEST_RETRY_SECONDS)
 
     def answer_of(self, route: Route, work: Work[Any]) -> Answer:
         if work.error is not None:

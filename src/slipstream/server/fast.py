@@ -69,7 +69,7 @@ class FastProtocol(ShortWayProtocol):
             self._tell(error_answer(error), reply)
         else:
             dispatcher = cast("ShortWayApp", self.app).dispatcher
-            dispatcher.submit(way, request, lambda answer: self._tell(answer, reply))
+            dispatcher.submit(way, request, lambda answer: self._tell(answer, reply), len(body))
 
     def refuse_length(self, way: Route, reply: Reply) -> None:
         self._tell(error_answer(too_large()), reply)

@@ -8,7 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from slipstream.serving.counting import Series, Tally
+from slipstream.serving.counting import Series
+from slipstream.tally import Tally
 
 if TYPE_CHECKING:
     from slipstream.serving.observer import Observer
