@@ -192,6 +192,13 @@ SERVER_TOKEN = _setting(
     "Token that clients must send when the server runs with --auth token.",
     mlflow=False,
 )
+SERVER_IDLE_TIMEOUT = _setting(
+    "SERVER_IDLE_TIMEOUT",
+    _at_least(0.1, float),
+    60.0,
+    "Seconds that a client may say nothing in the middle of a request, or before its first, and that a head may take.",
+    mlflow=False,
+)
 CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX = _setting(
     "CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX", _text, None, "Pattern that a version's source must match."
 )

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route as StarletteRoute
 
+from slipstream import settings
 from slipstream.api.routing import Permission, Route
 from slipstream.errors import SlipstreamError
 from slipstream.httpd.short_way import head_bytes
@@ -51,6 +52,7 @@ class TrackingApp:
         self.guard = Guard(
             options.allowed_hosts, options.cors_allowed_origins, options.token, enabled=options.security
         )
+        self.idle_seconds = settings.SERVER_IDLE_TIMEOUT.get()
         self.short_way: dict[bytes, Route] = {}
         self._prefix = options.static_prefix.rstrip("/")
         frame_options = options.x_frame_options.upper()

@@ -21,6 +21,8 @@ class ShortWayApp(Protocol):
     """Writing routes by the exact path in the request line."""
     guard: Guard
     dispatcher: Dispatcher
+    idle_seconds: float
+    """How long a client may say nothing before its request is complete."""
 
     def head_of(self, defaults: list[tuple[bytes, bytes]], status: int) -> bytes:
         """Return all of an answer's head that does not depend on its body."""
@@ -31,6 +33,9 @@ class FastProtocol(ShortWayProtocol):
     """One connection."""
 
     BODY_LIMIT = JSON_LIMIT
+
+    def idle_seconds(self) -> float:
+        return cast("ShortWayApp", self.app).idle_seconds
 
     def choose(self) -> Route | None:
         app = cast("ShortWayApp", self.app)
