@@ -192,6 +192,20 @@ SERVER_TOKEN = _setting(
     "Token that clients must send when the server runs with --auth token.",
     mlflow=False,
 )
+SLOW_REQUEST_SECONDS = _setting(
+    "SLOW_REQUEST_SECONDS",
+    _at_least(0, float),
+    10.0,
+    "The server logs requests that take longer than this.",
+    mlflow=False,
+)
+ACCESS_LOG = _setting(
+    "ACCESS_LOG",
+    _boolean,
+    False,
+    "The server logs every request; with SLIPSTREAM_LOG_LEVEL=info or below.",
+    mlflow=False,
+)
 SERVER_IDLE_TIMEOUT = _setting(
     "SERVER_IDLE_TIMEOUT",
     _at_least(0.1, float),

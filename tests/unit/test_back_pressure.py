@@ -13,6 +13,7 @@ import pytest
 from slipstream.db.sqlite import SqliteDatabase
 from slipstream.errors import UnavailableError
 from slipstream.server.app import TrackingApp
+from slipstream.server.asked import Asked
 from slipstream.server.dispatch import Dispatcher
 from slipstream.server.options import ServerOptions
 from slipstream.store.config import StoreConfig
@@ -42,13 +43,13 @@ def test_reads_wait_in_a_line_that_has_an_end(app: TrackingApp, monkeypatch: pyt
             assert go_on.wait(20)
             return b"{}"
 
-        asked = [asyncio.ensure_future(app.dispatcher.read(read)) for _ in range(10)]
+        asked = [asyncio.ensure_future(app.dispatcher.read(read, Asked())) for _ in range(10)]
         refused: set[Any] = set()
         while len(refused) < 4:
             refused |= (await asyncio.wait(set(asked) - refused, return_when=asyncio.FIRST_COMPLETED))[0]
         go_on.set()
         answers = await asyncio.gather(*asked)
-        answers.append(await app.dispatcher.read(read))
+        answers.append(await app.dispatcher.read(read, Asked()))
         app.close()
         return answers
 

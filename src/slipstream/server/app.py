@@ -17,13 +17,16 @@ from starlette.routing import Route as StarletteRoute
 from slipstream import settings
 from slipstream.api.routing import Permission, Route
 from slipstream.errors import SlipstreamError
+from slipstream.httpd.exposition import CONTENT_TYPE
 from slipstream.httpd.short_way import head_bytes
 from slipstream.server.absent_features import absent_feature_routes
-from slipstream.server.artifacts import artifact_routes
+from slipstream.server.artifacts import DeclaredRoute, artifact_routes
+from slipstream.server.asked import ID_HEADERS, Asked, given_id
 from slipstream.server.context import ServerContext
 from slipstream.server.dispatch import Dispatcher, check_content_type, error_answer
-from slipstream.server.fast import JSON_LIMIT, too_large
+from slipstream.server.fast import JSON_LIMIT, ShortRoute, too_large
 from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
+from slipstream.server.observer import Observer, RouteCounts
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
 from slipstream.server.start_page import start_page
@@ -36,6 +39,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_LEFT = 499
+"""The status of what was not answered, since the client had left."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _EXEMPT = frozenset({"/health", "/version"})
 
 _COME_AGAIN = frozenset({429, 503})
@@ -53,7 +59,8 @@ class TrackingApp:
             options.allowed_hosts, options.cors_allowed_origins, options.token, enabled=options.security
         )
         self.idle_seconds = settings.SERVER_IDLE_TIMEOUT.get()
-        self.short_way: dict[bytes, Route] = {}
+        self.observer = Observer()
+        self.short_way: dict[bytes, ShortRoute] = {}
         self._prefix = options.static_prefix.rstrip("/")
         frame_options = options.x_frame_options.upper()
         self._frame_options = b"" if frame_options == "NONE" else frame_options.encode("latin-1")
@@ -75,21 +82,22 @@ class TrackingApp:
             self._deliveries.start()
         if not self.options.artifacts_only:
             self.short_way = {
-                (self._prefix + path).encode(): route
+                (self._prefix + path).encode(): ShortRoute(route, self.observer.counts_of(method, path))
                 for (method, path), route in self.dispatcher.exact.items()
                 if method == "POST" and route.writes
             }
-        self._rest = Starlette(
-            routes=[
-                StarletteRoute("/", self._start_page),
-                StarletteRoute("/openapi.json", self._openapi),
-                StarletteRoute("/version", _version),
-                StarletteRoute("/health", _health),
-                *artifact_routes(self.context),
-                *absent_feature_routes(),
-            ],
-            exception_handlers={404: _no_page, 405: _no_page},
-        )
+        self.observer.watch(self.dispatcher)
+        routes: list[StarletteRoute] = [
+            StarletteRoute("/", self._start_page),
+            StarletteRoute("/openapi.json", self._openapi),
+            StarletteRoute("/version", _version),
+            StarletteRoute("/health", _health),
+            DeclaredRoute("GET", "/metrics", Permission.READ, self._metrics),
+            *artifact_routes(self.context),
+            *absent_feature_routes(),
+        ]
+        self._templates = {route.endpoint: route.path for route in routes}
+        self._rest = Starlette(routes=routes, exception_handlers={404: _no_page, 405: _no_page})
         self._rest.router.redirect_slashes = False
 
     def close(self) -> None:
@@ -115,6 +123,22 @@ class TrackingApp:
             return
         if scope["type"] != "http":  # no websockets here
             return
+        names: dict[bytes, bytes] = {
+            name: value for name, value in reversed(scope["headers"]) if name in ID_HEADERS
+        }
+        answering = _Answering(
+            Asked(given_id(names.get(b"x-request-id"), names.get(b"traceparent"))),
+            self.observer.no_route,
+            send,
+        )
+        try:
+            await self._call(scope, receive, answering)
+        finally:
+            self.observer.answered(answering.counts, answering.status or _LEFT, answering.asked)
+
+    async def _call(self, scope: Scope, receive: Receive, answering: "_Answering") -> None:
+        send: Send = answering.send
+        asked = answering.asked
         repeated = refuse_repeated(scope["headers"])
         if repeated is not None:
             await self._refuse(send, repeated)
@@ -159,14 +183,15 @@ class TrackingApp:
             await self._not_found(send, 405)
             return
         if found is None:
-            await self._other(scope, receive, send)
+            await self._other(scope, receive, send, answering)
             return
+        answering.counts = self.observer.counts_of(method, found[0].path)
         if self.options.artifacts_only and found[0].permission is not Permission.PUBLIC:
             await self._send(
                 send, 503, b"This server only serves artifacts (--artifacts-only).", b"text/plain"
             )
             return
-        status, body = await self._answer(*found, scope, headers, receive)
+        status, body = await self._answer(*found, scope, headers, receive, asked)
         await self._send(send, status, body, b"application/json", self._hints(status))
 
     def _hints(self, status: int) -> tuple[tuple[bytes, bytes], ...]:
@@ -176,9 +201,14 @@ class TrackingApp:
         return ((b"retry-after", b"%d" % self.dispatcher.retry_after()),)
 
     async def _answer(
-        self, route: Route, path: Any, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+        self,
+        route: Route,
+        path: Any,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        asked: Asked,
     ) -> tuple[int, bytes]:
-        size = 0
         try:
             query: bytes = scope["query_string"]
             if scope["method"] == "GET" and query:
@@ -189,17 +219,27 @@ class TrackingApp:
                 if scope["method"] in CHANGING and (body or scope["method"] != "DELETE"):
                     check_content_type(headers.get(b"content-type"))
                 request = route.decode(body, path)
-                size = len(body)
+                asked.size = len(body)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
-            return error_answer(error)
-        return await self.dispatcher.call(route, request, size)
+            return error_answer(error, asked)
+        return await self.dispatcher.call(route, request, asked)
 
-    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _other(self, scope: Scope, receive: Receive, send: Send, answering: "_Answering") -> None:
         assert self._rest is not None
+        received = sent = 0
         extra = [(b"x-content-type-options", b"nosniff"), *self._framed()]
 
+        async def receive_counting() -> MutableMapping[str, Any]:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message
+
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
+            nonlocal sent
+            if message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
+            elif message["type"] == "http.response.start":
                 names = {name for name, _ in message["headers"]}
                 if (b"content-type", b"application/json") in message[
                     "headers"
@@ -212,10 +252,22 @@ class TrackingApp:
             await send(message)
 
         try:
-            await self._rest(scope, receive, send_with_headers)
-        except SlipstreamError as error:
-            status, body = error_answer(error)
+            scope["asked"] = answering.asked
+            await self._rest(scope, receive_counting, send_with_headers)
+        except Exception as error:  # whatever it is, the client is told
+            if answering.status:  # its answer has begun, and cannot become another
+                raise
+            status, body = error_answer(error, answering.asked)
             await self._send(send, status, body, b"application/json", self._hints(status))
+        finally:
+            template = self._templates.get(scope.get("endpoint") or _no_page)
+            if template is not None:
+                method = scope["method"] if scope["method"] in _METHODS else ""
+                answering.counts = self.observer.counts_of(method, template)
+                if "artifact" in template:
+                    answering.asked.size = received
+                    self.observer.bytes_in += received
+                    self.observer.bytes_out += sent
 
     async def _preflight(self, send: Send, origin: bytes, headers: dict[bytes, bytes]) -> None:
         """Tell a browser that a page may send the request that it asks about."""
@@ -278,12 +330,34 @@ class TrackingApp:
             head = self._heads[status] = head_bytes(status, *common)
         return head
 
+    async def _metrics(self, request: Request) -> Response:
+        return Response(self.observer.metrics(), headers={"content-type": CONTENT_TYPE})
+
     # -- pages --------------------------------------------------------------------------------------
     async def _start_page(self, request: Request) -> Response:
         return HTMLResponse(start_page(self.context, self._prefix))
 
     async def _openapi(self, request: Request) -> Response:
         return Response(openapi_document(self._prefix), media_type="application/json")
+
+
+class _Answering:
+    """One request on the long way: what its answer was, for those who count and log."""
+
+    __slots__ = ("_send", "asked", "counts", "status")
+
+    def __init__(self, asked: Asked, counts: RouteCounts, send: Send) -> None:
+        self.asked = asked
+        self.counts = counts
+        self.status = 0
+        """None was given, as long as it is 0."""
+        self._send = send
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self.asked.id.encode())]
+        await self._send(message)
 
 
 def _cors_headers(origin: bytes) -> list[tuple[bytes, bytes]]:

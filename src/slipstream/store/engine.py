@@ -181,6 +181,11 @@ class Engine:
         """How many writes wait."""
         return self._waiting.qsize()
 
+    @property
+    def queued_bytes(self) -> int:
+        """How many bytes their requests have, and those that are being written."""
+        return self._bytes_in - self._bytes_out
+
     def start(self) -> None:
         """Start the writer threads that serve `submit`."""
         while self._open_writers < self.database.writers:
