@@ -98,6 +98,13 @@ def _http_schemes(text: str) -> tuple[str, ...]:
     return schemes
 
 
+def _log_level(text: str) -> str:
+    level = text.strip().lower()
+    if level not in ("debug", "info", "warning", "error"):
+        raise ValueError("debug, info, warning or error")
+    return level
+
+
 # -- where to track ---------------------------------------------------------------------------------
 TRACKING_URI = _setting("TRACKING_URI", _text, None, "Server address or database URI to track to.")
 REGISTRY_URI = _setting("REGISTRY_URI", _text, None, "Registry address; the tracking URI when unset.")
@@ -192,6 +199,12 @@ SERVER_TOKEN = _setting(
     "Token that clients must send when the server runs with --auth token.",
     mlflow=False,
 )
+LOGGING_LEVEL = _setting(
+    "LOGGING_LEVEL",
+    _log_level,
+    "warning",
+    "What the server logs: debug, info, warning or error, and what is worse.",
+)
 SLOW_REQUEST_SECONDS = _setting(
     "SLOW_REQUEST_SECONDS",
     _at_least(0, float),
@@ -203,7 +216,7 @@ ACCESS_LOG = _setting(
     "ACCESS_LOG",
     _boolean,
     False,
-    "The server logs every request; with SLIPSTREAM_LOG_LEVEL=info or below.",
+    "The server logs every request, and not only slow ones.",
     mlflow=False,
 )
 SERVER_IDLE_TIMEOUT = _setting(

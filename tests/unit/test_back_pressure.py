@@ -95,18 +95,18 @@ def test_the_longer_an_outage_the_later_clients_come_again(clock: Callable[[floa
         told.append(Dispatcher.retry_after(Answering()))  # pyright: ignore[reportArgumentType]
 
     ask()
-    pulse.wrote(1, 0.1, failed=True)
+    pulse.wrote(1, 0.1, UnavailableError("away"))
     ask()
     for seconds in (1, 2, 4, 8):
         clock(seconds)
-        pulse.wrote(1, 0.1, failed=True)
+        pulse.wrote(1, 0.1, UnavailableError("away"))
         ask()
     clock(100)
     ask()
-    pulse.wrote(1, 0.1, failed=False)
+    pulse.wrote(1, 0.1)
     ask()
     pulse.reads()
-    pulse.read(0.1, failed=True)
+    pulse.read(0.1, UnavailableError("away"))
     clock(5)
     ask()
     assert told == [1, 1, 1, 3, 7, 15, 30, 1, 5]

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 LogFormat = Literal["text", "json"]
 FORMATS: tuple[LogFormat, ...] = ("text", "json")
-LEVELS = ("debug", "info", "warning", "error")
 
 _HIDDEN = "***"
 # Credentials by where they are found. A message should not hold them in the first place; this is for those of libraries.

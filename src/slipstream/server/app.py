@@ -59,7 +59,7 @@ class TrackingApp:
             options.allowed_hosts, options.cors_allowed_origins, options.token, enabled=options.security
         )
         self.idle_seconds = settings.SERVER_IDLE_TIMEOUT.get()
-        self.observer = Observer()
+        self.observer = Observer(one_of_many=options.workers > 1)
         self.short_way: dict[bytes, ShortRoute] = {}
         self._prefix = options.static_prefix.rstrip("/")
         frame_options = options.x_frame_options.upper()

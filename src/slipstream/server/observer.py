@@ -1,6 +1,7 @@
 """Counts what the tracking server answers, shows it to Prometheus, and logs the requests that somebody has to know of."""
 
 import logging
+import os
 import platform
 import time
 from collections.abc import Iterator
@@ -36,9 +37,14 @@ class RouteCounts:
 
 
 class Observer:
-    """Told of every answer of one server process, on its event loop."""
+    """Told of every answer of one server process, on its event loop.
 
-    def __init__(self) -> None:
+    Args:
+        one_of_many: whether other processes answer at the same port; then each number says of which process it is.
+    """
+
+    def __init__(self, *, one_of_many: bool = False) -> None:
+        self.worker = str(os.getpid()) if one_of_many else ""
         self.bytes_in = 0
         """Of files that were uploaded."""
         self.bytes_out = 0
@@ -47,6 +53,8 @@ class Observer:
         self._slow = settings.SLOW_REQUEST_SECONDS.get()
         self._logs_all = settings.ACCESS_LOG.get()
         self._exposition: _Exposition | None = None
+        if self._logs_all:
+            _logger.setLevel(logging.INFO)
 
     def counts_of(self, method: str, path: str) -> RouteCounts:
         """Return where a route's answers are counted; `path` is its template."""
@@ -106,6 +114,13 @@ class _Exposition(Exposition):
         self._dispatcher = dispatcher
 
     def collect(self) -> Iterator[Metric]:
+        for metric in self._collect():
+            if self._observer.worker:
+                name = {"worker": self._observer.worker}
+                metric.samples = [each._replace(labels={**each.labels, **name}) for each in metric.samples]
+            yield metric
+
+    def _collect(self) -> Iterator[Metric]:
         yield from self._requests()
         yield from self._database()
         yield counter(

@@ -218,18 +218,18 @@ class Engine:
         if not group:
             return connection
         began = time.perf_counter()
-        failed = False
+        failure: UnavailableError | None = None
         try:
             connection = self._commit(connection, group)
         except BaseException as error:  # a lost connection, a full disk, a bug: every caller is told
             for work in group:
                 work.error, work.result = _explain(connection, error), None
-            failed = isinstance(group[0].error, UnavailableError)
+            failure = group[0].error if isinstance(group[0].error, UnavailableError) else None
             connection = self._replace(connection)
             if not isinstance(error, Exception):
                 raise
         finally:
-            self.pulse.wrote(len(group), time.perf_counter() - began, failed=failed)
+            self.pulse.wrote(len(group), time.perf_counter() - began, failure)
             self._bytes_out += sum([work.size for work in group])
             told: list[Work[Any]] = []
             for work in group:
@@ -309,15 +309,15 @@ class Engine:
         self._may_begin.wait()
         self.pulse.reads()
         began = time.perf_counter()
-        failed = False
+        failure: UnavailableError | None = None
         try:
             with self._reading:
                 return self._read(run)
-        except UnavailableError:
-            failed = True
+        except UnavailableError as error:
+            failure = error
             raise
         finally:
-            self.pulse.read(time.perf_counter() - began, failed=failed)
+            self.pulse.read(time.perf_counter() - began, failure)
 
     def _read(self, run: Callable[[SqlStore], T]) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
