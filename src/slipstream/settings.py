@@ -199,6 +199,13 @@ SERVER_TOKEN = _setting(
     "Token that clients must send when the server runs with --auth token.",
     mlflow=False,
 )
+SERVER_SHUTDOWN_TIMEOUT = _setting(
+    "SERVER_SHUTDOWN_TIMEOUT",
+    _at_least(0, float),
+    10.0,
+    "Seconds that requests under way have when the server is told to stop.",
+    mlflow=False,
+)
 LOGGING_LEVEL = _setting(
     "LOGGING_LEVEL",
     _log_level,

@@ -75,6 +75,9 @@ class ShortWayProtocol(HttpToolsProtocol):
     """Bytes of a request that are not of its body, such as its head, after those that came with its first."""
     IDLE_SECONDS = 60.0
     """How long a client may say nothing before its request is complete, and how long a head may take in all."""
+    FAREWELL_SECONDS = 1.0
+    """How long a server that ends listens to a client between two requests: the next one may be on its way."""
+    _is_leaving = False
     _way: Any = None
     _chunks: list[bytes]
     _size: int
@@ -129,6 +132,21 @@ class ShortWayProtocol(HttpToolsProtocol):
             self._watch_silence()
         else:
             self._heard_at = self.loop.time()
+
+    # -- the server's end -------------------------------------------------------------------------------
+    def shutdown(self) -> None:
+        """Answer what has been asked, tell the client that this was the last answer, and close."""
+        self._is_leaving = True
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        if cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False  # the last one that waits, where several do
+        elif not self._is_arriving:
+            self.loop.call_later(self.FAREWELL_SECONDS, self._leave)
+
+    def _leave(self) -> None:
+        cycle: Any = self.cycle
+        if not self._is_arriving and (cycle is None or cycle.response_complete):
+            self.transport.close()
 
     # -- clients that never come to an end ----------------------------------------------------------------
     def idle_seconds(self) -> float:
@@ -202,6 +220,8 @@ class ShortWayProtocol(HttpToolsProtocol):
                 self._size = 0
                 return
         super().on_headers_complete()
+        if self._is_leaving:
+            self.cycle.keep_alive = False
 
     def _busy(self) -> bool:
         cycle: Any = self.cycle  # None before the first request, whatever its annotation says
@@ -225,7 +245,9 @@ class ShortWayProtocol(HttpToolsProtocol):
             return
         self._way = None
         parser: Any = self.parser
-        keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
+        keep_alive = (
+            not self._is_leaving and parser.get_http_version() != "1.0" and parser.should_keep_alive()
+        )
         pending: Any = _Pending(keep_alive=keep_alive)
         self.cycle = pending
 

@@ -5,6 +5,9 @@ A request passes the guard (host, origin, token), then one dict lookup for the J
 """
 
 import asyncio
+import logging
+import os
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -35,10 +38,14 @@ from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine
 from slipstream.webhooks.secrets import check_key
 
+_logger = logging.getLogger(__name__)
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_CLOSING_SECONDS = 15.0
+"""How long a server that ends may take to write what waits, after all requests were answered or given up."""
 _LEFT = 499
 """The status of what was not answered, since the client had left."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -113,6 +120,7 @@ class TrackingApp:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        _end_after(_CLOSING_SECONDS)
         await asyncio.get_running_loop().run_in_executor(None, self.close)
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -339,6 +347,19 @@ class TrackingApp:
 
     async def _openapi(self, request: Request) -> Response:
         return Response(openapi_document(self._prefix), media_type="application/json")
+
+
+def _end_after(seconds: float) -> None:
+    """End this process in so many seconds whatever it does: a database that hangs must not keep it."""
+
+    def end() -> None:
+        _logger.error("The database did not let go within %g s; what was not answered is dropped", seconds)
+        logging.shutdown()
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 class _Answering:

@@ -183,7 +183,7 @@ class Dispatcher:
         self._loop.call_soon_threadsafe(_tell, finished)
 
     def close(self) -> None:
-        self._readers.shutdown()
+        self._readers.shutdown(wait=False, cancel_futures=True)
         self._aside.shutdown(cancel_futures=True)
         self.engine.close()
 

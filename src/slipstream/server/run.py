@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import threading
+from types import FrameType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +30,7 @@ from slipstream.wire.origins import is_loopback
 
 _logger = logging.getLogger(__name__)
 _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCESS_KEY", "PGPASSWORD")
+_LOOK_SECONDS = 0.1
 _LEAST = 4
 """Characters of a secret that is looked for; shorter ones would be found everywhere."""
 _OPTIONS_VARIABLE = "_SLIPSTREAM_SERVER_OPTIONS"
@@ -101,7 +103,7 @@ def serve(options: ServerOptions) -> int:
         "access_log": False,
         "proxy_headers": False,
         "server_header": False,
-        "timeout_graceful_shutdown": 10,
+        "timeout_graceful_shutdown": settings.SERVER_SHUTDOWN_TIMEOUT.get(),
     }
     if options.workers <= 1:
         app = TrackingApp(options)
@@ -114,8 +116,9 @@ def serve(options: ServerOptions) -> int:
     )
     sock.listen(2048)  # who connects before the first worker is ready waits instead of being refused
     announce(options, port)
-    Multiprocess(config, sockets=[sock]).run()
-    return 0
+    workers = _Workers(config, sockets=[sock])
+    workers.run()
+    return 1 if workers.killed else 0
 
 
 def _clean_up(options: ServerOptions) -> None:
@@ -149,10 +152,36 @@ class _Server(uvicorn.Server):
         if self.started:
             announce(self._options, self._port)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            self.force_exit = True
+        super().handle_exit(sig, frame)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
+        if self.force_exit:
+            _logger.warning("Told to stop a second time: what was not answered is dropped")
+            logging.shutdown()
+            os._exit(1)  # threads that still read or write would be waited for
         # uvicorn would raise the signal again and so end with an error what was asked for and went well.
         self._captured_signals.clear()
+
+
+class _Workers(Multiprocess):
+    killed = False
+
+    def join_all(self) -> None:
+        """Wait for the workers; told to stop once more, end them at once."""
+        for sock in self.sockets:  # or clients would wait at a port that nobody listens at
+            sock.close()
+        while any(process.process.is_alive() for process in self.processes):
+            if self.signal_queue:
+                self.signal_queue.clear()
+                self.killed = True
+                for process in self.processes:
+                    process.kill()
+            for process in self.processes:
+                process.process.join(_LOOK_SECONDS)
 
 
 def announce(options: ServerOptions, port: int) -> None:
