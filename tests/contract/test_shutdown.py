@@ -1,6 +1,7 @@
 """A server that is told to stop under load: what it has answered is stored, and no answer is cut."""
 
 import http.client
+import re
 import signal
 import socket
 import sqlite3
@@ -183,11 +184,23 @@ def test_who_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
     assert [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()] == []
 
 
+def wait_until_all_have_started(server: ServerProcess, count: int) -> None:
+    seen: set[bytes] = set()
+    until = time.monotonic() + 60
+    while len(seen) < count:
+        assert time.monotonic() < until
+        with TrackingClient(server.url) as client:
+            client.connection.request("GET", "/metrics")
+            text = client.connection.getresponse().read()
+        seen.update(re.findall(rb'worker="(\d+)"', text))
+
+
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one", "workers"])
 def test_a_second_signal_is_quicker(tmp_path: Path, options: tuple[str, ...]) -> None:
     server = ServerProcess(tmp_path, *options)
     with TrackingClient(server.url) as client:
         client.post("experiments/create", {"name": "kept"})
+    wait_until_all_have_started(server, 2 if options else 0)
     # Another program holds the database, so the write that was asked for cannot end within the time.
     with closing(sqlite3.connect(tmp_path / "server.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
