@@ -108,6 +108,28 @@ class Transport:
         once = iter(chunks) is chunks
         self._send(method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once)
 
+    def probe(self, path: str, timeout_seconds: float) -> "tuple[int, Mapping[str, str], bytes]":
+        """Send one GET, once, and return status, headers and body, whatever they are.
+
+        Raises:
+            ConnectionFailedError: no answer within the time.
+        """
+        import urllib3
+
+        pool = self._pool or self._open_pool()
+        try:
+            response = pool.request(
+                "GET",
+                self.base_url + path,
+                headers=self._identify(),
+                timeout=timeout_seconds,
+                retries=False,
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ConnectionFailedError(f"No answer from {self.base_url} ({_reason(error)}).") from error
+        return response.status, response.headers, response.data
+
     def close(self) -> None:
         with self._lock:
             if self._pool is not None:
