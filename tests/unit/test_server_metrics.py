@@ -1,5 +1,8 @@
 """What the tracking server counts, as Prometheus reads it."""
 
+import os
+import resource
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,14 +141,43 @@ def test_a_token_is_needed_where_all_else_needs_one(tmp_path: Path, monkeypatch:
     assert server.stop() == 0
 
 
-def test_one_of_several_workers_says_which_it_is(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path, "--workers", "2")
-    with TrackingClient(server.url) as client:
-        client.get("experiments/search?max_results=1")
-        found = Numbers(client)
-    workers: set[Any] = {dict(labels).get("worker") for _, labels in found.samples}
-    assert len(workers) == 1
-    assert workers.pop().isdigit()
+def test_any_worker_tells_the_numbers_of_all(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, "--workers", "3")
+    asked = 0
+    until = time.monotonic() + 60
+    while True:
+        with TrackingClient(server.url) as client:
+            client.get("experiments/search?max_results=1")
+            asked += 1
+            found = Numbers(client)
+        route = API + "experiments/search"
+        assert found.of("slipstream_requests_total", route=route) == asked
+        workers: set[Any] = {dict(labels).get("worker") for _, labels in found.samples}
+        if len(workers) == 3:
+            break
+        assert time.monotonic() < until, "not all workers have started"
+    assert all(worker.isdigit() for worker in workers)
+    assert found.of("slipstream_build_info") == 3
+    # One that is killed is left out, and so is what it has left behind.
+    os.kill(int(workers.pop()), signal.SIGKILL)
+    while True:
+        with TrackingClient(server.url) as client:
+            found = Numbers(client)
+        left = {dict(labels).get("worker") for _, labels in found.samples}
+        if workers < left and len(left) == 3:  # uvicorn has started another in its place
+            break
+        assert time.monotonic() < until
+    assert server.stop() == 0
+
+
+def test_as_many_connections_as_the_system_allows(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 200), hard))
+    try:
+        server = ServerProcess(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)[0] == min(65_536, hard)
     assert server.stop() == 0
 
 

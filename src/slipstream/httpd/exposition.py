@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -10,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from slipstream.tally import Tally
 
-__all__ = ["CONTENT_TYPE", "Exposition", "Metric", "counter", "gauge", "histogram", "process"]
+__all__ = ["CONTENT_TYPE", "Exposition", "Metric", "counter", "gauge", "histogram", "joined", "process"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels: TypeAlias = Sequence[str]
@@ -26,11 +27,49 @@ class Exposition(Collector):
     def text(self) -> bytes:
         return generate_latest(self._registry)
 
+    def packed(self) -> bytes:
+        """Return all numbers for `unpacked` in another process."""
+        return msgspec.msgpack.encode(
+            [
+                _Packed(
+                    metric.name,
+                    metric.documentation,
+                    metric.type,
+                    [_PackedSample(*each[:3]) for each in metric.samples],
+                )
+                for metric in self.collect()
+            ]
+        )
+
     def describe(self) -> Iterable[Metric]:
         return ()  # unasked, the registry would collect once for the names alone
 
     def collect(self) -> Iterator[Metric]:
         raise NotImplementedError
+
+
+class _PackedSample(msgspec.Struct, array_like=True):
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    name: str
+    text: str
+    kind: str
+    samples: list[_PackedSample]
+
+
+def joined(own: Iterable[Metric], others: Sequence[bytes]) -> Iterator[Metric]:
+    """Return the numbers of this process and those that other processes packed; their labels must tell them apart."""
+    found = {metric.name: metric for metric in own}
+    for packed in others:
+        for each in msgspec.msgpack.decode(packed, type=list[_Packed]):
+            metric = found.setdefault(each.name, Metric(each.name, each.text, each.kind))
+            for sample in each.samples:
+                metric.add_sample(sample.name, sample.labels, sample.value)
+    yield from found.values()
 
 
 def counter(name: str, text: str, labels: Labels, values: Iterable[tuple[Labels, float]]) -> Metric:

@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -32,6 +33,7 @@ from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
 from slipstream.server.observer import Observer, RouteCounts
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
+from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.start_page import start_page
 from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.config import StoreConfig
@@ -74,6 +76,7 @@ class TrackingApp:
         self._heads: dict[int, bytes] = {}
         self._head_defaults: list[tuple[bytes, bytes]] | None = None
         self._rest: Starlette | None = None
+        self._siblings: Siblings | None = None
 
     # -- life ---------------------------------------------------------------------------------------
     async def open(self) -> None:
@@ -94,6 +97,10 @@ class TrackingApp:
                 if method == "POST" and route.writes
             }
         self.observer.watch(self.dispatcher)
+        folder = os.environ.get(FOLDER_VARIABLE)
+        if self.options.workers > 1 and folder is not None:
+            self._siblings = Siblings(Path(folder), self.observer.packed)
+            await self._siblings.open()
         routes: list[StarletteRoute] = [
             StarletteRoute("/", self._start_page),
             StarletteRoute("/openapi.json", self._openapi),
@@ -108,6 +115,8 @@ class TrackingApp:
         self._rest.router.redirect_slashes = False
 
     def close(self) -> None:
+        if self._siblings is not None:
+            self._siblings.close()
         self._deliveries.stop()
         self.dispatcher.close()
 
@@ -339,7 +348,8 @@ class TrackingApp:
         return head
 
     async def _metrics(self, request: Request) -> Response:
-        return Response(self.observer.metrics(), headers={"content-type": CONTENT_TYPE})
+        others = await self._siblings.ask_all() if self._siblings is not None else []
+        return Response(self.observer.metrics(others), headers={"content-type": CONTENT_TYPE})
 
     # -- pages --------------------------------------------------------------------------------------
     async def _start_page(self, request: Request) -> Response:

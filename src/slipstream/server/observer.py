@@ -4,11 +4,11 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from slipstream import settings
-from slipstream.httpd.exposition import Exposition, Metric, counter, gauge, histogram, process
+from slipstream.httpd.exposition import Exposition, Metric, counter, gauge, histogram, joined, process
 from slipstream.server.asked import Asked
 from slipstream.tally import LATENCY_BOUNDS, Tally
 
@@ -99,10 +99,19 @@ class Observer:
         """Show the numbers of a server that has been opened, too."""
         self._exposition = _Exposition(self, dispatcher)
 
-    def metrics(self) -> bytes:
-        """Return all numbers in Prometheus' text format."""
+    def metrics(self, others: Sequence[bytes] = ()) -> bytes:
+        """Return all numbers in Prometheus' text format, with those that other workers have packed."""
         assert self._exposition is not None
-        return self._exposition.text()
+        self._exposition.others = others
+        try:
+            return self._exposition.text()
+        finally:
+            self._exposition.others = ()
+
+    def packed(self) -> bytes:
+        """Return all numbers for another worker."""
+        assert self._exposition is not None
+        return self._exposition.packed()
 
 
 class _Exposition(Exposition):
@@ -110,10 +119,14 @@ class _Exposition(Exposition):
 
     def __init__(self, observer: Observer, dispatcher: "Dispatcher") -> None:
         super().__init__()
+        self.others: Sequence[bytes] = ()
         self._observer = observer
         self._dispatcher = dispatcher
 
     def collect(self) -> Iterator[Metric]:
+        return joined(self._labelled(), self.others)
+
+    def _labelled(self) -> Iterator[Metric]:
         for metric in self._collect():
             if self._observer.worker:
                 name = {"worker": self._observer.worker}

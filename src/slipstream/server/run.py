@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 import threading
 from types import FrameType
 from typing import Any
@@ -25,12 +26,14 @@ from slipstream.server.context import ServerContext
 from slipstream.server.fast import FastProtocol
 from slipstream.server.options import ServerOptions
 from slipstream.server.places import check_places, prepare_database
+from slipstream.server.siblings import FOLDER_VARIABLE
 from slipstream.webhooks.secrets import check_key
 from slipstream.wire.origins import is_loopback
 
 _logger = logging.getLogger(__name__)
 _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCESS_KEY", "PGPASSWORD")
 _LOOK_SECONDS = 0.1
+_FILES = 65_536
 _LEAST = 4
 """Characters of a secret that is looked for; shorter ones would be found everywhere."""
 _OPTIONS_VARIABLE = "_SLIPSTREAM_SERVER_OPTIONS"
@@ -90,6 +93,7 @@ def serve(options: ServerOptions) -> int:
     check_places(options)
     check_key()
     prepare_database(ServerContext(options).database)
+    _raise_file_limit()
     sock = bind(options.host, options.port)
     _clean_up(options)
     port = sock.getsockname()[1]
@@ -116,9 +120,23 @@ def serve(options: ServerOptions) -> int:
     )
     sock.listen(2048)  # who connects before the first worker is ready waits instead of being refused
     announce(options, port)
-    workers = _Workers(config, sockets=[sock])
-    workers.run()
+    with tempfile.TemporaryDirectory(prefix="slipstream-", ignore_cleanup_errors=True) as folder:
+        os.environ[FOLDER_VARIABLE] = folder
+        workers = _Workers(config, sockets=[sock])
+        workers.run()
     return 1 if workers.killed else 0
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open connections and files as the system lets us; the usual limit of 1,024 is for shells."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _clean_up(options: ServerOptions) -> None:
