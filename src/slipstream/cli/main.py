@@ -15,8 +15,10 @@ INTERRUPTED = 130
 
 COMMANDS = {
     "artifacts": ("slipstream.cli.artifacts:artifacts", "List, download and upload files of runs."),
+    "db": ("slipstream.cli.db:db", "Look at, upgrade, check and copy the server's database."),
     "demo": ("slipstream.cli.demo:demo", "Train, register, serve and check a model of real data."),
     "deployments": ("slipstream.cli.deployments:deployments", "Deploy models to other engines."),
+    "doctor": ("slipstream.cli.doctor:doctor", "Check this environment, the server and its data."),
     "envs": ("slipstream.cli.envs:envs", "List and remove the environments of projects and models."),
     "experiments": ("slipstream.cli.experiments:experiments", "Manage experiments."),
     "models": ("slipstream.cli.models:models", "Serve models and predict with them."),

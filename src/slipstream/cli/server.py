@@ -118,6 +118,21 @@ def _env(name: str) -> list[str]:
     show_default=True,
     help="full: an answered write survives a power cut. normal: only a crash of the server; faster.",
 )
+@click.option(
+    "--log-format",
+    envvar=_env("LOG_FORMAT"),
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Log lines on standard error as text for people, or as JSON for machines.",
+)
+@click.option(
+    "--expose-prometheus",
+    envvar=_env("EXPOSE_PROMETHEUS"),
+    default=None,
+    metavar="FOLDER",
+    help="Taken for MLflow's sake: /metrics is always there, and nothing is kept in the folder.",
+)
 def server(**options: Any) -> None:
     """Start a tracking server: experiments, runs, artifacts and the model registry over MLflow's REST API."""
     from slipstream import settings
@@ -132,6 +147,7 @@ def server(**options: Any) -> None:
             "--auth token needs the token in the environment variable SLIPSTREAM_SERVER_TOKEN. "
             "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
+    del options["expose_prometheus"]
     registry = options.pop("registry_store_uri")
     if registry not in (None, options["backend_store_uri"]):
         raise InvalidParameterError(

@@ -108,6 +108,28 @@ class Transport:
         once = iter(chunks) is chunks
         self._send(method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once)
 
+    def probe(self, path: str, timeout_seconds: float) -> "tuple[int, Mapping[str, str], bytes]":
+        """Send one GET, once, and return status, headers and body, whatever they are.
+
+        Raises:
+            ConnectionFailedError: no answer within the time.
+        """
+        import urllib3
+
+        pool = self._pool or self._open_pool()
+        try:
+            response = pool.request(
+                "GET",
+                self.base_url + path,
+                headers=self._identify(),
+                timeout=timeout_seconds,
+                retries=False,
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ConnectionFailedError(f"No answer from {self.base_url} ({_reason(error)}).") from error
+        return response.status, response.headers, response.data
+
     def close(self) -> None:
         with self._lock:
             if self._pool is not None:
@@ -300,7 +322,8 @@ def _may_pass(response: "urllib3.BaseHTTPResponse") -> bool:
 def _pause(attempt: int, retry_after: str | None) -> float:
     """Return seconds to wait: what the server asks for, else nothing, then factor, 2*factor, 4*factor..."""
     if retry_after is not None and retry_after.strip().isdigit():
-        return min(float(retry_after), LONGEST_WAIT_SECONDS)
+        # A little later, each at another time: all whom the server sent away would come back at once.
+        return min(float(retry_after) * (1 + random.random() / 4), LONGEST_WAIT_SECONDS)
     if attempt == 0:
         return 0.0
     backoff = settings.HTTP_REQUEST_BACKOFF_FACTOR.get() * 2 ** (attempt - 1)

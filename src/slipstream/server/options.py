@@ -4,6 +4,7 @@ import msgspec
 
 from slipstream.artifact_store.uri import is_local, local_folder
 from slipstream.db.uri import artifact_folder
+from slipstream.httpd.logs import LogFormat
 
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +26,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     x_frame_options: str = "SAMEORIGIN"
     durability: str = "full"
     token: str | None = None
+    log_format: LogFormat = "text"
 
     @property
     def artifact_root(self) -> str:
