@@ -8,6 +8,7 @@ from typing import LiteralString
 import msgspec
 
 from slipstream.db.base import Transaction
+from slipstream.store.block_checks import check_blocks
 
 SHOWN = 3
 """Examples of each problem."""
@@ -29,20 +30,6 @@ class Invariant(msgspec.Struct, frozen=True):
     way_out: str
 
 
-SELECT_SERIES_WITHOUT_LATEST: LiteralString = """
-    SELECT r.run_id || ' ' || s.key FROM series s JOIN runs r ON r.id = s.run
-    WHERE NOT EXISTS (
-        SELECT 1 FROM points p WHERE p.series = s.id AND p.step = s.step AND p.timestamp = s.timestamp
-            AND p.value = s.value AND p.is_nan = s.is_nan
-    ) ORDER BY s.id
-"""
-SELECT_SERIES_BEHIND: LiteralString = """
-    SELECT r.run_id || ' ' || s.key FROM series s JOIN runs r ON r.id = s.run
-    WHERE EXISTS (
-        SELECT 1 FROM points p WHERE p.series = s.id
-            AND (p.step > s.step OR (p.step = s.step AND p.timestamp > s.timestamp))
-    ) ORDER BY s.id
-"""
 SELECT_ALIASES_ASTRAY: LiteralString = """
     SELECT m.name || ' @' || a.alias FROM model_aliases a JOIN registered_models m ON m.id = a.model
     WHERE NOT EXISTS (SELECT 1 FROM model_versions v WHERE v.model = a.model AND v.version = a.version)
@@ -66,16 +53,6 @@ SELECT_TAGS_ASTRAY: LiteralString = """
 """
 
 INVARIANTS = (
-    Invariant(
-        SELECT_SERIES_WITHOUT_LATEST,
-        "{count} metrics show a latest point that is not in their history",
-        "Log any newer point of them, which sets it right, or restore a backup.",
-    ),
-    Invariant(
-        SELECT_SERIES_BEHIND,
-        "{count} metrics have points that are later than the one shown as latest",
-        "Log any newer point of them, which sets it right, or restore a backup.",
-    ),
     Invariant(
         SELECT_ALIASES_ASTRAY,
         "{count} aliases name a version that is not there",
@@ -108,9 +85,29 @@ def find_problems(tx: Transaction) -> list[Problem]:
     for each in INVARIANTS:
         rows = tx.fetch_all(each.select)
         if rows:
-            shown = ", ".join(str(row[0]) for row in rows[:SHOWN]) + (", ..." if len(rows) > SHOWN else "")
-            found.append(Problem(f"{each.what.format(count=len(rows))} ({shown})", each.way_out))
+            found.append(_problem(each.what, each.way_out, [str(row[0]) for row in rows]))
+    faults = check_blocks(tx)
+    for names, what, way_out in (
+        (faults.damaged, DAMAGED, "Restore a backup; the points of these blocks are lost otherwise."),
+        (faults.astray, ASTRAY, "They do no harm, but take room."),
+        (faults.without_latest, WITHOUT_LATEST, LOG_AGAIN),
+        (faults.behind, BEHIND, LOG_AGAIN),
+    ):
+        if names:
+            found.append(_problem(what, way_out, names))
     return found
+
+
+DAMAGED = "{count} blocks of metric points cannot be read, or are not what their rows say"
+ASTRAY = "{count} runs or metrics have points but do not exist"
+WITHOUT_LATEST = "{count} metrics show a latest point that is not in their history"
+BEHIND = "{count} metrics have points that are later than the one shown as latest"
+LOG_AGAIN = "Log any newer point of them, which sets it right, or restore a backup."
+
+
+def _problem(what: str, way_out: str, names: list[str]) -> Problem:
+    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return Problem(f"{what.format(count=len(names))} ({shown})", way_out)
 
 
 COUNTS: tuple[tuple[str, LiteralString], ...] = (
