@@ -16,7 +16,7 @@ from slipstream.search.conditions import find_field, find_group, integer_bound, 
 from slipstream.search.fields import RUNS, Accepts
 from slipstream.search.lexer import Source
 from slipstream.store.run_index.columns import NAN, PRESENT, NumberColumn, Text, TextColumn
-from slipstream.store.run_index.orders import Key
+from slipstream.store.run_index.orders import BEHIND, Key
 
 ColumnName: TypeAlias = tuple[str, str]
 """(group, key), for example `("metric", "loss")`; attributes by the name of their column."""
@@ -24,8 +24,8 @@ Column: TypeAlias = TextColumn | NumberColumn
 
 Range: TypeAlias = tuple[Key, Key]
 """From a key to another. Keys of slots go on after the value with what makes them different: `(3,)` sorts before all
-slots of value 3, `(3, inf)` behind them."""
-_ALL: Range = ((-math.inf,), (math.inf, math.inf))
+slots of value 3, `(3, BEHIND)` behind them."""
+_ALL: Range = ((-math.inf,), (math.inf, BEHIND))
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "=": operator.eq,
@@ -97,7 +97,7 @@ class TextCondition:
         values = (
             (self._value,) if self._comparator == "=" else self._value if self._comparator == "IN" else ()
         )
-        found = [((value,), (value, math.inf)) for value in cast("tuple[str, ...]", values)]
+        found = [((value,), (value, BEHIND)) for value in cast("tuple[str, ...]", values)]
         return found or None
 
 
@@ -135,7 +135,7 @@ class NumberCondition:
         bound = self._bound
         if isinstance(bound, bool):
             return None
-        before, behind = (bound,), (bound, math.inf)
+        before, behind = (bound,), (bound, BEHIND)
         match self._comparator:
             case "=":
                 return [(before, behind)]
