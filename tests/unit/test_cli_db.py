@@ -192,8 +192,11 @@ def test_a_sound_database(filled: Any) -> None:
         ("UPDATE series SET value = 0.25", "1 metrics show a latest point that is not in their history"),
         ("UPDATE series SET step = 1", "1 metrics have points that are later"),
         ("DELETE FROM point_blocks", "1 metrics show a latest point that is not in their history"),
-        ("UPDATE point_blocks SET content = x'0100'", "1 blocks of metric points cannot be read"),
-        ("UPDATE point_blocks SET last_time = 1", "1 blocks of metric points cannot be read, or are not what"),
+        ("UPDATE point_blocks SET content = x'0100'", "3 blocks of metric points cannot be read"),
+        (
+            "UPDATE point_blocks SET last_time = 1",
+            "3 blocks of metric points cannot be read, or are not what",
+        ),
         ("UPDATE point_blocks SET id = id + (7 << 32)", "1 runs or metrics have points but do not exist"),
     ],
 )

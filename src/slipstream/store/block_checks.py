@@ -78,7 +78,7 @@ def _check_run(tx: Transaction, run: int, blocks: Iterator[Row], faults: BlockFa
         known.add(series)
         stored = (step, timestamp, value)
         read = latest.get(series)
-        if read is not None and read > stored:
+        if read is not None and read[:2] > stored[:2]:
             faults.behind.append(f"{found[0]} {key}")
         elif read != stored and not damaged:  # else its points may be in what cannot be read
             faults.without_latest.append(f"{found[0]} {key}")
