@@ -21,6 +21,7 @@ from slipstream.db.migrate import prepare
 from slipstream.errors import SlipstreamError, UnavailableError
 from slipstream.store.base import Store
 from slipstream.store.config import StoreConfig
+from slipstream.store.queued_histories import QueuedHistories
 from slipstream.store.queued_webhooks import QueuedWebhooks
 from slipstream.store.sql import SqlStore
 
@@ -353,7 +354,7 @@ class Engine:
         _close_all(self._readers)
 
 
-class QueuedStore(QueuedWebhooks):
+class QueuedStore(QueuedWebhooks, QueuedHistories):
     """Implements `Store` through an engine: every method is one write or one read of its own.
 
     Methods named get, find or search read; all others write.

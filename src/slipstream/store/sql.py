@@ -6,6 +6,7 @@ from slipstream.errors import NotImplementedByServerError
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
 from slipstream.store.experiments import ExperimentsPart
+from slipstream.store.histories import HistoriesPart
 from slipstream.store.logged_models import LoggedModelsPart
 from slipstream.store.metrics import MetricsPart
 from slipstream.store.models import RegisteredModelsPart
@@ -21,6 +22,7 @@ class SqlStore(
     RunsPart,
     ParamsTagsPart,
     MetricsPart,
+    HistoriesPart,
     DatasetsPart,
     LoggedModelsPart,
     RegisteredModelsPart,

@@ -1,0 +1,62 @@
+"""`RestStore`: whole histories."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+
+from slipstream.client.rest_runs import RestRuns
+from slipstream.entities import Metric, SeriesFilter, SeriesPoints
+from slipstream.rules.limits import SERIES_POINTS
+from slipstream.rules.series import check_series_request, is_wanted, sample_positions
+
+_PAGE = 25_000
+
+
+class RestHistories(RestRuns):
+    def read_series(
+        self, run_ids: Sequence[str], keys: Sequence[str] | None = None, wanted: SeriesFilter | None = None
+    ) -> Iterator[SeriesPoints]:
+        run_ids, wanted = check_series_request(run_ids, keys, wanted)
+        return self._series_by_pages(run_ids, wanted)
+
+    def _series_by_pages(self, run_ids: Sequence[str], wanted: SeriesFilter) -> Iterator[SeriesPoints]:
+        """Read by MLflow's routes, metric by metric; a series is in memory as a whole, since its order is another."""
+        runs = [(run_id, sorted(self.get_run(run_id).data.metrics)) for run_id in run_ids]
+
+        def read() -> Iterator[SeriesPoints]:
+            for run_id, keys in runs:
+                for key in keys:
+                    if is_wanted(key, wanted.keys):
+                        yield from _parts(run_id, key, self._whole_history(run_id, key), wanted)
+
+        return read()
+
+    def _whole_history(self, run_id: str, key: str) -> list[Metric]:
+        points: list[Metric] = []
+        token: str | None = None
+        while True:
+            page = self.get_metric_history(run_id, key, _PAGE, token)
+            points += page.items
+            if (token := page.token) is None:
+                return points
+
+
+def _parts(run_id: str, key: str, points: list[Metric], wanted: SeriesFilter) -> Iterator[SeriesPoints]:
+    first, last = wanted.start_step, wanted.end_step
+    points = [
+        point
+        for point in points
+        if (first is None or point.step >= first) and (last is None or point.step <= last)
+    ]
+    # NaN stands where 0 would, as in the stores.
+    points.sort(key=lambda p: (p.step, p.timestamp, p.value if p.value == p.value else 0.0))
+    if wanted.max_points is not None:
+        points = [points[position] for position in sample_positions(len(points), wanted.max_points)]
+    for start in range(0, len(points), SERIES_POINTS):
+        some = points[start : start + SERIES_POINTS]
+        yield SeriesPoints(
+            run_id,
+            key,
+            array("q", [point.step for point in some]),
+            array("q", [point.timestamp for point in some]),
+            array("d", [point.value for point in some]),
+        )
