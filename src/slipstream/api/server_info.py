@@ -1,5 +1,8 @@
 """What the server is."""
 
+import msgspec
+
+import slipstream
 from slipstream.api.routing import Permission, Request, Response, route
 from slipstream.store.base import Store
 
@@ -11,6 +14,15 @@ class ServerInfo(Request, kw_only=True):
     pass
 
 
+OWN_FEATURES = ("histories", "log-batch")
+"""What this server has beyond MLflow's routes, for clients that must choose."""
+
+
+class OwnServer(msgspec.Struct, frozen=True):
+    version: str
+    features: tuple[str, ...]
+
+
 class ServerInfoResponse(Response, kw_only=True):
     store_type: str
     workspaces_enabled: bool
@@ -20,6 +32,8 @@ class ServerInfoResponse(Response, kw_only=True):
     presigned_upload_run_id_supported: bool
     presigned_upload_model_id_supported: bool
     features_enabled: dict[str, bool]
+    slipstream: OwnServer
+    """Says that the server is no MLflow server, and what of slipstream's own routes it has."""
 
 
 @route("GET", "server-info", permission=Permission.READ, prefixes=(API3, AJAX3))
@@ -34,4 +48,5 @@ def server_info(store: Store, req: ServerInfo) -> ServerInfoResponse:
         presigned_upload_run_id_supported=False,
         presigned_upload_model_id_supported=False,
         features_enabled={},
+        slipstream=OwnServer(slipstream.__version__, OWN_FEATURES),
     )

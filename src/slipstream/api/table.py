@@ -6,6 +6,7 @@ from slipstream.api import (
     artifacts,
     datasets,
     experiments,
+    histories,
     logged_models,
     metrics,
     model_versions,
@@ -23,6 +24,7 @@ RESOURCES: tuple[ModuleType, ...] = (
     experiments,
     runs,
     metrics,
+    histories,
     datasets,
     logged_models,
     registered_models,
@@ -30,6 +32,5 @@ RESOURCES: tuple[ModuleType, ...] = (
     artifacts,
     webhooks,
     server_info,
-    graphql,
     graphql,
 )

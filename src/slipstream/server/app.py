@@ -26,6 +26,7 @@ from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
 from slipstream.server.start_page import start_page
+from slipstream.server.streams import Streams
 from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine
@@ -67,6 +68,7 @@ class TrackingApp:
         engine = Engine(self.context.database(), config)
         self.dispatcher = Dispatcher(engine)
         self.context.engine = engine
+        self._streams = Streams(engine)
         self._deliveries = WebhookDeliveries(engine)
         if not self.options.artifacts_only:
             self._deliveries.start()
@@ -91,6 +93,7 @@ class TrackingApp:
 
     def close(self) -> None:
         self._deliveries.stop()
+        self._streams.close()
         self.dispatcher.close()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -163,12 +166,14 @@ class TrackingApp:
                 send, 503, b"This server only serves artifacts (--artifacts-only).", b"text/plain"
             )
             return
-        status, body = await self._answer(*found, scope, headers, receive)
-        await self._send(send, status, body, b"application/json")
+        answer = await self._answer(*found, scope, headers, receive, send)
+        if answer is not None:
+            await self._send(send, *answer, b"application/json")
 
     async def _answer(
-        self, route: Route, path: Any, scope: Scope, headers: dict[bytes, bytes], receive: Receive
-    ) -> tuple[int, bytes]:
+        self, route: Route, path: Any, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> tuple[int, bytes] | None:
+        """Return what to answer, or nothing once a stream was sent."""
         try:
             query: bytes = scope["query_string"]
             if scope["method"] == "GET" and query:
@@ -181,6 +186,9 @@ class TrackingApp:
                 request = route.decode(body, path)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error)
+        if route.streams:
+            extra = [_NO_SNIFF, *self._framed()]
+            return await self._streams.answer(route, request, headers.get(b"accept"), extra, receive, send)
         return await self.dispatcher.call(route, request)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:

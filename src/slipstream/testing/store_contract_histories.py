@@ -81,7 +81,7 @@ class HistoryContract:
 
     def test_series_hold_exact_values(self, store: Store) -> None:
         run = new_run(store)
-        values = [math.nan, math.inf, -math.inf, 5e-324, -1.797693134862315e308, 0.1 + 0.2, 1e300, 0.0]
+        values = [math.nan, math.inf, -math.inf, 5e-324, -1.7976931348623157e308, 0.1 + 0.2, 1e300, 0.0]
         store.log_batch(run, [Metric("m", value, 2**62 + i, i - 2**62) for i, value in enumerate(values)])
         ((_, _, points),) = read(store, [run])
         assert [struct.pack("d", value) for _, _, value in points] == [struct.pack("d", v) for v in values]
