@@ -4,6 +4,7 @@ from types import ModuleType
 
 from slipstream.api import (
     artifacts,
+    batches,
     datasets,
     experiments,
     histories,
@@ -23,6 +24,7 @@ __all__ = ["ROUTES"]
 RESOURCES: tuple[ModuleType, ...] = (
     experiments,
     runs,
+    batches,
     metrics,
     histories,
     datasets,

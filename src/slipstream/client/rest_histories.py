@@ -28,6 +28,8 @@ class RestHistories(RestRuns):
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None, wanted: SeriesFilter | None = None
     ) -> Iterator[SeriesPoints]:
         run_ids, wanted = check_series_request(run_ids, keys, wanted)
+        if not run_ids:
+            return iter(())
         if "histories" not in self.own_features:
             return self._series_by_pages(run_ids, wanted)
         return self._stream(run_ids, wanted)

@@ -134,7 +134,7 @@ class RunStore(Protocol):
         params: Sequence[Param] = (),
         tags: Sequence[RunTag] = (),
     ) -> None:
-        """Log all of it or nothing.
+        """Log any number of values: all of it or nothing, or over HTTP what one request holds.
 
         Retry-safe: an identical point, an identical param and a tag may be logged again.
 

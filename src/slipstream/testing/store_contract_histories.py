@@ -2,10 +2,11 @@
 
 import math
 import struct
+from typing import Any
 
 import pytest
 
-from slipstream.entities import Metric, SeriesFilter
+from slipstream.entities import Metric, Param, RunTag, SeriesFilter
 from slipstream.errors import InvalidParameterError, NotFoundError
 from slipstream.store.base import Store
 from slipstream.testing.store_contract import new_run
@@ -60,7 +61,7 @@ class HistoryContract:
         run = new_run(store)
         store.log_batch(run, [Metric("m", float(i), 100 + i, i) for i in range(10)])
 
-        def steps(**wanted: int) -> list[int]:
+        def steps(**wanted: Any) -> list[int]:
             return [
                 step
                 for _, _, points in read(store, [run], wanted=SeriesFilter(**wanted))
@@ -130,3 +131,26 @@ class HistoryContract:
             50_000.0,
             69_999.0,
         ]
+
+    def test_a_batch_of_any_count(self, store: Store) -> None:
+        run = new_run(store)
+        points = [Metric(f"m{i % 7}", i / 3, i, i) for i in range(2_500)]
+        params = [Param(f"p{i}", str(i)) for i in range(250)]
+        tags = [RunTag(f"t{i}", str(i)) for i in range(150)]
+        store.log_batch(run, [*points, Metric("odd", math.inf, 1), Metric("odd", math.nan, 2)], params, tags)
+        data = store.get_run(run).data
+        assert data.params == {param.key: param.value for param in params}
+        assert {tag.key: tag.value for tag in tags}.items() <= data.tags.items()
+        found = {key: [value for *_, value in some] for _, key, some in read(store, [run])}
+        assert math.isnan(found["odd"][1])
+        assert found.pop("odd")[0] == math.inf
+        assert found == {f"m{n}": [i / 3 for i in range(n, 2_500, 7)] for n in range(7)}
+
+    def test_a_large_batch_whose_params_clash_leaves_no_points(self, store: Store) -> None:
+        run = new_run(store)
+        store.log_param(run, "p149", "other")
+        with pytest.raises(InvalidParameterError, match="p149"):
+            store.log_batch(
+                run, [Metric("m", 1.0, 1, i) for i in range(1_500)], [Param(f"p{i}", "x") for i in range(150)]
+            )
+        assert read(store, [run]) == []
