@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
     )
     from slipstream.client.client import SlipstreamClient
     from slipstream.client.client import SlipstreamClient as MlflowClient
+    from slipstream.client.histories import history, history_arrow
     from slipstream.client.model_functions import (
         ActiveModel,
         clear_active_model,
@@ -128,6 +129,10 @@ _HOMES = {
     "slipstream.client.client": (
         "MlflowClient",
         "SlipstreamClient",
+    ),
+    "slipstream.client.histories": (
+        "history",
+        "history_arrow",
     ),
     "slipstream.client.model_functions": (
         "ActiveModel",
@@ -234,6 +239,8 @@ __all__ = [
     "get_registry_uri",
     "get_run",
     "get_tracking_uri",
+    "history",
+    "history_arrow",
     "initialize_logged_model",
     "is_tracking_uri_set",
     "last_active_run",

@@ -20,6 +20,7 @@ from slipstream.client.addresses import (
     set_registry_uri,
     set_tracking_uri,
 )
+from slipstream.client.histories import history, history_arrow
 from slipstream.client.model_functions import (
     ActiveModel,
     clear_active_model,
@@ -96,6 +97,8 @@ __all__ = [
     "get_registry_uri",
     "get_run",
     "get_tracking_uri",
+    "history",
+    "history_arrow",
     "initialize_logged_model",
     "is_tracking_uri_set",
     "last_active_run",
