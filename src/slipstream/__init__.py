@@ -95,6 +95,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         set_tag,
         set_tags,
     )
+    from slipstream.client.sql import sql
     from slipstream.projects import run
 
 __version__ = "0.1.0"
@@ -183,6 +184,7 @@ _HOMES = {
         "set_tag",
         "set_tags",
     ),
+    "slipstream.client.sql": ("sql",),
     "slipstream.projects": ("run",),
 }
 """Public names by the module that has them."""
@@ -286,6 +288,7 @@ __all__ = [
     "set_tags",
     "set_tracking_uri",
     "sklearn",
+    "sql",
     "start_run",
     "tracking",
     "transformers",

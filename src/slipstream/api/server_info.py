@@ -2,7 +2,6 @@
 
 import msgspec
 
-import slipstream
 from slipstream.api.routing import Permission, Request, Response, route
 from slipstream.store.base import Store
 
@@ -14,12 +13,11 @@ class ServerInfo(Request, kw_only=True):
     pass
 
 
-OWN_FEATURES = ("histories", "log-batch")
+OWN_FEATURES = ("histories", "log-batch", "sql")
 """What this server has beyond MLflow's routes, for clients that must choose."""
 
 
 class OwnServer(msgspec.Struct, frozen=True):
-    version: str
     features: tuple[str, ...]
 
 
@@ -48,5 +46,5 @@ def server_info(store: Store, req: ServerInfo) -> ServerInfoResponse:
         presigned_upload_run_id_supported=False,
         presigned_upload_model_id_supported=False,
         features_enabled={},
-        slipstream=OwnServer(slipstream.__version__, OWN_FEATURES),
+        slipstream=OwnServer(OWN_FEATURES),
     )

@@ -14,6 +14,7 @@ from slipstream.api import (
     registered_models,
     runs,
     server_info,
+    sql,
     webhooks,
 )
 from slipstream.api.graphql import endpoint as graphql
@@ -27,6 +28,7 @@ RESOURCES: tuple[ModuleType, ...] = (
     batches,
     metrics,
     histories,
+    sql,
     datasets,
     logged_models,
     registered_models,

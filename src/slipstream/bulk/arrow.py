@@ -1,12 +1,15 @@
 """Arrow and Parquet: the one file that knows pyarrow."""
 
 import importlib
+import itertools
+import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from slipstream.bulk.histories import HistoryColumns
 from slipstream.bulk.sinks import ChunkSink
+from slipstream.bulk.tables import Column
 from slipstream.entities import SeriesPoints
 from slipstream.errors import InternalError, MissingDependencyError
 
@@ -58,10 +61,8 @@ def history_batches(columns: Iterable[HistoryColumns]) -> Iterator[Any]:
     for each in columns:
         yield pa.RecordBatch.from_arrays(
             [
-                pa.DictionaryArray.from_arrays(_array(pa, pa.int32(), each.run_codes), pa.array(each.runs)),
-                pa.DictionaryArray.from_arrays(
-                    _array(pa, pa.int32(), each.key_codes), pa.array(each.keys, pa.string())
-                ),
+                pa.DictionaryArray.from_arrays(_array(pa, pa.int32(), each.run_codes), _texts(pa, each.runs)),
+                pa.DictionaryArray.from_arrays(_array(pa, pa.int32(), each.key_codes), _texts(pa, each.keys)),
                 _array(pa, pa.int64(), each.steps),
                 _array(pa, pa.int64(), each.timestamps),
                 _array(pa, pa.float64(), each.values),
@@ -72,6 +73,55 @@ def history_batches(columns: Iterable[HistoryColumns]) -> Iterator[Any]:
 
 def _array(pa: Any, kind: Any, values: "array[Any]") -> Any:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+
+
+def _texts(pa: Any, values: Sequence[str | None]) -> Any:
+    """Return texts as an array. Not by `pyarrow.array`, which imports pandas wherever that is installed."""
+    offsets = array("i", [0])
+    encoded = [b"" if value is None else value.encode("utf-8", "replace") for value in values]
+    offsets.extend(itertools.accumulate(map(len, encoded)))
+    buffers = [_validity(pa, values), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+
+
+def _numbers(pa: Any, kind: Any, code: str, values: Sequence[float | None]) -> Any:
+    filled = array(code, [0 if value is None else value for value in values])
+    return pa.Array.from_buffers(kind, len(values), [_validity(pa, values), pa.py_buffer(filled)])
+
+
+def _validity(pa: Any, values: Sequence[object]) -> Any:
+    if None not in values:
+        return None
+    bits = bytearray((len(values) + 7) // 8)
+    for index, value in enumerate(values):
+        if value is not None:
+            bits[index >> 3] |= 1 << (index & 7)
+    return pa.py_buffer(bytes(bits))
+
+
+def table_schema(columns: Sequence[Column]) -> Any:
+    """Return the Arrow types of a table's columns."""
+    pa = load_pyarrow()
+    kinds = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "DOUBLE": pa.float64()}
+    return pa.schema([pa.field(column.name, kinds[column.kind]) for column in columns])
+
+
+def table_batches(columns: Sequence[Column], pages: Iterable[Sequence[Sequence[Any]]]) -> Iterator[Any]:
+    """Return rows as record batches, one a page."""
+    pa = load_pyarrow()
+    schema = table_schema(columns)
+    for rows in pages:
+        arrays: list[Any] = []
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+            if column.kind == "VARCHAR":
+                texts = [value if value is None or isinstance(value, str) else str(value) for value in values]
+                arrays.append(_texts(pa, texts))
+            elif column.kind == "BIGINT":
+                arrays.append(_numbers(pa, pa.int64(), "q", values))
+            else:
+                doubles = [math.nan if value is None else value for value in values]
+                arrays.append(_numbers(pa, pa.float64(), "d", doubles))
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def to_arrow_stream(schema: Any, batches: Iterable[Any]) -> Iterator[bytes]:

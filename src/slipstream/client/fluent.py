@@ -70,6 +70,7 @@ from slipstream.client.run_functions import (
     set_tag,
     set_tags,
 )
+from slipstream.client.sql import sql
 
 __all__ = [
     "ActiveModel",
@@ -138,5 +139,6 @@ __all__ = [
     "set_tag",
     "set_tags",
     "set_tracking_uri",
+    "sql",
     "start_run",
 ]

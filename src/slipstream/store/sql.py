@@ -14,6 +14,7 @@ from slipstream.store.params_tags import ParamsTagsPart
 from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.runs import RunsPart
 from slipstream.store.versions import VersionsPart
+from slipstream.store.views import ViewsPart
 from slipstream.store.webhooks import WebhooksPart
 
 
@@ -23,6 +24,7 @@ class SqlStore(
     ParamsTagsPart,
     MetricsPart,
     HistoriesPart,
+    ViewsPart,
     DatasetsPart,
     LoggedModelsPart,
     RegisteredModelsPart,
