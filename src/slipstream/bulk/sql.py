@@ -110,6 +110,10 @@ def _pieces(answer: IO[bytes]) -> Iterator[bytes]:
 def _check(query: SqlQuery) -> None:
     if not query.text.strip():
         raise InvalidParameterError("Missing value for required parameter 'query'.")
+    try:
+        query.text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidParameterError(f"The query is not valid Unicode at character {error.start}.") from error
     if len(query.text) > QUERY_CHARACTERS:
         raise InvalidParameterError(
             f"The query is {len(query.text)} characters long; the limit is {QUERY_CHARACTERS}."
@@ -200,7 +204,7 @@ class _Run:
         kind, data = frames.read_frame(source)
         if kind == frames.REFUSED:
             raise _refused(data)
-        names = [name for name in json.loads(data) if name in TABLES]
+        names: list[str] = json.loads(data)
         gone: OSError | None = self._store.read_snapshot(lambda snapshot: self._feed(snapshot, to, names))
         if gone is not None and self._late.is_set():
             raise gone

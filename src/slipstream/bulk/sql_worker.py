@@ -11,22 +11,28 @@ import decimal
 import json
 import math
 import os
+import re
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, NoReturn
 
+from slipstream import settings
 from slipstream.bulk import frames
 from slipstream.bulk.arrow import load_pyarrow
 from slipstream.bulk.formats import Format
 from slipstream.bulk.histories import csv_number, csv_text
 from slipstream.bulk.sinks import ChunkSink
+from slipstream.bulk.tables import TABLES
 
 _BATCH = 10_000
 _MIB = 2**20
 _BESIDE = 640 * _MIB
 """Memory of the process besides DuckDB's: the interpreter, its libraries, batches on their way."""
 _FILES = 16
+_SHOWN = 2_000
+_EXPLAIN = re.compile(r"^\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
+_ABOUT_TABLES = re.compile(r"^\s*(DESCRIBE|DESC|SHOW)\b", re.IGNORECASE)
 _LOCKED = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -66,7 +72,7 @@ def _serve(source: IO[bytes], answer: IO[bytes]) -> None:
     connection: Any = duckdb.connect(":memory:")
     try:
         statement = _parse(connection, asked["query"])
-        wanted = sorted({name.lower() for name in connection.get_table_names(statement.query)})
+        wanted = _create(connection, statement)
     except duckdb.Error as error:
         raise _RefusedError(_words(error)) from error
     frames.write_frame(answer, frames.WANTED, json.dumps(wanted).encode())
@@ -117,6 +123,34 @@ def _parse(connection: Any, query: str) -> Any:
     return statement
 
 
+def _create(connection: Any, statement: Any) -> list[str]:
+    """Create the tables that a query names, and return them. Others are not there: an empty one would tell lies."""
+    text = _EXPLAIN.sub("", statement.query)
+    about_tables = _ABOUT_TABLES.match(text) is not None
+    named = set[str]() if about_tables else _named(connection, text)
+    wanted = [name for name in TABLES if name in named]
+    for name in TABLES if about_tables else wanted:
+        columns = ", ".join(f'"{column.name}" {column.kind}' for column in TABLES[name].columns)
+        connection.execute(f'CREATE TABLE "{name}" ({columns})')
+    return wanted
+
+
+def _named(connection: Any, text: str) -> set[str]:
+    """Return the names of tables anywhere in a query, as DuckDB's parser sees them."""
+    (row,) = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
+    names: set[str] = set()
+    waiting: list[Any] = [json.loads(row[0])]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            if node.get("type") == "BASE_TABLE":  # pyright: ignore[reportUnknownMemberType]
+                names.add(str(node["table_name"]).lower())  # pyright: ignore[reportUnknownArgumentType]
+            waiting += node.values()  # pyright: ignore[reportUnknownArgumentType]
+        elif isinstance(node, list):
+            waiting += node
+    return names
+
+
 def _load(connection: Any, source: IO[bytes]) -> None:
     """Take the tables; they are copied into DuckDB's memory, whose limit holds for them."""
     ipc = load_pyarrow("pyarrow.ipc")
@@ -128,7 +162,7 @@ def _load(connection: Any, source: IO[bytes]) -> None:
         body = frames.FrameReader(source)
         with ipc.open_stream(body) as reader:
             connection.register("incoming", reader)
-            connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM incoming')
+            connection.execute(f'INSERT INTO "{name}" SELECT * FROM incoming')
             connection.unregister("incoming")
         body.drain()
 
@@ -269,8 +303,14 @@ def _plain(value: Any) -> Any:
 
 
 def _words(error: Exception) -> str:
-    """Return DuckDB's message without the insides of its settings."""
-    return str(error).strip()
+    """Return DuckDB's message; its advice about memory is for those who may change its settings."""
+    import duckdb
+
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return (
+            f"it needs more memory than {settings.SQL_MEMORY_LIMIT_MB.name} allows. Let it read or sort less."
+        )
+    return str(error).strip()[:_SHOWN]
 
 
 def run() -> NoReturn:
