@@ -124,7 +124,8 @@ VIEWS: dict[str, View] = {
     ),
     "model_version_tags": View(
         "m.name, t.version, t.key, t.value",
-        "model_version_tags t JOIN registered_models m ON m.id = t.model",
+        "model_version_tags t JOIN registered_models m ON m.id = t.model JOIN model_versions v "
+        "ON v.model = t.model AND v.version = t.version AND v.lifecycle_stage = 'active'",
         ("t.model", "t.version", "t.key"),
         (-1, -1, ""),
     ),
