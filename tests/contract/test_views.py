@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+from slipstream.bulk.formats import Format
+from slipstream.bulk.sql import SqlQuery, run_sql
 from slipstream.bulk.tables import TABLES
 from slipstream.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from slipstream.store import views
@@ -122,3 +124,17 @@ def test_every_view_is_read(store: QueuedStore) -> None:
     for name in views.VIEWS:
         rows(store, name, ViewFilter(run_ids=("f" * 32,), experiment_ids=("0",), keys=("x", "y*")))
         rows(store, name, ViewFilter())
+
+
+def test_sql_on_both_databases(store: QueuedStore, made: tuple[str, list[str]]) -> None:
+    experiment, runs = made
+    query = SqlQuery(
+        text="SELECT r.run_name, h.key, h.value FROM runs r JOIN metric_history h USING (run_id) "
+        "WHERE h.key <> 'odd' ORDER BY ALL",
+        form=Format.CSV,
+        wanted=ViewFilter(experiment_ids=(experiment,)),
+    )
+    assert b"".join(run_sql(store, query)).decode().split() == [
+        "run_name,key,value",
+        *(f"r{number},{key},{number}.0" for number in range(len(runs)) for key in ("a", "b/c")),
+    ]

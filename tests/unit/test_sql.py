@@ -1,9 +1,13 @@
 """`slipstream sql`: what it answers, in which formats, and what it refuses."""
 
+import contextlib
+import http.client
 import io
 import json
 import math
 import struct
+import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -358,6 +362,44 @@ def test_bombs_end_within_the_limits_and_the_server_lives(
     assert isinstance(answer, (bytes, InvalidParameterError, DeadlineExceededError))
     assert len(answer if isinstance(answer, bytes) else str(answer)) < 5_000
     assert rows("SELECT 42") == [(42,)]
+
+
+HEAVY = (
+    "DROP TABLE runs",
+    "SELECT * FROM read_text('/etc/passwd')",
+    "SELECT * FROM webhooks",
+    "SELECT " + "(" * 40_000 + "1" + ")" * 40_000,
+    "SELECT list(range) FROM range(1000000000)",
+)
+
+
+@pytest.mark.parametrize("query", HEAVY, ids=range(len(HEAVY)))
+def test_a_server_refuses_and_lives(remote: None, server: ServerProcess, query: str) -> None:
+    assert type(outcome(query)) is InvalidParameterError
+    assert server.process.poll() is None
+    assert rows("SELECT count(*) FROM runs") == [(4,)]
+
+
+def test_a_server_that_stops_ends_its_queries(place: Path) -> None:
+    endless = "WITH RECURSIVE t(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM t) SELECT sum(a) FROM t"
+    server = ServerProcess(place, backend=f"sqlite:///{place / 's.db'}")
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    asked = threading.Thread(
+        target=lambda: post_and_forget(f"{server.url}/api/slipstream/v1/sql", {"query": endless}), daemon=True
+    )
+    asked.start()
+    while not any(task.read_text().split() for task in children.parent.parent.glob("*/children")):
+        assert asked.is_alive()
+    assert server.stop() == 0  # it gives requests under way 10 s
+    asked.join(5)
+    assert not asked.is_alive()
+
+
+def post_and_forget(url: str, body: dict[str, object]) -> None:
+    """Ask, and take whatever comes, a broken connection too."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        urllib.request.urlopen(request, timeout=60).read()
 
 
 def test_limits_say_the_way_out(tracked: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,7 @@ _SHOWN = 20_000
 
 _logger = logging.getLogger(__name__)
 _running = threading.BoundedSemaphore(MOST_QUERIES)
+_processes: "set[subprocess.Popen[bytes]]" = set()
 
 
 class Snapshot(Protocol):
@@ -99,6 +100,12 @@ def run_sql(store: HasSnapshots, query: SqlQuery) -> Iterator[bytes]:
     finally:
         _running.release()
     return _pieces(answer)
+
+
+def end_queries() -> None:
+    """End the queries that run in this process, which is about to end itself; they count as refused."""
+    for process in list(_processes):
+        process.kill()
 
 
 def _pieces(answer: IO[bytes]) -> Iterator[bytes]:
@@ -155,6 +162,7 @@ class _Run:
         )
         timer = threading.Timer(self._seconds, self._stop, (process,))
         timer.daemon = True
+        _processes.add(process)
         timer.start()
         try:
             return self._talk(process)
@@ -177,6 +185,7 @@ class _Run:
             ) from error
         finally:
             timer.cancel()
+            _processes.discard(process)
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout, process.stderr):

@@ -137,7 +137,7 @@ def _create(connection: Any, statement: Any) -> list[str]:
 
 def _named(connection: Any, text: str) -> set[str]:
     """Return the names of tables anywhere in a query, as DuckDB's parser sees them."""
-    (row,) = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
+    (row,) = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [text]).fetchall()
     names: set[str] = set()
     waiting: list[Any] = [json.loads(row[0])]
     while waiting:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from slipstream.api.routing import Route, Stream, StreamRequest
+from slipstream.bulk.sql import end_queries
 from slipstream.errors import TooManyRequestsError
 from slipstream.server.dispatch import Answer, error_answer
 from slipstream.store.engine import Engine, QueuedStore
@@ -98,6 +99,7 @@ class Streams:
         return None
 
     def close(self) -> None:
+        end_queries()  # which would be waited for
         self._threads.shutdown(cancel_futures=True)
 
 
