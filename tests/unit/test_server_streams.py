@@ -180,3 +180,7 @@ def test_more_streams_than_there_may_be_are_refused(served: Served) -> None:
     until = time.monotonic() + 20
     while served.ask({"run_ids": served.runs})[0] == 429:
         assert time.monotonic() < until
+
+
+def test_a_server_says_what_it_has(served: Served) -> None:
+    assert served.store.own_features == {"histories", "log-batch", "sql"}

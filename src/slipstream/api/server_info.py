@@ -1,8 +1,6 @@
 """What the server is."""
 
-import msgspec
-
-from slipstream.api.routing import Permission, Request, Response, route
+from slipstream.api.routing import OWN, OWN_AJAX, Permission, Request, Response, route
 from slipstream.store.base import Store
 
 API3 = "/api/3.0/mlflow/"
@@ -11,14 +9,6 @@ AJAX3 = "/ajax-api/3.0/mlflow/"
 
 class ServerInfo(Request, kw_only=True):
     pass
-
-
-OWN_FEATURES = ("histories", "log-batch", "sql")
-"""What this server has beyond MLflow's routes, for clients that must choose."""
-
-
-class OwnServer(msgspec.Struct, frozen=True):
-    features: tuple[str, ...]
 
 
 class ServerInfoResponse(Response, kw_only=True):
@@ -30,8 +20,6 @@ class ServerInfoResponse(Response, kw_only=True):
     presigned_upload_run_id_supported: bool
     presigned_upload_model_id_supported: bool
     features_enabled: dict[str, bool]
-    slipstream: OwnServer
-    """Says that the server is no MLflow server, and what of slipstream's own routes it has."""
 
 
 @route("GET", "server-info", permission=Permission.READ, prefixes=(API3, AJAX3))
@@ -46,5 +34,18 @@ def server_info(store: Store, req: ServerInfo) -> ServerInfoResponse:
         presigned_upload_run_id_supported=False,
         presigned_upload_model_id_supported=False,
         features_enabled={},
-        slipstream=OwnServer(OWN_FEATURES),
     )
+
+
+OWN_FEATURES = ("histories", "log-batch", "sql")
+"""What this server has beyond MLflow's routes, for clients that must choose."""
+
+
+class OwnServerInfoResponse(Response, kw_only=True):
+    features: tuple[str, ...]
+
+
+@route("GET", "server-info", permission=Permission.READ, prefixes=(OWN, OWN_AJAX))
+def own_server_info(store: Store, req: ServerInfo) -> OwnServerInfoResponse:
+    """Tell clients that this is slipstream's server, and what it has beyond MLflow's routes."""
+    return OwnServerInfoResponse(features=OWN_FEATURES)

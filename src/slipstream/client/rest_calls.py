@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from slipstream.api.routing import ROUTES, Request, Route
+from slipstream.api.routing import OWN, ROUTES, Request, Route
 from slipstream.client.transport import Transport
 from slipstream.entities import Metric
 from slipstream.errors import EndpointNotFoundError, InvalidParameterError
@@ -33,11 +33,11 @@ class RestCalls:
     def own_features(self) -> frozenset[str]:
         """What the server has beyond MLflow's routes: nothing, if it is MLflow's. Asked for once."""
         try:
-            answer = self._transport.call("GET", "/api/3.0/mlflow/server-info")
-        except EndpointNotFoundError:  # MLflow's before 3.9
+            answer = self._transport.call("GET", f"{OWN}server-info")
+        except EndpointNotFoundError:
             return frozenset()
         try:
-            return frozenset(json.loads(answer)["slipstream"]["features"])
+            return frozenset(json.loads(answer)["features"])
         except (ValueError, KeyError, TypeError):
             return frozenset()
 
