@@ -242,6 +242,34 @@ SERVER_GRAPHQL_MAX_ROOT_FIELDS = _setting(
 SERVER_GRAPHQL_MAX_ALIASES = _setting(
     "SERVER_GRAPHQL_MAX_ALIASES", _at_least(0, int), 10, "Most aliases at one level of a GraphQL query."
 )
+SQL_TIMEOUT = _setting(
+    "SQL_TIMEOUT",
+    _at_least(0.1, float),
+    60.0,
+    "Seconds that a query of `slipstream sql` may take in all.",
+    mlflow=False,
+)
+SQL_MEMORY_LIMIT_MB = _setting(
+    "SQL_MEMORY_LIMIT_MB",
+    _at_least(64, int),
+    1024,
+    "Memory of a query of `slipstream sql` in MiB, in a process of its own: the rows that it reads, and its work.",
+    mlflow=False,
+)
+SQL_MAX_INPUT_ROWS = _setting(
+    "SQL_MAX_INPUT_ROWS",
+    _at_least(1, int),
+    5_000_000,
+    "Most rows that the tables of one query may have together.",
+    mlflow=False,
+)
+SQL_MAX_ROWS = _setting(
+    "SQL_MAX_ROWS",
+    _at_least(1, int),
+    1_000_000,
+    "Most rows that a query may answer.",
+    mlflow=False,
+)
 # -- webhooks ---------------------------------------------------------------------------------------
 WEBHOOK_SECRET_ENCRYPTION_KEY = _setting(
     "WEBHOOK_SECRET_ENCRYPTION_KEY",

@@ -25,6 +25,7 @@ PAGES = [
     "README.md",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "tutorials").glob("*.md")),
     "docs/how-to/log-a-model.md",
+    "docs/how-to/query-your-data.md",
     "docs/how-to/track-a-run.md",
     "docs/how-to/webhooks.md",
     *SHELL_PAGES,

@@ -194,7 +194,7 @@ def test_a_sound_database(filled: Any) -> None:
         ("DELETE FROM point_blocks", "1 metrics show a latest point that is not in their history"),
         ("UPDATE point_blocks SET content = x'0100'", "3 blocks of metric points cannot be read"),
         (
-            "UPDATE point_blocks SET last_time = 1",
+            "UPDATE point_blocks SET last_time = 99",
             "3 blocks of metric points cannot be read, or are not what",
         ),
         ("UPDATE point_blocks SET id = id + (7 << 32)", "1 runs or metrics have points but do not exist"),

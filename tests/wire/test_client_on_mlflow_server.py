@@ -131,6 +131,17 @@ def test_experiments(client: slipstream.SlipstreamClient, experiment: str) -> No
         client.get_experiment("987654")
 
 
+def test_history(fluent: str) -> None:
+    with slipstream.start_run() as run:
+        points = [Metric("batch", float(step), 1_000 + step, step) for step in range(2500)]
+        slipstream.SlipstreamClient().log_batch(run.info.run_id, points)
+        slipstream.log_metric("odd", math.nan)
+    frame = slipstream.history(run, ["batch", "odd"], max_points=5)
+    assert frame["step"].tolist() == [0, 500, 1000, 1500, 2499, 0]
+    assert math.isnan(frame["value"].tolist()[-1])
+    assert slipstream.history(experiment_ids=[fluent])["key"].tolist() == ["batch"] * 2500 + ["odd"]
+
+
 def test_runs_metrics_params_tags(client: slipstream.SlipstreamClient, experiment: str) -> None:
     run_id = client.create_run(experiment, tags={"mlflow.user": "me"}, run_name="first").info.run_id
     client.log_metric(run_id, "loss", 0.5, step=1, timestamp=1_000)

@@ -4,14 +4,17 @@ from types import ModuleType
 
 from slipstream.api import (
     artifacts,
+    batches,
     datasets,
     experiments,
+    histories,
     logged_models,
     metrics,
     model_versions,
     registered_models,
     runs,
     server_info,
+    sql,
     webhooks,
 )
 from slipstream.api.graphql import endpoint as graphql
@@ -22,7 +25,10 @@ __all__ = ["ROUTES"]
 RESOURCES: tuple[ModuleType, ...] = (
     experiments,
     runs,
+    batches,
     metrics,
+    histories,
+    sql,
     datasets,
     logged_models,
     registered_models,
@@ -30,6 +36,5 @@ RESOURCES: tuple[ModuleType, ...] = (
     artifacts,
     webhooks,
     server_info,
-    graphql,
     graphql,
 )

@@ -25,6 +25,7 @@ COMMANDS = {
     "run": ("slipstream.cli.run:run", "Run a project."),
     "runs": ("slipstream.cli.runs:runs", "Manage runs."),
     "server": ("slipstream.cli.server:server", "Start the tracking server with its web pages."),
+    "sql": ("slipstream.cli.sql:sql", "Query what is tracked with SQL, read-only."),
     "ui": ("slipstream.cli.server:server", "The same as server."),
 }
 """Where each command is, and its line in the help text."""

@@ -1,12 +1,12 @@
 """The store behind a tracking server: slipstream's or MLflow's."""
 
 from slipstream.client.rest_experiments import RestExperiments
+from slipstream.client.rest_histories import RestHistories
 from slipstream.client.rest_inputs import RestInputs
 from slipstream.client.rest_logged_models import RestLoggedModels
 from slipstream.client.rest_registry import RestRegistry
-from slipstream.client.rest_runs import RestRuns
 from slipstream.client.rest_webhooks import RestWebhooks
 
 
-class RestStore(RestExperiments, RestRuns, RestInputs, RestLoggedModels, RestRegistry, RestWebhooks):
+class RestStore(RestExperiments, RestHistories, RestInputs, RestLoggedModels, RestRegistry, RestWebhooks):
     """Implements `Store` over HTTP; made from a `Transport`, which retries and authenticates."""

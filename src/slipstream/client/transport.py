@@ -93,9 +93,21 @@ class Transport:
         response = self._send(method, path, query, lambda: body, sent, stream=False)
         return response.data
 
-    def download(self, path: str, *, query: Query = (), headers: Mapping[str, str] | None = None) -> "Body":
-        """Open the body of a GET for reading in pieces; close it, or use it in a `with` block."""
-        response = self._send("GET", path, query, lambda: None, dict(headers or {}), stream=True)
+    def download(
+        self,
+        path: str,
+        *,
+        query: Query = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> "Body":
+        """Open an answer's body for reading in pieces; close it, or use it in a `with` block.
+
+        The request is a GET; with a body, which must be JSON, a POST.
+        """
+        method = "GET" if body is None else "POST"
+        sent = {} if body is None else {"Content-Type": "application/json"}
+        response = self._send(method, path, query, lambda: body, {**sent, **(headers or {})}, stream=True)
         return Body(response, self.base_url)
 
     def upload(
@@ -278,6 +290,8 @@ def _secret(setting: "settings.Setting[str | None]") -> str | None:
 class Body:
     """The body of an answer, read in pieces."""
 
+    closed = False
+
     def __init__(self, response: "urllib3.BaseHTTPResponse", server: str) -> None:
         self._response = response
         self._server = server
@@ -296,6 +310,9 @@ class Body:
             raise ConnectionFailedError(
                 f"The answer of {self._server} broke off ({_reason(error)}). Try again."
             ) from error
+
+    def readable(self) -> bool:
+        return True
 
     def close(self) -> None:
         # A body that was not read to its end would spoil the next use of its connection.

@@ -19,6 +19,7 @@ from slipstream.entities.logged_model import LoggedModel, LoggedModelStatus
 from slipstream.entities.page import Page
 from slipstream.entities.registered_model import ModelVersion, ModelVersionStatus, RegisteredModel
 from slipstream.entities.run import Metric, Param, Run, RunData, RunInfo, RunStatus, RunTag
+from slipstream.entities.series import SeriesFilter, SeriesPoints
 from slipstream.entities.webhook import (
     Webhook,
     WebhookDelivery,
@@ -53,6 +54,8 @@ __all__ = [
     "RunOutputs",
     "RunStatus",
     "RunTag",
+    "SeriesFilter",
+    "SeriesPoints",
     "ViewType",
     "Webhook",
     "WebhookDelivery",

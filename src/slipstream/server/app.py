@@ -35,6 +35,7 @@ from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
 from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.start_page import start_page
+from slipstream.server.streams import Streams
 from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine
@@ -92,6 +93,7 @@ class TrackingApp:
         engine = Engine(self.context.database(), config)
         self.dispatcher = Dispatcher(engine)
         self.context.engine = engine
+        self._streams = Streams(engine)
         self._deliveries = WebhookDeliveries(engine)
         if not self.options.artifacts_only:
             self._deliveries.start()
@@ -123,6 +125,7 @@ class TrackingApp:
         if self._siblings is not None:
             self._siblings.close()
         self._deliveries.stop()
+        self._streams.close()
         self.dispatcher.close()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -213,8 +216,10 @@ class TrackingApp:
                 send, 503, b"This server only serves artifacts (--artifacts-only).", b"text/plain"
             )
             return
-        status, body = await self._answer(*found, scope, headers, receive, asked)
-        await self._send(send, status, body, b"application/json", self._hints(status))
+        answer = await self._answer(*found, scope, headers, receive, send, asked)
+        if answer is not None:
+            status, body = answer
+            await self._send(send, status, body, b"application/json", self._hints(status))
 
     def _hints(self, status: int) -> tuple[tuple[bytes, bytes], ...]:
         """Return the headers that tell a client that was sent away when to come again."""
@@ -229,8 +234,10 @@ class TrackingApp:
         scope: Scope,
         headers: dict[bytes, bytes],
         receive: Receive,
+        send: Send,
         asked: Asked,
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes] | None:
+        """Return what to answer, or nothing once a stream was sent."""
         try:
             query: bytes = scope["query_string"]
             if scope["method"] == "GET" and query:
@@ -244,6 +251,9 @@ class TrackingApp:
                 asked.size = len(body)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error, asked)
+        if route.streams:
+            extra = [_NO_SNIFF, *self._framed()]
+            return await self._streams.answer(route, request, headers.get(b"accept"), extra, receive, send)
         return await self.dispatcher.call(route, request, asked)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send, answering: "_Answering") -> None:

@@ -22,6 +22,7 @@ from slipstream.errors import SlipstreamError, UnavailableError
 from slipstream.store.base import Store
 from slipstream.store.config import StoreConfig
 from slipstream.store.pulse import Pulse
+from slipstream.store.queued_histories import QueuedHistories
 from slipstream.store.queued_webhooks import QueuedWebhooks
 from slipstream.store.sql import SqlStore
 
@@ -494,7 +495,7 @@ class Engine:
         self._drop_readers()
 
 
-class QueuedStore(QueuedWebhooks):
+class QueuedStore(QueuedWebhooks, QueuedHistories):
     """Implements `Store` through an engine: every method is one write or one read of its own.
 
     Methods named get, find or search read; all others write.

@@ -6,6 +6,7 @@ from slipstream.errors import NotImplementedByServerError
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
 from slipstream.store.experiments import ExperimentsPart
+from slipstream.store.histories import HistoriesPart
 from slipstream.store.logged_models import LoggedModelsPart
 from slipstream.store.metrics import MetricsPart
 from slipstream.store.models import RegisteredModelsPart
@@ -14,6 +15,7 @@ from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.run_changes import write_changes
 from slipstream.store.runs import RunsPart
 from slipstream.store.versions import VersionsPart
+from slipstream.store.views import ViewsPart
 from slipstream.store.webhooks import WebhooksPart
 
 
@@ -22,6 +24,8 @@ class SqlStore(
     RunsPart,
     ParamsTagsPart,
     MetricsPart,
+    HistoriesPart,
+    ViewsPart,
     DatasetsPart,
     LoggedModelsPart,
     RegisteredModelsPart,
