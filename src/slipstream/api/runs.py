@@ -1,6 +1,6 @@
 """The routes of runs, their params and tags."""
 
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -15,8 +15,8 @@ from slipstream.api.datasets import (
 )
 from slipstream.api.experiments import view_type
 from slipstream.api.messages import KeyValue, mapping, pairs
-from slipstream.api.routing import Empty, Permission, Request, Response, route
-from slipstream.entities import Metric, Page, Param, Run, RunData, RunInfo, RunInputs, RunOutputs, RunTag
+from slipstream.api.routing import Empty, Permission, Request, Response, encode, route
+from slipstream.entities import Metric, Param, Run, RunData, RunInfo, RunInputs, RunOutputs, RunTag, ViewType
 from slipstream.errors import BadRequestError, InvalidParameterError
 from slipstream.rules import limits
 from slipstream.store.base import Store
@@ -274,10 +274,26 @@ class SearchRunsResponse(Response, kw_only=True):
     next_page_token: str | None = None
 
 
+def _encode_run(run: Run) -> bytes:
+    return encode(to_wire(run))
+
+
 @route("POST", "runs/search", permission=Permission.READ)
 def search_runs(store: Store, req: SearchRuns) -> SearchRunsResponse:
     """Search runs of some experiments by metrics, params, tags, attributes and datasets."""
-    page: Page[Run] = store.search_runs(
+    page = store.search_encoded_runs(_encode_run, *_search_of(req))
+    runs: list[Any] = [msgspec.Raw(run) for run in page.items]
+    return SearchRunsResponse(runs=runs, next_page_token=page.token)
+
+
+def search_run_messages(store: Store, req: SearchRuns) -> SearchRunsResponse:
+    """Answer `search_runs` for those who look into the runs."""
+    page = store.search_runs(*_search_of(req))
+    return SearchRunsResponse(runs=[to_wire(run) for run in page.items], next_page_token=page.token)
+
+
+def _search_of(req: SearchRuns) -> tuple[list[str], str | None, ViewType, int, list[str], str | None]:
+    return (
         req.experiment_ids,
         req.filter,
         view_type(req.run_view_type, "run_view_type"),
@@ -285,7 +301,6 @@ def search_runs(store: Store, req: SearchRuns) -> SearchRunsResponse:
         req.order_by,
         req.page_token,
     )
-    return SearchRunsResponse(runs=[to_wire(run) for run in page.items], next_page_token=page.token)
 
 
 class BatchMetric(msgspec.Struct, frozen=True, gc=False):

@@ -1,6 +1,6 @@
 """`RestStore`: runs, metrics, params and tags."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from slipstream.api import metrics as metrics_api
 from slipstream.api import runs as api
@@ -62,6 +62,21 @@ class RestRuns(RestCalls):
         )
         answer = self._ask(api.search_runs, request)
         return Page([_run_from_wire(each) for each in answer.runs], answer.next_page_token)
+
+    def search_encoded_runs(
+        self,
+        encode: Callable[[Run], bytes],
+        experiment_ids: Sequence[str],
+        filter_string: str | None = None,
+        run_view_type: ViewType = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        order_by: Sequence[str] = (),
+        page_token: str | None = None,
+    ) -> Page[bytes]:
+        page = self.search_runs(
+            experiment_ids, filter_string, run_view_type, max_results, order_by, page_token
+        )
+        return Page([encode(run) for run in page.items], page.token)
 
     def log_batch(
         self,

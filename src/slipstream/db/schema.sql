@@ -234,3 +234,13 @@ CREATE TABLE webhook_deliveries (
 );
 CREATE INDEX webhook_deliveries_by_time ON webhook_deliveries (next_attempt_time, id);
 CREATE INDEX webhook_deliveries_by_webhook ON webhook_deliveries (webhook);
+
+-- Which runs each transaction changed, for the search indexes in the memory of servers: one row a transaction, numbered
+-- without gaps. Old rows are merged: a row tells of the transactions `first` to `id`. `runs` and `experiments` are JSON
+-- lists of internal ids; of a named experiment every run has changed.
+CREATE TABLE run_changes (
+    id BIGINT PRIMARY KEY,
+    first BIGINT NOT NULL,
+    runs TEXT NOT NULL,
+    experiments TEXT NOT NULL
+);

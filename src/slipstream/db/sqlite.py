@@ -14,6 +14,7 @@ import apsw as apsw_module
 
 from slipstream.db.base import Row, Transaction
 from slipstream.errors import InvalidParameterError
+from slipstream.rules.letters import lower
 
 # apsw's own annotations name types that need numpy.
 apsw: Any = apsw_module
@@ -219,7 +220,4 @@ def _rewrite_membership(sql: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _lower(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    # One character at a time: Python lowers a final sigma by its place in the word, PostgreSQL does not.
-    return text.lower() if text.isascii() else "".join(map(str.lower, text))
+    return lower(text) if isinstance(text, str) else text

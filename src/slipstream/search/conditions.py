@@ -19,7 +19,7 @@ MAX_MERGED = 6
 """How many subqueries PostgreSQL may merge into the join order that it plans; the time for it grows with
 the fourth power (6: milliseconds; 64: seconds; 200: minutes, and all memory)."""
 _INT64 = (-(2**63), 2**63 - 1)
-_OPERATORS: dict[str, LiteralString] = {
+OPERATORS: dict[str, LiteralString] = {
     "=": "=", "!=": "<>", ">": ">", ">=": ">=", "<": "<", "<=": "<=", "IN": "IN", "NOT IN": "NOT IN"
 }  # fmt: skip
 _DIGITS: tuple[LiteralString, ...] = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
@@ -77,7 +77,7 @@ def compile_clause(
     Raises:
         InvalidParameterError: the field is unknown, or is not compared so, or not with such a value.
     """
-    field = _find_field(resource, comparison.identifier, source)
+    field = find_field(resource, comparison.identifier, source)
     comparator = comparison.comparator
     if comparator not in field.comparators:
         raise source.error(
@@ -119,7 +119,12 @@ def find_group(resource: Resource, identifier: Identifier, source: Source) -> Gr
     )
 
 
-def _find_field(resource: Resource, identifier: Identifier, source: Source) -> Field:
+def find_field(resource: Resource, identifier: Identifier, source: Source) -> Field:
+    """Return the field that an identifier names.
+
+    Raises:
+        InvalidParameterError: there is none.
+    """
     group = find_group(resource, identifier, source)
     if isinstance(group.fields, Field):
         return group.fields
@@ -155,7 +160,7 @@ def _condition(field: Field, comparison: Comparison, source: Source, params: Par
             if not isinstance(comparison.value, Number):
                 raise _value_error(field, comparison, source)
             return (
-                f"{field.sql} {_OPERATORS[comparison.comparator]} {params.add(float(comparison.value.text))}"
+                f"{field.sql} {OPERATORS[comparison.comparator]} {params.add(float(comparison.value.text))}"
             )
         case Accepts.NUMBER | Accepts.INTEGER | Accepts.INTEGER_OR_TEXT | Accepts.QUOTED_INTEGER:
             return _integer_condition(field, comparison, source, params)
@@ -166,11 +171,11 @@ def _text_condition(field: Field, comparison: Comparison, source: Source, params
     if isinstance(value, Number) and field.accepts is Accepts.TEXT_OR_NUMBER:
         value = value.text
     if isinstance(value, tuple):
-        return f"{field.sql} {_OPERATORS[comparison.comparator]} {params.add_list(value)}"
+        return f"{field.sql} {OPERATORS[comparison.comparator]} {params.add_list(value)}"
     if not isinstance(value, str):
         raise _value_error(field, comparison, source)
     if comparison.comparator not in ("LIKE", "ILIKE"):
-        return f"{field.sql} {_OPERATORS[comparison.comparator]} {params.add(value)}"
+        return f"{field.sql} {OPERATORS[comparison.comparator]} {params.add(value)}"
     if len(value) > MAX_PATTERN:
         raise source.error(
             comparison.value_position,
@@ -193,20 +198,19 @@ def _integer_condition(field: Field, comparison: Comparison, source: Source, par
         stored = [number for number in numbers if _INT64[0] <= number <= _INT64[1]]
         if not stored:
             return "1=0" if comparison.comparator == "IN" else "1=1"
-        return f"{field.sql} {_OPERATORS[comparison.comparator]} {params.add_list(stored)}"
+        return f"{field.sql} {OPERATORS[comparison.comparator]} {params.add_list(stored)}"
     number: int | float
     if isinstance(value, Number):
         if field.accepts is Accepts.QUOTED_INTEGER or (
             field.accepts is not Accepts.NUMBER and not value.is_integer
         ):
             raise _value_error(field, comparison, source)
-        # An integer of many digits is out of every range; as a float it is so cheaply.
-        number = int(value.text) if value.is_integer and len(value.text) < 40 else float(value.text)
+        number = read_number(value)
     elif isinstance(value, str) and field.accepts in (Accepts.INTEGER_OR_TEXT, Accepts.QUOTED_INTEGER):
         number = _integer(field, value, comparison, source)
     else:
         raise _value_error(field, comparison, source)
-    bound = _integer_bound(comparison.comparator, number)
+    bound = integer_bound(comparison.comparator, number)
     if isinstance(bound, bool):
         return f"{field.sql} IS NOT NULL" if bound else "1=0"
     operator, integer = bound
@@ -224,7 +228,13 @@ def _integer(field: Field, text: str, comparison: Comparison, source: Source) ->
     return -number if trimmed.startswith("-") else number
 
 
-def _integer_bound(comparator: str, number: float) -> tuple[LiteralString, int] | bool:
+def read_number(value: Number) -> int | float:
+    """Return a number exactly if it is an integer that can matter."""
+    # An integer of many digits is out of every range; as a float it is so cheaply.
+    return int(value.text) if value.is_integer and len(value.text) < 40 else float(value.text)
+
+
+def integer_bound(comparator: str, number: float) -> tuple[LiteralString, int] | bool:
     """Turn a comparison of an integer column with any number into one with a 64-bit integer.
 
     Databases would round the column, or refuse the number. Returns the answer itself where it is the
@@ -234,15 +244,15 @@ def _integer_bound(comparator: str, number: float) -> tuple[LiteralString, int] 
         exact = isinstance(number, int) or (math.isfinite(number) and number.is_integer())
         if not exact or not _INT64[0] <= number <= _INT64[1]:
             return comparator == "!="
-        return _OPERATORS[comparator], int(number)
+        return OPERATORS[comparator], int(number)
     upper = comparator in ("<", "<=")
     if number > _INT64[1]:
         return upper
     if number < _INT64[0]:
         return not upper
     if comparator in (">", "<="):
-        return _OPERATORS[comparator], math.floor(number)
-    return _OPERATORS[comparator], math.ceil(number)
+        return OPERATORS[comparator], math.floor(number)
+    return OPERATORS[comparator], math.ceil(number)
 
 
 def _value_error(field: Field, comparison: Comparison, source: Source) -> InvalidParameterError:

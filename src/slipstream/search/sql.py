@@ -49,6 +49,19 @@ class Order(msgspec.Struct, frozen=True):
     kind: KeyKind
 
 
+class OrderField(msgspec.Struct, frozen=True):
+    """One field to order by, as whoever orders without SQL needs it."""
+
+    group: str
+    """The group's name: `attribute`, `metric`, ..."""
+    key: str
+    """The user's key, or the column of the main table."""
+    descending: bool
+    kind: KeyKind
+    ranked: bool
+    """Whether a first key of the ORDER BY puts those with a value before those without."""
+
+
 class Query(msgspec.Struct, frozen=True):
     """The parts of `SELECT ..., {keys} FROM ... {joins} WHERE ({where}) ORDER BY {order_by}`."""
 
@@ -61,6 +74,10 @@ class Query(msgspec.Struct, frozen=True):
     resource: LiteralString
     stamp: str
     kinds: tuple[KeyKind, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    """The filter itself, and below its order and the values of the token: the same search for those who have no SQL."""
+    fields: tuple[OrderField, ...] = ()
+    after: tuple[object, ...] | None = None
 
     def next_token(self, row_keys: Sequence[object]) -> str:
         """Return the token of the page that begins after a row; `row_keys` are its values of `keys`."""
@@ -173,7 +190,7 @@ def _compile(
     for item in order_by:
         term, order_source = parse_order(item)
         ordering.add(term, order_source)
-    return ordering.query(clauses, page_token)
+    return ordering.query(clauses, page_token, comparisons=comparisons)
 
 
 def _is_prompt_condition(comparison: Comparison) -> bool:
@@ -208,6 +225,7 @@ class _Ordering:
         self._joins: list[LiteralString] = []
         self._terms: dict[tuple[object, ...], bool] = {}
         """What is ordered by, and whether descending; it is hashed into the token."""
+        self._fields: list[OrderField] = []
         self._complete = False
         """Whether no two rows can be equal in all keys so far; more keys would change nothing."""
 
@@ -218,7 +236,7 @@ class _Ordering:
         sorts = group.sorts
         if isinstance(sorts, KeyedSort):
             self._note((group.name, identifier.key), term.descending, identifier.text)
-            self._add_joined(sorts, identifier.key, term.descending)
+            self._add_joined(sorts, group.name, identifier.key, term.descending)
             return
         if sorts is None:
             raise source.error(
@@ -256,7 +274,11 @@ class _Ordering:
         self._add_value(alias, sort.kind, descending)
 
     def query(
-        self, clauses: Sequence[LiteralString], page_token: str | None, binding: object = None
+        self,
+        clauses: Sequence[LiteralString],
+        page_token: str | None,
+        binding: object = None,
+        comparisons: Sequence[Comparison] = (),
     ) -> Query:
         """Finish: append the tie-breaks, and the condition that skips what former pages showed."""
         breaks = self._resource.tie_breaks if self._terms else self._resource.default_order
@@ -270,6 +292,7 @@ class _Ordering:
         kinds: tuple[KeyKind, ...] = tuple(order.kind for order in self._orders)
         stamp = tokens.make_stamp(list(self._terms.items()), binding)
         conditions = list(clauses)
+        values: tuple[object, ...] | None = None
         if page_token:
             values = tokens.decode(page_token, self._resource.name, stamp, kinds)
             conditions.append(self._after(values))
@@ -284,6 +307,9 @@ class _Ordering:
             resource=self._resource.name,
             stamp=stamp,
             kinds=kinds,
+            comparisons=tuple(comparisons),
+            fields=tuple(self._fields),
+            after=values,
         )
 
     def _note(self, identity: tuple[object, ...], descending: bool, text: str) -> None:
@@ -299,6 +325,8 @@ class _Ordering:
     def _add_column(self, sort: Sort, descending: bool) -> None:
         if self._complete:
             return
+        column = sort.sql.rpartition(".")[2]
+        self._fields.append(OrderField("attribute", column, descending, sort.kind, sort.nullable))
         if sort.nullable:
             self._orders.append(Order(f"CASE WHEN {sort.sql} IS NULL THEN 1 ELSE 0 END", False, "integer"))
             self._orders.append(Order(_coalesce(sort.sql, sort.kind), descending, sort.kind))
@@ -306,9 +334,10 @@ class _Ordering:
             self._orders.append(Order(sort.sql, descending, sort.kind))
         self._complete = sort.unique
 
-    def _add_joined(self, sort: KeyedSort, key: str, descending: bool) -> None:
+    def _add_joined(self, sort: KeyedSort, group: str, key: str, descending: bool) -> None:
         if self._complete:
             return
+        self._fields.append(OrderField(group, key, descending, sort.kind, ranked=True))
         alias = self._alias()
         self._joins.append(
             f"LEFT JOIN {sort.table} {alias} ON {alias}.{sort.owner} = {sort.main} AND {alias}.key = {self._params.add(key)}"

@@ -29,6 +29,7 @@ from slipstream.server.start_page import start_page
 from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine
+from slipstream.store.run_index.index import RunIndex
 from slipstream.webhooks.secrets import check_key
 
 Scope = MutableMapping[str, Any]
@@ -63,7 +64,11 @@ class TrackingApp:
         """Open database and artifacts; everything that can be wrong with them is raised here."""
         check_key()
         self.context = ServerContext(self.options)
-        config = StoreConfig(artifact_root=self.options.artifact_root, list_files=self.context.list_files)
+        config = StoreConfig(
+            artifact_root=self.options.artifact_root,
+            list_files=self.context.list_files,
+            run_index=RunIndex(),
+        )
         engine = Engine(self.context.database(), config)
         self.dispatcher = Dispatcher(engine)
         self.context.engine = engine

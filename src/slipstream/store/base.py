@@ -13,7 +13,7 @@ Common to all methods:
 * `page_token` is opaque and comes from `Page.token` of the same query; a foreign one is an `InvalidParameterError`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from slipstream.entities import (
@@ -124,6 +124,19 @@ class RunStore(Protocol):
         order_by: Sequence[str] = (),
         page_token: str | None = None,
     ) -> Page[Run]: ...
+
+    def search_encoded_runs(
+        self,
+        encode: Callable[[Run], bytes],
+        experiment_ids: Sequence[str],
+        filter_string: str | None = None,
+        run_view_type: ViewType = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        order_by: Sequence[str] = (),
+        page_token: str | None = None,
+    ) -> Page[bytes]:
+        """Search runs, and give each as `encode` does; that may be kept for later searches with the same function."""
+        ...
 
     def log_batch(
         self,

@@ -1,10 +1,14 @@
 """What a store has to be told."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from slipstream.entities import FileInfo
+
+if TYPE_CHECKING:
+    from slipstream.store.run_index.index import RunIndex
 
 
 class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,6 +17,9 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     path; an experiment's location is `<artifact_root>/<experiment_id>`."""
     list_files: Callable[[str, str | None], list[FileInfo]] | None = None
     """(artifact URI, path below it) -> the files there; given by a server, which alone may look."""
+
+    run_index: "RunIndex | None" = None
+    """Answers searches of runs from memory; given by a server, which searches often enough for it to pay."""
 
     def location(self, *parts: str) -> str:
         """Return the artifact root extended by path segments."""

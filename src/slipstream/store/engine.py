@@ -227,7 +227,9 @@ class Engine:
         assert work.run is not None
         try:
             with connection.write() as tx:
-                work.result = work.run(SqlStore(tx, self.config))
+                store = SqlStore(tx, self.config)
+                work.result = work.run(store)
+                store.note_changes()
         except SlipstreamError as error:  # the transaction was rolled back; only this caller is concerned
             work.error = error
 
@@ -250,6 +252,7 @@ class Engine:
                     work.error = error
             for bulk, works in bulks.items():
                 _run_bulk(connection, store, bulk, works)
+            store.note_changes()
 
     def _replace(self, connection: Connection) -> Connection:
         """Return a connection that works: this one after a rollback, or a new one."""

@@ -57,6 +57,7 @@ STAGES: dict[ViewType, list[str]] = {
 class ExperimentsPart:
     tx: Transaction
     config: StoreConfig
+    changed_experiments: set[int]
 
     def create_default_experiment(self) -> None:
         """Make experiment 0 unless it is there; every MLflow client expects it."""
@@ -117,6 +118,7 @@ class ExperimentsPart:
         if not self.tx.execute(UPDATE_STAGE, stage=stage, now=now_ms(), id=number):
             raise NotFoundError(f"No {current} Experiment with id={experiment_id} exists")
         self.tx.execute(UPDATE_RUN_STAGES, stage=stage, id=number)
+        self.changed_experiments.add(number)
 
     def search_experiments(
         self,

@@ -1,7 +1,11 @@
 """Runs, in SQL."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, LiteralString
+
+import msgspec
 
 from slipstream.db.base import Row, Transaction
 from slipstream.entities import (
@@ -20,10 +24,15 @@ from slipstream.errors import InvalidParameterError, NotFoundError
 from slipstream.ids import new_run_id, new_run_name
 from slipstream.rules import limits, names
 from slipstream.rules.lifecycle import require_active_experiment, require_active_run
-from slipstream.search.sql import compile_runs
+from slipstream.search.sql import Query, compile_runs
 from slipstream.store.config import StoreConfig
 from slipstream.store.experiments import STAGES
 from slipstream.store.params_tags import UPSERT_TAG, check_tag
+
+if TYPE_CHECKING:
+    from slipstream.store.run_index.index import Found
+
+_logger = logging.getLogger(__name__)
 
 RUN_NAME_TAG = "mlflow.runName"
 
@@ -45,7 +54,8 @@ UPDATE_RUN: LiteralString = """
     UPDATE runs SET status = :status, end_time = :end_time, run_name = :run_name WHERE id = :id
 """
 UPDATE_NAME: LiteralString = "UPDATE runs SET run_name = :run_name WHERE id = :id"
-UPDATE_STAGE: LiteralString = "UPDATE runs SET lifecycle_stage = :stage WHERE run_id = :run_id"
+UPDATE_STAGE: LiteralString = "UPDATE runs SET lifecycle_stage = :stage WHERE run_id = :run_id RETURNING id"
+SELECT_RUNS: LiteralString = f"SELECT {_COLUMNS} FROM runs r WHERE r.id IN :runs__in"
 SELECT_PARAMS: LiteralString = "SELECT run, key, value FROM params WHERE run IN :runs__in"
 SELECT_TAGS: LiteralString = "SELECT run, key, value FROM run_tags WHERE run IN :runs__in"
 SELECT_LATEST: LiteralString = (
@@ -53,9 +63,37 @@ SELECT_LATEST: LiteralString = (
 )
 
 
+class _Search(msgspec.Struct, frozen=True):
+    """A search that was found to be valid."""
+
+    experiments: list[int]
+    query: Query
+    stages: list[str]
+    max_results: int
+
+    @staticmethod
+    def of(
+        experiment_ids: Sequence[str],
+        filter_string: str | None,
+        run_view_type: ViewType,
+        max_results: int,
+        order_by: Sequence[str],
+        page_token: str | None,
+    ) -> "_Search":
+        limits.check_max_results(max_results, limits.SEARCH_RUNS)
+        return _Search(
+            [names.experiment_number(each, "experiment_ids") for each in experiment_ids],
+            compile_runs(filter_string, order_by, page_token),
+            STAGES[run_view_type],
+            max_results,
+        )
+
+
 class RunsPart:
     tx: Transaction
     config: StoreConfig
+    changed_runs: set[int]
+    changed_experiments: set[int]
 
     if TYPE_CHECKING:  # in store/datasets.py
 
@@ -103,6 +141,7 @@ class RunsPart:
             artifact_uri=uri,
         )
         assert inserted is not None, "INSERT ... RETURNING gives a row"
+        self.changed_runs.add(inserted[0])
         self.tx.execute_many(UPSERT_TAG, [(inserted[0], key, value) for key, value in pairs.items()])
         info = RunInfo(
             run_id=run_id,
@@ -132,6 +171,7 @@ class RunsPart:
             )
         name = run_name or info.run_name
         names.check_run_name(name)
+        self.changed_runs.add(row[0])
         self.tx.execute(
             UPDATE_RUN,
             status=status or info.status,
@@ -144,12 +184,16 @@ class RunsPart:
         return _info(self._require_row(run_id))
 
     def delete_run(self, run_id: str) -> None:
-        if not self.tx.execute(UPDATE_STAGE, stage="deleted", run_id=run_id):
-            raise _no_such_run(run_id)
+        self._set_stage(run_id, "deleted")
 
     def restore_run(self, run_id: str) -> None:
-        if not self.tx.execute(UPDATE_STAGE, stage="active", run_id=run_id):
+        self._set_stage(run_id, "active")
+
+    def _set_stage(self, run_id: str, stage: str) -> None:
+        row = self.tx.fetch_one(UPDATE_STAGE, stage=stage, run_id=run_id)
+        if row is None:
             raise _no_such_run(run_id)
+        self.changed_runs.add(row[0])
 
     def search_runs(
         self,
@@ -160,11 +204,69 @@ class RunsPart:
         order_by: Sequence[str] = (),
         page_token: str | None = None,
     ) -> Page[Run]:
-        limits.check_max_results(max_results, limits.SEARCH_RUNS)
-        numbers = [names.experiment_number(each, "experiment_ids") for each in experiment_ids]
-        query = compile_runs(filter_string, order_by, page_token)
-        if not numbers:
-            return Page([])
+        search = _Search.of(experiment_ids, filter_string, run_view_type, max_results, order_by, page_token)
+        found = self._find_in_memory(search)
+        if found is not None:
+            rows = self._rows(found.runs)
+            if len(rows) == len(found.runs):
+                return Page(self._runs(rows), found.token)
+            self._distrust_memory(search)
+        rows, token = self._find_in_database(search)
+        return Page(self._runs(rows), token)
+
+    def search_encoded_runs(
+        self,
+        encode: Callable[[Run], bytes],
+        experiment_ids: Sequence[str],
+        filter_string: str | None = None,
+        run_view_type: ViewType = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        order_by: Sequence[str] = (),
+        page_token: str | None = None,
+    ) -> Page[bytes]:
+        search = _Search.of(experiment_ids, filter_string, run_view_type, max_results, order_by, page_token)
+        index = self.config.run_index
+        with index.turn(max_results) if index is not None else nullcontext():
+            return self._search_encoded(search, encode)
+
+    def _search_encoded(self, search: "_Search", encode: Callable[[Run], bytes]) -> Page[bytes]:
+        found = self._find_in_memory(search, encode)
+        if found is not None:
+            missing = [run for run in found.runs if run not in found.documents]
+            rows = self._rows(missing)
+            if len(rows) == len(missing):
+                documents = {run: encode(each) for run, each in zip(missing, self._runs(rows), strict=True)}
+                if documents and self.config.run_index is not None:
+                    self.config.run_index.keep(found, encode, documents)
+                documents |= found.documents
+                return Page([documents[run] for run in found.runs], found.token)
+            self._distrust_memory(search)
+        rows, token = self._find_in_database(search)
+        return Page([encode(run) for run in self._runs(rows)], token)
+
+    def _find_in_memory(
+        self, search: "_Search", encode: Callable[[Run], bytes] | None = None
+    ) -> "Found | None":
+        index = self.config.run_index
+        if index is None or not search.experiments or self.changed_runs or self.changed_experiments:
+            return None
+        return index.find(
+            self.tx, search.experiments, search.query, search.stages, search.max_results, encode
+        )
+
+    def _distrust_memory(self, search: "_Search") -> None:
+        """Read experiments anew: a run has gone of which no change told."""
+        _logger.warning(
+            "Runs were deleted by another program than slipstream; searching experiments %s anew.",
+            search.experiments,
+        )
+        assert self.config.run_index is not None
+        self.config.run_index.drop(search.experiments)
+
+    def _find_in_database(self, search: "_Search") -> tuple[list[Row], str | None]:
+        if not search.experiments:
+            return [], None
+        query = search.query
         sql: LiteralString = (
             f"SELECT {_COLUMNS}, {query.keys} FROM runs r {query.joins} "
             "WHERE r.experiment IN :experiments__in AND r.lifecycle_stage IN :stages__in "
@@ -172,17 +274,23 @@ class RunsPart:
         )
         rows = self.tx.fetch_all(
             sql,
-            experiments__in=numbers,
-            stages__in=STAGES[run_view_type],
-            limit_=max_results + 1,
+            experiments__in=search.experiments,
+            stages__in=search.stages,
+            limit_=search.max_results + 1,
             **query.params,
         )
-        shown = rows[:max_results]
-        token = query.next_token(shown[-1][_WIDTH:]) if len(rows) > max_results else None
-        return Page(self._runs(shown), token)
+        shown = rows[: search.max_results]
+        return shown, query.next_token(shown[-1][_WIDTH:]) if len(rows) > search.max_results else None
+
+    def _rows(self, runs: Sequence[int]) -> list[Row]:
+        """Return the rows of runs, by internal id, in the order given; those that are not there are left out."""
+        if not runs:
+            return []
+        rows = {row[0]: row for row in self.tx.fetch_all(SELECT_RUNS, runs__in=list(runs))}
+        return [rows[run] for run in runs if run in rows]
 
     def require_run(self, run_id: str, *, active: bool = False) -> tuple[int, int]:
-        """Return a run's internal id and its experiment's number.
+        """Return a run's internal id and its experiment's number; one that must be active is taken to be changed.
 
         Raises:
             NotFoundError: no such run.
@@ -193,6 +301,7 @@ class RunsPart:
             raise _no_such_run(run_id)
         if active:
             require_active_run(run_id, row[2])
+            self.changed_runs.add(row[0])
         return row[0], row[1]
 
     def rename_run(self, run: int, name: str) -> None:

@@ -11,6 +11,7 @@ from slipstream.store.metrics import MetricsPart
 from slipstream.store.models import RegisteredModelsPart
 from slipstream.store.params_tags import ParamsTagsPart
 from slipstream.store.registry_events import RegistryEventsPart
+from slipstream.store.run_changes import write_changes
 from slipstream.store.runs import RunsPart
 from slipstream.store.versions import VersionsPart
 from slipstream.store.webhooks import WebhooksPart
@@ -36,6 +37,13 @@ class SqlStore(
     def __init__(self, tx: Transaction, config: StoreConfig) -> None:
         self.tx = tx
         self.config = config
+        self.changed_runs: set[int] = set()
+        self.changed_experiments: set[int] = set()
+
+    def note_changes(self) -> None:
+        """Tell search indexes, of this process and others, what changed; last thing in a writing transaction."""
+        if self.changed_runs or self.changed_experiments:
+            write_changes(self.tx, self.changed_runs, self.changed_experiments)
 
     def list_files(self, root_uri: str, path: str | None) -> list[FileInfo]:
         """List the files directly below a path of an artifact URI, where a server allows it."""

@@ -188,15 +188,22 @@ INPUTS: dict[str, dict[str, str]] = {
 Asked = Callable[[Store, dict[str, Any]], Any]
 
 
-def _through(handler: Callable[[Any, Any], Any]) -> tuple[dict[str, str], Asked]:
-    """Return arguments and resolver of a field that asks what a route of the REST API answers."""
+def _through(
+    handler: Callable[[Any, Any], Any], answer: Callable[[Any, Any], Any] | None = None
+) -> tuple[dict[str, str], Asked]:
+    """Return arguments and resolver of a field that asks what a route of the REST API answers.
+
+    Args:
+        handler: of the route.
+        answer: gives the same message, where that of the handler is encoded already.
+    """
     route = next(route for route in ROUTES.values() if route.handler is handler)
 
     def ask(store: Store, arguments: dict[str, Any]) -> Any:
         given = arguments.get("input")
         if given is None:
             raise InvalidParameterError("The argument 'input' is missing.")
-        return handler(store, _request(route, given))
+        return (answer or handler)(store, _request(route, given))
 
     name = handler.__name__
     camel = "".join(part.title() for part in name.split("_"))
@@ -222,7 +229,7 @@ ROOTS: dict[str, tuple[dict[str, str], Asked]] = {
     "mlflowGetRun": _through(runs.get_run),
     "mlflowListArtifacts": _through(artifacts.list_artifacts),
     "mlflowSearchModelVersions": _through(model_versions.search_model_versions),
-    "mlflowSearchRuns": _through(runs.search_runs),
+    "mlflowSearchRuns": _through(runs.search_runs, runs.search_run_messages),
     "mlflowSearchDatasets": _through(datasets.search_datasets),
     "test": _ECHO,
     "testMutation": _ECHO,
