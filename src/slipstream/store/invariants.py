@@ -3,12 +3,17 @@
 Most of it the tables' own keys see to. These are the rules that only the code keeps.
 """
 
+import math
 from typing import LiteralString
 
 import msgspec
 
 from slipstream.db.base import Transaction
+from slipstream.store.sql import SqlStore
 
+_LATEST_WAY_OUT = "Log any newer point of them, which sets it right, or restore a backup."
+_SERIES_AT_ONCE = 1000
+_POINTS_AT_ONCE = 25_000
 SHOWN = 3
 """Examples of each problem."""
 
@@ -29,19 +34,9 @@ class Invariant(msgspec.Struct, frozen=True):
     way_out: str
 
 
-SELECT_SERIES_WITHOUT_LATEST: LiteralString = """
-    SELECT r.run_id || ' ' || s.key FROM series s JOIN runs r ON r.id = s.run
-    WHERE NOT EXISTS (
-        SELECT 1 FROM points p WHERE p.series = s.id AND p.step = s.step AND p.timestamp = s.timestamp
-            AND p.value = s.value AND p.is_nan = s.is_nan
-    ) ORDER BY s.id
-"""
-SELECT_SERIES_BEHIND: LiteralString = """
-    SELECT r.run_id || ' ' || s.key FROM series s JOIN runs r ON r.id = s.run
-    WHERE EXISTS (
-        SELECT 1 FROM points p WHERE p.series = s.id
-            AND (p.step > s.step OR (p.step = s.step AND p.timestamp > s.timestamp))
-    ) ORDER BY s.id
+SELECT_SERIES: LiteralString = """
+    SELECT s.id, r.run_id, s.key, s.step, s.timestamp, s.value, s.is_nan FROM series s JOIN runs r ON r.id = s.run
+    WHERE s.id > :after ORDER BY s.id LIMIT :most
 """
 SELECT_ALIASES_ASTRAY: LiteralString = """
     SELECT m.name || ' @' || a.alias FROM model_aliases a JOIN registered_models m ON m.id = a.model
@@ -67,16 +62,6 @@ SELECT_TAGS_ASTRAY: LiteralString = """
 
 INVARIANTS = (
     Invariant(
-        SELECT_SERIES_WITHOUT_LATEST,
-        "{count} metrics show a latest point that is not in their history",
-        "Log any newer point of them, which sets it right, or restore a backup.",
-    ),
-    Invariant(
-        SELECT_SERIES_BEHIND,
-        "{count} metrics have points that are later than the one shown as latest",
-        "Log any newer point of them, which sets it right, or restore a backup.",
-    ),
-    Invariant(
         SELECT_ALIASES_ASTRAY,
         "{count} aliases name a version that is not there",
         "Set or delete them.",
@@ -100,17 +85,60 @@ INVARIANTS = (
 )
 
 
-def find_problems(tx: Transaction) -> list[Problem]:
-    """Return which rules are broken, each with some examples; reads whole tables."""
+def find_problems(store: SqlStore) -> list[Problem]:
+    """Return which rules are broken, each with some examples; reads everything, every point included."""
+    tx = store.tx
     if tx.dialect == "postgres":
         tx.fetch_one("SELECT set_config('statement_timeout', '0', true)")  # large tables take long
     found: list[Problem] = []
     for each in INVARIANTS:
-        rows = tx.fetch_all(each.select)
-        if rows:
-            shown = ", ".join(str(row[0]) for row in rows[:SHOWN]) + (", ..." if len(rows) > SHOWN else "")
-            found.append(Problem(f"{each.what.format(count=len(rows))} ({shown})", each.way_out))
+        rows = [str(row[0]) for row in tx.fetch_all(each.select)]
+        found += _problem(each.what, each.way_out, rows)
+    absent, behind = _compare_latest(store)
+    found += _problem(
+        "{count} metrics show a latest point that is not in their history", _LATEST_WAY_OUT, absent
+    )
+    found += _problem(
+        "{count} metrics have points that are later than the one shown as latest", _LATEST_WAY_OUT, behind
+    )
     return found
+
+
+def _problem(what: str, way_out: str, names: list[str]) -> list[Problem]:
+    if not names:
+        return []
+    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return [Problem(f"{what.format(count=len(names))} ({shown})", way_out)]
+
+
+def _compare_latest(store: SqlStore) -> tuple[list[str], list[str]]:
+    """Return the metrics whose latest point is not in their history, and those that have a later one.
+
+    The history is read as clients read it, so that this holds however points are stored.
+    """
+    absent: list[str] = []
+    behind: list[str] = []
+    after = 0
+    while rows := store.tx.fetch_all(SELECT_SERIES, after=after, most=_SERIES_AT_ONCE):
+        after = rows[-1][0]
+        for _, run_id, key, step, timestamp, value, is_nan in rows:
+            token: str | None = None
+            there = later = False
+            while True:
+                page = store.get_metric_history(run_id, key, _POINTS_AT_ONCE, token)
+                for point in page.items:
+                    if point.step == step and point.timestamp == timestamp:
+                        there = there or (math.isnan(point.value) if is_nan else point.value == value)
+                    elif (point.step, point.timestamp) > (step, timestamp):
+                        later = True
+                token = page.token
+                if token is None:
+                    break
+            if not there:
+                absent.append(f"{run_id} {key}")
+            if later:
+                behind.append(f"{run_id} {key}")
+    return absent, behind
 
 
 COUNTS: tuple[tuple[str, LiteralString], ...] = (
