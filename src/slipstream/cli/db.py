@@ -80,7 +80,9 @@ def check(ctx: click.Context, uri: str | None) -> None:
     Reads the whole database; a server may go on meanwhile.
     """
     from slipstream.db.migrate import look
+    from slipstream.store.config import StoreConfig
     from slipstream.store.invariants import Problem, find_problems
+    from slipstream.store.sql import SqlStore
 
     database = _open(uri)
     state = look(database)
@@ -97,7 +99,7 @@ def check(ctx: click.Context, uri: str | None) -> None:
         connection = database.connect()
         try:
             with connection.read() as tx:
-                problems = find_problems(tx)
+                problems = find_problems(SqlStore(tx, StoreConfig(artifact_root="")))
         finally:
             connection.close()
     for problem in problems:
