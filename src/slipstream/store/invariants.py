@@ -3,21 +3,13 @@
 Most of it the tables' own keys see to. These are the rules that only the code keeps.
 """
 
-import math
 from typing import LiteralString
 
 import msgspec
 
 from slipstream.db.base import Transaction
-<<<<<<< HEAD
 from slipstream.store.block_checks import check_blocks
-=======
-from slipstream.store.sql import SqlStore
->>>>>>> s4-ops
 
-_LATEST_WAY_OUT = "Log any newer point of them, which sets it right, or restore a backup."
-_SERIES_AT_ONCE = 1000
-_POINTS_AT_ONCE = 25_000
 SHOWN = 3
 """Examples of each problem."""
 
@@ -38,13 +30,6 @@ class Invariant(msgspec.Struct, frozen=True):
     way_out: str
 
 
-<<<<<<< HEAD
-=======
-SELECT_SERIES: LiteralString = """
-    SELECT s.id, r.run_id, s.key, s.step, s.timestamp, s.value, s.is_nan FROM series s JOIN runs r ON r.id = s.run
-    WHERE s.id > :after ORDER BY s.id LIMIT :most
-"""
->>>>>>> s4-ops
 SELECT_ALIASES_ASTRAY: LiteralString = """
     SELECT m.name || ' @' || a.alias FROM model_aliases a JOIN registered_models m ON m.id = a.model
     WHERE NOT EXISTS (SELECT 1 FROM model_versions v WHERE v.model = a.model AND v.version = a.version)
@@ -92,14 +77,12 @@ INVARIANTS = (
 )
 
 
-def find_problems(store: SqlStore) -> list[Problem]:
-    """Return which rules are broken, each with some examples; reads everything, every point included."""
-    tx = store.tx
+def find_problems(tx: Transaction) -> list[Problem]:
+    """Return which rules are broken, each with some examples; reads whole tables."""
     if tx.dialect == "postgres":
         tx.fetch_one("SELECT set_config('statement_timeout', '0', true)")  # large tables take long
     found: list[Problem] = []
     for each in INVARIANTS:
-<<<<<<< HEAD
         rows = tx.fetch_all(each.select)
         if rows:
             found.append(_problem(each.what, each.way_out, [str(row[0]) for row in rows]))
@@ -125,55 +108,6 @@ LOG_AGAIN = "Log any newer point of them, which sets it right, or restore a back
 def _problem(what: str, way_out: str, names: list[str]) -> Problem:
     shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     return Problem(f"{what.format(count=len(names))} ({shown})", way_out)
-=======
-        rows = [str(row[0]) for row in tx.fetch_all(each.select)]
-        found += _problem(each.what, each.way_out, rows)
-    absent, behind = _compare_latest(store)
-    found += _problem(
-        "{count} metrics show a latest point that is not in their history", _LATEST_WAY_OUT, absent
-    )
-    found += _problem(
-        "{count} metrics have points that are later than the one shown as latest", _LATEST_WAY_OUT, behind
-    )
-    return found
-
-
-def _problem(what: str, way_out: str, names: list[str]) -> list[Problem]:
-    if not names:
-        return []
-    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-    return [Problem(f"{what.format(count=len(names))} ({shown})", way_out)]
-
-
-def _compare_latest(store: SqlStore) -> tuple[list[str], list[str]]:
-    """Return the metrics whose latest point is not in their history, and those that have a later one.
-
-    The history is read as clients read it, so that this holds however points are stored.
-    """
-    absent: list[str] = []
-    behind: list[str] = []
-    after = 0
-    while rows := store.tx.fetch_all(SELECT_SERIES, after=after, most=_SERIES_AT_ONCE):
-        after = rows[-1][0]
-        for _, run_id, key, step, timestamp, value, is_nan in rows:
-            token: str | None = None
-            there = later = False
-            while True:
-                page = store.get_metric_history(run_id, key, _POINTS_AT_ONCE, token)
-                for point in page.items:
-                    if point.step == step and point.timestamp == timestamp:
-                        there = there or (math.isnan(point.value) if is_nan else point.value == value)
-                    elif (point.step, point.timestamp) > (step, timestamp):
-                        later = True
-                token = page.token
-                if token is None:
-                    break
-            if not there:
-                absent.append(f"{run_id} {key}")
-            if later:
-                behind.append(f"{run_id} {key}")
-    return absent, behind
->>>>>>> s4-ops
 
 
 COUNTS: tuple[tuple[str, LiteralString], ...] = (
