@@ -7,6 +7,8 @@ is answered before it is on disk, and a hundred concurrent writes cost one flush
 A blocking caller (`Engine.write`) takes the connection itself when it is free, so the embedded SDK has no
 thread and no hop. The server hands its work over (`Engine.submit`) and is called back; then a
 writer thread leads.
+
+It is one file since writers, readers and what pauses both for a fork share the same connections.
 """
 
 import logging
