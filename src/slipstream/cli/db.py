@@ -80,9 +80,7 @@ def check(ctx: click.Context, uri: str | None) -> None:
     Reads the whole database; a server may go on meanwhile.
     """
     from slipstream.db.migrate import look
-    from slipstream.store.config import StoreConfig
     from slipstream.store.invariants import Problem, find_problems
-    from slipstream.store.sql import SqlStore
 
     database = _open(uri)
     state = look(database)
@@ -99,7 +97,7 @@ def check(ctx: click.Context, uri: str | None) -> None:
         connection = database.connect()
         try:
             with connection.read() as tx:
-                problems = find_problems(SqlStore(tx, StoreConfig(artifact_root="")))
+                problems = find_problems(tx)
         finally:
             connection.close()
     for problem in problems:
