@@ -31,10 +31,11 @@ def unpack(version: str, kind: str, folder: Path) -> Path:
     return folder / "mlruns"
 
 
-def told(version: str, kind: str) -> dict[str, Any]:
-    """Return what that version's own client read."""
+def told(version: str, kind: str, folder: Path) -> dict[str, Any]:
+    """Return what that version's own client read; relative places are taken for those of the folder unpacked to."""
     name = "db.json.xz" if kind == "mlflow.db" else "mlruns.json.xz"
-    return json.loads(lzma.decompress((MUSEUM / version / name).read_bytes()))
+    text = lzma.decompress((MUSEUM / version / name).read_bytes()).decode()
+    return json.loads(text.replace('"./mlruns/', f'"{folder}/mlruns/'))
 
 
 def read(store: Store) -> dict[str, Any]:

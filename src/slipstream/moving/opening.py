@@ -8,6 +8,7 @@ from slipstream.errors import InvalidParameterError
 from slipstream.moving.report import Report
 from slipstream.moving.source import Source
 from slipstream.moving.sources.mlflow_db import DEFAULT_WORKSPACE, MlflowDatabase
+from slipstream.moving.sources.mlruns import Mlruns, is_mlruns
 
 MANIFEST = "manifest.json"
 _SQLITE_MAGIC = b"SQLite format 3\x00"
@@ -36,6 +37,12 @@ def open_source(
             if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
                 raise InvalidParameterError(f"The file {path} is no SQLite database.")
         return _open_database(sqlite_uri(path), report, workspace, served_from)
+    if path.is_dir() and is_mlruns(path):
+        return Mlruns(path, report, served_from)
+    if path.is_dir() and is_mlruns(path / "mlruns"):
+        raise InvalidParameterError(
+            f"The folder {path} holds no experiments, but {path / 'mlruns'} does. Name that."
+        )
     raise InvalidParameterError(
         f"'{text}' is nothing to import from. Name a folder mlruns, a file mlflow.db, postgresql://user@host/database, "
         "the http:// address of a server, or a folder that slipstream export wrote."
