@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from slipstream.db.foreign import ForeignDatabase, open_foreign
-from slipstream.db.uri import is_database_uri
+from slipstream.db.foreign import open_foreign
+from slipstream.db.uri import artifact_folder, is_database_uri
 from slipstream.errors import InvalidParameterError
 from slipstream.moving.report import Report
 from slipstream.moving.source import Source
 from slipstream.moving.sources.mlflow_db import DEFAULT_WORKSPACE, MlflowDatabase
 from slipstream.moving.sources.mlruns import Mlruns, is_mlruns
+from slipstream.moving.sources.slipstream_db import SlipstreamDatabase
+from slipstream.moving.sources.tracking_server import TrackingServer
 
 MANIFEST = "manifest.json"
 _SQLITE_MAGIC = b"SQLite format 3\x00"
@@ -29,6 +31,8 @@ def open_source(
     Raises:
         InvalidParameterError: it is none of these.
     """
+    if text.startswith(("http://", "https://")):
+        return TrackingServer(text.rstrip("/"), report)
     if is_database_uri(text):
         return _open_database(text, report, workspace, served_from)
     path = Path(text).expanduser()
@@ -58,12 +62,10 @@ def sqlite_uri(path: Path) -> str:
 def _open_database(uri: str, report: Report, workspace: str, served_from: Path | None) -> Source:
     database = open_foreign(uri)
     try:
-        return _source_of(database, report, workspace, served_from)
+        if "schema_migrations" in database.columns:
+            return SlipstreamDatabase(database, report, served_from or artifact_folder(uri))
+        base = Path(database.where).parent if database.tx.dialect == "sqlite" else None
+        return MlflowDatabase(database, report, base, workspace, served_from)
     except BaseException:
         database.close()
         raise
-
-
-def _source_of(database: ForeignDatabase, report: Report, workspace: str, served_from: Path | None) -> Source:
-    base = Path(database.where).parent if database.tx.dialect == "sqlite" else None
-    return MlflowDatabase(database, report, base, workspace, served_from)

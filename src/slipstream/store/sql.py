@@ -6,6 +6,7 @@ from slipstream.errors import NotImplementedByServerError
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
 from slipstream.store.experiments import ExperimentsPart
+from slipstream.store.exports import ExportsPart
 from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
 from slipstream.store.metrics import MetricsPart
@@ -29,6 +30,7 @@ class SqlStore(
     RegistryEventsPart,
     WebhooksPart,
     ImportsPart,
+    ExportsPart,
 ):
     """Implements `Store` inside one transaction, which the caller opens and commits.
 
