@@ -5,14 +5,15 @@ from pathlib import Path
 from slipstream.db.foreign import open_foreign
 from slipstream.db.uri import artifact_folder, is_database_uri
 from slipstream.errors import InvalidParameterError
+from slipstream.moving.plain_files import MANIFEST, UNFINISHED
 from slipstream.moving.report import Report
 from slipstream.moving.source import Source
+from slipstream.moving.sources.exported import Exported
 from slipstream.moving.sources.mlflow_db import DEFAULT_WORKSPACE, MlflowDatabase
 from slipstream.moving.sources.mlruns import Mlruns, is_mlruns
 from slipstream.moving.sources.slipstream_db import SlipstreamDatabase
 from slipstream.moving.sources.tracking_server import TrackingServer
 
-MANIFEST = "manifest.json"
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 
 
@@ -41,6 +42,10 @@ def open_source(
             if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
                 raise InvalidParameterError(f"The file {path} is no SQLite database.")
         return _open_database(sqlite_uri(path), report, workspace, served_from)
+    if (path / MANIFEST).is_file():
+        return Exported(path, report)
+    if (path / UNFINISHED).is_file():
+        raise InvalidParameterError(f"The export in {path} has not ended, so it is not whole. Export again.")
     if path.is_dir() and is_mlruns(path):
         return Mlruns(path, report, served_from)
     if path.is_dir() and is_mlruns(path / "mlruns"):

@@ -36,6 +36,7 @@ class Mapping(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, kw_only=True):
     source: str = ""
     target: str = ""
+    verb: str = "taken"
     dry_run: bool = False
     finished: bool = False
     """False while it runs, and in the report of one that broke off."""
@@ -82,7 +83,7 @@ class Report(msgspec.Struct, kw_only=True):
     def lines(self, most: int = 20) -> list[str]:
         """Return it for people; of what failed or differs, at most so many lines each."""
         kinds = list(dict.fromkeys([*_KINDS, *self.taken, *self.there_already]))
-        would = "would be taken" if self.dry_run else "taken"
+        would = f"would be {self.verb}" if self.dry_run else self.verb
         lines = [f"From {self.source}", f"into {self.target}"]
         for kind in kinds:
             taken, there = self.taken[kind], self.there_already[kind]

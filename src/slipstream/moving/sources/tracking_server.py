@@ -15,6 +15,7 @@ from slipstream.client.storage import open_artifacts
 from slipstream.client.transport import Transport
 from slipstream.entities import Metric, Page, Run
 from slipstream.errors import (
+    ConnectionFailedError,
     EndpointNotFoundError,
     NotFoundError,
     NotImplementedByServerError,
