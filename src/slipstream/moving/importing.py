@@ -18,6 +18,7 @@ from slipstream.moving.files import Files
 from slipstream.moving.opening import open_source
 from slipstream.moving.report import Report
 from slipstream.moving.sources.mlflow_db import DEFAULT_WORKSPACE
+from slipstream.moving.sources.slipstream_db import SlipstreamDatabase
 from slipstream.moving.taking import Taking
 from slipstream.moving.target import Target
 from slipstream.store.config import StoreConfig
@@ -65,6 +66,10 @@ def run_import(options: ImportOptions, report: Report) -> None:
             )
         )
         report.source = source.title
+        if isinstance(source, SlipstreamDatabase) and source.where == open_database(into).describe():
+            raise InvalidParameterError(
+                f"Cannot import {source.where} into itself. Name another database with --into."
+            )
         target, config = _open_target(stack, into, options)
         files = None
         if options.copy_artifacts:

@@ -96,12 +96,17 @@ class Taking:
     # -- experiments --------------------------------------------------------------------------------
 
     def _take_experiments(self) -> None:
-        missing = set(self._chosen)
-        for each in self._source.experiments():
+        found = [each for each in self._source.experiments() if not self._chosen or each.name in self._chosen]
+        missing = self._chosen - {each.name for each in found}
+        if missing:
+            raise InvalidParameterError(
+                f"{self._source.title} has no experiment named '{min(missing)}'. Names are matched exactly."
+            )
+        # Those whose ids are taken come last, so that their new ids are none that another one could have kept.
+        ids = [each.experiment_id for each in found]
+        used = self._target.read(lambda store: store.find_used_ids(ids), set[str]())
+        for each in sorted(found, key=lambda each: each.experiment_id in used):
             name, there = each.name, each.experiment_id
-            if self._chosen and name not in self._chosen:
-                continue
-            missing.discard(name)
             experiment = msgspec.structs.replace(
                 each,
                 tags=sift_tags(each.tags, self._failing("experiment", f"'{name}'")),
@@ -118,10 +123,6 @@ class Taking:
                 self._report.differ("experiment", f"'{name}'", difference)
             if placed.experiment_id != there:
                 self._report.experiment_ids.append(Mapping(name, there, placed.experiment_id))
-        if missing:
-            raise InvalidParameterError(
-                f"{self._source.title} has no experiment named '{min(missing)}'. Names are matched exactly."
-            )
 
     # -- runs ---------------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ MOST_KEPT_ID = 10**18 - 10**6
 """Experiments with larger ids get new ones: the ids after them would have more digits than the API takes."""
 
 SELECT_EXPERIMENT_ID: LiteralString = "SELECT id FROM experiments WHERE id = :id"
+SELECT_EXPERIMENT_IDS: LiteralString = "SELECT id FROM experiments WHERE id IN :ids__in"
 INSERT_EXPERIMENT: LiteralString = """
     INSERT INTO experiments (id, name, artifact_location, lifecycle_stage, creation_time, last_update_time)
     VALUES (:id, :name, :artifact_location, :lifecycle_stage, :creation_time, :last_update_time)
@@ -146,6 +147,13 @@ class ImportsPart:
         def _log_dataset(self, run: int, experiment: int, each: DatasetInput) -> None: ...
 
     # -- experiments --------------------------------------------------------------------------------
+
+    def find_used_ids(self, experiment_ids: Sequence[str]) -> set[str]:
+        """Return those of some ids that experiments have here."""
+        numbers = [number for each in experiment_ids if (number := _kept_id(each)) is not None]
+        if not numbers:
+            return set()
+        return {str(row[0]) for row in self.tx.fetch_all(SELECT_EXPERIMENT_IDS, ids__in=numbers)}
 
     def import_experiment(self, experiment: Experiment, *, keep_location: bool = True) -> PlacedExperiment:
         """Find an experiment by its name, or create it, under its own id if that is free.

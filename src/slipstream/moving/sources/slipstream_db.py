@@ -52,6 +52,7 @@ class SlipstreamDatabase(StoreSource):
                 f"{database.where} has schema {made}, and this slipstream reads {known}. {way_out}."
             )
         self._database = database
+        self.where = database.where
         self._files = files
         self._sql = SqlStore(database.tx, StoreConfig(artifact_root=""))
         title = f"the slipstream database {database.where}"
