@@ -180,7 +180,7 @@ class MlflowDatabase:
             else []
         )
         shown = ", ".join(str(row[0]) for row in version) or "unknown"
-        self.title = f"the MLflow database {database.where} (schema {shown})"
+        self.title = f"{database.where} (MLflow, schema {shown})"
         if not self._has("experiments", "workspace") and workspace != DEFAULT_WORKSPACE:
             raise InvalidParameterError(
                 f"{database.where} has no workspaces, so there is no '{workspace}'. Leave --workspace out."
@@ -388,12 +388,11 @@ class MlflowDatabase:
                 tags=model_tags.get(name, {}),
                 aliases=aliases.get(name, {}),
             )
-            yield RegisteredModelRecord(model, versions.get(name, []), last.get(name, 0))
+            found = sorted(versions.get(name, []), key=lambda each: int(each.version.version))
+            yield RegisteredModelRecord(model, found, last.get(name, 0))
 
     def _of_models(self, table: LiteralString, columns: LiteralString) -> list[Row]:
-        sql: LiteralString = (
-            f"SELECT {columns} FROM {table} WHERE {self._in_workspace(table)} ORDER BY {columns}"
-        )
+        sql: LiteralString = f"SELECT {columns} FROM {table} WHERE {self._in_workspace(table)} ORDER BY name"
         return self._fetch(table, sql, workspace=self._workspace)
 
     # -- what has no place --------------------------------------------------------------------------

@@ -55,7 +55,7 @@ class SlipstreamDatabase(StoreSource):
         self.where = database.where
         self._files = files
         self._sql = SqlStore(database.tx, StoreConfig(artifact_root=""))
-        title = f"the slipstream database {database.where}"
+        title = f"{database.where} (slipstream)"
         store = cast("Store", _Explained(self._sql, database.explained))
         super().__init__(store, report, title, points_page=_POINTS)
 
