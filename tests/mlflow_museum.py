@@ -19,6 +19,14 @@ differences = TOOL["differences"]
 number = TOOL["number"]
 
 
+EXPECTED = {
+    # The first experiment is matched by its name, and keeps its own times and place.
+    "/experiments/Default/created",
+    "/experiments/Default/updated",
+    "/experiments/Default/location",
+}
+
+
 def unpack(version: str, kind: str, folder: Path) -> Path:
     """Return a fresh copy of a version's `mlflow.db` or `mlruns`."""
     room = MUSEUM / version
@@ -153,3 +161,17 @@ def _logged_model(model: LoggedModel, experiment: str) -> dict[str, Any]:
             for each in model.metrics
         ),
     }
+
+
+def unexpected(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Return what differs between what MLflow tells of its store and what is told of ours, but for what should."""
+    # MLflow's own search leaves out which models a run read, though it keeps them.
+    for run_id, run in other["runs"].items():
+        if run["models read"] and run_id in one["runs"] and not one["runs"][run_id]["models read"]:
+            one["runs"][run_id]["models read"] = run["models read"]
+    # Of a model's metric in a folder, MLflow tells the last point only.
+    for model_id, model in other["logged models"].items():
+        told_metrics = one["logged models"].get(model_id, {}).get("metrics", [])
+        if told_metrics and all(point in model["metrics"] for point in told_metrics):
+            one["logged models"][model_id]["metrics"] = model["metrics"]
+    return [line for line in differences(one, other) if line.split(":")[0] not in EXPECTED]

@@ -6,19 +6,12 @@ from typing import Any
 
 import pytest
 
-from mlflow_museum import VERSIONS, differences, read, told, unpack
+from mlflow_museum import VERSIONS, read, told, unexpected, unpack
 from slipstream.moving.importing import ImportOptions, run_import
 from slipstream.moving.report import Report
 from slipstream.store.engine import open_store
 
 KINDS = ("mlflow.db", "mlruns")
-
-EXPECTED = {
-    # The first experiment is matched by its name, and keeps its own times and place.
-    "/experiments/Default/created",
-    "/experiments/Default/updated",
-    "/experiments/Default/location",
-}
 
 
 def take(source: Path | str, into: str, **options: Any) -> Report:
@@ -43,19 +36,6 @@ def digests(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-def unexpected(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    # MLflow's own search leaves out which models a run read, though it keeps them.
-    for run_id, run in other["runs"].items():
-        if run["models read"] and run_id in one["runs"] and not one["runs"][run_id]["models read"]:
-            one["runs"][run_id]["models read"] = run["models read"]
-    # Of a model's metric in a folder, MLflow tells the last point only.
-    for model_id, model in other["logged models"].items():
-        told_metrics = one["logged models"].get(model_id, {}).get("metrics", [])
-        if told_metrics and all(point in model["metrics"] for point in told_metrics):
-            one["logged models"][model_id]["metrics"] = model["metrics"]
-    return [line for line in differences(one, other) if line.split(":")[0] not in EXPECTED]
 
 
 @pytest.mark.parametrize("kind", KINDS)

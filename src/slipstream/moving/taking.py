@@ -91,6 +91,10 @@ class Taking:
                 f"Of {self._report.deleted_versions:,} deleted model versions the numbers are kept, so that no new "
                 "version gets them."
             )
+        if self._files is not None and self._report.there_already["runs"]:
+            self._report.notes.append(
+                "Of runs that were there already no files were copied: they stay where the first import found them."
+            )
         self._report.finished = True
 
     # -- experiments --------------------------------------------------------------------------------
