@@ -292,7 +292,7 @@ def test_broken_files_are_told_and_the_rest_is_taken(tmp_path: Path, monkeypatch
     no_yaml, huge, deep, no_meta, liar, garbage, no_text, date = run_folders(source)[:8]
     (no_yaml / "meta.yaml").write_text("run_id: [unclosed")
     (huge / "meta.yaml").write_text("a: " + "x" * 30_000)
-    (deep / "meta.yaml").write_text("[" * 15_000)
+    (deep / "meta.yaml").write_text("[" * 9_000 + "]" * 9_000)
     (no_meta / "meta.yaml").unlink()
     (liar / "meta.yaml").write_text((garbage / "meta.yaml").read_text())
     with (garbage / "metrics" / "loss").open("a") as file:
@@ -308,7 +308,7 @@ def test_broken_files_are_told_and_the_rest_is_taken(tmp_path: Path, monkeypatch
     found = problems(report)
     assert "no valid YAML" in found[f"run {no_yaml.name}"] or "not valid YAML" in found[f"run {no_yaml.name}"]
     assert "larger than" in found[f"run {huge.name}"]
-    assert f"run {deep.name}" in found
+    assert "nested more than 50 deep" in found[f"run {deep.name}"]
     assert "missing" in found[f"run {no_meta.name}"]
     assert garbage.name in found[f"run {liar.name}"] or "belongs to" in found[f"run {liar.name}"]
     assert len([each for each in report.problems if each.name == f"{garbage.name}, metric 'loss'"]) == 4
@@ -323,6 +323,19 @@ def test_broken_files_are_told_and_the_rest_is_taken(tmp_path: Path, monkeypatch
     assert len(points) == 11
     store.close()
     assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
+def test_yaml_that_would_end_the_process_is_refused(opening: str, tmp_path: Path) -> None:
+    (tmp_path / "meta.yaml").write_text((opening * 400_000)[: folder_reading.SMALL - 10])
+    with pytest.raises(InvalidParameterError, match=r"nested more than 50 deep|not valid YAML"):
+        folder_reading.read_yaml(tmp_path / "meta.yaml")
+
+
+def test_yaml_runs_no_code(tmp_path: Path) -> None:
+    (tmp_path / "meta.yaml").write_text("a: !!python/object/apply:os.system ['touch made']")
+    with pytest.raises(InvalidParameterError, match="not valid YAML"):
+        folder_reading.read_yaml(tmp_path / "meta.yaml")
 
 
 @pytest.mark.parametrize(
