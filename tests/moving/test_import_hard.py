@@ -117,6 +117,48 @@ def test_a_run_that_changed_meanwhile_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_a_run_that_went_on_is_brought_up_to_date(tmp_path: Path) -> None:
+    source = unpack(NEWEST, "mlflow.db", tmp_path)
+    take(source, tmp_path / "here.db")
+    with sqlite3.connect(source) as connection:
+        runs = dict(connection.execute("SELECT name, run_uuid FROM runs").fetchall())
+        ended, going = runs["run 3"], runs["run 7"]
+        connection.execute("UPDATE runs SET status = 'FINISHED', end_time = 5 WHERE run_uuid = ?", (ended,))
+        connection.execute(
+            "UPDATE tags SET value = 'eve' WHERE run_uuid = ? AND key = 'mlflow.user'", (ended,)
+        )
+        connection.execute("INSERT INTO params (run_uuid, key, value) VALUES (?, 'late', '1')", (ended,))
+        for run_id in (ended, going):
+            connection.execute(
+                "INSERT INTO metrics (run_uuid, key, value, timestamp, step, is_nan) VALUES (?, 'loss', 0.25, 9, 99, 0)",
+                (run_id,),
+            )
+    connection.close()
+    told = take(source, tmp_path / "here.db")
+    assert not told.changed
+    assert any("--update adds what they have logged since" in each for each in told.notes)
+    dry = take(source, tmp_path / "here.db", update=True, dry_run=True)
+    assert dict(dry.taken)["updated runs"] == 2
+    report = take(source, tmp_path / "here.db", update=True)
+    assert report.taken["updated runs"] == 2
+    assert not report.differences
+    assert not take(source, tmp_path / "here.db", update=True).changed
+    take(source, tmp_path / "anew.db")
+    assert same(tmp_path / "anew.db", tmp_path / "here.db") == []
+
+    # What is only here is no difference, and a param does not become another one.
+    store = opened(tmp_path / "here.db")
+    store.set_tag(going, "only here", "yes")
+    store.close()
+    with sqlite3.connect(source) as connection:
+        connection.execute("UPDATE params SET value = '2' WHERE run_uuid = ? AND key = 'late'", (ended,))
+    connection.close()
+    for _ in range(2):
+        report = take(source, tmp_path / "here.db", update=True)
+        assert not report.changed
+        assert [(each.name, each.reason) for each in report.differences] == [(ended, "param 'late'")]
+
+
 def test_a_store_is_not_imported_into_itself_nor_into_a_server(tmp_path: Path) -> None:
     opened(tmp_path / "here.db").close()
     with pytest.raises(InvalidParameterError, match="into itself"):
@@ -468,6 +510,18 @@ def test_tables_of_a_hostile_name_are_counted_and_nothing_else(tmp_path: Path) -
     }
     assert report.taken["runs"] == 13
     assert "traces: 2 (slipstream keeps no traces yet)" in "\n".join(report.lines())
+
+
+def test_traces_in_a_folder_are_counted(tmp_path: Path) -> None:
+    source = unpack(NEWEST, "mlruns", tmp_path)
+    experiment = run_folders(source)[0].parent
+    for name in ("tr-1", "tr-2"):
+        (experiment / "traces" / name / "assessments").mkdir(parents=True)
+        (experiment / "traces" / name / "trace_info.yaml").write_text("request_id: x")
+    (experiment / "traces" / "tr-2" / "assessments" / "a.yaml").write_text("a: 1")
+    report = take(source, tmp_path / "here.db")
+    assert {each.kind: each.count for each in report.left_out} == {"traces": 2, "assessments of traces": 1}
+    assert report.taken["runs"] == 13
 
 
 def test_a_database_that_may_not_be_written_beside_is_read(tmp_path: Path) -> None:

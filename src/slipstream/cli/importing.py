@@ -26,6 +26,11 @@ from slipstream.cli import out
 @click.option(
     "--workspace", default="default", show_default=True, help="Workspace of MLflow's database to take."
 )
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Bring runs up to date that are there already and changed in the source: add what they logged, take their state.",
+)
 @click.option("--dry-run", is_flag=True, help="Read everything, write nothing, and say what would be taken.")
 @click.option(
     "--report",
@@ -61,6 +66,7 @@ def import_(
     into: str,
     experiments: tuple[str, ...],
     workspace: str,
+    update: bool,
     dry_run: bool,
     report_file: Path | None,
     copy_artifacts: bool,
@@ -84,6 +90,7 @@ def import_(
         into=into,
         experiments=experiments,
         workspace=workspace,
+        update=update,
         dry_run=dry_run,
         copy_artifacts=copy_artifacts,
         artifacts_from=artifacts_from,

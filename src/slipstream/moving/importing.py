@@ -36,6 +36,8 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Names; all when empty, and then the registry, too."""
     workspace: str = DEFAULT_WORKSPACE
     dry_run: bool = False
+    update: bool = False
+    """Bring runs up to date that are there already and changed in the source, or had not ended."""
     copy_artifacts: bool = False
     artifacts_from: Sequence[str] = ()
     """Places besides the source's own that files may be copied from."""
@@ -79,7 +81,9 @@ def run_import(options: ImportOptions, report: Report) -> None:
                 config.artifact_root, options.artifacts_destination or str(artifact_folder(into))
             )
             files = Files(source.artifacts, places, root, shown, is_dry=options.dry_run)
-        Taking(source, target, report, files=files, experiments=options.experiments).run()
+        Taking(
+            source, target, report, files=files, experiments=options.experiments, updates=options.update
+        ).run()
 
 
 def _database_uri(text: str) -> str:

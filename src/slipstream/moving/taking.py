@@ -6,6 +6,7 @@ a group is marked until its last point is there (`store/imports.py`), and comple
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -14,7 +15,7 @@ import msgspec
 
 from slipstream.artifact_store.paths import check_no_escape
 from slipstream.artifact_store.uri import is_local, local_folder
-from slipstream.entities import Metric, Run
+from slipstream.entities import Metric, Run, RunStatus
 from slipstream.errors import AlreadyExistsError, InvalidParameterError, SlipstreamError
 from slipstream.moving.bars import Bar, bar
 from slipstream.moving.files import Files
@@ -47,6 +48,7 @@ class Taking:
         report: filled as it goes.
         files: copies artifacts; without it their URIs are kept as they are.
         experiments: names of those to take; all when empty. The registry is taken only with all.
+        updates: bring runs up to date that are there already.
     """
 
     def __init__(
@@ -57,12 +59,15 @@ class Taking:
         *,
         files: Files | None = None,
         experiments: Sequence[str] = (),
+        updates: bool = False,
     ) -> None:
         self._source = source
         self._target = target
         self._report = report
         self._files = files
         self._chosen = frozenset(experiments)
+        self._updates = updates
+        self._unended = 0
         self._placed: dict[str, PlacedExperiment] = {}
         self._group: list[_Ready] = []
         self._group_points = 0
@@ -90,6 +95,11 @@ class Taking:
             self._report.notes.append(
                 f"Of {self._report.deleted_versions:,} deleted model versions the numbers are kept, so that no new "
                 "version gets them."
+            )
+        if self._unended:
+            self._report.notes.append(
+                f"{self._unended:,} runs that were there already have not ended here. --update adds what they have logged "
+                "since."
             )
         if self._files is not None and self._report.there_already["runs"]:
             self._report.notes.append(
@@ -139,7 +149,10 @@ class Taking:
             state = here.get(run_id)
             if state is True:
                 self._report.there_already["runs"] += 1
-                self._compare(record)
+                try:
+                    self._meet(record)
+                except SlipstreamError as error:
+                    self._report.fail("run", run_id, error)
                 shown.add(1)
                 continue
             try:
@@ -229,29 +242,53 @@ class Taking:
         taken["metric points"] += points
         taken["dataset inputs"] += len(run.inputs.dataset_inputs)
 
-    def _compare(self, record: RunRecord) -> None:
-        """Note where a run that is there already is another one by now; what is here stays."""
+    def _meet(self, record: RunRecord) -> None:
+        """Look at a run that is there already: bring it up to date if that was asked for, or tell what differs."""
         there = record.run
-        here = self._target.read(lambda store: store.get_run(there.info.run_id), there)
+        run_id = there.info.run_id
+        here = self._target.read(lambda store: store.get_run(run_id), there)
         if here is there:
             return
-        changed = [
-            f"{field} is '{getattr(here.info, field)}' here and '{getattr(there.info, field)}' there"
-            for field in ("status", "end_time", "run_name", "lifecycle_stage")
-            if getattr(here.info, field) != getattr(there.info, field)
-        ]
         kept = sift_run(there, _tell_nobody)
-        for field, ours, theirs in (
-            ("param", here.data.params, kept.data.params),
-            ("tag", here.data.tags, kept.data.tags),
-        ):
-            keys = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-            if keys:
-                changed.append(
-                    f"{field} '{keys[0]}'" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+        changed = _changes(here, kept)
+        has_ended = here.info.status in RunStatus.__members__ and RunStatus(here.info.status).is_terminal
+        if self._updates and (changed or not has_ended):
+            self._update(record, kept, here, changed)
+        elif changed:
+            self._report.differ("run", run_id, "; ".join(changed))
+        elif not has_ended:
+            self._unended += 1
+
+    def _update(self, record: RunRecord, kept: Run, here: Run, changed: Sequence[str]) -> None:
+        """Add what a run has logged since, and give it the state that it has there."""
+        info = kept.info
+        latest: dict[str, tuple[int, int, float]] = {}
+        fail = self._failing("run", info.run_id)
+        for piece in record.points():
+            points = sift_points(piece, fail)
+            for begin in range(0, len(points), GROUP_POINTS):
+                part = points[begin : begin + GROUP_POINTS]
+                self._target.write_unless_dry(
+                    lambda store, part=part: store.import_points(info.run_id, part), None
                 )
+            for each in points:
+                value = 0.0 if math.isnan(each.value) else each.value
+                place = (each.step, each.timestamp, value)
+                latest[each.key] = max(latest.get(each.key, place), place)
+        before = {
+            each.key: (each.step, each.timestamp, 0.0 if math.isnan(each.value) else each.value)
+            for each in here.data.latest_metrics
+        }
+        mine = {key: value for key, value in here.data.params.items() if key in kept.data.params}
+        if mine != {key: kept.data.params[key] for key in mine}:  # params never change; all else follows
+            self._report.differ("run", info.run_id, "; ".join(changed))
+            params = {**kept.data.params, **mine}
+            kept = msgspec.structs.replace(kept, data=msgspec.structs.replace(kept.data, params=params))
+            changed = _changes(here, kept)
         if changed:
-            self._report.differ("run", there.info.run_id, "; ".join(changed))
+            self._target.write_unless_dry(lambda store: store.update_imported_run(kept), None)
+        if changed or latest != before:
+            self._report.taken["updated runs"] += 1
 
     # -- logged models ------------------------------------------------------------------------------
 
@@ -367,6 +404,23 @@ class Taking:
 
     def _failing(self, kind: str, name: str) -> Fail:
         return lambda part, reason: self._report.fail(kind, f"{name}, {part}", reason)
+
+
+def _changes(here: Run, there: Run) -> list[str]:
+    """Return in words what a run has otherwise there, but for its points; what it has only here is no change."""
+    changed = [
+        f"{field} is '{getattr(here.info, field)}' here and '{getattr(there.info, field)}' there"
+        for field in ("status", "end_time", "run_name", "lifecycle_stage")
+        if getattr(here.info, field) != getattr(there.info, field)
+    ]
+    for field, ours, theirs in (
+        ("param", here.data.params, there.data.params),
+        ("tag", here.data.tags, there.data.tags),
+    ):
+        keys = sorted(key for key, value in theirs.items() if ours.get(key) != value)
+        if keys:
+            changed.append(f"{field} '{keys[0]}'" + (f" and {len(keys) - 1} more" if len(keys) > 1 else ""))
+    return changed
 
 
 def _tell_nobody(part: str, reason: object) -> None:

@@ -24,7 +24,7 @@ from slipstream.entities import (
     Run,
     RunStatus,
 )
-from slipstream.errors import AlreadyExistsError, InvalidParameterError, NotFoundError
+from slipstream.errors import AlreadyExistsError, InvalidParameterError
 from slipstream.rules import limits, names, registry
 from slipstream.store import logged_models, models, versions
 from slipstream.store.config import StoreConfig
@@ -70,7 +70,10 @@ INSERT_RUN: LiteralString = """
     RETURNING id
 """
 UPDATE_RUN_STAGE: LiteralString = "UPDATE runs SET lifecycle_stage = :stage WHERE id = :id"
-UPDATE_RUN_ARTIFACTS: LiteralString = "UPDATE runs SET artifact_uri = :uri WHERE run_id = :run_id"
+UPDATE_RUN: LiteralString = """
+    UPDATE runs SET status = :status, end_time = :end_time, run_name = :run_name, lifecycle_stage = :lifecycle_stage
+    WHERE id = :id
+"""
 SELECT_RUN_KEYS: LiteralString = "SELECT run_id, id FROM runs WHERE run_id IN :run_ids__in"
 SELECT_LOGGED_MODEL_IDS: LiteralString = "SELECT model_id FROM logged_models WHERE model_id IN :model_ids__in"
 INSERT_LOGGED_MODEL: LiteralString = """
@@ -243,17 +246,9 @@ class ImportsPart:
         if row is None:
             raise AlreadyExistsError(f"Run with id={info.run_id} is there already")
         number: int = row[0]
-        tags = {**run.data.tags, UNFINISHED_TAG: info.lifecycle_stage} if unfinished else run.data.tags
-        if run.data.params:
-            self.tx.execute_many(INSERT_PARAM, [(number, *pair) for pair in run.data.params.items()])
-        if tags:
-            self.tx.execute_many(UPSERT_TAG, [(number, *pair) for pair in tags.items()])
-        for each in run.inputs.dataset_inputs:
-            self._log_dataset(number, experiment, each)
-        linked = [(number, "input", each.model_id, 0) for each in run.inputs.model_inputs]
-        linked += [(number, "output", each.model_id, each.step) for each in run.outputs.model_outputs]
-        if linked:
-            self.tx.execute_many(INSERT_RUN_MODEL, linked)
+        self._add_to_run(number, experiment, run)
+        if unfinished:
+            self.tx.execute_many(UPSERT_TAG, [(number, UNFINISHED_TAG, info.lifecycle_stage)])
         if points:
             self.insert_points(number, points)
 
@@ -268,10 +263,35 @@ class ImportsPart:
         self.tx.execute(UPDATE_RUN_STAGE, id=number, stage=_checked_stage(lifecycle_stage))
         self.tx.execute(DELETE_TAG, run=number, key=UNFINISHED_TAG)
 
-    def move_run_artifacts(self, run_id: str, uri: str) -> None:
-        """Say where the files of a run are from now on."""
-        if not self.tx.execute(UPDATE_RUN_ARTIFACTS, run_id=run_id, uri=uri):
-            raise NotFoundError(f"Run with id={run_id} not found")
+    def update_imported_run(self, run: Run) -> None:
+        """Give a run the state that it has elsewhere by now, and add params, tags and links; points are added apart.
+
+        Tags are overwritten and never taken away, params stay as they are.
+        """
+        _check_run(run)
+        info = run.info
+        number, experiment = self.require_run(info.run_id)
+        self.tx.execute(
+            UPDATE_RUN,
+            id=number,
+            status=info.status,
+            end_time=info.end_time,
+            run_name=info.run_name,
+            lifecycle_stage=info.lifecycle_stage,
+        )
+        self._add_to_run(number, experiment, run)
+
+    def _add_to_run(self, number: int, experiment: int, run: Run) -> None:
+        if run.data.params:
+            self.tx.execute_many(INSERT_PARAM, [(number, *pair) for pair in run.data.params.items()])
+        if run.data.tags:
+            self.tx.execute_many(UPSERT_TAG, [(number, *pair) for pair in run.data.tags.items()])
+        for each in run.inputs.dataset_inputs:
+            self._log_dataset(number, experiment, each)
+        linked = [(number, "input", each.model_id, 0) for each in run.inputs.model_inputs]
+        linked += [(number, "output", each.model_id, each.step) for each in run.outputs.model_outputs]
+        if linked:
+            self.tx.execute_many(INSERT_RUN_MODEL, linked)
 
     # -- logged models ------------------------------------------------------------------------------
 
