@@ -77,6 +77,34 @@ def test_files_come_through_the_server(server: ServerProcess, tmp_path: Path) ->
     assert copied.parent.name == "docs"
 
 
+def test_copied_files_are_handed_out_by_the_server_of_the_store(tmp_path: Path) -> None:
+    import slipstream
+
+    source = unpack(VERSIONS[-1], "mlruns", tmp_path)
+    run = next(path.parent for path in sorted(source.glob("[0-9]*/*/params/rate"))).parent
+    (run / "artifacts" / "model").mkdir(parents=True)
+    (run / "artifacts" / "model" / "weights.bin").write_bytes(b"w" * 3_000_000)
+    folder = tmp_path / "server"
+    folder.mkdir()
+    report = take(
+        source,
+        folder / "server.db",
+        copy_artifacts=True,
+        artifact_root="mlflow-artifacts:/",
+        artifacts_destination=str(folder / "artifacts"),
+    )
+    assert report.taken["files"] == 1
+    server = ServerProcess(folder)
+    try:
+        client = slipstream.SlipstreamClient(server.url)
+        assert client.get_run(run.name).info.artifact_uri.startswith("mlflow-artifacts:/")
+        assert [each.path for each in client.list_artifacts(run.name, "model")] == ["model/weights.bin"]
+        found = client.download_artifacts(run.name, "model/weights.bin", str(tmp_path))
+        assert Path(found).read_bytes() == b"w" * 3_000_000
+    finally:
+        server.stop()
+
+
 def test_a_server_that_is_away_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPSTREAM_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(ConnectionFailedError, match="127.0.0.1:1"):
