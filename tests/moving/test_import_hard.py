@@ -474,6 +474,29 @@ def test_files_are_read_only_where_the_source_may_have_them(tmp_path: Path) -> N
     assert list((tmp_path / "again").rglob("key"))
 
 
+def test_relative_places_are_found_beside_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = unpack("2.0.1", "mlflow.db", tmp_path)
+    with sqlite3.connect(source) as connection:
+        uri = connection.execute(
+            "SELECT artifact_uri FROM runs WHERE artifact_uri LIKE './mlruns/%'"
+        ).fetchone()[0]
+        connection.execute("UPDATE model_versions SET source = ? WHERE version = 1", (f"{uri}/model",))
+    connection.close()
+    (tmp_path / uri / "model").mkdir(parents=True)
+    (tmp_path / uri / "model" / "MLmodel").write_text("flavors: {}")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    report = take(source, tmp_path / "here.db", copy_artifacts=True)
+    assert report.taken["files"] == 1
+    store = opened(tmp_path / "here.db")
+    place = Path(store.get_model_version("digits model", "1").source)
+    store.close()
+    assert place.is_relative_to(tmp_path / "slipstream-artifacts")
+    assert (place / "MLmodel").read_text() == "flavors: {}"
+
+
 def test_artifact_uris_that_climb_are_not_kept(tmp_path: Path) -> None:
     source = unpack(NEWEST, "mlflow.db", tmp_path)
     with sqlite3.connect(source) as connection:

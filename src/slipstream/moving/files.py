@@ -63,6 +63,8 @@ class Files:
         Raises:
             InvalidParameterError: files may not be read there, or nothing can.
         """
+        if folder is None and (not uri or _is_absent(uri)):
+            return Copied()  # a run that has logged no file
         there = self._open(uri, folder)
         new = new_bytes = known = 0
         for info in _walk(there, ""):
@@ -123,6 +125,14 @@ def _walk(store: ArtifactStore, path: str) -> Iterator[FileInfo]:
             yield from _walk(store, info.path)
         else:
             yield info
+
+
+def _is_absent(uri: str) -> bool:
+    """Tell whether a place would be on this machine, and is not."""
+    try:
+        return is_local(uri) and local_folder(uri).is_absolute() and not local_folder(uri).exists()
+    except (InvalidParameterError, OSError, ValueError):  # nothing that could be a path
+        return False
 
 
 def _is_below(uri: str, place: str) -> bool:

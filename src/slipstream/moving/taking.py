@@ -168,7 +168,7 @@ class Taking:
         uri = self._kept_uri("run", info.run_id, info.artifact_uri)
         if self._files is not None:
             uri = self._copy(
-                info.artifact_uri, record.folder, fail, placed.experiment_id, info.run_id, "artifacts"
+                uri, info.artifact_uri, record.folder, fail, placed.experiment_id, info.run_id, "artifacts"
             )
         elif not uri:
             uri = self._target.location(placed.experiment_id, info.run_id, "artifacts")
@@ -307,6 +307,7 @@ class Taking:
                 uri = self._kept_uri("logged model", model_id, model.artifact_location)
                 if self._files is not None:
                     uri = self._copy(
+                        uri,
                         model.artifact_location,
                         record.folder,
                         fail,
@@ -379,8 +380,11 @@ class Taking:
             return str(base / local_folder(uri))
         return uri
 
-    def _copy(self, uri: str, folder: Path | None, fail: Fail, *parts: str) -> str:
-        """Copy the files of a run or a model; return where they are from now on."""
+    def _copy(self, uri: str, original: str, folder: Path | None, fail: Fail, *parts: str) -> str:
+        """Copy the files of a run or a model; return where they are from now on.
+
+        `original` is the URI as the source spells it, which versions of models may name.
+        """
         assert self._files is not None, "asked for only where files are copied"
         try:
             copied = self._files.copy(uri, folder, "/".join(parts), fail)
@@ -393,6 +397,7 @@ class Taking:
         here = self._target.location(*parts)
         if uri:
             self._moved[uri] = here
+            self._moved[original] = here
         return here
 
     def _moved_uri(self, uri: str) -> str:
