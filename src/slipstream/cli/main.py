@@ -21,6 +21,8 @@ COMMANDS = {
     "doctor": ("slipstream.cli.doctor:doctor", "Check this environment, the server and its data."),
     "envs": ("slipstream.cli.envs:envs", "List and remove the environments of projects and models."),
     "experiments": ("slipstream.cli.experiments:experiments", "Manage experiments."),
+    "export": ("slipstream.cli.exporting:export", "Write everything into plain files."),
+    "import": ("slipstream.cli.importing:import_", "Take everything from MLflow or another store."),
     "models": ("slipstream.cli.models:models", "Serve models and predict with them."),
     "run": ("slipstream.cli.run:run", "Run a project."),
     "runs": ("slipstream.cli.runs:runs", "Manage runs."),

@@ -3,7 +3,7 @@
 import functools
 import re
 import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString, cast
@@ -241,6 +241,13 @@ class PostgresTransaction:
     def _run(self, sql: LiteralString, params: dict[str, object]) -> "psycopg.Cursor[Row]":
         with _refusing_nul():
             return self._connection.execute(_rewrite(sql), params)
+
+    def stream(self, sql: LiteralString, chunk: int, **params: object) -> Iterator[Sequence[Row]]:
+        """Yield the rows of a query in pieces of at most `chunk`; only one is in memory."""
+        with self._connection.cursor(name="streamed") as cursor:
+            cursor.execute(_rewrite(sql), params)
+            while rows := cursor.fetchmany(chunk):
+                yield rows
 
     def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
         names = _names(sql)

@@ -1,12 +1,13 @@
 """SQLite, through apsw: one file, WAL, any number of readers beside one writer."""
 
 import functools
+import itertools
 import json
 import os
 import random
 import re
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
@@ -229,6 +230,16 @@ class SqliteTransaction:
     def execute(self, sql: LiteralString, **params: object) -> int:
         self._run(*_prepare(sql, params)).close()
         return self._connection.changes()
+
+    def stream(self, sql: LiteralString, chunk: int, **params: object) -> Iterator[Sequence[Row]]:
+        """Yield the rows of a query in pieces of at most `chunk`; only one is in memory."""
+        cursor: Any = self._run(*_prepare(sql, params))
+        rows: Iterator[Row] = iter(cursor)
+        try:
+            while piece := list(itertools.islice(rows, chunk)):
+                yield piece
+        finally:
+            cursor.close(True)
 
     def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
         # SQLite numbers named parameters by first appearance, so a tuple binds as the contract says.

@@ -6,7 +6,9 @@ from slipstream.errors import NotImplementedByServerError
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
 from slipstream.store.experiments import ExperimentsPart
+from slipstream.store.exports import ExportsPart
 from slipstream.store.histories import HistoriesPart
+from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
 from slipstream.store.metrics import MetricsPart
 from slipstream.store.models import RegisteredModelsPart
@@ -32,6 +34,8 @@ class SqlStore(
     VersionsPart,
     RegistryEventsPart,
     WebhooksPart,
+    ImportsPart,
+    ExportsPart,
 ):
     """Implements `Store` inside one transaction, which the caller opens and commits.
 
