@@ -40,7 +40,7 @@ class SlipstreamDatabase(StoreSource):
 
     def __init__(self, database: ForeignDatabase, report: Report, files: Path) -> None:
         made: int = database.fetch_all(SELECT_SCHEMA)[0][0]
-        known = migrations()[-1][0]
+        known = migrations()[-1].number
         if made != known:
             way_out = (
                 "Upgrade slipstream: pip install --upgrade slipstream"
