@@ -21,6 +21,8 @@ from slipstream.wire.parsing import check_texts, fields_of, rename_camel_case
 
 API = "/api/2.0/mlflow/"
 AJAX = "/ajax-api/2.0/mlflow/"
+OWN = "/api/slipstream/v1/"
+OWN_AJAX = "/ajax-api/slipstream/v1/"
 
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 

@@ -12,6 +12,7 @@ from slipstream.api import (
     registered_models,
     runs,
     server_info,
+    trash,
     webhooks,
 )
 from slipstream.api.graphql import endpoint as graphql
@@ -29,6 +30,7 @@ RESOURCES: tuple[ModuleType, ...] = (
     model_versions,
     artifacts,
     webhooks,
+    trash,
     server_info,
     graphql,
     graphql,

@@ -19,6 +19,16 @@ from slipstream.entities.logged_model import LoggedModel, LoggedModelStatus
 from slipstream.entities.page import Page
 from slipstream.entities.registered_model import ModelVersion, ModelVersionStatus, RegisteredModel
 from slipstream.entities.run import Metric, Param, Run, RunData, RunInfo, RunStatus, RunTag
+from slipstream.entities.trash import (
+    KeptItem,
+    OrphanFolder,
+    OrphanReport,
+    RemovalCounts,
+    RemovalPart,
+    TrashItem,
+    TrashKind,
+    TrashSelection,
+)
 from slipstream.entities.webhook import (
     Webhook,
     WebhookDelivery,
@@ -35,6 +45,7 @@ __all__ = [
     "Experiment",
     "FileInfo",
     "InputTag",
+    "KeptItem",
     "LifecycleStage",
     "LoggedModel",
     "LoggedModelInput",
@@ -43,9 +54,13 @@ __all__ = [
     "Metric",
     "ModelVersion",
     "ModelVersionStatus",
+    "OrphanFolder",
+    "OrphanReport",
     "Page",
     "Param",
     "RegisteredModel",
+    "RemovalCounts",
+    "RemovalPart",
     "Run",
     "RunData",
     "RunInfo",
@@ -53,6 +68,9 @@ __all__ = [
     "RunOutputs",
     "RunStatus",
     "RunTag",
+    "TrashItem",
+    "TrashKind",
+    "TrashSelection",
     "ViewType",
     "Webhook",
     "WebhookDelivery",

@@ -12,7 +12,9 @@ from slipstream.store.models import RegisteredModelsPart
 from slipstream.store.params_tags import ParamsTagsPart
 from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.run_changes import write_changes
+from slipstream.store.removals import RemovalsPart
 from slipstream.store.runs import RunsPart
+from slipstream.store.trash import TrashPart
 from slipstream.store.versions import VersionsPart
 from slipstream.store.webhooks import WebhooksPart
 
@@ -28,6 +30,8 @@ class SqlStore(
     VersionsPart,
     RegistryEventsPart,
     WebhooksPart,
+    TrashPart,
+    RemovalsPart,
 ):
     """Implements `Store` inside one transaction, which the caller opens and commits.
 
