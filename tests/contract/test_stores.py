@@ -11,6 +11,7 @@ from slipstream.testing.store_contract import (
 )
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
 from slipstream.testing.store_contract_registry import RegistryContract
+from slipstream.testing.store_contract_trash import TrashContract
 from slipstream.testing.store_contract_webhooks import WebhookContract
 
 
@@ -23,6 +24,7 @@ class StoreContract(
     LoggedModelContract,
     RegistryContract,
     WebhookContract,
+    TrashContract,
 ):
     """All of it."""
 

@@ -28,11 +28,11 @@ class ExperimentFolder(NamedTuple):
 
 def find_own_folders(root: Place) -> Iterator[ExperimentFolder]:
     """Return the folders below the root of the layout that have its form; others are nobody's business here."""
-    for name, path in _folders(root, root.path):
-        if _EXPERIMENT.fullmatch(name) is None:
+    for experiment, path in _folders(root, root.path):
+        if _EXPERIMENT.fullmatch(experiment) is None:
             continue
-        runs = {id: below for id, below in _folders(root, path) if _RUN.fullmatch(id)}
-        models = {id: below for id, below in _folders(root, f"{path}/models") if _MODEL.fullmatch(id)}
+        runs = {name: below for name, below in _folders(root, path) if _RUN.fullmatch(name)}
+        models = {name: below for name, below in _folders(root, f"{path}/models") if _MODEL.fullmatch(name)}
         yield ExperimentFolder(runs, models)
 
 

@@ -71,16 +71,16 @@ class ArtifactPlaces:
                     return Place(root, clean_path(below))
         return None
 
-    def find_own(self, uri: str, id: str, *, model: bool) -> Place | None:
+    def find_own(self, uri: str, item_id: str, *, model: bool) -> Place | None:
         """Return the folder of a run or logged model that holds its `artifacts` and nothing else.
 
         `None` if the URI leads below no root, or has not the form that the store gives it.
         """
         place = self.find(uri)
-        if place is None or _ID.fullmatch(id) is None:
+        if place is None or _ID.fullmatch(item_id) is None:
             return None
         segments = place.path.split("/")
-        form = ["models", id, "artifacts"] if model else [id, "artifacts"]
+        form = ["models", item_id, "artifacts"] if model else [item_id, "artifacts"]
         if segments[-len(form) :] != form:
             return None
         return Place(place.store, "/".join(segments[:-1]))

@@ -16,11 +16,11 @@ class RestTrash(RestCalls):
         request = CreateExperiment(name=name, artifact_location=artifact_location, tags=pairs(tags or {}))
         return self._ask(api.create_experiment_anew, request).experiment_id
 
-    def move_to_trash(self, kind: TrashKind, id: str, *, force: bool = False) -> None:
-        self._ask(api.move_to_trash, api.MoveToTrash(kind=kind, id=id, force=force))
+    def move_to_trash(self, kind: TrashKind, item_id: str, *, force: bool = False) -> None:
+        self._ask(api.move_to_trash, api.MoveToTrash(kind=kind, id=item_id, force=force))
 
-    def take_from_trash(self, kind: TrashKind, id: str, new_name: str | None = None) -> None:
-        self._ask(api.take_from_trash, api.TakeFromTrash(kind=kind, id=id, new_name=new_name))
+    def take_from_trash(self, kind: TrashKind, item_id: str, new_name: str | None = None) -> None:
+        self._ask(api.take_from_trash, api.TakeFromTrash(kind=kind, id=item_id, new_name=new_name))
 
     def search_trash(self, max_results: int = 100, page_token: str | None = None) -> Page[TrashItem]:
         answer = self._ask(api.search_trash, api.SearchTrash(max_results=max_results, page_token=page_token))

@@ -379,7 +379,7 @@ class TrashStore(Protocol):
         """
         ...
 
-    def move_to_trash(self, kind: TrashKind, id: str, *, force: bool = False) -> None:
+    def move_to_trash(self, kind: TrashKind, item_id: str, *, force: bool = False) -> None:
         """Delete an experiment, run or logged model, so that it can be taken back.
 
         Raises:
@@ -387,7 +387,7 @@ class TrashStore(Protocol):
         """
         ...
 
-    def take_from_trash(self, kind: TrashKind, id: str, new_name: str | None = None) -> None:
+    def take_from_trash(self, kind: TrashKind, item_id: str, new_name: str | None = None) -> None:
         """Restore a deleted thing; an experiment with the runs that were deleted with it, under its old name.
 
         Raises:

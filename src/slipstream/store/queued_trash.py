@@ -177,9 +177,9 @@ class _Work:
         if reason is not None:
             return reason
         for kind in (TrashKind.RUN, TrashKind.MODEL):
-            for id, uri in self._members(experiment, kind):
-                if isinstance(place := self._place(kind, id, uri), str):
-                    return f"it holds the {kind} {id}, and {place}"
+            for item_id, uri in self._members(experiment, kind):
+                if isinstance(place := self._place(kind, item_id, uri), str):
+                    return f"it holds the {kind} {item_id}, and {place}"
         return None
 
     def _members(self, experiment: int, kind: TrashKind) -> Iterator[tuple[str, str]]:
@@ -190,13 +190,13 @@ class _Work:
             )
             if not rows:
                 return
-            for number, id, uri in rows:
+            for number, item_id, uri in rows:
                 after = number
-                yield id, uri
+                yield item_id, uri
 
     def _find_going(self) -> None:
         """Find, for a plan, the experiments that an earlier part of it named."""
-        after = 0
+        after = -1
         while True:
             found = self._engine.read(
                 lambda store, after=after: store.find_going_experiments(
@@ -264,10 +264,10 @@ class _Work:
         usage = measure(place.store, f"{place.path}/artifacts")
         return usage.files, usage.size
 
-    def _place(self, kind: TrashKind, id: str, uri: str) -> "Place | str":
+    def _place(self, kind: TrashKind, item_id: str, uri: str) -> "Place | str":
         """Return the folder to delete, or why none may be."""
         places = self._places
-        place = places.find_own(uri, id, model=kind is TrashKind.MODEL)
+        place = places.find_own(uri, item_id, model=kind is TrashKind.MODEL)
         if place is None:
             return ELSEWHERE.format(uri=uri)
         if self._occupied is None:
@@ -349,7 +349,7 @@ def _lease(engine: "Engine") -> Generator[None]:
 
 def _parse_token(token: str | None) -> tuple[str, int]:
     if not token:
-        return _EXPERIMENTS, 0
+        return _EXPERIMENTS, -1  # there is an experiment 0
     phase, _, number = token.partition(".")
     if phase not in _PHASES or not number.isascii() or not number.isdigit():
         raise InvalidParameterError(
@@ -380,9 +380,9 @@ def _orphans(engine: "Engine", places: "ArtifactPlaces", *, delete: bool) -> Orp
         for kind, by_id in ((TrashKind.RUN, found.runs), (TrashKind.MODEL, found.models)):
             owned = engine.read(lambda store, kind=kind, by_id=by_id: store.find_owned(kind, list(by_id)))
             known += len(owned)
-            for id, path in by_id.items():
+            for item_id, path in by_id.items():
                 place = Place(root.store, path)
-                if id in owned or (id_of(place), path) in occupied:
+                if item_id in owned or (id_of(place), path) in occupied:
                     continue
                 usage = measure(root.store, path)
                 if usage.last_change_ms is None or usage.last_change_ms > latest_allowed:

@@ -144,6 +144,16 @@ EMPTY_EXPERIMENT: LiteralString = """
     UPDATE experiments SET deleted_name = NULL, deleted_time = NULL, artifact_location = '' WHERE id = :id
 """
 
+SELECT_DUE: LiteralString = """
+    SELECT 1 AS due FROM experiments
+    WHERE deleted_time IS NOT NULL AND (deleted_time <= :before OR lifecycle_stage = 'removing')
+    UNION ALL
+    SELECT 1 FROM runs WHERE deleted_time IS NOT NULL AND (deleted_time <= :before OR lifecycle_stage = 'removing')
+    UNION ALL
+    SELECT 1 FROM logged_models
+    WHERE deleted_time IS NOT NULL AND (deleted_time <= :before OR lifecycle_stage = 'removing')
+    LIMIT 1
+"""
 UPSERT_LEASE: LiteralString = """
     INSERT INTO leases (name, holder, until) VALUES (:name, :holder, :until)
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
@@ -193,6 +203,10 @@ class RemovalsPart:
     def end_lease(self, name: str, holder: str) -> None:
         self.tx.execute(DELETE_LEASE, name=name, holder=holder)
 
+    def find_whether_trash_is_due(self, before_time: int) -> bool:
+        """Tell whether there may be something to remove that was deleted before a time, or a removal to go on with."""
+        return self.tx.fetch_one(SELECT_DUE, before=before_time) is not None
+
     # -- what to remove ---------------------------------------------------------------------------------
     def find_refused_names(self, selection: TrashSelection) -> list[KeptItem]:
         """Return why some of the ids that were named are not removed: they are no ids, not deleted, or not long enough."""
@@ -202,19 +216,19 @@ class RemovalsPart:
             *((TrashKind.RUN, each) for each in selection.run_ids),
             *((TrashKind.MODEL, each) for each in selection.model_ids),
         ]
-        for kind, id in named:
+        for kind, item_id in named:
             if kind is TrashKind.EXPERIMENT:
-                row = self.tx.fetch_one(SELECT_EXPERIMENT_STATE, id=names.experiment_number(id))
+                row = self.tx.fetch_one(SELECT_EXPERIMENT_STATE, id=names.experiment_number(item_id))
             elif kind is TrashKind.RUN:
-                row = self.tx.fetch_one(SELECT_RUN_STATE, id=id)
+                row = self.tx.fetch_one(SELECT_RUN_STATE, id=item_id)
             else:
-                row = self.tx.fetch_one(SELECT_MODEL_STATE, id=id)
+                row = self.tx.fetch_one(SELECT_MODEL_STATE, id=item_id)
             if row is None:
-                kept.append(KeptItem(kind=kind, id=id, reason="there is none of this id"))
+                kept.append(KeptItem(kind=kind, id=item_id, reason="there is none of this id"))
             elif row[0] != "deleted":
-                kept.append(KeptItem(kind=kind, id=id, reason="it is not deleted; delete it first"))
-            elif (row[1] or 0) > selection.before_time:
-                kept.append(KeptItem(kind=kind, id=id, reason="it was deleted later than was asked for"))
+                kept.append(KeptItem(kind=kind, id=item_id, reason="it is not deleted; delete it first"))
+            elif (row[1] or 0) > (selection.before_time or 0):
+                kept.append(KeptItem(kind=kind, id=item_id, reason="it was deleted later than was asked for"))
         return kept
 
     def find_going_experiments(
@@ -281,14 +295,14 @@ class RemovalsPart:
             Candidate(
                 kind=kind,
                 number=number,
-                id=id.removeprefix(MARK) if stage == "removing" else id,
+                id=public.removeprefix(MARK) if stage == "removing" else public,
                 name=name,
                 experiment=experiment,
                 deleted_time=deleted_time or 0,
                 stage=stage,
                 uri=uri,
             )
-            for number, id, name, experiment, deleted_time, stage, uri in rows
+            for number, public, name, experiment, deleted_time, stage, uri in rows
         ]
 
     def find_experiment_locations(self) -> list[str]:

@@ -123,28 +123,28 @@ class TrashPart:
             name = experiment.name[: NAME_LENGTH - len(addition)] + addition
         self.tx.execute(UPDATE_NAME_IN_TRASH, name=name, id=number)
 
-    def move_to_trash(self, kind: TrashKind, id: str, *, force: bool = False) -> None:
+    def move_to_trash(self, kind: TrashKind, item_id: str, *, force: bool = False) -> None:
         if not force:
-            self._require_unneeded(kind, id)
+            self._require_unneeded(kind, item_id)
         if kind is TrashKind.EXPERIMENT:
-            self.delete_experiment(id)
+            self.delete_experiment(item_id)
         elif kind is TrashKind.RUN:
-            self.delete_run(id)
+            self.delete_run(item_id)
         else:
-            self.delete_logged_model(id)
+            self.delete_logged_model(item_id)
 
-    def _require_unneeded(self, kind: TrashKind, id: str) -> None:
+    def _require_unneeded(self, kind: TrashKind, item_id: str) -> None:
         needed = self.needed_ids()
         if kind is TrashKind.EXPERIMENT:
-            found = self.find_needed(names.experiment_number(id), needed)
+            found = self.find_needed(names.experiment_number(item_id), needed)
             if found is not None:
                 raise ConflictError(
-                    f"Experiment {id} is not deleted: {needed[found]} was made from its {_said(found)}. Delete that "
+                    f"Experiment {item_id} is not deleted: {needed[found]} was made from its {_said(found)}. Delete that "
                     "version first, or say force."
                 )
-        elif id in needed:
+        elif item_id in needed:
             raise ConflictError(
-                f"The {_said(id)} is not deleted: {needed[id]} was made from it. Delete that version first, or say force."
+                f"The {_said(item_id)} is not deleted: {needed[item_id]} was made from it. Delete that version first, or say force."
             )
 
     def needed_ids(self) -> dict[str, str]:
@@ -168,21 +168,21 @@ class TrashPart:
         row = row or self.tx.fetch_one(SELECT_NEEDED_MODEL, experiment=experiment, ids__in=list(needed))
         return None if row is None else row[0]
 
-    def take_from_trash(self, kind: TrashKind, id: str, new_name: str | None = None) -> None:
+    def take_from_trash(self, kind: TrashKind, item_id: str, new_name: str | None = None) -> None:
         if new_name is not None and kind is not TrashKind.EXPERIMENT:
             raise InvalidParameterError(
-                f"'new_name' is given for the {_said(id)}, but only names of experiments are unique. Leave it out."
+                f"'new_name' is given for the {_said(item_id)}, but only names of experiments are unique. Leave it out."
             )
         if kind is TrashKind.EXPERIMENT:
-            self._take_experiment_back(id, new_name)
+            self._take_experiment_back(item_id, new_name)
         elif kind is TrashKind.RUN:
-            _, experiment = self.require_run(id)
+            _, experiment = self.require_run(item_id)
             self.require_active_experiment(experiment)
-            self.restore_run(id)
-        elif not self.tx.execute(UPDATE_MODEL_TAKEN_BACK, model_id=id, now=now_ms()):
-            row = self.tx.fetch_one(SELECT_MODEL, model_id=id)
+            self.restore_run(item_id)
+        elif not self.tx.execute(UPDATE_MODEL_TAKEN_BACK, model_id=item_id, now=now_ms()):
+            row = self.tx.fetch_one(SELECT_MODEL, model_id=item_id)
             if row is None:
-                raise NotFoundError(f"Logged model with ID '{id}' not found")
+                raise NotFoundError(f"Logged model with ID '{item_id}' not found")
 
     def _take_experiment_back(self, experiment_id: str, new_name: str | None) -> None:
         experiment = self.get_experiment(experiment_id)
@@ -249,8 +249,8 @@ class TrashPart:
         return sizes
 
 
-def _said(id: str) -> str:
-    return f"logged model {id}" if id.startswith("m-") else f"run {id}"
+def _said(item_id: str) -> str:
+    return f"logged model {item_id}" if item_id.startswith("m-") else f"run {item_id}"
 
 
 def _parse_token(token: str | None) -> tuple[int, str, int]:
