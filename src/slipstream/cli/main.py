@@ -19,10 +19,12 @@ COMMANDS = {
     "deployments": ("slipstream.cli.deployments:deployments", "Deploy models to other engines."),
     "envs": ("slipstream.cli.envs:envs", "List and remove the environments of projects and models."),
     "experiments": ("slipstream.cli.experiments:experiments", "Manage experiments."),
+    "gc": ("slipstream.cli.gc:gc", "Remove for ever what was deleted."),
     "models": ("slipstream.cli.models:models", "Serve models and predict with them."),
     "run": ("slipstream.cli.run:run", "Run a project."),
     "runs": ("slipstream.cli.runs:runs", "Manage runs."),
     "server": ("slipstream.cli.server:server", "Start the tracking server with its web pages."),
+    "trash": ("slipstream.cli.trash:trash", "List what was deleted, and take it back."),
     "ui": ("slipstream.cli.server:server", "The same as server."),
 }
 """Where each command is, and its line in the help text."""
