@@ -1,8 +1,8 @@
 """When things were deleted, so that what is in the trash long enough can be removed; and who removes it now."""
 
+import time
 from typing import LiteralString
 
-from slipstream.clock import now_ms
 from slipstream.db.base import Transaction
 
 SCHEMA: LiteralString = """
@@ -31,6 +31,6 @@ DATE_MODELS: LiteralString = "UPDATE logged_models SET deleted_time = :now WHERE
 
 def migrate(tx: Transaction, dialect: LiteralString) -> None:
     tx.script(SCHEMA)
-    now = now_ms()
+    now = time.time_ns() // 1_000_000
     for statement in (DATE_EXPERIMENTS, DATE_RUNS, DATE_MODELS):
         tx.execute(statement, now=now)
