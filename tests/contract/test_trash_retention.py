@@ -8,6 +8,7 @@ import pytest
 from server_process import ServerProcess
 from slipstream.client.rest import RestStore
 from slipstream.client.transport import Transport
+from slipstream.clock import now_ms
 from slipstream.entities import TrashKind
 from slipstream.errors import NotFoundError
 from slipstream.server.trash_retention import TrashRetention
@@ -36,21 +37,25 @@ def test_what_is_old_enough_goes_and_no_more(
     engine = open_engine(uri, str(tmp_path / "artifacts"))
     store = QueuedStore(engine)
     old, young, needed, live = (store.create_run("0").info for _ in range(4))
+    hour = 60 * 60 * 1000
     folder = Path(old.artifact_uri)
     folder.mkdir(parents=True)
     (folder / "f").write_text("x")
     store.create_registered_model("churn")
     store.create_model_version("churn", f"runs:/{needed.run_id}/m", needed.run_id)
-    retention = TrashRetention(engine, 1500, poll_seconds=0.05)
+    for run in (old, young, needed):
+        store.delete_run(run.run_id)
+    for run in (old, needed):
+        engine.write(
+            lambda sql, run=run: sql.tx.execute(
+                "UPDATE runs SET deleted_time = :time WHERE run_id = :run_id",
+                time=now_ms() - 2 * hour,
+                run_id=run.run_id,
+            )
+        )
+    retention = TrashRetention(engine, hour, poll_seconds=0.05)
     retention.start()
-    store.delete_run(old.run_id)
-    store.delete_run(needed.run_id)
-    time.sleep(0.3)
-    assert store.get_run(old.run_id).info.lifecycle_stage == "deleted", "not yet"
-    deleted_time = {item.id: item.deleted_time for item in store.search_trash().items}[old.run_id]
     wait_until_gone(store, old.run_id)
-    assert time.time() * 1000 >= deleted_time + 1500
-    store.delete_run(young.run_id)
     assert not folder.exists()
     assert store.get_run(young.run_id).info.lifecycle_stage == "deleted"
     assert store.get_run(needed.run_id).info.lifecycle_stage == "deleted"
