@@ -194,7 +194,11 @@ class TrashPart:
         name = new_name or row[0] or experiment.name
         names.check_experiment_name(name)
         other = self.find_experiment_by_name(name)
-        if other is not None and other.experiment_id != experiment.experiment_id:
+        if other is not None and other.experiment_id == experiment.experiment_id:
+            other = None
+        if other is not None and other.lifecycle_stage != LifecycleStage.ACTIVE:
+            self._free_name(other)
+        elif other is not None:
             raise AlreadyExistsError(
                 f"Experiment {experiment_id} cannot have the name '{name}': experiment {other.experiment_id} has it now. "
                 "Give another one: new_name, or slipstream trash restore --new-name."

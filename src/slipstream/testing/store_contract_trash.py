@@ -133,6 +133,16 @@ class TrashContract:
         assert store.get_experiment(first).name == name
         assert store.get_experiment(first).lifecycle_stage == "active"
 
+    def test_restoring_takes_the_name_from_one_that_is_deleted(self, store: Store) -> None:
+        name = unique("name")
+        first = store.create_experiment(name)
+        store.move_to_trash(EXPERIMENT, first)
+        second = store.create_experiment_anew(name)
+        store.move_to_trash(EXPERIMENT, second)
+        store.take_from_trash(EXPERIMENT, first)
+        assert store.get_experiment(first).name == name
+        assert store.get_experiment(second).name.startswith(f"{name} (deleted")
+
     def test_restoring_under_another_name(self, store: Store) -> None:
         name, other = unique("name"), unique("other")
         first = store.create_experiment(name)
