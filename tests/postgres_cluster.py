@@ -137,8 +137,8 @@ class PostgresCluster:
                 time.sleep(0.5)
         return None
 
-    def stop(self) -> None:
-        """Stop the server in an orderly way; does nothing when it is down."""
+    def stop(self, mode: str = "fast") -> None:
+        """Stop the server; does nothing when it is down. `fast` is orderly, `immediate` is as a crash."""
         if self.pid() is not None:
             self._call(
                 [
@@ -147,7 +147,7 @@ class PostgresCluster:
                     "--wait",
                     "--silent",
                     "--mode",
-                    "fast",
+                    mode,
                     "--pgdata",
                     str(self.folder / "data"),
                 ]

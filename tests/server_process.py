@@ -37,13 +37,14 @@ class ServerProcess:
     def _wait(self, stderr: IO[str]) -> str:
         for line in stderr:
             self.lines.append(line)
-            found = re.search(r"http://\S+", line)
+            found = re.search(r"http://[\w.:/\[\]-]+", line)
             if found:
                 return found[0]
         raise AssertionError(f"the server did not start:\n{''.join(self.lines)}")
 
     def _read(self, stderr: IO[str]) -> None:
-        self.lines += list(stderr)
+        for line in stderr:
+            self.lines.append(line)
 
     def kill(self) -> None:
         """End it as a power cut would: no clean-up of any kind."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
     )
     from slipstream.client.client import SlipstreamClient
     from slipstream.client.client import SlipstreamClient as MlflowClient
+    from slipstream.client.histories import history, history_arrow
     from slipstream.client.model_functions import (
         ActiveModel,
         clear_active_model,
@@ -95,6 +96,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         set_tag,
         set_tags,
     )
+    from slipstream.client.sql import sql
     from slipstream.projects import run
 
 __version__ = "0.1.0"
@@ -129,6 +131,10 @@ _HOMES = {
     "slipstream.client.client": (
         "MlflowClient",
         "SlipstreamClient",
+    ),
+    "slipstream.client.histories": (
+        "history",
+        "history_arrow",
     ),
     "slipstream.client.model_functions": (
         "ActiveModel",
@@ -179,6 +185,7 @@ _HOMES = {
         "set_tag",
         "set_tags",
     ),
+    "slipstream.client.sql": ("sql",),
     "slipstream.projects": ("run",),
 }
 """Public names by the module that has them."""
@@ -236,6 +243,8 @@ __all__ = [
     "get_registry_uri",
     "get_run",
     "get_tracking_uri",
+    "history",
+    "history_arrow",
     "initialize_logged_model",
     "is_tracking_uri_set",
     "last_active_run",
@@ -281,6 +290,7 @@ __all__ = [
     "set_tags",
     "set_tracking_uri",
     "sklearn",
+    "sql",
     "start_run",
     "tracking",
     "transformers",

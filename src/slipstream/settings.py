@@ -103,6 +103,13 @@ def _http_schemes(text: str) -> tuple[str, ...]:
     return schemes
 
 
+def _log_level(text: str) -> str:
+    level = text.strip().lower()
+    if level not in ("debug", "info", "warning", "error"):
+        raise ValueError("debug, info, warning or error")
+    return level
+
+
 # -- where to track ---------------------------------------------------------------------------------
 TRACKING_URI = _setting("TRACKING_URI", _text, None, "Server address or database URI to track to.")
 REGISTRY_URI = _setting("REGISTRY_URI", _text, None, "Registry address; the tracking URI when unset.")
@@ -183,11 +190,52 @@ PRESIGNED_DOWNLOAD_URL_TTL_SECONDS = _setting(
     300,
     "Seconds that a signed address of a file in an object store is good for.",
 )
+BACKUP_BEFORE_MIGRATION = _setting(
+    "BACKUP_BEFORE_MIGRATION",
+    _boolean,
+    True,
+    "Keep a copy of an SQLite database beside it before its tables are brought to a newer schema.",
+    mlflow=False,
+)
 SERVER_TOKEN = _setting(
     "SERVER_TOKEN",
     _text,
     None,
     "Token that clients must send when the server runs with --auth token.",
+    mlflow=False,
+)
+SERVER_SHUTDOWN_TIMEOUT = _setting(
+    "SERVER_SHUTDOWN_TIMEOUT",
+    _at_least(0, float),
+    10.0,
+    "Seconds that requests under way have when the server is told to stop.",
+    mlflow=False,
+)
+LOGGING_LEVEL = _setting(
+    "LOGGING_LEVEL",
+    _log_level,
+    "warning",
+    "What the server logs: debug, info, warning or error, and what is worse.",
+)
+SLOW_REQUEST_SECONDS = _setting(
+    "SLOW_REQUEST_SECONDS",
+    _at_least(0, float),
+    10.0,
+    "The server logs requests that take longer than this.",
+    mlflow=False,
+)
+ACCESS_LOG = _setting(
+    "ACCESS_LOG",
+    _boolean,
+    False,
+    "The server logs every request, and not only slow ones.",
+    mlflow=False,
+)
+SERVER_IDLE_TIMEOUT = _setting(
+    "SERVER_IDLE_TIMEOUT",
+    _at_least(0.1, float),
+    60.0,
+    "Seconds that a client may say nothing in the middle of a request, or before its first, and that a head may take.",
     mlflow=False,
 )
 CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX = _setting(
@@ -204,6 +252,34 @@ TRASH_RETENTION = _setting(
     _duration,
     None,
     "How long a server keeps what was deleted before it removes it for ever, such as 30d; unset keeps it.",
+    mlflow=False,
+)
+SQL_TIMEOUT = _setting(
+    "SQL_TIMEOUT",
+    _at_least(0.1, float),
+    60.0,
+    "Seconds that a query of `slipstream sql` may take in all.",
+    mlflow=False,
+)
+SQL_MEMORY_LIMIT_MB = _setting(
+    "SQL_MEMORY_LIMIT_MB",
+    _at_least(64, int),
+    1024,
+    "Memory of a query of `slipstream sql` in MiB, in a process of its own: the rows that it reads, and its work.",
+    mlflow=False,
+)
+SQL_MAX_INPUT_ROWS = _setting(
+    "SQL_MAX_INPUT_ROWS",
+    _at_least(1, int),
+    5_000_000,
+    "Most rows that the tables of one query may have together.",
+    mlflow=False,
+)
+SQL_MAX_ROWS = _setting(
+    "SQL_MAX_ROWS",
+    _at_least(1, int),
+    1_000_000,
+    "Most rows that a query may answer.",
     mlflow=False,
 )
 # -- webhooks ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from slipstream.testing.store_contract import (
     RunContract,
     SearchContract,
 )
+from slipstream.testing.store_contract_histories import HistoryContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
 from slipstream.testing.store_contract_registry import RegistryContract
 from slipstream.testing.store_contract_trash import TrashContract
@@ -19,6 +20,7 @@ class StoreContract(
     ExperimentContract,
     RunContract,
     MetricContract,
+    HistoryContract,
     SearchContract,
     DatasetContract,
     LoggedModelContract,

@@ -19,13 +19,14 @@ from server_process import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED_SERVER = "http://127.0.0.1:5000"
-SHELL_PAGES = ["docs/how-to/run-a-project.md"]
+SHELL_PAGES = ["docs/how-to/move-from-mlflow.md", "docs/how-to/run-a-project.md"]
 """Where blocks without a language are commands to run."""
 PAGES = [
     "README.md",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "tutorials").glob("*.md")),
     "docs/how-to/clean-up.md",
     "docs/how-to/log-a-model.md",
+    "docs/how-to/query-your-data.md",
     "docs/how-to/track-a-run.md",
     "docs/how-to/webhooks.md",
     *SHELL_PAGES,

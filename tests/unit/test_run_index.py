@@ -57,7 +57,30 @@ def clauses(draw: st.DrawFn) -> str:
         "'"
         + draw(
             TEXTS
-            | st.sampled_from(["%", "_", "%a%", "a%", "%b", "a_b", "%_%", "ä%", "r0%", "RUNNING", "r01"])
+            | st.sampled_from(
+                [
+                    "%",
+                    "_",
+                    "%a%",
+                    "a%",
+                    "%b",
+                    "a_b",
+                    "%_%",
+                    "ä%",
+                    "%b%",
+                    "a%b",
+                    "A%B%",
+                    "_",
+                    "__%",
+                    "ab%",
+                    "\U0001f600%",
+                    "\uffff%",
+                    "%\U0010ffff",
+                    "r0%",
+                    "RUNNING",
+                    "r01",
+                ]
+            )
         )
         + "'"
     )

@@ -16,7 +16,7 @@ import pytest
 from artifact_corpus import HOSTILE_PATHS
 from server_process import ServerProcess
 from slipstream.api.routing import Permission
-from slipstream.server.artifacts import ArtifactRoute, artifact_routes
+from slipstream.server.artifacts import DeclaredRoute, artifact_routes
 
 API = "/api/2.0/mlflow/"
 AJAX = "/ajax-api/2.0/mlflow/"
@@ -339,7 +339,7 @@ def test_every_route_says_what_its_caller_must_be_allowed() -> None:
         "DELETE": Permission.DELETE,
     }
     for route in routes:
-        assert isinstance(route, ArtifactRoute)
+        assert isinstance(route, DeclaredRoute)
         methods = (route.methods or set()) - {"HEAD"}
         assert [expected[method] for method in methods] == [route.permission]
 

@@ -142,7 +142,8 @@ def test_retry_after_is_obeyed(server: Server, make: Make, pauses: list[float]) 
 
     make(server.url).call("GET", "/x")
 
-    assert pauses == [7.0]
+    assert len(pauses) == 1
+    assert 7.0 <= pauses[0] <= 8.75
 
 
 def test_retries_end(server: Server, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

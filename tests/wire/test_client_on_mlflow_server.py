@@ -3,17 +3,13 @@
 import json
 import math
 import os
-import signal
-import socket
 import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import mlflow_server
 import slipstream
 from slipstream.entities import (
     Dataset,
@@ -29,69 +25,14 @@ from slipstream.errors import AlreadyExistsError, InvalidParameterError, NotFoun
 
 pytestmark = [pytest.mark.slow, pytest.mark.wire]
 
-PYTHON = os.environ.get("MLFLOW_PYTHON")
-START_SECONDS = 400  # it imports for a minute where processors are busy
-
-
-def _why_not() -> str | None:
-    if not PYTHON:
-        return "no real MLflow server: set MLFLOW_PYTHON to an interpreter that has mlflow (not only mlflow-skinny)"
-    done = subprocess.run(
-        [
-            PYTHON,
-            "-c",
-            "from importlib.util import find_spec; assert find_spec('mlflow') and find_spec('flask')",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"MLFLOW_PYTHON={PYTHON} has no full mlflow:\n{done.stderr}"
-    return None
-
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a fresh MLflow server that hands artifacts through."""
-    if (reason := _why_not()) is not None:
+    if (reason := mlflow_server.why_not()) is not None:
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *(str(PYTHON), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
-                *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"),
-                *("--artifacts-destination", str(folder / "files")),
-            ],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/health", timeout=5).close()
-                break
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.2)
+    with mlflow_server.running(tmp_path_factory.mktemp("mlflow")) as url:
         yield url
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 @pytest.fixture
@@ -130,6 +71,17 @@ def test_experiments(client: slipstream.SlipstreamClient, experiment: str) -> No
     assert client.get_experiment(experiment).lifecycle_stage == "active"
     with pytest.raises(NotFoundError):
         client.get_experiment("987654")
+
+
+def test_history(fluent: str) -> None:
+    with slipstream.start_run() as run:
+        points = [Metric("batch", float(step), 1_000 + step, step) for step in range(2500)]
+        slipstream.SlipstreamClient().log_batch(run.info.run_id, points)
+        slipstream.log_metric("odd", math.nan)
+    frame = slipstream.history(run, ["batch", "odd"], max_points=5)
+    assert frame["step"].tolist() == [0, 500, 1000, 1500, 2499, 0]
+    assert math.isnan(frame["value"].tolist()[-1])
+    assert slipstream.history(experiment_ids=[fluent])["key"].tolist() == ["batch"] * 2500 + ["odd"]
 
 
 def test_runs_metrics_params_tags(client: slipstream.SlipstreamClient, experiment: str) -> None:
@@ -345,7 +297,10 @@ def test_a_model_is_logged_registered_and_loaded_here_and_there(fluent: str, add
         "print(float(model.predict(np.array([[2.0, 3.0]]))[0]))\n"
     )
     done = subprocess.run(
-        [str(PYTHON), "-W", "ignore", "-c", script, address], capture_output=True, text=True, check=False
+        [str(mlflow_server.PYTHON), "-W", "ignore", "-c", script, address],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert math.isclose(float(done.stdout.split()[-1]), 5.0)

@@ -11,7 +11,7 @@ Flow of one call: bytes -> `Route.decode` (typed, forgiving as MLflow's protobuf
 import enum
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast, get_type_hints
 
 import msgspec
@@ -49,6 +49,22 @@ class Empty(Response, kw_only=True):
     """The response `{}`."""
 
 
+class StreamRequest(Request, kw_only=True):
+    """Base of requests for a stream, which say the format that it comes in."""
+
+    format: str | None = None
+    accept: str | None = None
+    """The header of this name, filled in by the server: the format where `format` is absent."""
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """The answer of a route that streams: bytes in pieces, each made when the one before is on its way."""
+
+    content_type: str
+    chunks: Iterator[bytes]
+    file_name: str
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the table."""
 
@@ -61,6 +77,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     aside: bool
     """Whether the handler runs outside of any transaction, since it talks to other machines; each call of the store
     that it makes is a transaction of its own."""
+    streams: tuple[str, ...]
+    """The content types of a route that answers with a `Stream`. Each call of the store is a transaction of its own."""
     handler: Callable[[Any, Any], Any]
     request_type: type[Request]
     response_type: Any
@@ -85,6 +103,7 @@ def route(
     permission: Permission,
     writes: bool | None = None,
     aside: bool = False,
+    streams: tuple[str, ...] = (),
     also: Sequence[str] = (),
     prefixes: Sequence[str] = (API, AJAX),
 ) -> Callable[[HandlerT], HandlerT]:
@@ -96,6 +115,7 @@ def route(
         permission: what the caller must be allowed to do.
         writes: whether the handler needs a writing transaction; by default all but READ do.
         aside: whether the handler must not be inside a transaction, since it waits for other machines.
+        streams: the content types that it may answer with, where the handler returns a `Stream`.
         also: further methods that mean the same.
         prefixes: where it is mounted.
     """
@@ -117,6 +137,7 @@ def route(
                         permission not in (Permission.READ, Permission.PUBLIC) if writes is None else writes
                     ),
                     aside=aside,
+                    streams=streams,
                     handler=handler,
                     request_type=request_type,
                     response_type=hints["return"],

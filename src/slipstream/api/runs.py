@@ -376,6 +376,11 @@ def log_batch(store: Store, req: LogBatch) -> Empty:
             f"A batch holds at most {limits.BATCH_TOTAL} metrics, params and tags together; "
             f"got {sum(counts.values())}. Send the rest in another request."
         )
+    return store_batch(store, req)
+
+
+def store_batch(store: Store, req: LogBatch) -> Empty:
+    """Log what a request holds, whatever its size."""
     store.log_batch(
         req.run_id,
         [measured(metric) for metric in req.metrics],

@@ -1,6 +1,6 @@
 """What the server is."""
 
-from slipstream.api.routing import Permission, Request, Response, route
+from slipstream.api.routing import OWN, OWN_AJAX, Permission, Request, Response, route
 from slipstream.store.base import Store
 
 API3 = "/api/3.0/mlflow/"
@@ -35,3 +35,17 @@ def server_info(store: Store, req: ServerInfo) -> ServerInfoResponse:
         presigned_upload_model_id_supported=False,
         features_enabled={},
     )
+
+
+OWN_FEATURES = ("histories", "log-batch", "sql")
+"""What this server has beyond MLflow's routes, for clients that must choose."""
+
+
+class OwnServerInfoResponse(Response, kw_only=True):
+    features: tuple[str, ...]
+
+
+@route("GET", "server-info", permission=Permission.READ, prefixes=(OWN, OWN_AJAX))
+def own_server_info(store: Store, req: ServerInfo) -> OwnServerInfoResponse:
+    """Tell clients that this is slipstream's server, and what it has beyond MLflow's routes."""
+    return OwnServerInfoResponse(features=OWN_FEATURES)

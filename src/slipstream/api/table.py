@@ -4,14 +4,17 @@ from types import ModuleType
 
 from slipstream.api import (
     artifacts,
+    batches,
     datasets,
     experiments,
+    histories,
     logged_models,
     metrics,
     model_versions,
     registered_models,
     runs,
     server_info,
+    sql,
     trash,
     webhooks,
 )
@@ -23,7 +26,10 @@ __all__ = ["ROUTES"]
 RESOURCES: tuple[ModuleType, ...] = (
     experiments,
     runs,
+    batches,
     metrics,
+    histories,
+    sql,
     datasets,
     logged_models,
     registered_models,
@@ -32,6 +38,5 @@ RESOURCES: tuple[ModuleType, ...] = (
     webhooks,
     trash,
     server_info,
-    graphql,
     graphql,
 )

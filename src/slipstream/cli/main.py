@@ -15,16 +15,21 @@ INTERRUPTED = 130
 
 COMMANDS = {
     "artifacts": ("slipstream.cli.artifacts:artifacts", "List, download and upload files of runs."),
+    "db": ("slipstream.cli.db:db", "Look at, upgrade, check and copy the server's database."),
     "demo": ("slipstream.cli.demo:demo", "Train, register, serve and check a model of real data."),
     "deployments": ("slipstream.cli.deployments:deployments", "Deploy models to other engines."),
+    "doctor": ("slipstream.cli.doctor:doctor", "Check this environment, the server and its data."),
     "envs": ("slipstream.cli.envs:envs", "List and remove the environments of projects and models."),
     "experiments": ("slipstream.cli.experiments:experiments", "Manage experiments."),
     "gc": ("slipstream.cli.gc:gc", "Remove for ever what was deleted."),
+    "export": ("slipstream.cli.exporting:export", "Write everything into plain files."),
+    "import": ("slipstream.cli.importing:import_", "Take everything from MLflow or another store."),
     "models": ("slipstream.cli.models:models", "Serve models and predict with them."),
     "run": ("slipstream.cli.run:run", "Run a project."),
     "runs": ("slipstream.cli.runs:runs", "Manage runs."),
     "server": ("slipstream.cli.server:server", "Start the tracking server with its web pages."),
     "trash": ("slipstream.cli.trash:trash", "List what was deleted, and take it back."),
+    "sql": ("slipstream.cli.sql:sql", "Query what is tracked with SQL, read-only."),
     "ui": ("slipstream.cli.server:server", "The same as server."),
 }
 """Where each command is, and its line in the help text."""

@@ -1,8 +1,14 @@
 """Options that several groups of commands have."""
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
 import click
 
 from slipstream.entities import ViewType
+
+FuncT = TypeVar("FuncT", bound=Callable[..., Any])
 
 VIEWS = ("active_only", "deleted_only", "all")
 
@@ -22,3 +28,23 @@ force_option = click.option(
 
 def choose_view(view: str) -> ViewType:
     return ViewType[view.upper()]
+
+
+def format_option(formats: Sequence[str], default: str | None) -> Callable[[FuncT], FuncT]:
+    """Return the option that says how a table is written."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(formats, case_sensitive=False),
+        default=default,
+        show_default=True,
+        help="How the table is written.",
+    )
+
+
+output_option = click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write to, instead of stdout; it is there only once it is whole.",
+)

@@ -1,7 +1,10 @@
 """All printing of the command line: results on stdout, everything else on stderr."""
 
 import json
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -45,3 +48,29 @@ def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> None:
     ]
     for cells in (headers, ["-" * width for width in widths], *rows):
         click.echo(_GAP.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)))
+
+
+def save(chunks: Iterable[bytes], output: Path | None, *, binary: bool) -> None:
+    """Write bytes to a file, which is there only once it is whole, or to stdout.
+
+    Raises:
+        UsageError: they are no text, and stdout is a terminal.
+    """
+    if output is None:
+        if binary and sys.stdout.isatty():
+            raise click.UsageError(
+                "This format is no text for a terminal: name a file with -o, or use a pipe."
+            )
+        stream = sys.stdout.buffer
+        for chunk in chunks:
+            stream.write(chunk)
+        stream.flush()
+        return
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)

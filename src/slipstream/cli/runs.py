@@ -1,13 +1,14 @@
 """`slipstream runs ...`."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
 
 from slipstream import settings
 from slipstream.cli import out
-from slipstream.cli.options import choose_view, force_option, view_option
+from slipstream.cli.options import choose_view, force_option, format_option, output_option, view_option
 from slipstream.entities import Run
 from slipstream.errors import EndpointNotFoundError
 
@@ -134,6 +135,49 @@ def describe(run_id: str) -> None:
     from slipstream.client.client import SlipstreamClient
 
     out.document(_to_document(SlipstreamClient().get_run(run_id)), indent=4)
+
+
+@runs.command()
+@click.option("--run-id", "run_ids", multiple=True, help="ID of a run; may be given several times.")
+@click.option("--experiment-id", "experiment_ids", multiple=True, help="All active runs of an experiment.")
+@click.option("--filter", "filter_string", default="", help="Which of them, as in search_runs.")
+@click.option("--key", "keys", multiple=True, help="Name of a metric, or a pattern such as 'val/*'.")
+@click.option("--start-step", type=int, help="First step.")
+@click.option("--end-step", type=int, help="Last step, itself included.")
+@click.option("--max-points", type=int, help="Most points of one metric of one run: an even sample.")
+@format_option(("csv", "parquet", "arrow"), "csv")
+@output_option
+def history(
+    run_ids: tuple[str, ...],
+    experiment_ids: tuple[str, ...],
+    filter_string: str,
+    keys: tuple[str, ...],
+    start_step: int | None,
+    end_step: int | None,
+    max_points: int | None,
+    form: str,
+    output: Path | None,
+) -> None:
+    """Write every point of metrics of many runs as one table.
+
+    Columns: run_id, key, step, timestamp (Unix milliseconds), value.
+    """
+    from slipstream.bulk.formats import Format
+    from slipstream.bulk.histories import history_chunks
+    from slipstream.client.histories import read_history
+
+    if bool(run_ids) == bool(experiment_ids):
+        raise click.UsageError("Say which runs: either --run-id or --experiment-id.")
+    series = read_history(
+        run_ids or None,
+        keys or None,
+        experiment_ids=experiment_ids,
+        filter_string=filter_string,
+        start_step=start_step,
+        end_step=end_step,
+        max_points=max_points,
+    )
+    out.save(history_chunks(series, Format(form)), output, binary=form != "csv")
 
 
 def _to_document(run: Run) -> dict[str, Any]:

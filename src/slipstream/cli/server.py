@@ -136,6 +136,21 @@ def _retention(text: str | None) -> int | None:
     metavar="DURATION",
     help="Remove for ever what was deleted so long ago, such as 30d or 12h. [default: SLIPSTREAM_TRASH_RETENTION, or never]",
 )
+@click.option(
+    "--log-format",
+    envvar=_env("LOG_FORMAT"),
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Log lines on standard error as text for people, or as JSON for machines.",
+)
+@click.option(
+    "--expose-prometheus",
+    envvar=_env("EXPOSE_PROMETHEUS"),
+    default=None,
+    metavar="FOLDER",
+    help="Taken for MLflow's sake: /metrics is always there, and nothing is kept in the folder.",
+)
 def server(**options: Any) -> None:
     """Start a tracking server: experiments, runs, artifacts and the model registry over MLflow's REST API."""
     from slipstream import settings
@@ -150,6 +165,7 @@ def server(**options: Any) -> None:
             "--auth token needs the token in the environment variable SLIPSTREAM_SERVER_TOKEN. "
             "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
+    del options["expose_prometheus"]
     registry = options.pop("registry_store_uri")
     if registry not in (None, options["backend_store_uri"]):
         raise InvalidParameterError(

@@ -20,6 +20,7 @@ from slipstream.client.addresses import (
     set_registry_uri,
     set_tracking_uri,
 )
+from slipstream.client.histories import history, history_arrow
 from slipstream.client.model_functions import (
     ActiveModel,
     clear_active_model,
@@ -69,6 +70,7 @@ from slipstream.client.run_functions import (
     set_tag,
     set_tags,
 )
+from slipstream.client.sql import sql
 
 __all__ = [
     "ActiveModel",
@@ -96,6 +98,8 @@ __all__ = [
     "get_registry_uri",
     "get_run",
     "get_tracking_uri",
+    "history",
+    "history_arrow",
     "initialize_logged_model",
     "is_tracking_uri_set",
     "last_active_run",
@@ -135,5 +139,6 @@ __all__ = [
     "set_tag",
     "set_tags",
     "set_tracking_uri",
+    "sql",
     "start_run",
 ]

@@ -1,15 +1,15 @@
 """The store behind a tracking server: slipstream's or MLflow's."""
 
 from slipstream.client.rest_experiments import RestExperiments
+from slipstream.client.rest_histories import RestHistories
 from slipstream.client.rest_inputs import RestInputs
 from slipstream.client.rest_logged_models import RestLoggedModels
 from slipstream.client.rest_registry import RestRegistry
-from slipstream.client.rest_runs import RestRuns
 from slipstream.client.rest_trash import RestTrash
 from slipstream.client.rest_webhooks import RestWebhooks
 
 
 class RestStore(
-    RestExperiments, RestRuns, RestInputs, RestLoggedModels, RestRegistry, RestWebhooks, RestTrash
+    RestExperiments, RestHistories, RestInputs, RestLoggedModels, RestRegistry, RestWebhooks, RestTrash
 ):
     """Implements `Store` over HTTP; made from a `Transport`, which retries and authenticates."""

@@ -1,6 +1,7 @@
 """One request of the API from its handler's declaration: path, method and types are read from the route."""
 
 import functools
+import json
 import math
 import re
 from collections.abc import Callable
@@ -9,10 +10,10 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from slipstream.api.routing import ROUTES, Request, Route
+from slipstream.api.routing import OWN, ROUTES, Request, Route
 from slipstream.client.transport import Transport
 from slipstream.entities import Metric
-from slipstream.errors import InvalidParameterError
+from slipstream.errors import EndpointNotFoundError, InvalidParameterError
 from slipstream.wire.numbers import LARGEST
 
 RequestT = TypeVar("RequestT", bound=Request)
@@ -27,6 +28,18 @@ class RestCalls:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    @functools.cached_property
+    def own_features(self) -> frozenset[str]:
+        """What the server has beyond MLflow's routes: nothing, if it is MLflow's. Asked for once."""
+        try:
+            answer = self._transport.call("GET", f"{OWN}server-info")
+        except EndpointNotFoundError:
+            return frozenset()
+        try:
+            return frozenset(json.loads(answer)["features"])
+        except (ValueError, KeyError, TypeError):
+            return frozenset()
 
     def _ask(self, handler: Callable[[Any, RequestT], ResponseT], request: RequestT) -> ResponseT:
         """Have the server run a handler, and return what it returns or raise what it raises."""

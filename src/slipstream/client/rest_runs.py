@@ -1,10 +1,14 @@
 """`RestStore`: runs, metrics, params and tags."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from slipstream.api import batches as own_api
 from slipstream.api import metrics as metrics_api
 from slipstream.api import runs as api
 from slipstream.api.messages import KeyValue
+from slipstream.api.routing import Empty
+from slipstream.client.batches import Batch, cut_by_bytes, cut_for_mlflow, fits_mlflow
 from slipstream.client.rest_calls import RestCalls, restore_infinities
 from slipstream.entities import Metric, Page, Param, Run, RunInfo, RunTag, ViewType
 from slipstream.wire.numbers import from_wire as double_from_wire
@@ -85,6 +89,17 @@ class RestRuns(RestCalls):
         params: Sequence[Param] = (),
         tags: Sequence[RunTag] = (),
     ) -> None:
+        batch = Batch(metrics, params, tags)
+        if fits_mlflow(batch):  # what every server takes, and ours on its short way
+            self._log_batch(api.log_batch, run_id, batch)
+        elif "log-batch" in self.own_features:
+            for part in cut_by_bytes(batch):
+                self._log_batch(own_api.log_large_batch, run_id, part)
+        else:
+            for part in cut_for_mlflow(batch):
+                self._log_batch(api.log_batch, run_id, part)
+
+    def _log_batch(self, handler: Callable[[Any, api.LogBatch], Empty], run_id: str, batch: Batch) -> None:
         request = api.LogBatch(
             run_id=run_id,
             metrics=[
@@ -97,12 +112,12 @@ class RestRuns(RestCalls):
                     dataset_name=point.dataset_name,
                     dataset_digest=point.dataset_digest,
                 )
-                for point in metrics
+                for point in batch.metrics
             ],
-            params=[KeyValue(param.key, param.value) for param in params],
-            tags=[KeyValue(tag.key, tag.value) for tag in tags],
+            params=[KeyValue(param.key, param.value) for param in batch.params],
+            tags=[KeyValue(tag.key, tag.value) for tag in batch.tags],
         )
-        self._ask(api.log_batch, request)
+        self._ask(handler, request)
 
     def log_metric(self, run_id: str, metric: Metric) -> None:
         request = metrics_api.LogMetric(

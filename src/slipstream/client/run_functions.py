@@ -350,7 +350,7 @@ def search_runs(
         raise InvalidParameterError(
             f"output_format '{output_format}' is not supported. Use 'pandas', 'polars' or 'list'."
         )
-    ids = _experiments_to_search(experiment_ids, experiment_names, search_all=search_all_experiments)
+    ids = experiments_to_search(experiment_ids, experiment_names, search_all=search_all_experiments)
     client = SlipstreamClient()
     runs: list[Run] = []
     if ids:
@@ -364,7 +364,7 @@ def search_runs(
     return frames.runs_to_pandas(runs) if output_format == "pandas" else frames.runs_to_polars(runs)
 
 
-def _experiments_to_search(
+def experiments_to_search(
     ids: Sequence[str] | None, names: Sequence[str] | None, *, search_all: bool
 ) -> list[str]:
     if ids and names:

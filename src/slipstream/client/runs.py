@@ -35,10 +35,6 @@ PARENT_RUN_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
 RUN_NAME_TAG = "mlflow.runName"
 
-# What one log-batch request may hold, here and on an MLflow server.
-BATCH_TOTAL = 1000
-BATCH_PARAMS = 100
-BATCH_TAGS = 100
 HISTORY_PAGE = 25_000
 
 
@@ -159,27 +155,18 @@ class RunCalls(Calls):
         tags: Sequence[RunTag] = (),
         synchronous: bool | None = None,
     ) -> None:
-        """Log any number of values, in requests as large as a server takes.
+        """Log any number of values.
 
-        Up to 1000 values with at most 100 params and 100 tags are one request and logged all or not at all;
-        of more, the requests before the one that fails stay. Params go first, as they are what can clash.
+        In process, all of them or none. A slipstream server gets some megabytes a request, an MLflow server 1,000
+        values with at most 100 params and 100 tags; each request is stored whole or not at all, and those before
+        one that fails stay. Params go first, as they are what can clash.
         """
-        run_id = require_text(run_id, "run_id")
-        points = [_checked(point) for point in metrics]
-        all_params = [Param(require_text(each.key, "key"), to_text(each.value, "value")) for each in params]
-        all_tags = [RunTag(require_text(each.key, "key"), to_text(each.value, "value")) for each in tags]
-        while True:
-            some_params = all_params[:BATCH_PARAMS]
-            some_tags = all_tags[:BATCH_TAGS]
-            room = BATCH_TOTAL - len(some_params) - len(some_tags)
-            # Points wait until the last params are in, so that a clash leaves none behind.
-            some_points = points[:room] if len(all_params) <= BATCH_PARAMS else []
-            self._store.log_batch(run_id, some_points, some_params, some_tags)
-            all_params = all_params[BATCH_PARAMS:]
-            all_tags = all_tags[BATCH_TAGS:]
-            points = points[len(some_points) :]
-            if not (all_params or all_tags or points):
-                return
+        self._store.log_batch(
+            require_text(run_id, "run_id"),
+            [_checked(point) for point in metrics],
+            [Param(require_text(each.key, "key"), to_text(each.value, "value")) for each in params],
+            [RunTag(require_text(each.key, "key"), to_text(each.value, "value")) for each in tags],
+        )
 
     def get_metric_history(self, run_id: str, key: str) -> PagedList[Metric]:
         """Return all points of a metric, whatever their number, by (timestamp, step, value)."""

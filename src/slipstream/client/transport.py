@@ -93,9 +93,21 @@ class Transport:
         response = self._send(method, path, query, lambda: body, sent, stream=False)
         return response.data
 
-    def download(self, path: str, *, query: Query = (), headers: Mapping[str, str] | None = None) -> "Body":
-        """Open the body of a GET for reading in pieces; close it, or use it in a `with` block."""
-        response = self._send("GET", path, query, lambda: None, dict(headers or {}), stream=True)
+    def download(
+        self,
+        path: str,
+        *,
+        query: Query = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> "Body":
+        """Open an answer's body for reading in pieces; close it, or use it in a `with` block.
+
+        The request is a GET; with a body, which must be JSON, a POST.
+        """
+        method = "GET" if body is None else "POST"
+        sent = {} if body is None else {"Content-Type": "application/json"}
+        response = self._send(method, path, query, lambda: body, {**sent, **(headers or {})}, stream=True)
         return Body(response, self.base_url)
 
     def upload(
@@ -107,6 +119,28 @@ class Transport:
             headers["Content-Length"] = str(size)
         once = iter(chunks) is chunks
         self._send(method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once)
+
+    def probe(self, path: str, timeout_seconds: float) -> "tuple[int, Mapping[str, str], bytes]":
+        """Send one GET, once, and return status, headers and body, whatever they are.
+
+        Raises:
+            ConnectionFailedError: no answer within the time.
+        """
+        import urllib3
+
+        pool = self._pool or self._open_pool()
+        try:
+            response = pool.request(
+                "GET",
+                self.base_url + path,
+                headers=self._identify(),
+                timeout=timeout_seconds,
+                retries=False,
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ConnectionFailedError(f"No answer from {self.base_url} ({_reason(error)}).") from error
+        return response.status, response.headers, response.data
 
     def close(self) -> None:
         with self._lock:
@@ -256,6 +290,8 @@ def _secret(setting: "settings.Setting[str | None]") -> str | None:
 class Body:
     """The body of an answer, read in pieces."""
 
+    closed = False
+
     def __init__(self, response: "urllib3.BaseHTTPResponse", server: str) -> None:
         self._response = response
         self._server = server
@@ -274,6 +310,9 @@ class Body:
             raise ConnectionFailedError(
                 f"The answer of {self._server} broke off ({_reason(error)}). Try again."
             ) from error
+
+    def readable(self) -> bool:
+        return True
 
     def close(self) -> None:
         # A body that was not read to its end would spoil the next use of its connection.
@@ -300,7 +339,8 @@ def _may_pass(response: "urllib3.BaseHTTPResponse") -> bool:
 def _pause(attempt: int, retry_after: str | None) -> float:
     """Return seconds to wait: what the server asks for, else nothing, then factor, 2*factor, 4*factor..."""
     if retry_after is not None and retry_after.strip().isdigit():
-        return min(float(retry_after), LONGEST_WAIT_SECONDS)
+        # A little later, each at another time: all whom the server sent away would come back at once.
+        return min(float(retry_after) * (1 + random.random() / 4), LONGEST_WAIT_SECONDS)
     if attempt == 0:
         return 0.0
     backoff = settings.HTTP_REQUEST_BACKOFF_FACTOR.get() * 2 ** (attempt - 1)

@@ -11,6 +11,7 @@ by each database's file, since they differ:
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, LiteralString, Protocol, TypeAlias
 
 Row: TypeAlias = tuple[Any, ...]
@@ -95,4 +96,38 @@ class Database(Protocol):
 
     def describe(self) -> str:
         """Say where the data is, without secrets."""
+        ...
+
+    # -- for those who run it -----------------------------------------------------------------------
+    def require_present(self) -> None:
+        """Refuse a place where there is no database yet; nothing is created.
+
+        Raises:
+            InvalidParameterError: there is none.
+        """
+        ...
+
+    def count_bytes(self) -> int:
+        """Return how much disk the data takes."""
+        ...
+
+    def copy_to(self, target: Path) -> None:
+        """Write a copy of the whole database, of one moment, while others go on writing.
+
+        Raises:
+            InvalidParameterError: `target` exists; or another program has to do it, which the message names.
+            StorageError: there is no room for it.
+        """
+        ...
+
+    def keep_copy(self, schema_number: int) -> Path | None:
+        """Keep a copy beside the data before its schema is changed, and return where; None where that is others' task.
+
+        Raises:
+            StorageError: there is no room for it.
+        """
+        ...
+
+    def find_damage(self) -> list[str]:
+        """Return what the database itself finds wrong with its files; slow on large ones."""
         ...

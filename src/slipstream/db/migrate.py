@@ -7,16 +7,18 @@ advisory lock (PostgreSQL).
 """
 
 import importlib
+import logging
 import re
 from collections.abc import Callable
 from importlib import resources
-from typing import LiteralString
+from typing import LiteralString, TypeVar
 
 import msgspec
 
 from slipstream.clock import now_ms
 from slipstream.db.base import Connection, Database, Transaction
-from slipstream.errors import InvalidParameterError, SlipstreamError, UnavailableError
+from slipstream.errors import InvalidParameterError, SlipstreamError, StorageError, UnavailableError
+from slipstream.settings import BACKUP_BEFORE_MIGRATION
 
 INSERT_MIGRATION: LiteralString = """
     INSERT INTO schema_migrations (number, name, applied_time) VALUES (:number, :name, :applied_time)
@@ -27,6 +29,14 @@ SELECT_TABLES_POSTGRES: LiteralString = (
     "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
 )
 LOCK_POSTGRES: LiteralString = "SELECT pg_advisory_xact_lock(7017341)"
+# Large tables take long to rewrite.
+NO_TIME_LIMIT_POSTGRES: LiteralString = """
+    SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)
+"""
+SELECT_ANY_EXPERIMENT: LiteralString = "SELECT 1 FROM experiments LIMIT 1"
+
+Outcome = TypeVar("Outcome")
+_logger = logging.getLogger(__name__)
 
 
 FILE = re.compile(r"(\d{4}_\w+)\.(sql|py)")
@@ -64,6 +74,17 @@ def migrations() -> list[Migration]:
     return found
 
 
+class SchemaState(msgspec.Struct, frozen=True):
+    """How far a database has come."""
+
+    number: int
+    """Of its schema; 0 where there are no tables yet."""
+    newest: int
+    """Of the schema that this slipstream writes."""
+    pending: list[str]
+    """Names of the migrations that `prepare` would apply."""
+
+
 def schema() -> str:
     """Return the SQL that makes a new database."""
     return (resources.files("slipstream.db") / "schema.sql").read_text("utf-8")
@@ -78,10 +99,24 @@ def prepare(database: Database) -> list[str]:
         InvalidParameterError: the database belongs to MLflow, to something else, or to a newer slipstream.
         UnavailableError: another process holds the database, or it cannot be reached.
     """
+    return _with_connection(database, _bring_forward)
+
+
+def look(database: Database) -> SchemaState:
+    """Tell how far the schema has come; changes nothing.
+
+    Raises:
+        InvalidParameterError: the database belongs to MLflow, to something else, or to a newer slipstream.
+        UnavailableError: it cannot be reached.
+    """
+    return _with_connection(database, _look)
+
+
+def _with_connection(database: Database, run: Callable[[Database, Connection], Outcome]) -> Outcome:
     try:
         connection = database.connect()
         try:
-            return _bring_forward(database, connection)
+            return run(database, connection)
         finally:
             connection.close()
     except SlipstreamError:
@@ -99,27 +134,59 @@ def _bring_forward(database: Database, connection: Connection) -> list[str]:
     with connection.write() as tx:
         if database.dialect == "postgres":
             tx.fetch_one(LOCK_POSTGRES)
-            tables = {row[0] for row in tx.fetch_all(SELECT_TABLES_POSTGRES)}
-        else:
-            tables = {row[0] for row in tx.fetch_all(SELECT_TABLES_SQLITE)}
-        if "schema_migrations" not in tables:
-            _require_empty(database, tables)
+            tx.fetch_one(NO_TIME_LIMIT_POSTGRES)
+        done = _applied(database, tx)
+        if done is None:
             return _create(tx)
-        done = {row[0] for row in tx.fetch_all(SELECT_MIGRATIONS)}
-        known = migrations()
-        newest = known[-1].number
-        if done and max(done) > newest:
-            raise InvalidParameterError(
-                f"{database.describe()} was made by a newer slipstream (schema {max(done)}, this one knows "
-                f"{newest}). Upgrade slipstream: pip install --upgrade slipstream"
-            )
-        applied: list[str] = []
-        for migration in known:
-            if migration.number not in done:
-                migration.apply(tx)
-                _record(tx, migration)
-                applied.append(migration.name)
-        return applied
+        pending = [migration for migration in migrations() if migration.number not in done]
+        if pending and BACKUP_BEFORE_MIGRATION.get() and tx.fetch_one(SELECT_ANY_EXPERIMENT) is not None:
+            _keep_copy(database, max(done))  # nobody writes meanwhile: this transaction has the lock
+        for migration in pending:
+            migration.apply(tx)
+            _record(tx, migration)
+        return [migration.name for migration in pending]
+
+
+def _look(database: Database, connection: Connection) -> SchemaState:
+    with connection.read() as tx:
+        done = _applied(database, tx) or set()
+    known = migrations()
+    return SchemaState(
+        number=max(done, default=0),
+        newest=known[-1].number,
+        pending=[migration.name for migration in known if migration.number not in done],
+    )
+
+
+def _applied(database: Database, tx: Transaction) -> set[int] | None:
+    """Return the numbers of the migrations that were applied, or None for a database without tables."""
+    select = SELECT_TABLES_POSTGRES if database.dialect == "postgres" else SELECT_TABLES_SQLITE
+    tables = {row[0] for row in tx.fetch_all(select)}
+    if "schema_migrations" not in tables:
+        _require_empty(database, tables)
+        return None
+    done: set[int] = {row[0] for row in tx.fetch_all(SELECT_MIGRATIONS)}
+    newest = migrations()[-1].number
+    if done and max(done) > newest:
+        raise InvalidParameterError(
+            f"{database.describe()} was made by a newer slipstream (schema {max(done)}, this one knows "
+            f"{newest}). Upgrade slipstream: pip install --upgrade slipstream"
+        )
+    return done
+
+
+def _keep_copy(database: Database, schema_number: int) -> None:
+    try:
+        kept = database.keep_copy(schema_number)
+    except StorageError as error:
+        raise StorageError(
+            f"The tables of {database.describe()} are of an older schema, and before they are changed a copy is kept. "
+            f"{error} Or set {BACKUP_BEFORE_MIGRATION.name}=false if there is a copy elsewhere."
+        ) from error
+    if kept is not None:
+        _logger.warning(
+            "The tables are brought to a newer schema. A copy of the database before that: %s", kept
+        )
 
 
 def _create(tx: Transaction) -> list[str]:

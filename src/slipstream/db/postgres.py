@@ -2,8 +2,10 @@
 
 import functools
 import re
-from collections.abc import Generator, Sequence
+import shlex
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString, cast
 from urllib.parse import urlsplit
 
@@ -15,11 +17,26 @@ if TYPE_CHECKING:
 
 # One transaction writes at a time, whichever process it is of, as on SQLite: what a request read is still so when it
 # writes, and two groups of requests never wait for each other's rows. Grouped commits make up for it.
-WRITE_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(7596843217)"
+# A writer that was stopped half-way, or whose machine has gone, loses the lock to the others after a minute.
+WRITE_LOCK: LiteralString = """
+    SELECT set_config('idle_in_transaction_session_timeout', '60s', true), pg_advisory_xact_lock(7596843217)
+"""
+# Searches are short and their SQL is long: compiling it costs several times what it saves. A lock is waited for as long as
+# SQLite's callers wait for theirs.
+SESSION: LiteralString = "SET jit = off; SET lock_timeout = '20s'; SET statement_timeout = '120s'"
+# What libpq does unless the URI says otherwise: give up a server that does not answer, and notice one that has gone.
+_NETWORK = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+    "application_name": "slipstream",
+}
 # SQLSTATE classes and codes of failures that have nothing to do with the statement.
 _ROLLED_BACK = ("40",)
-_GONE = ("08", "57P")
-_NO_ROOM = ("53", "55P03", "58")
+_GONE = ("08", "57P", "25P03")
+_NO_ROOM = ("53", "55P03", "58", "57014")  # the last: it took longer than statement_timeout
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 _MEMBERSHIP = re.compile(r"\b(NOT )?IN :(\w+__in)\b")
 _SCHEMA_WORDS = (
@@ -55,8 +72,15 @@ class PostgresDatabase:
             raise MissingDependencyError(
                 "PostgreSQL needs the psycopg library: pip install 'slipstream[postgres]'"
             ) from error
+        from psycopg.conninfo import conninfo_to_dict
+
         try:
-            connection = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=2)
+            given = conninfo_to_dict(self._conninfo)
+            defaults: Any = {name: value for name, value in _NETWORK.items() if name not in given}
+            connection = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=2, **defaults)
+            connection.execute(SESSION)
+            if self.durability == "normal":
+                connection.execute("SET synchronous_commit = off")
         except (
             psycopg.ProgrammingError
         ) as error:  # an option that is none of PostgreSQL's, or not percent-encoded
@@ -66,13 +90,6 @@ class PostgresDatabase:
             ) from error
         except psycopg.OperationalError as error:
             raise UnavailableError(f"Cannot connect to {self.describe()}: {error}") from error
-        # Searches are short and their SQL is long: compiling it costs several times what it saves.
-        connection.execute("SET jit = off")
-        connection.execute(
-            "SET lock_timeout = '20s'"
-        )  # for WRITE_LOCK, as long as SQLite's callers wait for its
-        if self.durability == "normal":
-            connection.execute("SET synchronous_commit = off")
         return PostgresConnection(connection)
 
     def is_unavailable(self, error: BaseException) -> bool:
@@ -86,6 +103,44 @@ class PostgresDatabase:
         except ValueError:  # PostgreSQL's library says what is wrong with it
             port = "?"
         return f"PostgreSQL database '{parts.path.lstrip('/')}' on {host}:{port}"
+
+    def require_present(self) -> None:
+        self.connect().close()
+
+    def count_bytes(self) -> int:
+        return self._ask("SELECT pg_database_size(current_database())")
+
+    def copy_to(self, target: Path) -> None:
+        raise InvalidParameterError(
+            f"The copy of the {self.describe()} is PostgreSQL's own program's to make, which asks for the password or reads "
+            f"it from ~/.pgpass: {shlex.join(self._dump_command(target))}"
+        )
+
+    def keep_copy(self, schema_number: int) -> Path | None:
+        return None  # a server has backups of its own, and its tables may be larger than any disk here
+
+    def find_damage(self) -> list[str]:
+        return []  # pg_amcheck looks, as the server's administrator
+
+    def _dump_command(self, target: Path) -> list[str]:
+        from psycopg.conninfo import conninfo_to_dict
+
+        known = conninfo_to_dict(self._conninfo)
+        command = ["pg_dump", "--format=custom", f"--file={target}"]
+        for name, option in (("host", "host"), ("port", "port"), ("user", "username")):
+            if known.get(name):
+                command.append(f"--{option}={known[name]}")
+        return [*command, str(known.get("dbname") or "")]
+
+    def _ask(self, sql: LiteralString) -> Any:
+        connection = self.connect()
+        try:
+            with connection.read() as tx:
+                row = tx.fetch_one(sql)
+        finally:
+            connection.close()
+        assert row is not None
+        return row[0]
 
     def _without_password(self, error: Exception) -> str:
         text = str(error).strip().rstrip(".")
@@ -186,6 +241,13 @@ class PostgresTransaction:
     def _run(self, sql: LiteralString, params: dict[str, object]) -> "psycopg.Cursor[Row]":
         with _refusing_nul():
             return self._connection.execute(_rewrite(sql), params)
+
+    def stream(self, sql: LiteralString, chunk: int, **params: object) -> Iterator[Sequence[Row]]:
+        """Yield the rows of a query in pieces of at most `chunk`; only one is in memory."""
+        with self._connection.cursor(name="streamed") as cursor:
+            cursor.execute(_rewrite(sql), params)
+            while rows := cursor.fetchmany(chunk):
+                yield rows
 
     def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
         names = _names(sql)

@@ -1,19 +1,23 @@
 """SQLite, through apsw: one file, WAL, any number of readers beside one writer."""
 
 import functools
+import itertools
 import json
+import os
 import random
 import re
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
 
 import apsw as apsw_module
 
+from slipstream.clock import now_ms
 from slipstream.db.base import Row, Transaction
-from slipstream.errors import InvalidParameterError
+from slipstream.db.copies import check_room, copy_name
+from slipstream.errors import InvalidParameterError, StorageError
 from slipstream.rules.letters import lower
 
 # apsw's own annotations name types that need numpy.
@@ -24,6 +28,8 @@ _UNAVAILABLE = (
 )  # fmt: skip
 _MEMBERSHIP = re.compile(r"\bIN :(\w+__in)\b")
 _BUSY_SECONDS = 20.0
+_PAGES = 4096
+"""Pages of one step of a copy; between steps Ctrl-C is heard."""
 _SCHEMA_WORDS = (
     (re.compile(r"\bBYTES\b"), "BLOB"),
     (re.compile(r"\bIDENTITY\b"), "INTEGER PRIMARY KEY"),
@@ -91,11 +97,86 @@ class SqliteDatabase:
     def describe(self) -> str:
         return str(self.path)
 
+    def require_present(self) -> None:
+        if not self.path.exists():
+            raise InvalidParameterError(
+                f"There is no database {self.path}. Name the one that the server uses, as its --backend-store-uri does."
+            )
+
+    def count_bytes(self) -> int:
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def copy_to(self, target: Path) -> None:
+        target = target.absolute()
+        if target.exists():
+            raise InvalidParameterError(f"{target} exists. Name a file that does not, or move it away.")
+        check_room(target.parent, self.count_bytes())
+        # Under another name until it is whole: who finds a copy may rely on it.
+        partial = target.with_name(target.name + ".partial")
+        partial.unlink(missing_ok=True)
+        try:
+            self._copy(partial)
+            partial.rename(target)
+        except BaseException as error:
+            partial.unlink(missing_ok=True)
+            if isinstance(error, apsw.FullError | apsw.IOError | apsw.CantOpenError):
+                raise StorageError(
+                    f"{target} cannot be written: {error}. Name a place with more room."
+                ) from error
+            raise
+        _sync_folder(target.parent)
+
+    def _copy(self, target: Path) -> None:
+        source = self.connect()
+        copy = apsw.Connection(str(target))
+        try:
+            # One snapshot for all steps: without it each write of others would begin the copy anew.
+            with source.read() as tx, copy.backup("main", source.apsw, "main") as copying:
+                tx.fetch_one("SELECT count(*) FROM sqlite_master")
+                while not copying.done:
+                    copying.step(_PAGES)
+            found = _damage_of(copy)
+            if found:
+                raise StorageError(
+                    f"The copy of {self.path} is damaged: {found[0]}. Look at the database with: slipstream db check"
+                )
+        finally:
+            copy.close()
+            source.close()
+
+    def keep_copy(self, schema_number: int) -> Path | None:
+        target = self.path.with_name(copy_name(self.path.name, schema_number, now_ms()))
+        self.copy_to(target)
+        return target
+
+    def find_damage(self) -> list[str]:
+        connection = self.connect()
+        try:
+            found = _damage_of(connection.apsw, "integrity_check")
+            if found:  # what it would say of the rows may be wrong, too
+                return found
+            with connection.read() as tx:
+                orphans = tx.fetch_all(
+                    'SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2'
+                )
+            return [
+                f"{count} rows of {table} belong to rows of {parent} that are not there"
+                for table, parent, count in orphans
+            ]
+        finally:
+            connection.close()
+
 
 class SqliteConnection:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._transaction = SqliteTransaction(connection)
+
+    @property
+    def apsw(self) -> Any:
+        """The driver's connection, for this file."""
+        return self._connection
 
     @contextmanager
     def write(self) -> Generator[Transaction]:
@@ -150,6 +231,16 @@ class SqliteTransaction:
         self._run(*_prepare(sql, params)).close()
         return self._connection.changes()
 
+    def stream(self, sql: LiteralString, chunk: int, **params: object) -> Iterator[Sequence[Row]]:
+        """Yield the rows of a query in pieces of at most `chunk`; only one is in memory."""
+        cursor: Any = self._run(*_prepare(sql, params))
+        rows: Iterator[Row] = iter(cursor)
+        try:
+            while piece := list(itertools.islice(rows, chunk)):
+                yield piece
+        finally:
+            cursor.close(True)
+
     def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
         # SQLite numbers named parameters by first appearance, so a tuple binds as the contract says.
         self._connection.executemany(sql, rows).close()
@@ -190,6 +281,23 @@ def _busy_handler() -> Callable[[int], bool]:
         return now < until
 
     return wait
+
+
+def _damage_of(connection: Any, check: str = "quick_check") -> list[str]:
+    try:
+        rows = connection.execute(f"PRAGMA {check}(20)").fetchall()
+    except apsw.CorruptError as error:
+        return [str(error)]
+    return [row[0] for row in rows if row[0] != "ok"]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _read_only(path: Path) -> InvalidParameterError:

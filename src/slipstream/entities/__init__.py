@@ -19,6 +19,7 @@ from slipstream.entities.logged_model import LoggedModel, LoggedModelStatus
 from slipstream.entities.page import Page
 from slipstream.entities.registered_model import ModelVersion, ModelVersionStatus, RegisteredModel
 from slipstream.entities.run import Metric, Param, Run, RunData, RunInfo, RunStatus, RunTag
+from slipstream.entities.series import SeriesFilter, SeriesPoints
 from slipstream.entities.trash import (
     KeptItem,
     OrphanFolder,
@@ -68,6 +69,8 @@ __all__ = [
     "RunOutputs",
     "RunStatus",
     "RunTag",
+    "SeriesFilter",
+    "SeriesPoints",
     "TrashItem",
     "TrashKind",
     "TrashSelection",

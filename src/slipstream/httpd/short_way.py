@@ -74,14 +74,20 @@ class ShortWayProtocol(HttpToolsProtocol):
     HEAD_LIMIT = 1 << 16
     """Bytes of a request that are not of its body, such as its head, after those that came with its first."""
     IDLE_SECONDS = 60.0
-    """How long a client may say nothing before its request is complete."""
+    """How long a client may say nothing before its request is complete, and how long a head may take in all."""
+    FAREWELL_SECONDS = 1.0
+    """How long a server that ends listens to a client between two requests: the next one may be on its way."""
+    _is_leaving = False
     _way: Any = None
     _chunks: list[bytes]
     _size: int
     _is_arriving = False
     """A request has begun, and is not complete."""
+    _is_head = False
+    """The part of it that has arrived is its head."""
     _beside_body = 0
     _heard_at = 0.0
+    _began_at = 0.0
     _watch: asyncio.TimerHandle | None = None
 
     def choose(self) -> Any:
@@ -113,7 +119,12 @@ class ShortWayProtocol(HttpToolsProtocol):
             data = _without_upgrade(data)
         self._beside_body += len(data)
         super().data_received(data)
-        if not self._is_arriving or self.transport.is_closing():
+        if not self._is_arriving:
+            # Empty lines are no request, and have ended uvicorn's wait for one.
+            if self._watch is None and self._waits_unwatched():
+                self._watch_silence()
+            return
+        if self.transport.is_closing():
             return
         if self._beside_body > self.HEAD_LIMIT:
             self._refuse(431, "The head of the request is too large.")
@@ -122,20 +133,48 @@ class ShortWayProtocol(HttpToolsProtocol):
         else:
             self._heard_at = self.loop.time()
 
+    # -- the server's end -------------------------------------------------------------------------------
+    def shutdown(self) -> None:
+        """Answer what has been asked, tell the client that this was the last answer, and close."""
+        self._is_leaving = True
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        if cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False  # the last one that waits, where several do
+        elif not self._is_arriving:
+            self.loop.call_later(self.FAREWELL_SECONDS, self._leave)
+
+    def _leave(self) -> None:
+        cycle: Any = self.cycle
+        if not self._is_arriving and (cycle is None or cycle.response_complete):
+            self.transport.close()
+
     # -- clients that never come to an end ----------------------------------------------------------------
+    def idle_seconds(self) -> float:
+        return self.IDLE_SECONDS
+
     def _watch_silence(self) -> None:
-        self._heard_at = self.loop.time()
-        self._watch = self.loop.call_later(self.IDLE_SECONDS, self._look)
+        self._heard_at = self._began_at = self.loop.time()
+        self._watch = self.loop.call_later(self.idle_seconds(), self._look)
+
+    def _waits_unwatched(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        return (
+            (cycle is None or cycle.response_complete)
+            and not self.pipeline
+            and self.timeout_keep_alive_task is None
+            and not self.transport.is_closing()
+        )
 
     def _look(self) -> None:
         self._watch = None
-        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
-        if self.transport.is_closing() or not (self._is_arriving or cycle is None):
+        if self.transport.is_closing() or not (self._is_arriving or self._waits_unwatched()):
             return
-        left = self._heard_at + self.IDLE_SECONDS - self.loop.time()
+        # A head has so long in all: one that comes letter by letter would be heard of again and again.
+        since = self._began_at if self._is_head else self._heard_at
+        left = since + self.idle_seconds() - self.loop.time()
         # It may say more than is read, or wait for the answer to what it has asked before.
         if left > 0 or self.flow.read_paused or self._is_answering():
-            self._watch = self.loop.call_later(max(left, 1.0), self._look)
+            self._watch = self.loop.call_later(max(left, min(1.0, self.idle_seconds())), self._look)
         elif self._is_arriving:
             self._refuse(408, "The request did not come to its end.")
         else:
@@ -165,12 +204,14 @@ class ShortWayProtocol(HttpToolsProtocol):
 
     # -- the parser's calls -------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
-        self._is_arriving = True
+        self._is_arriving = self._is_head = True
+        self._began_at = self.loop.time()
         self._beside_body = 0
         self._way = None
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        self._is_head = False
         parser: Any = self.parser
         if parser.get_method() == b"POST" and not self._busy() and not self.expect_100_continue:
             self._way = self.choose()
@@ -179,6 +220,8 @@ class ShortWayProtocol(HttpToolsProtocol):
                 self._size = 0
                 return
         super().on_headers_complete()
+        if self._is_leaving:
+            self.cycle.keep_alive = False
 
     def _busy(self) -> bool:
         cycle: Any = self.cycle  # None before the first request, whatever its annotation says
@@ -202,7 +245,9 @@ class ShortWayProtocol(HttpToolsProtocol):
             return
         self._way = None
         parser: Any = self.parser
-        keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
+        keep_alive = (
+            not self._is_leaving and parser.get_http_version() != "1.0" and parser.should_keep_alive()
+        )
         pending: Any = _Pending(keep_alive=keep_alive)
         self.cycle = pending
 

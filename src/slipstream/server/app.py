@@ -5,7 +5,11 @@ A request passes the guard (host, origin, token), then one dict lookup for the J
 """
 
 import asyncio
+import logging
+import os
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -14,18 +18,24 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route as StarletteRoute
 
+from slipstream import settings
 from slipstream.api.routing import Permission, Route
 from slipstream.errors import SlipstreamError
+from slipstream.httpd.exposition import CONTENT_TYPE
 from slipstream.httpd.short_way import head_bytes
 from slipstream.server.absent_features import absent_feature_routes
-from slipstream.server.artifacts import artifact_routes
+from slipstream.server.artifacts import DeclaredRoute, artifact_routes
+from slipstream.server.asked import ID_HEADERS, Asked, given_id
 from slipstream.server.context import ServerContext
 from slipstream.server.dispatch import Dispatcher, check_content_type, error_answer
-from slipstream.server.fast import JSON_LIMIT, too_large
+from slipstream.server.fast import JSON_LIMIT, ShortRoute, too_large
 from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
+from slipstream.server.observer import Observer, RouteCounts
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
+from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.start_page import start_page
+from slipstream.server.streams import Streams
 from slipstream.server.trash_retention import TrashRetention
 from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.config import StoreConfig
@@ -33,12 +43,20 @@ from slipstream.store.engine import Engine
 from slipstream.store.run_index.index import RunIndex
 from slipstream.webhooks.secrets import check_key
 
+_logger = logging.getLogger(__name__)
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_CLOSING_SECONDS = 15.0
+"""How long a server that ends may take to write what waits, after all requests were answered or given up."""
+_LEFT = 499
+"""The status of what was not answered, since the client had left."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _EXEMPT = frozenset({"/health", "/version"})
 
+_COME_AGAIN = frozenset({429, 503})
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
 
@@ -52,13 +70,16 @@ class TrackingApp:
         self.guard = Guard(
             options.allowed_hosts, options.cors_allowed_origins, options.token, enabled=options.security
         )
-        self.short_way: dict[bytes, Route] = {}
+        self.idle_seconds = settings.SERVER_IDLE_TIMEOUT.get()
+        self.observer = Observer(one_of_many=options.workers > 1)
+        self.short_way: dict[bytes, ShortRoute] = {}
         self._prefix = options.static_prefix.rstrip("/")
         frame_options = options.x_frame_options.upper()
         self._frame_options = b"" if frame_options == "NONE" else frame_options.encode("latin-1")
         self._heads: dict[int, bytes] = {}
         self._head_defaults: list[tuple[bytes, bytes]] | None = None
         self._rest: Starlette | None = None
+        self._siblings: Siblings | None = None
 
     # -- life ---------------------------------------------------------------------------------------
     async def open(self) -> None:
@@ -75,6 +96,7 @@ class TrackingApp:
         engine = Engine(self.context.database(), config)
         self.dispatcher = Dispatcher(engine)
         self.context.engine = engine
+        self._streams = Streams(engine)
         self._deliveries = WebhookDeliveries(engine)
         self._retention = TrashRetention(engine, self.options.trash_retention_ms or 0)
         if self.options.trash_retention_ms is not None and not self.options.artifacts_only:
@@ -83,26 +105,34 @@ class TrackingApp:
             self._deliveries.start()
         if not self.options.artifacts_only:
             self.short_way = {
-                (self._prefix + path).encode(): route
+                (self._prefix + path).encode(): ShortRoute(route, self.observer.counts_of(method, path))
                 for (method, path), route in self.dispatcher.exact.items()
                 if method == "POST" and route.writes
             }
-        self._rest = Starlette(
-            routes=[
-                StarletteRoute("/", self._start_page),
-                StarletteRoute("/openapi.json", self._openapi),
-                StarletteRoute("/version", _version),
-                StarletteRoute("/health", _health),
-                *artifact_routes(self.context),
-                *absent_feature_routes(),
-            ],
-            exception_handlers={404: _no_page, 405: _no_page},
-        )
+        self.observer.watch(self.dispatcher)
+        folder = os.environ.get(FOLDER_VARIABLE)
+        if self.options.workers > 1 and folder is not None:
+            self._siblings = Siblings(Path(folder), self.observer.packed)
+            await self._siblings.open()
+        routes: list[StarletteRoute] = [
+            StarletteRoute("/", self._start_page),
+            StarletteRoute("/openapi.json", self._openapi),
+            StarletteRoute("/version", _version),
+            StarletteRoute("/health", _health),
+            DeclaredRoute("GET", "/metrics", Permission.READ, self._metrics),
+            *artifact_routes(self.context),
+            *absent_feature_routes(),
+        ]
+        self._templates = {route.endpoint: route.path for route in routes}
+        self._rest = Starlette(routes=routes, exception_handlers={404: _no_page, 405: _no_page})
         self._rest.router.redirect_slashes = False
 
     def close(self) -> None:
         self._retention.stop()
+        if self._siblings is not None:
+            self._siblings.close()
         self._deliveries.stop()
+        self._streams.close()
         self.dispatcher.close()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -114,6 +144,7 @@ class TrackingApp:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        _end_after(_CLOSING_SECONDS)
         await asyncio.get_running_loop().run_in_executor(None, self.close)
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -124,6 +155,22 @@ class TrackingApp:
             return
         if scope["type"] != "http":  # no websockets here
             return
+        names: dict[bytes, bytes] = {
+            name: value for name, value in reversed(scope["headers"]) if name in ID_HEADERS
+        }
+        answering = _Answering(
+            Asked(given_id(names.get(b"x-request-id"), names.get(b"traceparent"))),
+            self.observer.no_route,
+            send,
+        )
+        try:
+            await self._call(scope, receive, answering)
+        finally:
+            self.observer.answered(answering.counts, answering.status or _LEFT, answering.asked)
+
+    async def _call(self, scope: Scope, receive: Receive, answering: "_Answering") -> None:
+        send: Send = answering.send
+        asked = answering.asked
         repeated = refuse_repeated(scope["headers"])
         if repeated is not None:
             await self._refuse(send, repeated)
@@ -168,19 +215,36 @@ class TrackingApp:
             await self._not_found(send, 405)
             return
         if found is None:
-            await self._other(scope, receive, send)
+            await self._other(scope, receive, send, answering)
             return
+        answering.counts = self.observer.counts_of(method, found[0].path)
         if self.options.artifacts_only and found[0].permission is not Permission.PUBLIC:
             await self._send(
                 send, 503, b"This server only serves artifacts (--artifacts-only).", b"text/plain"
             )
             return
-        status, body = await self._answer(*found, scope, headers, receive)
-        await self._send(send, status, body, b"application/json")
+        answer = await self._answer(*found, scope, headers, receive, send, asked)
+        if answer is not None:
+            status, body = answer
+            await self._send(send, status, body, b"application/json", self._hints(status))
+
+    def _hints(self, status: int) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers that tell a client that was sent away when to come again."""
+        if status not in _COME_AGAIN:
+            return ()
+        return ((b"retry-after", b"%d" % self.dispatcher.retry_after()),)
 
     async def _answer(
-        self, route: Route, path: Any, scope: Scope, headers: dict[bytes, bytes], receive: Receive
-    ) -> tuple[int, bytes]:
+        self,
+        route: Route,
+        path: Any,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        asked: Asked,
+    ) -> tuple[int, bytes] | None:
+        """Return what to answer, or nothing once a stream was sent."""
         try:
             query: bytes = scope["query_string"]
             if scope["method"] == "GET" and query:
@@ -191,17 +255,35 @@ class TrackingApp:
                 if scope["method"] in CHANGING and (body or scope["method"] != "DELETE"):
                     check_content_type(headers.get(b"content-type"))
                 request = route.decode(body, path)
+                asked.size = len(body)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
-            return error_answer(error)
-        return await self.dispatcher.call(route, request)
+            return error_answer(error, asked)
+        if route.streams:
+            extra = [_NO_SNIFF, *self._framed()]
+            return await self._streams.answer(route, request, headers.get(b"accept"), extra, receive, send)
+        return await self.dispatcher.call(route, request, asked)
 
-    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _other(self, scope: Scope, receive: Receive, send: Send, answering: "_Answering") -> None:
         assert self._rest is not None
+        received = sent = 0
         extra = [(b"x-content-type-options", b"nosniff"), *self._framed()]
 
+        async def receive_counting() -> MutableMapping[str, Any]:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message
+
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
+            nonlocal sent
+            if message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
+            elif message["type"] == "http.response.start":
                 names = {name for name, _ in message["headers"]}
+                if (b"content-type", b"application/json") in message[
+                    "headers"
+                ]:  # our errors, not other texts
+                    extra.extend(self._hints(message["status"]))
                 message["headers"] = [
                     *message["headers"],
                     *(pair for pair in extra if pair[0] not in names),
@@ -209,10 +291,22 @@ class TrackingApp:
             await send(message)
 
         try:
-            await self._rest(scope, receive, send_with_headers)
-        except SlipstreamError as error:
-            status, body = error_answer(error)
-            await self._send(send, status, body, b"application/json")
+            scope["asked"] = answering.asked
+            await self._rest(scope, receive_counting, send_with_headers)
+        except Exception as error:  # whatever it is, the client is told
+            if answering.status:  # its answer has begun, and cannot become another
+                raise
+            status, body = error_answer(error, answering.asked)
+            await self._send(send, status, body, b"application/json", self._hints(status))
+        finally:
+            template = self._templates.get(scope.get("endpoint") or _no_page)
+            if template is not None:
+                method = scope["method"] if scope["method"] in _METHODS else ""
+                answering.counts = self.observer.counts_of(method, template)
+                if "artifact" in template:
+                    answering.asked.size = received
+                    self.observer.bytes_in += received
+                    self.observer.bytes_out += sent
 
     async def _preflight(self, send: Send, origin: bytes, headers: dict[bytes, bytes]) -> None:
         """Tell a browser that a page may send the request that it asks about."""
@@ -269,10 +363,15 @@ class TrackingApp:
             self._head_defaults = defaults
         head = self._heads.get(status)
         if head is None:
-            head = self._heads[status] = head_bytes(
-                status, *defaults, (b"content-type", b"application/json"), _NO_SNIFF, *self._framed()
-            )
+            common = (*defaults, (b"content-type", b"application/json"), _NO_SNIFF, *self._framed())
+            if status in _COME_AGAIN:
+                return head_bytes(status, *common, *self._hints(status))
+            head = self._heads[status] = head_bytes(status, *common)
         return head
+
+    async def _metrics(self, request: Request) -> Response:
+        others = await self._siblings.ask_all() if self._siblings is not None else []
+        return Response(self.observer.metrics(others), headers={"content-type": CONTENT_TYPE})
 
     # -- pages --------------------------------------------------------------------------------------
     async def _start_page(self, request: Request) -> Response:
@@ -280,6 +379,38 @@ class TrackingApp:
 
     async def _openapi(self, request: Request) -> Response:
         return Response(openapi_document(self._prefix), media_type="application/json")
+
+
+def _end_after(seconds: float) -> None:
+    """End this process in so many seconds whatever it does: a database that hangs must not keep it."""
+
+    def end() -> None:
+        _logger.error("The database did not let go within %g s; what was not answered is dropped", seconds)
+        logging.shutdown()
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
+class _Answering:
+    """One request on the long way: what its answer was, for those who count and log."""
+
+    __slots__ = ("_send", "asked", "counts", "status")
+
+    def __init__(self, asked: Asked, counts: RouteCounts, send: Send) -> None:
+        self.asked = asked
+        self.counts = counts
+        self.status = 0
+        """None was given, as long as it is 0."""
+        self._send = send
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self.asked.id.encode())]
+        await self._send(message)
 
 
 def _cors_headers(origin: bytes) -> list[tuple[bytes, bytes]]:

@@ -33,6 +33,7 @@ from slipstream.errors import (
     SlipstreamError,
 )
 from slipstream.server.context import ServedStore, ServerContext
+from slipstream.server.dispatch import error_answer
 
 CHUNK = 1024 * 1024
 UPLOAD_LIMIT = 10 * 1024 * 1024
@@ -52,7 +53,7 @@ _DEACTIVATED = frozenset(
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class ArtifactRoute(Route):
+class DeclaredRoute(Route):
     """A Starlette route that declares what its caller must be allowed to do."""
 
     def __init__(self, method: str, path: str, permission: Permission, endpoint: Endpoint) -> None:
@@ -66,7 +67,7 @@ def artifact_routes(context: ServerContext) -> list[Route]:
     routes: list[Route] = []
     for proxy in _PROXIES:
         routes += [
-            ArtifactRoute("POST", f"{proxy}mpu/{action}/{{path:path}}", Permission.WRITE, endpoint)
+            DeclaredRoute("POST", f"{proxy}mpu/{action}/{{path:path}}", Permission.WRITE, endpoint)
             for action, endpoint in (
                 ("create", a.create_upload),
                 ("complete", a.complete_upload),
@@ -74,17 +75,17 @@ def artifact_routes(context: ServerContext) -> list[Route]:
             )
         ]
         routes += [
-            ArtifactRoute("GET", proxy + "presigned/{path:path}", Permission.READ, a.presigned),
-            ArtifactRoute("GET", proxy + "artifacts", Permission.READ, a.list),
-            ArtifactRoute("GET", proxy + "artifacts/{path:path}", Permission.READ, a.download),
-            ArtifactRoute("PUT", proxy + "artifacts/{path:path}", Permission.WRITE, a.upload),
-            ArtifactRoute("DELETE", proxy + "artifacts/{path:path}", Permission.DELETE, a.delete),
+            DeclaredRoute("GET", proxy + "presigned/{path:path}", Permission.READ, a.presigned),
+            DeclaredRoute("GET", proxy + "artifacts", Permission.READ, a.list),
+            DeclaredRoute("GET", proxy + "artifacts/{path:path}", Permission.READ, a.download),
+            DeclaredRoute("PUT", proxy + "artifacts/{path:path}", Permission.WRITE, a.upload),
+            DeclaredRoute("DELETE", proxy + "artifacts/{path:path}", Permission.DELETE, a.delete),
         ]
     routes += [
-        ArtifactRoute("GET", "/get-artifact", Permission.READ, a.run_file),
-        ArtifactRoute("GET", "/model-versions/get-artifact", Permission.READ, a.version_file),
-        ArtifactRoute("POST", AJAX + "upload-artifact", Permission.WRITE, a.upload_from_page),
-        ArtifactRoute(
+        DeclaredRoute("GET", "/get-artifact", Permission.READ, a.run_file),
+        DeclaredRoute("GET", "/model-versions/get-artifact", Permission.READ, a.version_file),
+        DeclaredRoute("POST", AJAX + "upload-artifact", Permission.WRITE, a.upload_from_page),
+        DeclaredRoute(
             "GET", AJAX + "logged-models/{model_id}/artifacts/files", Permission.READ, a.model_file
         ),
     ]
@@ -262,6 +263,9 @@ def _answering_errors(endpoint: Endpoint) -> Endpoint:
             return Response(status_code=499)
         except SlipstreamError as error:
             return JSONResponse({"error_code": error.code, "message": str(error)}, error.status)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
+            status, body = error_answer(error, request.scope.get("asked"))
+            return Response(body, status, media_type="application/json")
 
     return answer
 

@@ -17,6 +17,7 @@ from slipstream.errors import (
     SlipstreamError,
     TooManyRequestsError,
 )
+from slipstream.server.asked import Asked
 from slipstream.store.engine import Bulk, Engine, QueuedStore, Work
 from slipstream.store.sql import SqlStore
 
@@ -27,6 +28,9 @@ Answer = tuple[int, bytes]
 
 _EMPTY = b"{}"
 _READERS = 4
+_WAITING_READS = 500
+"""Reads under way or waiting; more are refused, since whoever waited for them would have given up."""
+_LONGEST_RETRY_SECONDS = 30
 _ASIDE = 4
 _WAITING_ASIDE = 32
 """Requests that talk to other machines: under way or waiting; more are refused."""
@@ -44,6 +48,7 @@ class Dispatcher:
         self._aside = ThreadPoolExecutor(_ASIDE, thread_name_prefix="slipstream-aside")
         self._store = QueuedStore(engine)
         self._count_aside = 0
+        self._count_reads = 0
         self.exact: dict[tuple[str, str], Route] = {}
         self._patterns: list[tuple[str, list[str], Route]] = []
         self._paths: set[str] = set()
@@ -82,23 +87,30 @@ class Dispatcher:
             raise LookupError(path)
         return None
 
-    def submit(self, route: Route, request: Any, done: Callable[[Answer], None]) -> None:
-        """Queue a writing route; `done` gets the answer on the loop once it is durable."""
+    def submit(self, route: Route, request: Any, done: Callable[[Answer], None], asked: Asked) -> None:
+        """Queue a writing route; `done` gets the answer on the loop once it is durable.
+
+        Args:
+            route: which.
+            request: its message.
+            done: takes the answer.
+            asked: what is known of the request.
+        """
 
         def finish(work: Work[Any]) -> None:
-            done(self.answer_of(route, work))
+            done(self.answer_of(route, work, asked))
 
         bulk = _BULKS.get(route.path)
         try:
             if bulk is not None:
-                self.engine.submit(Work(None, finish, bulk, request))
+                self.engine.submit(Work(None, finish, bulk, request, asked.size))
             else:
                 handler = route.handler
-                self.engine.submit(Work(lambda store: handler(store, request), finish))
+                self.engine.submit(Work(lambda store: handler(store, request), finish, size=asked.size))
         except SlipstreamError as error:
-            done(error_answer(error))
+            done(error_answer(error, asked))
 
-    async def call(self, route: Route, request: Any) -> Answer:
+    async def call(self, route: Route, request: Any, asked: Asked) -> Answer:
         """Run any route."""
         if route.writes:
             future: asyncio.Future[Answer] = self._loop.create_future()
@@ -107,13 +119,13 @@ class Dispatcher:
                 if not future.done():  # cancelled, when the client has gone
                     future.set_result(answer)
 
-            self.submit(route, request, done)
+            self.submit(route, request, done, asked)
             return await future
         if route.aside:
-            return await self._call_aside(route, request)
-        return await self.read(lambda store: encode(route.handler(store, request)))
+            return await self._call_aside(route, request, asked)
+        return await self.read(lambda store: encode(route.handler(store, request)), asked)
 
-    async def _call_aside(self, route: Route, request: Any) -> Answer:
+    async def _call_aside(self, route: Route, request: Any, asked: Asked) -> Answer:
         """Run a route that waits for other machines, where it keeps no reader and no transaction waiting."""
         if self._count_aside >= _WAITING_ASIDE:
             return error_answer(
@@ -127,20 +139,41 @@ class Dispatcher:
                 self._aside, lambda: encode(route.handler(self._store, request))
             )
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
-            return error_answer(error)
+            return error_answer(error, asked)
         finally:
             self._count_aside -= 1
 
-    async def read(self, run: Callable[[SqlStore], bytes]) -> Answer:
+    async def read(self, run: Callable[[SqlStore], bytes], asked: Asked) -> Answer:
         """Run a read in a reader thread and return what it encodes."""
+        if self._count_reads >= _WAITING_READS:
+            return error_answer(
+                TooManyRequestsError(
+                    f"{_WAITING_READS} requests wait to be read already. Try again in a few seconds."
+                )
+            )
+        self._count_reads += 1
         try:
             return 200, await self._loop.run_in_executor(self._readers, self.engine.read, run)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
-            return error_answer(error)
+            return error_answer(error, asked)
+        finally:
+            self._count_reads -= 1
 
-    def answer_of(self, route: Route, work: Work[Any]) -> Answer:
+    @property
+    def waiting_reads(self) -> int:
+        """How many reads wait or are under way."""
+        return self._count_reads
+
+    def retry_after(self) -> int:
+        """Return after how many seconds who was sent away may come again: the longer this lasts, the later.
+
+        So that a client that tries a few times gets over an outage of a minute, as it would with pauses of its own.
+        """
+        return min(max(1, int(self.engine.pulse.failing_seconds())), _LONGEST_RETRY_SECONDS)
+
+    def answer_of(self, route: Route, work: Work[Any], asked: Asked) -> Answer:
         if work.error is not None:
-            return error_answer(work.error)
+            return error_answer(work.error, asked)
         if type(work.result) is Empty:
             return 200, _EMPTY
         return 200, encode(work.result)
@@ -150,7 +183,7 @@ class Dispatcher:
         self._loop.call_soon_threadsafe(_tell, finished)
 
     def close(self) -> None:
-        self._readers.shutdown()
+        self._readers.shutdown(wait=False, cancel_futures=True)
         self._aside.shutdown(cancel_futures=True)
         self.engine.close()
 
@@ -161,12 +194,14 @@ def _tell(finished: Sequence[Work[Any]]) -> None:
             work.done(work)
 
 
-def error_answer(error: BaseException) -> Answer:
-    """Return an error as it goes out; what is not ours is logged and shown without its insides."""
+def error_answer(error: BaseException, asked: Asked | None = None) -> Answer:
+    """Return an error as it goes out; what is not ours is logged, and shown without its insides but with the request's id."""
     if isinstance(error, SlipstreamError):
         return error.status, encode(ErrorBody(error_code=error.code, message=str(error)))
-    _logger.error("Unexpected error while answering a request", exc_info=error)
-    message = f"The server failed unexpectedly ({type(error).__name__}); its log has the details."
+    extra = {} if asked is None else {"request_id": asked.id}
+    _logger.error("Unexpected error while answering a request", exc_info=error, extra=extra)
+    where = "" if asked is None else f" under the request id {asked.id}"
+    message = f"The server failed unexpectedly ({type(error).__name__}); its log has the details{where}."
     return 500, encode(ErrorBody(error_code="INTERNAL_ERROR", message=message))
 
 

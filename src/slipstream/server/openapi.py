@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ def openapi_document(prefix: str = "") -> bytes:
     shown = [route for route in ROUTES.values() if not route.path.startswith("/ajax-api/")]
     types: list[Any] = [ErrorBody]
     for route in shown:
-        types += [route.request_type, route.response_type]
+        types += [route.request_type, *(() if route.streams else (route.response_type,))]
     schemas, components = msgspec.json.schema_components(
         list(dict.fromkeys(types)), ref_template="#/components/schemas/{name}"
     )
@@ -30,7 +31,9 @@ def openapi_document(prefix: str = "") -> bytes:
             "tags": [route.handler.__module__.rsplit(".", 1)[-1]],
             "x-permission": route.permission,
             "responses": {
-                "200": _json("The result.", by_type[route.response_type]),
+                "200": _streams(route.streams)
+                if route.streams
+                else _json("The result.", by_type[route.response_type]),
                 "default": _json("What went wrong.", by_type[ErrorBody]),
             },
         }
@@ -71,6 +74,11 @@ def openapi_document(prefix: str = "") -> bytes:
         "components": {"schemas": components},
     }
     return json.dumps(document, indent=1).encode()
+
+
+def _streams(content_types: Sequence[str]) -> dict[str, Any]:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {"description": "The result, in pieces.", "content": dict.fromkeys(content_types, binary)}
 
 
 def _json(description: str, schema: Any) -> dict[str, Any]:

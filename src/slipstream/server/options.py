@@ -4,6 +4,7 @@ import msgspec
 
 from slipstream.artifact_store.uri import is_local, local_folder
 from slipstream.db.uri import artifact_folder
+from slipstream.httpd.logs import LogFormat
 
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     token: str | None = None
     trash_retention_ms: int | None = None
     """How long what was deleted is kept; until somebody removes it when not given."""
+    log_format: LogFormat = "text"
 
     @property
     def artifact_root(self) -> str:

@@ -1,14 +1,12 @@
-"""The server's numbers in Prometheus' text format; the only file that knows Prometheus' library."""
+"""The scoring server's numbers, named and labelled for Prometheus."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
-
-from slipstream.serving.counting import Series, Tally
+from slipstream.httpd.exposition import Exposition as Shown
+from slipstream.httpd.exposition import Metric, counter, gauge, histogram
+from slipstream.serving.counting import Series
+from slipstream.tally import Tally
 
 if TYPE_CHECKING:
     from slipstream.serving.observer import Observer
@@ -32,64 +30,67 @@ _HISTOGRAMS: tuple[tuple[str, str, Callable[[Series], Tally]], ...] = (
 _EVERY_REQUEST = {"request_seconds"}
 
 
-class Exposition(Collector):
-    """What a scrape answers, in a registry of its own: the process may have other numbers for other people."""
+class Exposition(Shown):
+    """What a scrape of a scoring server answers."""
 
     def __init__(self, observer: "Observer") -> None:
+        super().__init__()
         self._observer = observer
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
-
-    def text(self) -> bytes:
-        return generate_latest(self._registry)
-
-    def describe(self) -> Iterable[Metric]:
-        return ()  # unasked, the registry would collect once for the names alone
 
     def collect(self) -> Iterator[Metric]:
         yield self._requests()
-        yield from self._histograms()
+        for name, text, tally_of in _HISTOGRAMS:
+            yield histogram(
+                f"{_PREFIX}{name}",
+                text,
+                _OPERATION,
+                [
+                    (subject, tally)
+                    for subject, series in self._observer.series()
+                    if any((tally := tally_of(series)).counts) or name in _EVERY_REQUEST
+                ],
+            )
         yield from self._tokens()
         yield from self._pools()
         yield from self._swaps()
-        buffered = GaugeMetricFamily(
-            f"{_PREFIX}buffered_bytes", "Bytes of requests that the server holds, in all."
+        yield gauge(
+            f"{_PREFIX}buffered_bytes",
+            "Bytes of requests that the server holds, in all.",
+            (),
+            [((), self._observer.buffered())],
         )
-        buffered.add_metric((), self._observer.buffered())
-        yield buffered
 
     def _requests(self) -> Metric:
         with_keys = self._observer.with_keys
-        family = CounterMetricFamily(
+        return counter(
             f"{_PREFIX}requests",
             "Answers by status; 499 are those whose client had left.",
-            labels=(*_OPERATION, "status", *(("key",) if with_keys else ())),
+            (*_OPERATION, "status", *(("key",) if with_keys else ())),
+            [
+                ((*subject, str(status), *((key,) if with_keys else ())), count)
+                for subject, series in self._observer.series()
+                for (status, key), count in series.answers.items()
+            ],
         )
-        for subject, series in self._observer.series():
-            for (status, key), count in series.answers.items():
-                family.add_metric((*subject, str(status), *((key,) if with_keys else ())), count)
-        return family
-
-    def _histograms(self) -> Iterator[Metric]:
-        for name, text, tally_of in _HISTOGRAMS:
-            family = HistogramMetricFamily(f"{_PREFIX}{name}", text, labels=_OPERATION)
-            for subject, series in self._observer.series():
-                tally = tally_of(series)
-                if any(tally.counts) or name in _EVERY_REQUEST:
-                    family.add_metric(subject, _buckets(tally), tally.total)
-            yield family
 
     def _tokens(self) -> Iterator[Metric]:
-        prompt = CounterMetricFamily(f"{_PREFIX}prompt_tokens", "Tokens of prompts.", labels=_OPERATION)
-        made = CounterMetricFamily(
-            f"{_PREFIX}completion_tokens", "Tokens that were generated.", labels=_OPERATION
+        counted = [
+            (subject, series)
+            for subject, series in self._observer.series()
+            if series.prompt_tokens or series.completion_tokens
+        ]
+        yield counter(
+            f"{_PREFIX}prompt_tokens",
+            "Tokens of prompts.",
+            _OPERATION,
+            [(subject, series.prompt_tokens) for subject, series in counted],
         )
-        for subject, series in self._observer.series():
-            if series.prompt_tokens or series.completion_tokens:
-                prompt.add_metric(subject, series.prompt_tokens)
-                made.add_metric(subject, series.completion_tokens)
-        yield prompt
-        yield made
+        yield counter(
+            f"{_PREFIX}completion_tokens",
+            "Tokens that were generated.",
+            _OPERATION,
+            [(subject, series.completion_tokens) for subject, series in counted],
+        )
 
     def _pools(self) -> Iterator[Metric]:
         labels = ("model", "version")
@@ -107,30 +108,23 @@ class Exposition(Collector):
             for served in self._observer.catalog
             if served.live is not None
         ]
-        for family, table in ((GaugeMetricFamily, gauges), (CounterMetricFamily, counters)):
+        for family, table in ((gauge, gauges), (counter, counters)):
             for name, text, value in table:
-                metric = family(f"{_PREFIX}{name}", text, labels=labels)
-                for subject, pool in live:
-                    metric.add_metric(subject, value(pool))
-                yield metric
+                yield family(
+                    f"{_PREFIX}{name}", text, labels, [(subject, value(pool)) for subject, pool in live]
+                )
 
     def _swaps(self) -> Iterator[Metric]:
-        swaps = CounterMetricFamily(f"{_PREFIX}swaps", "Versions that took over.", labels=("model",))
-        failed = CounterMetricFamily(
-            f"{_PREFIX}failed_swaps", "Versions that could not take over.", labels=("model",)
+        catalog = list(self._observer.catalog)
+        yield counter(
+            f"{_PREFIX}swaps",
+            "Versions that took over.",
+            ("model",),
+            [((served.name,), served.swaps) for served in catalog],
         )
-        for served in self._observer.catalog:
-            swaps.add_metric((served.name,), served.swaps)
-            failed.add_metric((served.name,), served.failed_swaps)
-        yield swaps
-        yield failed
-
-
-def _buckets(tally: Tally) -> list[tuple[str, float]]:
-    """Return the buckets as Prometheus has them: each holds all that are below."""
-    found: list[tuple[str, float]] = []
-    below = 0
-    for bound, count in zip((*tally.bounds, float("inf")), tally.counts, strict=True):
-        below += count
-        found.append(("+Inf" if bound == float("inf") else repr(bound), below))
-    return found
+        yield counter(
+            f"{_PREFIX}failed_swaps",
+            "Versions that could not take over.",
+            ("model",),
+            [((served.name,), served.failed_swaps) for served in catalog],
+        )

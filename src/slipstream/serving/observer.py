@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
+from slipstream.httpd.exposition import CONTENT_TYPE
 from slipstream.serving import exposition
 from slipstream.serving.answer import Answer
 from slipstream.serving.catalog import Catalog, Version
@@ -13,7 +14,6 @@ from slipstream.serving.pool import Pending
 _KEPT_SECONDS = 600.0
 """How long the numbers of a version that was replaced are shown after its last answer."""
 _MANY_SERIES = 200
-_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Answered(NamedTuple):
@@ -119,7 +119,7 @@ class Observer:
         """Return what was counted, in Prometheus' text format."""
         text = self._exposition.text()
         self._drop_departed(time.perf_counter())
-        return Answer(200, text, _TEXT)
+        return Answer(200, text, CONTENT_TYPE)
 
     def series(self) -> Iterator[tuple[Subject, Series]]:
         for subject, series in self._series.items():

@@ -13,7 +13,7 @@ Common to all methods:
 * `page_token` is opaque and comes from `Page.token` of the same query; a foreign one is an `InvalidParameterError`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from slipstream.entities import (
@@ -33,6 +33,8 @@ from slipstream.entities import (
     Run,
     RunInfo,
     RunTag,
+    SeriesFilter,
+    SeriesPoints,
     TrashItem,
     TrashKind,
     TrashSelection,
@@ -150,7 +152,7 @@ class RunStore(Protocol):
         params: Sequence[Param] = (),
         tags: Sequence[RunTag] = (),
     ) -> None:
-        """Log all of it or nothing.
+        """Log any number of values: all of it or nothing, or over HTTP what one request holds.
 
         Retry-safe: an identical point, an identical param and a tag may be logged again.
 
@@ -188,6 +190,20 @@ class RunStore(Protocol):
         max_results: int = 2500,
     ) -> list[Metric]:
         """Return at most `max_results` points a run, evenly sampled by position, the last one always."""
+        ...
+
+    def read_series(
+        self, run_ids: Sequence[str], keys: Sequence[str] | None = None, wanted: SeriesFilter | None = None
+    ) -> Iterator[SeriesPoints]:
+        """Return whole series: by run in the order given, then key, then (timestamp, step, value), values exact.
+
+        In constant memory: a long series comes in several items, one after the other. `keys` are exact names or
+        patterns and go before those of `wanted`; without any of them, all. Points that are logged meanwhile may be
+        there or not; a point that was there is there once. Runs may be deleted ones.
+
+        Raises:
+            NotFoundError: one of the runs does not exist; raised at the call.
+        """
         ...
 
     def log_inputs(

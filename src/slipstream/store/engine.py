@@ -7,6 +7,8 @@ is answered before it is on disk, and a hundred concurrent writes cost one flush
 A blocking caller (`Engine.write`) takes the connection itself when it is free, so the embedded SDK has no
 thread and no hop. The server hands its work over (`Engine.submit`) and is called back; then a
 writer thread leads.
+
+It is one file since writers, readers and what pauses both for a fork share the same connections.
 """
 
 import logging
@@ -21,6 +23,8 @@ from slipstream.db.migrate import prepare
 from slipstream.errors import SlipstreamError, UnavailableError
 from slipstream.store.base import Store
 from slipstream.store.config import StoreConfig
+from slipstream.store.pulse import Pulse
+from slipstream.store.queued_histories import QueuedHistories
 from slipstream.store.queued_trash import QueuedTrash
 from slipstream.store.queued_webhooks import QueuedWebhooks
 from slipstream.store.sql import SqlStore
@@ -38,9 +42,14 @@ _logger = logging.getLogger(__name__)
 _GROUP = 2_000
 _COMPACT_EVERY = 8
 """Groups after which blocks are merged even if more writes wait."""
+_QUEUE_BYTES = 256 * 2**20
+"""Of requests that wait to be written, as they came; what is decoded takes several times that."""
 _ATTEMPTS = 3
 _MOST_READERS = 16
 """Reads at one time; more wait. A PostgreSQL server allows a hundred connections in all unless told otherwise."""
+_CONNECTION_SECONDS = 10.0
+"""How long a read waits for the connection of another where the database gives no more."""
+_LOOK_SECONDS = 0.05
 _PAUSE_SECONDS = 20.0
 """How long a fork waits for writes and reads of other threads."""
 
@@ -48,7 +57,7 @@ _PAUSE_SECONDS = 20.0
 class Work(Generic[T]):
     """One write on its way through the queue."""
 
-    __slots__ = ("bulk", "done", "error", "finished", "request", "result", "run", "waiter")
+    __slots__ = ("bulk", "done", "error", "finished", "request", "result", "run", "size", "waiter")
 
     def __init__(
         self,
@@ -56,10 +65,13 @@ class Work(Generic[T]):
         done: "Callable[[Work[T]], None] | None" = None,
         bulk: Bulk | None = None,
         request: object = None,
+        size: int = 0,
     ) -> None:
         self.run = run
         self.bulk = bulk
         self.request = request
+        self.size = size
+        """Bytes of the request, as it came."""
         self.done = done
         self.result: T | None = None
         self.error: BaseException | None = None
@@ -78,6 +90,7 @@ class Engine:
         database: where to write; its schema is created or upgraded here.
         config: what the store has to know.
         queue_limit: how many writes may wait before new ones are refused with `UnavailableError`.
+        queue_bytes: how many bytes of them.
         notify: called with all finished `Work` that has a `done`, once a group, on the thread that
             committed; the default calls each `done` there and then.
     """
@@ -88,12 +101,18 @@ class Engine:
         config: StoreConfig,
         *,
         queue_limit: int = 20_000,
+        queue_bytes: int = _QUEUE_BYTES,
         notify: Callable[[list[Work[Any]]], None] | None = None,
     ) -> None:
         self.database = database
         self.config = config
         self.notify = notify or _call_each
+        self.pulse = Pulse()
         self._queue_limit = queue_limit
+        self._queue_bytes = queue_bytes
+        # Two numbers that each grow in one place, so that neither needs a lock.
+        self._bytes_in = 0
+        self._bytes_out = 0
         self._leader: int | None = None
         """The thread that leads a group of blocking callers now."""
         self._closed = False
@@ -115,6 +134,8 @@ class Engine:
         """Cleared while somebody pauses: threads that write or read without rest would not let it get its turn."""
         self._may_begin.set()
         self._held_reads = 0
+        self._open_readers = 0
+        self._counting = threading.Lock()
         self._threads: list[threading.Thread] = []
         self.write(SqlStore.create_default_experiment)
 
@@ -158,18 +179,30 @@ class Engine:
         return cast("T", work.result)
 
     def submit(self, work: Work[Any]) -> None:
-        """Queue one write; its `done` is told when it is durable. Needs `start`.
+        """Queue one write; its `done` is told when it is durable. Needs `start`; for one thread.
 
         Raises:
             UnavailableError: too many writes wait; try again later.
         """
         if self._closed:
             raise _closed()
-        if self._waiting.qsize() >= self._queue_limit:
+        waiting = self._waiting.qsize()
+        if waiting >= self._queue_limit or self._bytes_in - self._bytes_out > self._queue_bytes:
             raise UnavailableError(
-                f"The server has {self._queue_limit} writes waiting for the disk. Try again in a second."
+                f"The server has {waiting} writes waiting for the database. Try again in a few seconds."
             )
+        self._bytes_in += work.size
         self._waiting.put(work)
+
+    @property
+    def queued(self) -> int:
+        """How many writes wait."""
+        return self._waiting.qsize()
+
+    @property
+    def queued_bytes(self) -> int:
+        """How many bytes their requests have, and those that are being written."""
+        return self._bytes_in - self._bytes_out
 
     def start(self) -> None:
         """Start the writer threads that serve `submit`."""
@@ -208,15 +241,20 @@ class Engine:
             pass
         if not group:
             return self._compact(connection)
+        began = time.perf_counter()
+        failure: UnavailableError | None = None
         try:
             connection = self._commit(connection, group)
         except BaseException as error:  # a lost connection, a full disk, a bug: every caller is told
             for work in group:
                 work.error, work.result = _explain(connection, error), None
+            failure = group[0].error if isinstance(group[0].error, UnavailableError) else None
             connection = self._replace(connection)
             if not isinstance(error, Exception):
                 raise
         finally:
+            self.pulse.wrote(len(group), time.perf_counter() - began, failure)
+            self._bytes_out += sum([work.size for work in group])
             told: list[Work[Any]] = []
             for work in group:
                 work.finished = True
@@ -335,17 +373,23 @@ class Engine:
             UnavailableError: the database cannot be read now.
         """
         self._may_begin.wait()
-        with self._reading:
-            return self._read(run)
+        self.pulse.reads()
+        began = time.perf_counter()
+        failure: UnavailableError | None = None
+        try:
+            with self._reading:
+                return self._read(run)
+        except UnavailableError as error:
+            failure = error
+            raise
+        finally:
+            self.pulse.read(time.perf_counter() - began, failure)
 
     def _read(self, run: Callable[[SqlStore], T]) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
             if self._closed:
                 raise _closed()
-            try:
-                connection = self._readers.get_nowait()
-            except queue.Empty:
-                connection = self.database.connect()
+            connection = self._take_reader()
             try:
                 with connection.read() as tx:
                     result = run(SqlStore(tx, self.config))
@@ -353,20 +397,61 @@ class Engine:
                 self._readers.put(connection)
                 raise
             except Exception as error:
-                connection.close()  # it may be broken
+                self._drop_reader(connection)  # it may be broken
                 if attempt < _ATTEMPTS and connection.is_transient(error):
-                    _close_all(self._readers)  # what ended this one, such as a restart, ended these too
+                    self._drop_readers()  # what ended this one, such as a restart, ended these too
                     continue
                 explained = _explain(connection, error)
                 if explained is error:
                     raise
                 raise explained from error
             except BaseException:  # an interrupt
-                connection.close()
+                self._drop_reader(connection)
                 raise
             self._readers.put(connection)
             return result
         raise AssertionError("the last attempt returns or raises")
+
+    def _take_reader(self) -> Connection:
+        """Return a connection that nobody reads on: one that is there, a new one, or the next that somebody gives back.
+
+        Raises:
+            UnavailableError: the database gives none, and all of ours stay in use.
+        """
+        try:
+            return self._readers.get_nowait()
+        except queue.Empty:
+            pass
+        with self._counting:
+            self._open_readers += 1  # before it is there, so that who finds no connection waits for this one
+        try:
+            return self.database.connect()
+        except BaseException as error:
+            with self._counting:
+                self._open_readers -= 1
+            if not isinstance(error, UnavailableError):
+                raise
+            refused = error
+        # The database may have as many connections as it takes, by other servers; then ours have to do.
+        until = time.monotonic() + _CONNECTION_SECONDS
+        while self._open_readers and time.monotonic() < until:
+            try:
+                return self._readers.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:  # whoever had one may have lost it
+                continue
+        raise refused
+
+    def _drop_reader(self, connection: Connection) -> None:
+        with self._counting:
+            self._open_readers -= 1
+        connection.close()
+
+    def _drop_readers(self) -> None:
+        while True:
+            try:
+                self._drop_reader(self._readers.get_nowait())
+            except queue.Empty:
+                return
 
     def pause(self) -> None:
         """Close all connections and hold what is asked for until `resume`: for the moment of a fork.
@@ -393,7 +478,7 @@ class Engine:
                 break
             self._held_reads += 1
         self._paused.close()
-        _close_all(self._readers)
+        self._drop_readers()
 
     def resume(self) -> None:
         """Go on after `pause`, in the process that paused."""
@@ -413,10 +498,10 @@ class Engine:
         for thread in self._threads:
             thread.join()
         _close_all(self._writers)
-        _close_all(self._readers)
+        self._drop_readers()
 
 
-class QueuedStore(QueuedWebhooks, QueuedTrash):
+class QueuedStore(QueuedWebhooks, QueuedHistories, QueuedTrash):
     """Implements `Store` through an engine: every method is one write or one read of its own.
 
     Methods named get, find or search read; all others write.

@@ -47,6 +47,7 @@ _FEW = 8
 
 class MetricsPart(PointBlocksPart):
     tx: Transaction
+    changed_runs: set[int]
 
     if TYPE_CHECKING:  # in store/runs.py and store/logged_models.py
 
@@ -86,7 +87,8 @@ class MetricsPart(PointBlocksPart):
         return outcomes
 
     def insert_points(self, run: int, metrics: Sequence[Metric]) -> None:
-        """Log a batch of one active run, whose keys have been checked."""
+        """Log a batch of one run, whose keys have been checked."""
+        self.changed_runs.add(run)
         for index, metric in enumerate(metrics):
             step, timestamp = metric.step, metric.timestamp
             if (

@@ -44,6 +44,11 @@ SELECT_BLOCKS: LiteralString = """
         AND first_series <= :series AND last_series >= :series AND last_time >= :after
     ORDER BY first_time, id
 """
+SELECT_BLOCKS_OF: LiteralString = """
+    SELECT id, series, first_series, last_series, points FROM point_blocks
+    WHERE id BETWEEN :first AND :last AND first_series <= :last_series AND last_series >= :first_series
+    ORDER BY first_time, id
+"""
 SELECT_CONTENTS: LiteralString = "SELECT id, content FROM point_blocks WHERE id IN :ids__in"
 SELECT_MIXED: LiteralString = """
     SELECT id, points, CASE WHEN points < 64 THEN content END FROM point_blocks
@@ -154,6 +159,46 @@ class PointBlocksPart:
                     count += len(points.values)
                     latest = max(latest, last_time)
         return parts, True
+
+    def count_points(self, run: int, series: Sequence[int]) -> dict[int, int]:
+        """Return about how many points each of some series of a run has."""
+        counts = dict.fromkeys(series, 0)
+        shared = 0
+        for _, kind, _, _, points in self._blocks_of(run, series):
+            if kind > 0:
+                if kind in counts:
+                    counts[kind] += points
+            else:
+                shared += points
+        # Series that share blocks have fewer than OWN_BLOCK points in each.
+        each = -(-shared // max(1, len(counts)))
+        return {identity: count + each for identity, count in counts.items()}
+
+    def read_several(self, run: int, series: Sequence[int]) -> dict[int, Points]:
+        """Return all points of some series of a run; blocks that they share are read once."""
+        parts: dict[int, list[Points]] = {identity: [] for identity in series}
+        wanted = [row for row in self._blocks_of(run, series) if row[1] <= 0 or row[1] in parts]
+        for group in _groups([(row[0], None, None, row[4]) for row in wanted]):
+            for _, content in self.tx.fetch_all(SELECT_CONTENTS, ids__in=[row[0] for row in group]):
+                block = Block(content)
+                inside = [identity for identity in block.series if identity in parts]
+                if len(inside) > len(block.series) // 8:
+                    for identity, points in each_series(block.columns()):
+                        if identity in parts:
+                            parts[identity].append(points)
+                else:
+                    for identity in inside:
+                        points = block.find(identity)
+                        assert points is not None
+                        parts[identity].append(points)
+        return {identity: merged(own) for identity, own in parts.items()}
+
+    def _blocks_of(self, run: int, series: Sequence[int]) -> list[Row]:
+        """Return (id, kind, first series, last series, points) of the blocks that may hold points of some series."""
+        first, last = _growing(run)[0], _settled(run)[1]
+        return self.tx.fetch_all(
+            SELECT_BLOCKS_OF, first=first, last=last, first_series=min(series), last_series=max(series)
+        )
 
     def end_blocks(self, run: int) -> None:
         """Have the blocks of a run that has ended merged, if there are enough of them."""

@@ -63,7 +63,8 @@ SELECT_ACTIVE_RUN: LiteralString = """
     SELECT run_id FROM runs WHERE experiment = :id AND lifecycle_stage = 'active' ORDER BY id LIMIT 1
 """
 SELECT_LATER_RUN: LiteralString = """
-    SELECT run_id FROM runs WHERE experiment = :id AND lifecycle_stage = 'deleted' AND deleted_time > :before
+    SELECT run_id FROM runs WHERE experiment = :id AND lifecycle_stage = 'deleted'
+        AND (deleted_time > :before OR deleted_time IS NULL)
     ORDER BY id LIMIT 1
 """
 SELECT_RUN_PLACES: LiteralString = """
@@ -259,7 +260,7 @@ class RemovalsPart:
             return f"its run {row[0]} is not deleted"
         row = self.tx.fetch_one(SELECT_LATER_RUN, id=experiment, before=selection.before_time)
         if row is not None:
-            return f"its run {row[0]} was deleted later than was asked for"
+            return f"its run {row[0]} was deleted later than was asked for, or is being imported"
         if not selection.force:
             found = self.find_needed(experiment, needed)
             if found is not None:

@@ -5,30 +5,30 @@ from array import array
 from bisect import bisect_left, bisect_right
 
 from slipstream.db.point_blocks import Points
+from slipstream.rules.series import sample_positions
 
 
 def sample(points: Points, most: int, first_step: int | None = None, last_step: int | None = None) -> Points:
-    """Return at most `most` points by (step, timestamp, value): the first of each of `most` buckets, and the last point.
-
-    The first (n mod most) buckets hold one point more than the others, as SQL's NTILE makes them.
-    """
+    """Return at most `most` points by (step, timestamp, value), evenly spread by position."""
     points = _by_step(points)
     first = 0 if first_step is None else bisect_left(points.steps, first_step)
     end = len(points.steps) if last_step is None else bisect_right(points.steps, last_step)
     count = end - first
     if count <= most:
         return points.part(first, end)
-    size, larger = divmod(count, most)
-    places = [*range(0, larger * (size + 1), size + 1), *range(larger * (size + 1), count, size)]
-    places[-1] = count - 1
+    places = sample_positions(count, most)
     return _pick(points, [first + place for place in places])
 
 
+def in_step_order(points: Points) -> bool:
+    """Tell whether steps never go down with time; then the order by place is that by (step, timestamp, value), too."""
+    return all(map(operator.le, points.steps, points.steps[1:]))
+
+
 def _by_step(points: Points) -> Points:
-    steps = points.steps
-    if all(map(operator.le, steps, steps[1:])):  # then the order of time is that of steps, too
+    if in_step_order(points):
         return points
-    return _pick(points, sorted(range(len(steps)), key=lambda place: _rank(points, place)))
+    return _pick(points, sorted(range(len(points.steps)), key=lambda place: _rank(points, place)))
 
 
 def _rank(points: Points, place: int) -> tuple[int, int, float, bool]:

@@ -6,6 +6,9 @@ from slipstream.errors import NotImplementedByServerError
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
 from slipstream.store.experiments import ExperimentsPart
+from slipstream.store.exports import ExportsPart
+from slipstream.store.histories import HistoriesPart
+from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
 from slipstream.store.metrics import MetricsPart
 from slipstream.store.models import RegisteredModelsPart
@@ -16,6 +19,7 @@ from slipstream.store.run_changes import write_changes
 from slipstream.store.runs import RunsPart
 from slipstream.store.trash import TrashPart
 from slipstream.store.versions import VersionsPart
+from slipstream.store.views import ViewsPart
 from slipstream.store.webhooks import WebhooksPart
 
 
@@ -24,6 +28,8 @@ class SqlStore(
     RunsPart,
     ParamsTagsPart,
     MetricsPart,
+    HistoriesPart,
+    ViewsPart,
     DatasetsPart,
     LoggedModelsPart,
     RegisteredModelsPart,
@@ -32,6 +38,8 @@ class SqlStore(
     WebhooksPart,
     TrashPart,
     RemovalsPart,
+    ImportsPart,
+    ExportsPart,
 ):
     """Implements `Store` inside one transaction, which the caller opens and commits.
 

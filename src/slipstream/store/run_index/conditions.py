@@ -7,6 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeAlias, cast
 
 from slipstream.rules.letters import lower
@@ -15,11 +16,16 @@ from slipstream.search.conditions import find_field, find_group, integer_bound, 
 from slipstream.search.fields import RUNS, Accepts
 from slipstream.search.lexer import Source
 from slipstream.store.run_index.columns import NAN, PRESENT, NumberColumn, Text, TextColumn
-from slipstream.store.run_index.orders import Key
+from slipstream.store.run_index.orders import BEHIND, Key
 
 ColumnName: TypeAlias = tuple[str, str]
 """(group, key), for example `("metric", "loss")`; attributes by the name of their column."""
 Column: TypeAlias = TextColumn | NumberColumn
+
+Range: TypeAlias = tuple[Key, Key]
+"""From a key to another. Keys of slots go on after the value with what makes them different: `(3,)` sorts before all
+slots of value 3, `(3, BEHIND)` behind them."""
+_ALL: Range = ((-math.inf,), (math.inf, BEHIND))
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "=": operator.eq,
@@ -51,10 +57,10 @@ class Condition(Protocol):
         """Tell whether making the mask costs hardly anything."""
         ...
 
-    def bounds(self) -> tuple[Key | None, Key | None] | None:
-        """Return keys of a range of the order by the column, which holds all slots that meet the condition.
+    def ranges(self) -> list[Range] | None:
+        """Return the ranges of the order by the column that hold all slots that meet the condition.
 
-        `None` when there is no such range; a `None` within is the end of those that have a number.
+        `None` when there are none that are worth it.
         """
         ...
 
@@ -67,6 +73,8 @@ class TextCondition:
     ) -> None:
         self.column = column
         self.identity: tuple[object, ...] = (column, comparator, value)
+        self._comparator = comparator
+        self._value = value
         self._holds = holds
 
     def test(self, column: Column) -> Callable[[int], bool]:
@@ -81,8 +89,16 @@ class TextCondition:
     def is_cheap(self, column: Column) -> bool:
         return isinstance(column, TextColumn) and column.few
 
-    def bounds(self) -> tuple[Key | None, Key | None] | None:
-        return None
+    def ranges(self) -> list[Range] | None:
+        if self.column[0] == "dataset":
+            return None
+        if self._comparator == "LIKE":
+            return _range_of_prefix(cast("str", self._value))
+        values = (
+            (self._value,) if self._comparator == "=" else self._value if self._comparator == "IN" else ()
+        )
+        found = [((value,), (value, BEHIND)) for value in cast("tuple[str, ...]", values)]
+        return found or None
 
 
 class NumberCondition:
@@ -115,20 +131,24 @@ class NumberCondition:
     def is_cheap(self, column: Column) -> bool:
         return False
 
-    def bounds(self) -> tuple[Key | None, Key | None] | None:
+    def ranges(self) -> list[Range] | None:
         bound = self._bound
         if isinstance(bound, bool):
             return None
-        # Keys of slots go on after the value with what makes them different: these sort before or after all of them.
-        before, behind = (bound,), (bound, math.inf)
-        ranges: dict[str, tuple[Key | None, Key | None]] = {
-            "=": (before, behind),
-            ">": (behind, None),
-            ">=": (before, None),
-            "<": ((-math.inf,), before),
-            "<=": ((-math.inf,), behind),
-        }
-        return ranges.get(self._comparator)
+        before, behind = (bound,), (bound, BEHIND)
+        match self._comparator:
+            case "=":
+                return [(before, behind)]
+            case ">":
+                return [(behind, _ALL[1])]
+            case ">=":
+                return [(before, _ALL[1])]
+            case "<":
+                return [(_ALL[0], before)]
+            case "<=":
+                return [(_ALL[0], behind)]
+            case _:
+                return None
 
 
 def make_condition(comparison: Comparison, *, ascii_only: bool) -> Condition:
@@ -194,9 +214,7 @@ def _like(pattern: str, *, fold: bool, ascii_only: bool) -> Callable[[Text], boo
     if fold and ascii_only and not pattern.isascii():
         raise UnsureError
     pieces = (lower(pattern) if fold else pattern).split("%")
-    expressions = [re.compile(".".join(map(re.escape, piece.split("_"))), re.DOTALL) for piece in pieces]
-    first, last = expressions[0], expressions[-1]
-    last_length = len(pieces[-1])
+    match = _plain_match(pieces) if "_" not in pattern else _match(pieces)
 
     def holds(text: Text) -> bool:
         if not isinstance(text, str):
@@ -205,7 +223,55 @@ def _like(pattern: str, *, fold: bool, ascii_only: bool) -> Callable[[Text], boo
             if ascii_only and not text.isascii():
                 raise UnsureError
             text = lower(text)
-        text = text.partition("\0")[0]  # as SQLite, which reads no further
+        if "\0" in text:
+            text = text.partition("\0")[0]  # as SQLite, which reads no further
+        return match(text)
+
+    return holds
+
+
+def _range_of_prefix(pattern: str) -> list[Range] | None:
+    """Return the range of texts that begin as a pattern of LIKE does."""
+    prefix = re.split("[%_]", pattern, maxsplit=1)[0]
+    if not prefix or prefix[-1] == "\U0010ffff":
+        return None
+    return [((prefix,), (prefix[:-1] + chr(ord(prefix[-1]) + 1),))]
+
+
+def _plain_match(pieces: Sequence[str]) -> Callable[[str], bool]:
+    """Match a text with what stands between `%`, where no `_` does."""
+    first, last = pieces[0], pieces[-1]
+    middle = [piece for piece in pieces[1:-1] if piece]
+    if len(pieces) == 1:
+        return first.__eq__
+    if not first and not last and len(middle) == 1:
+        return partial(_contains, middle[0])
+
+    def match(text: str) -> bool:
+        if not text.startswith(first):
+            return False
+        at = len(first)
+        for piece in middle:
+            found = text.find(piece, at)
+            if found < 0:
+                return False
+            at = found + len(piece)
+        return len(text) - len(last) >= at and text.endswith(last)
+
+    return match
+
+
+def _contains(piece: str, text: str) -> bool:
+    return piece in text
+
+
+def _match(pieces: Sequence[str]) -> Callable[[str], bool]:
+    """Match a text with what stands between `%`; `_` is any character."""
+    expressions = [re.compile(".".join(map(re.escape, piece.split("_"))), re.DOTALL) for piece in pieces]
+    first, last = expressions[0], expressions[-1]
+    last_length = len(pieces[-1])
+
+    def match(text: str) -> bool:
         if len(expressions) == 1:
             return first.fullmatch(text) is not None
         found = first.match(text)
@@ -220,4 +286,4 @@ def _like(pattern: str, *, fold: bool, ascii_only: bool) -> Callable[[Text], boo
         tail = len(text) - last_length
         return tail >= at and last.fullmatch(text, tail) is not None
 
-    return holds
+    return match

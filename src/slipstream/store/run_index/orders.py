@@ -47,6 +47,19 @@ class _Falling:
         return hash(self.text)
 
 
+class _Behind:
+    """Sorts behind everything."""
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    def __gt__(self, other: object) -> bool:
+        return True
+
+
+BEHIND = _Behind()
+
+
 class Order:
     """Slots in an order that leaves no two equal."""
 

@@ -14,6 +14,9 @@ SELECT_BASE: LiteralString = (
     "SELECT id, experiment, run_id, start_time, lifecycle_stage FROM runs WHERE id IN :runs__in"
 )
 _ATTRIBUTES: dict[str, LiteralString] = {
+    "run_id": "SELECT id, run_id FROM runs WHERE id IN :runs__in",
+    "start_time": "SELECT id, start_time FROM runs WHERE id IN :runs__in",
+    "lifecycle_stage": "SELECT id, lifecycle_stage FROM runs WHERE id IN :runs__in",
     "run_name": "SELECT id, run_name FROM runs WHERE id IN :runs__in",
     "user_id": "SELECT id, user_id FROM runs WHERE id IN :runs__in",
     "status": "SELECT id, status FROM runs WHERE id IN :runs__in",
@@ -55,7 +58,7 @@ def is_number(name: ColumnName) -> bool:
 def read_columns(
     tx: Transaction, runs: Sequence[int], names: Iterable[ColumnName]
 ) -> dict[ColumnName, Values]:
-    """Return fields, other than those of `BASE`, of some runs."""
+    """Return fields of some runs."""
     found: dict[ColumnName, Values] = {}
     keys: dict[str, list[str]] = {}
     for name in names:

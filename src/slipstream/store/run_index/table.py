@@ -1,6 +1,5 @@
 """The runs of one experiment in memory: columns, orders and masks, each made when first asked for."""
 
-import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,7 @@ from slipstream.store.run_index.reading import (
     STAGE,
     START_TIME,
     Values,
+    is_number,
     new_column,
     read_columns,
     setter,
@@ -83,8 +83,7 @@ class RunTable:
         self._sizes: dict[ColumnName, int] = {}
         self._sized = 0
         for name in BASE:
-            chunks = ((chunk, self._read_base(tx, chunk)[name]) for chunk in _chunks(self.runs))
-            self._columns[name] = new_column(name, chunks, len(self.runs))
+            self._load(tx, name)
         self._order(_DEFAULT)
 
     # -- keeping in step ----------------------------------------------------------------------------
@@ -163,11 +162,14 @@ class RunTable:
         ]
         missing = [name for name in dict.fromkeys(wanted) if name not in self._columns]
         for name in missing:
-            chunks = ((chunk, read_columns(tx, chunk, [name])[name]) for chunk in _chunks(self.runs))
-            self._columns[name] = new_column(name, chunks, len(self.runs))
+            self._load(tx, name)
         for name in dict.fromkeys(wanted):  # what was used last comes last
             self._columns[name] = self._columns.pop(name)
         return self._order(tuple(fields))
+
+    def _load(self, tx: Transaction, name: ColumnName) -> None:
+        chunks = ((chunk, read_columns(tx, chunk, [name])[name]) for chunk in _chunks(self.runs))
+        self._columns[name] = new_column(name, chunks, len(self.runs))
 
     def find(self, conditions: Conditions, order: Order, after: Key | None, limit: int) -> list[int]:
         """Return the first slots, in order, that meet all conditions and come after a key.
@@ -239,7 +241,7 @@ class RunTable:
     def _pick(
         self, mask: _Mask, dear: Conditions, order: Order, after: Key | None, limit: int, most: int
     ) -> list[int] | None:
-        """Find all matches in the shortest range of numbers; return `None` if none is short.
+        """Find all matches in the shortest ranges of a sorted column; return `None` if none are short.
 
         Args:
             mask: where the other conditions are met.
@@ -247,25 +249,22 @@ class RunTable:
             order: of the result.
             after: the key that the result comes after.
             limit: how many slots to return.
-            most: how long a range may be. For few, only orders that are there already are looked at.
+            most: how long the ranges may be. For few, only orders that are there already are looked at.
         """
         slots: list[int] | None = None
         for condition in dear:
-            bounds = condition.bounds()
-            if bounds is None:
+            ranges = condition.ranges()
+            if ranges is None:
                 continue
-            group, key = condition.column
-            kind = "number" if group == "metric" else "integer"
-            ranked = condition.column != START_TIME
-            ties = _DEFAULT if ranked else (_RUN_ID,)
-            fields = (OrderField(group, key, descending=False, kind=kind, ranked=ranked), *ties)
+            fields, prefix = _sorted_by(condition.column)
             if most <= _FEW and fields not in self._orders:
                 continue
             by = self._order(fields)
             by.tidy()
-            first, last = (by.start(each) for each in _ranked(bounds, ranked=ranked))
-            if last - first < min(mask.count, most if slots is None else len(slots)):
-                slots = [*by.slots[first:last]]
+            spans = {(by.start(prefix + first), by.start(prefix + last)) for first, last in ranges}
+            length = sum(last - first for first, last in spans)
+            if length < min(mask.count, most if slots is None else len(slots)):
+                slots = [slot for first, last in spans for slot in by.slots[first:last]]
                 slots += by.noted.difference(slots)
         if slots is None:
             return None
@@ -345,12 +344,16 @@ def _key_of(conditions: Conditions) -> frozenset[object]:
     return frozenset(condition.identity for condition in conditions)
 
 
-def _ranked(bounds: tuple[Key | None, Key | None], *, ranked: bool) -> tuple[Key, Key]:
-    """Return the bounds as keys of an order by the number alone."""
-    first, last = bounds
-    if not ranked:
-        return first or (-math.inf,), last or (math.inf, math.inf)
-    return (PRESENT, *(first or (-math.inf,))), (PRESENT, *(last or (math.inf, math.inf)))
+def _sorted_by(column: ColumnName) -> tuple[tuple[OrderField, ...], Key]:
+    """Return the order by a column, and how the keys of those that have a value begin in it."""
+    group, key = column
+    kind = "number" if group == "metric" else "integer" if is_number(column) else "text"
+    ranked = group != "attribute" or key == "end_time"
+    ties = tuple(field for field in _DEFAULT if (field.group, field.key) != column)
+    if column == RUN_ID:
+        ties = ()
+    field = OrderField(group, key, descending=False, kind=kind, ranked=ranked)
+    return (field, *ties), (PRESENT,) if ranked else ()
 
 
 def _first(slots: Iterable[int], order: Order, after: Key | None, limit: int) -> list[int]:

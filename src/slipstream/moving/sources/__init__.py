@@ -1,0 +1,1 @@
+"""What can be imported: one file a kind of source, all of which tell the same things in the same order."""
