@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from slipstream.artifact_store.local import PARTIAL
@@ -20,6 +21,8 @@ from slipstream.entities import Metric, TrashKind, TrashSelection
 from slipstream.errors import ConflictError, NotFoundError, SlipstreamError, UnavailableError
 from slipstream.store import queued_trash
 from slipstream.store.engine import QueuedStore, open_store
+from slipstream.store.filters import ViewFilter
+from slipstream.store.views import VIEWS
 
 NOW = TrashSelection()
 DAY_SECONDS = 24 * 60 * 60
@@ -223,6 +226,48 @@ def test_long_runs_go_in_several_transactions(
         for table in ("runs", "series", "point_blocks", "run_tags"):
             assert connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,), table
     connection.close()
+
+
+def test_nothing_shows_what_is_being_removed(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = store.create_experiment("going", tags={"secret": "tag"})
+    runs = [new_run(store, experiment)[0], new_run(store)[0]]
+    stays, _ = new_run(store)
+    model = store.create_logged_model(experiment, "m", runs[0], {"a": "b"}, {"c": "d"}).model_id
+    store.move_to_trash(TrashKind.RUN, runs[1])
+    store.move_to_trash(TrashKind.EXPERIMENT, experiment)
+    with monkeypatch.context() as patch:
+        patch.setattr(queued_trash._Work, "_delete_files", lambda *_: False)
+        remove(store)
+    everything = ViewFilter()
+    shown = {
+        name: [
+            row
+            for rows in store.engine.read(lambda sql, name=name: list(sql.read_view(name, everything)))
+            for row in rows
+        ]
+        for name in VIEWS
+    }
+    assert {row[0] for row in shown["runs"]} == {stays}
+    assert {row[0] for row in shown["latest_metrics"]} == {stays}
+    assert [row[0] for row in shown["experiments"]] == [0]
+    assert shown["experiment_tags"] == shown["logged_models"] == shown["logged_model_tags"] == []
+    assert not any(each in str(shown) for each in (*runs, model, "removing"))
+    assert store.engine.read(lambda sql: list(sql.read_run_ids(everything))) == [[stays]]
+    assert store.search_trash().items == []
+    remove(store)
+    assert store.engine.read(lambda sql: list(sql.read_run_ids(everything))) == [[stays]]
+
+
+def test_what_is_imported_as_deleted_is_in_the_trash_and_what_is_under_way_is_not(store: Any) -> None:
+    run = store.get_run(new_run(store)[0])
+    for letter, stage, unfinished in (("a", "deleted", False), ("b", "active", True), ("c", "deleted", True)):
+        info = msgspec.structs.replace(run.info, run_id=letter * 32, lifecycle_stage=stage)
+        store.import_run(msgspec.structs.replace(run, info=info), unfinished=unfinished)
+    assert [item.id for item in store.search_trash().items] == ["a" * 32]
+    store.finish_run("b" * 32, "active")
+    store.finish_run("c" * 32, "deleted")
+    assert {item.id for item in store.search_trash().items} == {"a" * 32, "c" * 32}
+    assert store.get_run("b" * 32).info.lifecycle_stage == "active"
 
 
 # -- restored meanwhile -----------------------------------------------------------------------------------

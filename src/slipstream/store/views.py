@@ -63,7 +63,7 @@ VIEWS: dict[str, View] = {
     ),
     "experiment_tags": View(
         "t.experiment, t.key, t.value",
-        "experiment_tags t",
+        "experiment_tags t JOIN experiments e ON e.id = t.experiment AND e.lifecycle_stage <> 'removing'",
         ("t.experiment", "t.key"),
         (-1, ""),
         None,
