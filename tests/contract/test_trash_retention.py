@@ -112,6 +112,7 @@ def test_the_option_of_the_server(tmp_path: Path) -> None:
     wait_until_gone(RestStore(transport), run)
     transport.close()
     assert server.stop() == 0
+    assert "Removed from the trash: 0 experiments, 1 runs" in "".join(server.lines)
 
 
 def test_the_trash_says_when(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ class TrashRetention:
         self._thread = threading.Thread(target=self._watch, name="slipstream-trash", daemon=True)
 
     def start(self) -> None:
+        _logger.setLevel(logging.INFO)  # what is removed for ever is said, whatever else is not
         self._thread.start()
 
     def stop(self, patience_seconds: float = 3.0) -> None:
