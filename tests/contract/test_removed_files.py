@@ -509,3 +509,35 @@ def test_killed_on_postgres(tmp_path: Path, postgres_database: str, point: int) 
 def test_errors_are_ours(store: Any) -> None:
     with pytest.raises(SlipstreamError):
         store.remove_trash(NOW, "nonsense")
+
+
+@pytest.mark.parametrize(
+    "token", ["rows.-1", "runs", "runs.1,2", "runs.1.x", "runs.1.2,", "runs." + "9" * 30, ".1"]
+)
+def test_tokens_that_are_none(store: Any, token: str) -> None:
+    for dry_run in (False, True):
+        with pytest.raises(SlipstreamError, match="page_token"):
+            store.remove_trash(NOW, token, dry_run=dry_run)
+
+
+def test_a_plan_in_many_parts_counts_what_is_removed_in_many(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiments = [store.create_experiment(f"e{number}") for number in range(3)]
+    runs = [new_run(store, experiment) for experiment in experiments for _ in range(4)]
+    models = [store.create_logged_model(experiment, "m") for experiment in experiments]
+    for model in models:
+        new_files(model.artifact_location)
+    for experiment in experiments:
+        store.move_to_trash(TrashKind.EXPERIMENT, experiment)
+    monkeypatch.setattr(queued_trash, "PART_SECONDS", 0.0)
+    named = TrashSelection(experiment_ids=tuple(experiments))
+    for dry_run in (True, False):
+        parts = [store.remove_trash(named, dry_run=dry_run)]
+        while parts[-1].token is not None:
+            parts.append(store.remove_trash(named, parts[-1].token, dry_run=dry_run))
+        assert len(parts) > 5
+        counts = parts[0].counts
+        for part in parts[1:]:
+            counts += part.counts
+        assert (counts.experiments, counts.runs, counts.models, counts.files) == (3, len(runs), 3, 30)

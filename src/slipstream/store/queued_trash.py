@@ -5,6 +5,7 @@ deleted, then the row (store/removals.py). Before the mark everything is whole, 
 """
 
 import logging
+import re
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,8 @@ _EXPERIMENTS, _RUNS, _MODELS, _ROWS = "experiments", "runs", "models", "rows"
 _PHASES = (_EXPERIMENTS, _RUNS, _MODELS, _ROWS)
 _KINDS = {_RUNS: TrashKind.RUN, _MODELS: TrashKind.MODEL}
 
+_NUMBERS = re.compile(r"\d{1,18}(,\d{1,18})*", re.ASCII)
+
 _logger = logging.getLogger(__name__)
 
 
@@ -67,8 +70,8 @@ class QueuedTrash:
         if selection.before_time is None:
             before = now_ms() - selection.older_than_ms
             selection = msgspec.structs.replace(selection, before_time=before)
-        work = _Work(self.engine, selection, dry_run=dry_run)
-        phase, after = _parse_token(page_token)
+        phase, after, going = _parse_token(page_token)
+        work = _Work(self.engine, selection, going if dry_run else set(), dry_run=dry_run)
         if dry_run:
             return work.run(phase, after, named=page_token is None)
         with _lease(self.engine):
@@ -91,7 +94,9 @@ class QueuedTrash:
 class _Work:
     """One part of a removal, or of its plan."""
 
-    def __init__(self, engine: "Engine", selection: TrashSelection, *, dry_run: bool) -> None:
+    def __init__(
+        self, engine: "Engine", selection: TrashSelection, going: set[int], *, dry_run: bool
+    ) -> None:
         self._engine = engine
         self._places = _places(engine)
         self._selection = selection
@@ -100,14 +105,14 @@ class _Work:
         self._counts = RemovalCounts()
         self._items: list[TrashItem] = []
         self._kept: list[KeptItem] = []
-        self._going: set[int] = set()
+        self._going = going
+        """Experiments that will go, of a plan: nothing marks them."""
+        self._at_once = PLANNED_AT_ONCE if dry_run else AT_ONCE
         self._occupied: set[tuple[int, str]] | None = None
 
     def run(self, phase: str, after: int, *, named: bool) -> RemovalPart:
         if named:
             self._kept += self._engine.read(lambda store: store.find_refused_names(self._selection))
-        if self._dry_run and phase != _EXPERIMENTS:
-            self._find_going()
         while phase:
             last = self._step(phase, after)
             if last is None:
@@ -116,7 +121,7 @@ class _Work:
             else:
                 after = last
             if phase and time.monotonic() > self._until:
-                return self._part(f"{phase}.{after}")
+                return self._part(f"{phase}.{after}." + ",".join(map(str, sorted(self._going))))
         return self._part(None)
 
     def _part(self, token: str | None) -> RemovalPart:
@@ -194,24 +199,10 @@ class _Work:
                 after = number
                 yield item_id, uri
 
-    def _find_going(self) -> None:
-        """Find, for a plan, the experiments that an earlier part of it named."""
-        after = -1
-        while True:
-            found = self._engine.read(
-                lambda store, after=after: store.find_going_experiments(
-                    self._selection, after, PLANNED_AT_ONCE
-                )
-            )
-            self._going |= {number for number, _, _ in found if self._reason_to_keep(number) is None}
-            if len(found) < PLANNED_AT_ONCE:
-                return
-            after = found[-1][0]
-
     # -- runs and models --------------------------------------------------------------------------------
     def _remove_some(self, kind: TrashKind, after: int) -> int | None:
         found = self._engine.read(
-            lambda store: store.find_candidates(kind, self._selection, self._going, after, AT_ONCE)
+            lambda store: store.find_candidates(kind, self._selection, self._going, after, self._at_once)
         )
         if not found:
             return None
@@ -347,15 +338,22 @@ def _lease(engine: "Engine") -> Generator[None]:
         engine.write(lambda store: store.end_lease(LEASE, holder))
 
 
-def _parse_token(token: str | None) -> tuple[str, int]:
+def _parse_token(token: str | None) -> tuple[str, int, set[int]]:
+    """Return the phase, the internal id to go on behind, and the experiments that the plan has found so far."""
     if not token:
-        return _EXPERIMENTS, -1  # there is an experiment 0
-    phase, _, number = token.partition(".")
-    if phase not in _PHASES or not number.isascii() or not number.isdigit():
+        return _EXPERIMENTS, -1, set()  # there is an experiment 0
+    phase, _, rest = token.partition(".")
+    number, _, going = rest.partition(".")
+    if (
+        phase not in _PHASES
+        or "," in number
+        or not _NUMBERS.fullmatch(number)
+        or not _NUMBERS.fullmatch(going or "0")
+    ):
         raise InvalidParameterError(
             f"Invalid 'page_token' {token[:100]!r}: give the one of the part before, or none."
         )
-    return phase, int(number)
+    return phase, int(number), {int(each) for each in going.split(",") if each}
 
 
 # -- files of nobody ----------------------------------------------------------------------------------
