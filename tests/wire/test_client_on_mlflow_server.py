@@ -1,5 +1,6 @@
 """slipstream's client and fluent functions on a real MLflow server, which MLFLOW_PYTHON has to name."""
 
+import json
 import math
 import os
 import subprocess
@@ -303,3 +304,21 @@ def test_a_model_is_logged_registered_and_loaded_here_and_there(fluent: str, add
     )
     assert done.returncode == 0, done.stderr
     assert math.isclose(float(done.stdout.split()[-1]), 5.0)
+
+
+def test_the_command_line_deletes_in_mlflows_manner_there(address: str) -> None:
+    from click.testing import CliRunner
+
+    from slipstream.cli.main import main
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(main, list(arguments), env={"SLIPSTREAM_TRACKING_URI": address})
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    number = run("experiments", "create", "-n", "by hand").split()[-1]
+    created = run("runs", "create", "--experiment-id", number)
+    run_id = json.loads(created[created.index("{") :])["run_id"]
+    assert "deleted" in run("runs", "delete", "--run-id", run_id)
+    assert "deleted" in run("experiments", "delete", "-x", number)
+    assert "restored" in run("experiments", "restore", "-x", number)

@@ -36,6 +36,7 @@ from slipstream.server.options import ServerOptions
 from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.start_page import start_page
 from slipstream.server.streams import Streams
+from slipstream.server.trash_retention import TrashRetention
 from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine
@@ -89,12 +90,17 @@ class TrackingApp:
             artifact_root=self.options.artifact_root,
             list_files=self.context.list_files,
             run_index=RunIndex(),
+            places=self.context.places,
+            trash_retention_ms=self.options.trash_retention_ms,
         )
         engine = Engine(self.context.database(), config)
         self.dispatcher = Dispatcher(engine)
         self.context.engine = engine
         self._streams = Streams(engine)
         self._deliveries = WebhookDeliveries(engine)
+        self._retention = TrashRetention(engine, self.options.trash_retention_ms or 0)
+        if self.options.trash_retention_ms is not None and not self.options.artifacts_only:
+            self._retention.start()
         if not self.options.artifacts_only:
             self._deliveries.start()
         if not self.options.artifacts_only:
@@ -122,6 +128,7 @@ class TrackingApp:
         self._rest.router.redirect_slashes = False
 
     def close(self) -> None:
+        self._retention.stop()
         if self._siblings is not None:
             self._siblings.close()
         self._deliveries.stop()

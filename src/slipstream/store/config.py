@@ -8,6 +8,7 @@ import msgspec
 from slipstream.entities import FileInfo
 
 if TYPE_CHECKING:
+    from slipstream.artifact_store.places import ArtifactPlaces
     from slipstream.store.run_index.index import RunIndex
 
 
@@ -20,6 +21,11 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     run_index: "RunIndex | None" = None
     """Answers searches of runs from memory; given by a server, which searches often enough for it to pay."""
+
+    places: "Callable[[], ArtifactPlaces] | None" = None
+    """Where the files of runs and logged models may be deleted when these are removed for ever."""
+    trash_retention_ms: int | None = None
+    """How long a server keeps what was deleted; `None` keeps it until somebody removes it."""
 
     def location(self, *parts: str) -> str:
         """Return the artifact root extended by path segments."""
