@@ -541,3 +541,34 @@ def test_a_plan_in_many_parts_counts_what_is_removed_in_many(
         for part in parts[1:]:
             counts += part.counts
         assert (counts.experiments, counts.runs, counts.models, counts.files) == (3, len(runs), 3, 30)
+
+
+def test_a_run_of_an_experiment_that_is_being_removed_does_not_come_back(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = store.create_experiment("going")
+    run, folder = new_run(store, experiment)
+    store.move_to_trash(TrashKind.EXPERIMENT, experiment)
+    with monkeypatch.context() as patch:
+        patch.setattr(queued_trash._Work, "_remove_some", lambda *_: None)  # killed behind the mark
+        remove(store)
+    assert store.get_run(run).info.lifecycle_stage == "deleted"
+    with pytest.raises(NotFoundError):
+        store.restore_run(run)
+    with pytest.raises(SlipstreamError):
+        store.take_from_trash(TrashKind.RUN, run)
+    remove(store)
+    with pytest.raises(NotFoundError):
+        store.get_run(run)
+    assert not folder.exists()
+
+
+def test_the_number_of_a_removed_run_may_come_again(store: Any) -> None:
+    """SQLite gives it to the next run, whose points lie where those of the removed one did."""
+    run, _ = new_run(store)
+    store.delete_run(run)
+    remove(store)
+    again = store.create_run("0").info.run_id
+    store.log_metric(again, Metric("other", 2.0, 1, 1))
+    assert store.get_metric_history(again, "loss").items == []
+    assert [point.value for point in store.get_metric_history(again, "other").items] == [2.0]
