@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 import slipstream
 from server_process import ServerProcess
+from slipstream import trash
 from slipstream.cli.main import main
 from slipstream.cli.sizes import show_bytes
 from slipstream.clock import parse_duration
@@ -117,6 +118,29 @@ def test_gc_of_named_things() -> None:
     said = run("gc", "--yes", "--experiment-ids", experiment_id, "--logged-model-ids", model.model_id)
     assert "Removed 1 experiments, 1 runs, 1 logged models" in said
     assert [item.id for item in slipstream.trash.search()] == [second]
+
+
+@pytest.mark.parametrize("option", ["--run-ids", "--experiment-ids", "--logged-model-ids"])
+@pytest.mark.parametrize("ids", ["", ",", " , "])
+def test_an_empty_list_of_ids_is_not_everything(option: str, ids: str) -> None:
+    with slipstream.start_run() as run_:
+        pass
+    slipstream.delete_run(run_.info.run_id)
+    assert "is empty" in run("gc", "--yes", option, ids, code=1)
+    assert [item.id for item in trash.search()] == [run_.info.run_id]
+
+
+@pytest.mark.parametrize("field", ["run_ids", "experiment_ids", "model_ids"])
+def test_an_empty_list_of_a_program_is_not_everything(field: str) -> None:
+    with slipstream.start_run() as run_:
+        pass
+    slipstream.delete_run(run_.info.run_id)
+    for ids in ([], ()):
+        with pytest.raises(InvalidParameterError, match=f"'{field}' is empty"):
+            trash.remove(**{field: ids})
+    with pytest.raises(InvalidParameterError, match="must be a list"):
+        trash.remove(**{field: run_.info.run_id})
+    assert [item.id for item in trash.search()] == [run_.info.run_id]
 
 
 def test_what_is_deleted_while_somebody_reads_the_plan_does_not_join(monkeypatch: pytest.MonkeyPatch) -> None:

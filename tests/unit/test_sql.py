@@ -243,6 +243,14 @@ def test_arrow_and_parquet(tracked: str) -> None:
     assert str(list(zip(*(c.to_pylist() for c in table.columns), strict=True))) == str(expected)
 
 
+@pytest.mark.parametrize("form", [Format.JSON, Format.CSV])
+@pytest.mark.parametrize("query", ["'infinity'::TIMESTAMP", "'290000-01-01'::DATE", "['290000-01-01'::DATE]"])
+def test_times_after_the_last_one_of_json_are_refused(tracked: str, form: Format, query: str) -> None:
+    with pytest.raises(InvalidParameterError, match=r"column 'far'.*Cast it to a text"):
+        whole(form, f"SELECT 1 AS near, {query} AS far")
+    assert b"290000" in whole(form, "SELECT CAST('290000-01-01'::DATE AS VARCHAR)")
+
+
 def test_types_without_a_word_in_json(local: None) -> None:
     query = "SELECT 1.50::DECIMAL(5,2), 'ab'::BLOB, TIMESTAMP '2020-01-02 03:04:05', INTERVAL 1 DAY, {'a': 'inf'::DOUBLE}, 1::HUGEINT"
     (row,) = json.loads(whole(Format.JSON, query))["rows"]

@@ -241,12 +241,26 @@ def _arrow(form: Format, schema: Any, batches: Iterable[Any]) -> Iterator[bytes]
 def _csv(schema: Any, batches: Iterable[Any]) -> Iterator[bytes]:
     lines = [",".join(csv_text(str(name)) for name in schema.names)]
     for batch in batches:
-        columns = [column.to_pylist() for column in batch.columns]
+        columns = _columns(schema, batch)
         lines += [",".join(map(_csv_field, row)) for row in zip(*columns, strict=True)]
         yield ("\r\n".join(lines) + "\r\n").encode()
         lines = []
     if lines:
         yield (lines[0] + "\r\n").encode()
+
+
+def _columns(schema: Any, batch: Any) -> list[list[Any]]:
+    """Return the values of each column; Python's times end with the year 9999, and DuckDB's go on."""
+    columns: list[list[Any]] = []
+    for name, column in zip(schema.names, batch.columns, strict=True):
+        try:
+            columns.append(column.to_pylist())
+        except (OverflowError, ValueError) as error:
+            raise _RefusedError(
+                f"The column '{name}' of the answer has a value that is none in JSON and CSV ({error}), such as a time "
+                "outside of the years 1 to 9999. Cast it to a text, CAST(... AS VARCHAR), or leave such rows out."
+            ) from error
+    return columns
 
 
 def _csv_field(value: Any) -> str:
@@ -265,10 +279,8 @@ def _json(schema: Any, types: Sequence[str], batches: Iterable[Any]) -> Iterator
     yield b'{"columns":' + _dump(columns) + b',"rows":['
     first = True
     for batch in batches:
-        rows = zip(
-            *([_plain(value) for value in column.to_pylist()] for column in batch.columns), strict=True
-        )
-        text = b",".join(_dump(row) for row in rows)
+        rows = zip(*_columns(schema, batch), strict=True)
+        text = b",".join(_dump([_plain(value) for value in row]) for row in rows)
         if text:
             yield text if first else b"," + text
             first = False

@@ -147,8 +147,9 @@ def _agreed(*, yes: bool) -> bool:
     return yes or click.confirm("Remove it? It cannot be taken back", err=True)
 
 
-def _ids(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
+def _ids(text: str | None) -> list[str] | None:
+    """Return the ids of an option; `None` if it was not given, and no ids if its text holds none."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
 class _Progress:

@@ -105,9 +105,9 @@ def search(max_results: int | None = None) -> list[TrashItem]:
 def plan_removal(
     older_than: str | None = None,
     *,
-    run_ids: Sequence[str] = (),
-    experiment_ids: Sequence[str] = (),
-    model_ids: Sequence[str] = (),
+    run_ids: Sequence[str] | None = None,
+    experiment_ids: Sequence[str] | None = None,
+    model_ids: Sequence[str] | None = None,
     force: bool = False,
 ) -> RemovalReport:
     """Tell what `remove` would remove, and change nothing. Takes what it takes to list the files."""
@@ -118,12 +118,13 @@ def plan_removal(
 def remove(
     older_than: str | None = None,
     *,
-    run_ids: Sequence[str] = (),
-    experiment_ids: Sequence[str] = (),
-    model_ids: Sequence[str] = (),
+    run_ids: Sequence[str] | None = None,
+    experiment_ids: Sequence[str] | None = None,
+    model_ids: Sequence[str] | None = None,
     force: bool = False,
 ) -> RemovalReport:
-    """Remove things from the trash for ever, with their files. Without ids: everything that is deleted.
+    """Remove things from the trash for ever, with their files. Without ids: everything that is deleted; a list
+    without ids is refused.
 
     May be called again after any failure or kill, and goes on then.
 
@@ -155,26 +156,35 @@ def remove_orphans(*, force: bool = False) -> OrphanReport:
 
 def select(
     older_than: str | None,
-    run_ids: Sequence[str],
-    experiment_ids: Sequence[str],
-    model_ids: Sequence[str],
+    run_ids: Sequence[str] | None,
+    experiment_ids: Sequence[str] | None,
+    model_ids: Sequence[str] | None,
     *,
     force: bool,
 ) -> TrashSelection:
-    """Return a selection from what people write.
+    """Return a selection from what people write; without any ids it is everything that is deleted.
 
     Raises:
-        InvalidParameterError: `older_than` is no duration.
+        InvalidParameterError: `older_than` is no duration; or a list of ids is empty, which may mean nothing to its
+            sender and must not mean everything here.
     """
+    for field, ids in (("run_ids", run_ids), ("experiment_ids", experiment_ids), ("model_ids", model_ids)):
+        if isinstance(ids, str):
+            raise InvalidParameterError(f"'{field}' must be a list; put the text into one: [text].")
+        if ids is not None and not ids:
+            raise InvalidParameterError(
+                f"The list '{field}' is empty, so nothing is removed. Name at least one id; leave '{field}' out to "
+                "remove everything that is deleted."
+            )
     try:
         milliseconds = 0 if older_than is None else parse_duration(older_than)
     except ValueError as error:
         raise InvalidParameterError(f"Invalid value for 'older_than': {error}.") from error
     return TrashSelection(
         older_than_ms=milliseconds,
-        run_ids=tuple(require_text(each, "run_ids") for each in run_ids),
-        experiment_ids=tuple(to_text(each, "experiment_ids") for each in experiment_ids),
-        model_ids=tuple(require_text(each, "model_ids") for each in model_ids),
+        run_ids=tuple(require_text(each, "run_ids") for each in run_ids or ()),
+        experiment_ids=tuple(to_text(each, "experiment_ids") for each in experiment_ids or ()),
+        model_ids=tuple(require_text(each, "model_ids") for each in model_ids or ()),
         force=force,
     )
 
