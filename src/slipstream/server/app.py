@@ -36,6 +36,7 @@ from slipstream.server.options import ServerOptions
 from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.start_page import start_page
 from slipstream.server.streams import Streams
+from slipstream.server.uploads import upload_routes
 from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine
@@ -115,6 +116,7 @@ class TrackingApp:
             StarletteRoute("/health", _health),
             DeclaredRoute("GET", "/metrics", Permission.READ, self._metrics),
             *artifact_routes(self.context),
+            *upload_routes(self.context),
             *absent_feature_routes(),
         ]
         self._templates = {route.endpoint: route.path for route in routes}
@@ -296,7 +298,7 @@ class TrackingApp:
             if template is not None:
                 method = scope["method"] if scope["method"] in _METHODS else ""
                 answering.counts = self.observer.counts_of(method, template)
-                if "artifact" in template:
+                if "artifact" in template or "/uploads/" in template:
                     answering.asked.size = received
                     self.observer.bytes_in += received
                     self.observer.bytes_out += sent

@@ -20,11 +20,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from slipstream import settings
-from slipstream.api.routing import AJAX, API, Permission
+from slipstream.api.routing import AJAX, API, OWN, Permission
 from slipstream.artifact_store.base import ArtifactStore, Reader
 from slipstream.artifact_store.objects import ObjectArtifactStore, ObjectReader
 from slipstream.artifact_store.paths import clean_path
-from slipstream.artifact_store.s3_uploads import MOST_PARTS, abort_upload, begin_upload, complete_upload
+from slipstream.artifact_store.s3_uploads import abort_upload, begin_upload, complete_upload
+from slipstream.artifact_store.uploads import MOST_PARTS
 from slipstream.errors import (
     BadRequestError,
     InvalidParameterError,
@@ -41,6 +42,14 @@ _JSON_LIMIT = 4 * 1024 * 1024  # ten thousand parts, each with a long address
 _LONGEST_NUMBER = 18
 
 _PROXIES = tuple(f"{base.removesuffix('mlflow/')}mlflow-artifacts/" for base in (API, AJAX))
+_PREFIXES = (
+    *(
+        proxy + start
+        for proxy in _PROXIES
+        for start in ("artifacts/", "presigned/", "mpu/create/", "mpu/complete/", "mpu/abort/")
+    ),
+    *(f"{OWN}uploads/{action}/" for action in ("begin", "parts", "part", "sign", "complete", "abort")),
+)
 _TEXT_SUFFIXES = frozenset(
     ".txt .log .err .json .jsonl .yaml .yml .csv .tsv .md .rst .py .py3 .r .rmd .ipynb .sh .sql .js .ts .java .go .rs "
     ".c .h .cpp .hpp .scala .toml .ini .cfg .cf .cnf .conf .prop .properties .hocon .xml .env .tex .bib .css".split()
@@ -92,14 +101,16 @@ def artifact_routes(context: ServerContext) -> list[Route]:
     return routes
 
 
+def served(context: ServerContext, *, detail: bool = False) -> ServedStore:
+    """Return the store behind `mlflow-artifacts:`, or refuse where it is not served."""
+    if context.destination is None:
+        raise _NotServedError(detail=detail)
+    return context.destination
+
+
 class _Artifacts:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
-
-    def _destination(self, *, detail: bool = False) -> ServedStore:
-        if self._context.destination is None:
-            raise _NotServedError(detail=detail)
-        return self._context.destination
 
     async def create_upload(self, request: Request) -> Response:
         store, folder, message = await self._multipart(request)
@@ -132,9 +143,9 @@ class _Artifacts:
         return JSONResponse({})
 
     async def _multipart(self, request: Request) -> tuple[ObjectArtifactStore, str, dict[str, Any]]:
-        store = self._destination()
-        folder = _path_in_url(request)
-        message = await _read_message(request)
+        store = served(self._context)
+        folder = path_in_url(request)
+        message = await read_message(request)
         path = message.get("path")
         if isinstance(path, str):  # the local name at the client, of which only the last part counts
             clean_path(path.rpartition("/")[2] if path.startswith("/") else path)
@@ -143,8 +154,8 @@ class _Artifacts:
         return store, folder, message
 
     async def presigned(self, request: Request) -> Response:
-        store = self._destination()
-        path = _path_in_url(request)
+        store = served(self._context)
+        path = path_in_url(request)
         if not isinstance(store, ObjectArtifactStore):
             raise _no_multipart()
         seconds = settings.PRESIGNED_DOWNLOAD_URL_TTL_SECONDS.get()
@@ -152,7 +163,7 @@ class _Artifacts:
         return JSONResponse({"url": url, "headers": {}, "file_size": size})
 
     async def list(self, request: Request) -> Response:
-        store = self._destination()
+        store = served(self._context)
         path = clean_path(request.query_params.get("path", ""))
         found = await asyncio.to_thread(store.list, path)
         files: list[dict[str, Any]] = [
@@ -166,8 +177,8 @@ class _Artifacts:
         return JSONResponse({"files": files} if files else {})
 
     async def download(self, request: Request) -> Response:
-        store = self._destination(detail=True)
-        path = _path_in_url(request)
+        store = served(self._context, detail=True)
+        path = path_in_url(request)
         if not path:
             return _detail("Name a file below the artifact root.")
         try:
@@ -176,15 +187,15 @@ class _Artifacts:
             return _detail(str(error))
 
     async def upload(self, request: Request) -> Response:
-        store = self._destination(detail=True)
+        store = served(self._context, detail=True)
         if request.scope["path"].endswith("/"):
             return _detail("The path ends in a slash; name a file.")
-        await _receive_file(store, _path_in_url(request), request)
+        await _receive_file(store, path_in_url(request), request)
         return _empty()
 
     async def delete(self, request: Request) -> Response:
-        store = self._destination()
-        await asyncio.to_thread(store.delete, _path_in_url(request))
+        store = served(self._context)
+        await asyncio.to_thread(store.delete, path_in_url(request))
         return JSONResponse({})
 
     async def run_file(self, request: Request) -> Response:
@@ -226,7 +237,7 @@ class _Artifacts:
         length = _number(request.headers.get("content-length", ""))
         if length is not None and length > UPLOAD_LIMIT:
             raise _too_large()
-        body = await _small_body(request, UPLOAD_LIMIT)
+        body = await small_body(request, UPLOAD_LIMIT)
         if body is None:
             raise _too_large()
         if not body:
@@ -273,14 +284,13 @@ def _answering_errors(endpoint: Endpoint) -> Endpoint:
 # -- paths ------------------------------------------------------------------------------------------------
 
 
-def _path_in_url(request: Request) -> str:
+def path_in_url(request: Request) -> str:
     """Return the path below the route's prefix, decoded once and cleaned."""
     raw: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
     encoded = raw.split(b"?", 1)[0].decode("latin-1")
-    for proxy in _PROXIES:
-        for start in ("artifacts/", "presigned/", "mpu/create/", "mpu/complete/", "mpu/abort/"):
-            if encoded.startswith(proxy + start):
-                return clean_path(_decode(encoded.removeprefix(proxy + start)))
+    for prefix in _PREFIXES:
+        if encoded.startswith(prefix):
+            return clean_path(_decode(encoded.removeprefix(prefix)))
     raise InvalidParameterError(f"Invalid path {encoded[:200]!r}: its prefix must not be percent-encoded.")
 
 
@@ -293,9 +303,9 @@ def _decode(encoded: str) -> str:
         ) from error
 
 
-async def _read_message(request: Request) -> dict[str, Any]:
+async def read_message(request: Request) -> dict[str, Any]:
     """Read a small JSON body; what is none is an empty message, as everywhere in this API."""
-    body = await _small_body(request, _JSON_LIMIT)
+    body = await small_body(request, _JSON_LIMIT)
     if body is None:
         raise InvalidParameterError(f"The request body is larger than {_JSON_LIMIT // 1024} KiB.")
     try:
@@ -324,7 +334,7 @@ def _no_multipart() -> NotImplementedByServerError:
     )
 
 
-async def _small_body(request: Request, limit: int) -> bytes | None:
+async def small_body(request: Request, limit: int) -> bytes | None:
     """Return the body, or `None` if it is larger than the limit."""
     chunks: list[bytes] = []
     size = 0
@@ -454,7 +464,7 @@ async def _chunks(opened: _Opened) -> AsyncGenerator[bytes]:
 
 async def _receive_file(store: ArtifactStore, path: str, request: Request) -> None:
     """Write a request's body; a client that goes away half-way leaves nothing behind."""
-    pieces = _pieces(request)
+    pieces = pieces_of(request)
     first = await anext(pieces, b"")
     second = await anext(pieces, None)
     if second is None:
@@ -473,7 +483,7 @@ async def _receive_file(store: ArtifactStore, path: str, request: Request) -> No
         writer.close()
 
 
-async def _pieces(request: Request) -> AsyncGenerator[bytes]:
+async def pieces_of(request: Request) -> AsyncGenerator[bytes]:
     """Gather what arrives in the network's small portions."""
     gathered: list[bytes] = []
     size = 0
