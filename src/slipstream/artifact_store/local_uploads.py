@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -194,7 +194,7 @@ def damaged(number: int) -> UnavailableError:
 
 
 @contextmanager
-def _full_disk_told_before() -> Iterator[None]:
+def _full_disk_told_before() -> Generator[None]:
     try:
         yield
     except OSError as error:

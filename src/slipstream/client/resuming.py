@@ -51,7 +51,7 @@ class _File(NamedTuple):
         return InternalError(f"'{self.name}' changed while it was uploaded to '{self.path}'. Log it again.")
 
     @property
-    def count(self) -> int:
+    def part_count(self) -> int:
         return -(-self.size // self.part_bytes)
 
 
@@ -145,7 +145,7 @@ def _send_missing(
         progress.add(len(content))
 
     def missing() -> Iterator[tuple[int, bytes, str]]:
-        for number in range(1, file.count + 1):
+        for number in range(1, file.part_count + 1):
             content = file.part(number)
             checksum = checksum_of(content)
             checksums.append(checksum)

@@ -6,6 +6,7 @@ The file is named by the path below the artifact root, as in `mlflow-artifacts/a
 import asyncio
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -103,12 +104,9 @@ class _UploadRoutes:
         uploads = self._uploads()
         path = _file_in_url(request)
         message = await read_message(request)
-        checksums = message.get("checksums")
-        if not isinstance(checksums, list) or not all(isinstance(each, str) for each in checksums):  # pyright: ignore[reportUnknownVariableType]
-            raise InvalidParameterError("'checksums' must be a list of texts, one for each part, in order.")
-        texts: list[str] = checksums
+        checksums = _checksums(message)
         await asyncio.to_thread(
-            uploads.complete, path, _text(message, "upload_id"), _integer(message, "size"), texts
+            uploads.complete, path, _text(message, "upload_id"), _integer(message, "size"), checksums
         )
         return JSONResponse({})
 
@@ -138,6 +136,15 @@ def _file_in_url(request: Request) -> str:
     if not path or request.scope["path"].endswith("/"):
         raise InvalidParameterError("The path names no file; name one below the artifact root.")
     return path
+
+
+def _checksums(message: dict[str, Any]) -> list[str]:
+    try:
+        return msgspec.convert(message.get("checksums"), list[str])
+    except msgspec.ValidationError as error:
+        raise InvalidParameterError(
+            "'checksums' must be a list of texts, one for each part, in order."
+        ) from error
 
 
 def _text(message: dict[str, Any], name: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from slipstream.entities import FileInfo
+from slipstream.errors import NotImplementedByServerError
 
 if TYPE_CHECKING:
     from slipstream.store.run_index.index import RunIndex
@@ -20,6 +21,14 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     run_index: "RunIndex | None" = None
     """Answers searches of runs from memory; given by a server, which searches often enough for it to pay."""
+
+    def files_below(self, root_uri: str, path: str | None) -> list[FileInfo]:
+        """List the files directly below a path of an artifact URI, where a server allows it."""
+        if self.list_files is None:
+            raise NotImplementedByServerError(
+                "This store does not list files; open the artifact store instead."
+            )
+        return self.list_files(root_uri, path)
 
     def location(self, *parts: str) -> str:
         """Return the artifact root extended by path segments."""
