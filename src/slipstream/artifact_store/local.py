@@ -124,7 +124,7 @@ class LocalArtifactStore:
     def create(self, path: str) -> "LocalWriter":
         clean = clean_path(path)
         with explained(clean):
-            target = self.require_writable(clean)
+            target = self._writable(clean)
             try:
                 _make_folders(target.parent)
             except (FileExistsError, NotADirectoryError) as error:
@@ -149,7 +149,9 @@ class LocalArtifactStore:
         Raises:
             InvalidParameterError: nothing may be written under this path.
         """
-        clean = clean_path(path)
+        return self._writable(clean_path(path))
+
+    def _writable(self, clean: str) -> Path:
         if not clean:
             raise InvalidParameterError("Cannot write to the artifact root itself; name a file.")
         if clean.count("/") > _DEEPEST:
@@ -188,11 +190,34 @@ class LocalArtifactStore:
     def _inside(self, clean: str) -> Path:
         """Return the place of a path, refusing one that links lead out of the limit."""
         target = self.root / clean if clean else self.root
+        if not _is_link_below(str(self._limit), str(target)):
+            return target
         limit = os.path.realpath(self._limit)
         real = os.path.realpath(target)
         if real != limit and not real.startswith(limit.rstrip(os.sep) + os.sep):
             raise InvalidParameterError(f"Invalid path '{clean}': a link leads out of the artifact root.")
         return target
+
+
+def _is_link_below(limit: str, target: str) -> bool:
+    """Tell whether a part of the target's path below the limit is a link, or may be one; without, it cannot lead out."""
+    if target == limit:
+        return False
+    start = limit.rstrip(os.sep) + os.sep
+    if os.name == "nt" or not target.startswith(start):  # Windows has further kinds of links
+        return True
+    end = len(start) - 1
+    while end < len(target):
+        end = target.find(os.sep, end + 1)
+        end = len(target) if end < 0 else end
+        try:
+            if modes.S_ISLNK(os.lstat(target[:end]).st_mode):
+                return True
+        except FileNotFoundError:  # nor is anything below it
+            return False
+        except OSError:
+            return True
+    return False
 
 
 class LocalWriter:

@@ -20,6 +20,7 @@ from starlette.routing import Route as StarletteRoute
 
 from slipstream import settings
 from slipstream.api.routing import Permission, Route
+from slipstream.artifact_store.local import LocalArtifactStore
 from slipstream.errors import SlipstreamError
 from slipstream.httpd.exposition import CONTENT_TYPE
 from slipstream.httpd.short_way import head_bytes
@@ -29,6 +30,7 @@ from slipstream.server.asked import ID_HEADERS, Asked, given_id
 from slipstream.server.context import ServerContext
 from slipstream.server.dispatch import Dispatcher, check_content_type, error_answer
 from slipstream.server.fast import JSON_LIMIT, ShortRoute, too_large
+from slipstream.server.fast_files import FastFiles
 from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
 from slipstream.server.observer import Observer, RouteCounts
 from slipstream.server.openapi import openapi_document
@@ -56,6 +58,8 @@ _LEFT = 499
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _EXEMPT = frozenset({"/health", "/version"})
 
+_OF_FILES = 0
+"""In place of a status: a 200 that has not the headers of JSON."""
 _COME_AGAIN = frozenset({429, 503})
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -73,6 +77,7 @@ class TrackingApp:
         self.idle_seconds = settings.SERVER_IDLE_TIMEOUT.get()
         self.observer = Observer(one_of_many=options.workers > 1)
         self.short_way: dict[bytes, ShortRoute] = {}
+        self.files: FastFiles | None = None
         self._prefix = options.static_prefix.rstrip("/")
         frame_options = options.x_frame_options.upper()
         self._frame_options = b"" if frame_options == "NONE" else frame_options.encode("latin-1")
@@ -104,6 +109,8 @@ class TrackingApp:
                 for (method, path), route in self.dispatcher.exact.items()
                 if method == "POST" and route.writes
             }
+        if isinstance(self.context.destination, LocalArtifactStore):
+            self.files = FastFiles(self.context.destination, self._prefix, self.observer)
         self.observer.watch(self.dispatcher)
         folder = os.environ.get(FOLDER_VARIABLE)
         if self.options.workers > 1 and folder is not None:
@@ -128,6 +135,8 @@ class TrackingApp:
             self._siblings.close()
         self._deliveries.stop()
         self._streams.close()
+        if self.files is not None:
+            self.files.close()
         self.dispatcher.close()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -352,12 +361,15 @@ class TrackingApp:
         return [(b"x-frame-options", self._frame_options)] if self._frame_options else []
 
     def head_of(self, defaults: list[tuple[bytes, bytes]], status: int) -> bytes:
-        """Return the head of a short-way answer; uvicorn replaces `defaults` once a second, for the date."""
+        """Return the head of a short-way answer, 0 meaning that of a file; uvicorn replaces `defaults` once a second, for the date."""
         if defaults is not self._head_defaults:
             self._heads.clear()
             self._head_defaults = defaults
         head = self._heads.get(status)
         if head is None:
+            if status == _OF_FILES:
+                head = self._heads[status] = head_bytes(200, *defaults, *self._framed())
+                return head
             common = (*defaults, (b"content-type", b"application/json"), _NO_SNIFF, *self._framed())
             if status in _COME_AGAIN:
                 return head_bytes(status, *common, *self._hints(status))

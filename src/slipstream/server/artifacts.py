@@ -11,7 +11,7 @@ import os
 import unicodedata
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
@@ -382,19 +382,8 @@ async def _send_file(store: ArtifactStore, path: str, request: Request) -> Respo
     opened = await asyncio.to_thread(
         _open_file, store, path, request.headers.get("range"), request.headers.get("if-range")
     )
-    kind = content_type(path)
-    headers = {
-        "content-type": kind,  # as a header: Starlette would add a charset, which nobody knows here
-        "content-disposition": _disposition(path),
-        "content-length": str(opened.stop - opened.start),
-        "x-content-type-options": "nosniff",
-        "accept-ranges": "bytes",
-    }
-    if kind in _DEACTIVATED:
-        # A page that somebody logged must not act as a page of this server.
-        headers["content-security-policy"] = (
-            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-        )
+    headers = {name.decode(): value.decode("latin-1") for name, value in headers_of_file(path)}
+    headers["content-length"] = str(opened.stop - opened.start)
     if opened.etag is not None:
         headers["etag"] = opened.etag
     if opened.status == 206:
@@ -407,6 +396,39 @@ async def _send_file(store: ArtifactStore, path: str, request: Request) -> Respo
     if opened.content is not None:
         return Response(opened.content, opened.status, headers)
     return _FileResponse(opened, headers)
+
+
+class PathInUrl(NamedTuple):
+    """What a URL says of a file."""
+
+    clean: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    """Those of an answer that do not depend on the content."""
+
+
+def clean_url_path(encoded: bytes) -> str | None:
+    """Return the path of a file that a URL names below a route, decoded once and cleaned; `None` if it names none."""
+    try:
+        return clean_path(_decode(encoded.decode("latin-1"))) or None
+    except InvalidParameterError:
+        return None
+
+
+def headers_of_file(path: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers that a file is sent with whatever is in it."""
+    kind = content_type(path)
+    headers = [
+        # Starlette would add a charset, which nobody knows here.
+        (b"content-type", kind.encode("latin-1")),
+        (b"content-disposition", _disposition(path).encode("latin-1")),
+        (b"x-content-type-options", b"nosniff"),
+        (b"accept-ranges", b"bytes"),
+    ]
+    if kind in _DEACTIVATED:
+        # A page that somebody logged must not act as a page of this server.
+        policy = b"sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+        headers.append((b"content-security-policy", policy))
+    return tuple(headers)
 
 
 def _open_file(store: ArtifactStore, path: str, wanted: str | None, unless_changed: str | None) -> _Opened:
@@ -444,7 +466,10 @@ def _etag(file: Reader) -> str | None:
     fileno: Callable[[], int] | None = getattr(file, "fileno", None)
     if fileno is None:
         return None
-    status = os.fstat(fileno())
+    return file_etag(os.fstat(fileno()))
+
+
+def file_etag(status: os.stat_result) -> str:
     # A file is replaced by another, never changed, so the inode changes with the content.
     return f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
 
