@@ -4,6 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+SIGNED = "Slipstream-Signed"
+"""A header: with `accept` a client says that it can fetch a file by an address that the server signs; with `yes` the server
+says that its redirect is to such an address."""
+
 
 class HttpSender(Protocol):
     """Errors come out as slipstream's own. `client/transport.py` has it, with retries and authentication."""
@@ -20,7 +24,7 @@ class HttpSender(Protocol):
         headers: Mapping[str, str] | None = None,
     ) -> bytes: ...
 
-    def download(self, path: str) -> AbstractContextManager["Body"]: ...
+    def download_file(self, path: str) -> AbstractContextManager["Body"]: ...
 
     def upload(self, path: str, chunks: Iterable[bytes]) -> object: ...
 

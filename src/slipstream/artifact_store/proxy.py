@@ -89,7 +89,7 @@ class ProxyArtifactStore:
     def open(self, path: str) -> Reader:
         if not clean_path(path):
             raise InvalidParameterError("The artifact root is a folder; list it, or name a file in it")
-        return _Download(self._sender.download(self._url(path)))
+        return _Download(self._sender.download_file(self._url(path)))
 
     def write(self, path: str, chunks: Iterable[bytes]) -> int:
         if not clean_path(path):

@@ -94,6 +94,8 @@ class TrackingApp:
         config = StoreConfig(
             artifact_root=self.options.artifact_root,
             list_files=self.context.list_files,
+            signed_uploads=self.context.signs("s3"),
+            signed_downloads=self.context.signs(),
             run_index=RunIndex(),
         )
         engine = Engine(self.context.database(), config)

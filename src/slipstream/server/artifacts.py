@@ -6,9 +6,7 @@ was sent and decoded exactly once, then pass through the one canonicaliser.
 
 import asyncio
 import json
-import mimetypes
 import os
-import unicodedata
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -22,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from slipstream import settings
 from slipstream.api.routing import AJAX, API, OWN, Permission
 from slipstream.artifact_store.base import ArtifactStore, Reader
+from slipstream.artifact_store.http_sender import SIGNED
 from slipstream.artifact_store.objects import ObjectArtifactStore, ObjectReader
 from slipstream.artifact_store.paths import clean_path
 from slipstream.artifact_store.s3_uploads import abort_upload, begin_upload, complete_upload
@@ -35,6 +34,7 @@ from slipstream.errors import (
 )
 from slipstream.server.context import ServedStore, ServerContext
 from slipstream.server.dispatch import error_answer
+from slipstream.server.file_headers import file_etag, headers_of_file
 
 CHUNK = 1024 * 1024
 UPLOAD_LIMIT = 10 * 1024 * 1024
@@ -50,15 +50,6 @@ _PREFIXES = (
     ),
     *(f"{OWN}uploads/{action}/" for action in ("begin", "parts", "part", "sign", "complete", "abort")),
 )
-_TEXT_SUFFIXES = frozenset(
-    ".txt .log .err .json .jsonl .yaml .yml .csv .tsv .md .rst .py .py3 .r .rmd .ipynb .sh .sql .js .ts .java .go .rs "
-    ".c .h .cpp .hpp .scala .toml .ini .cfg .cf .cnf .conf .prop .properties .hocon .xml .env .tex .bib .css".split()
-)
-_TEXT_NAMES = frozenset({"MLmodel", "MLproject", "mlproject"})
-_DEACTIVATED = frozenset(
-    {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
-)
-
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -181,6 +172,18 @@ class _Artifacts:
         path = path_in_url(request)
         if not path:
             return _detail("Name a file below the artifact root.")
+        if (
+            isinstance(store, ObjectArtifactStore)
+            and request.method == "GET"
+            and request.headers.get(SIGNED) == "accept"
+            and settings.SIGNED_TRANSFERS.get()
+            and "range" not in request.headers
+        ):
+            signed = await asyncio.to_thread(_sign_large, store, path)
+            if signed is not None:
+                return Response(
+                    None, 307, {"location": signed, SIGNED.lower(): "yes", "cache-control": "no-store"}
+                )
         try:
             return await _send_file(store, path, request)
         except _IsFolderError as error:
@@ -414,21 +417,12 @@ def clean_url_path(encoded: bytes) -> str | None:
         return None
 
 
-def headers_of_file(path: str) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers that a file is sent with whatever is in it."""
-    kind = content_type(path)
-    headers = [
-        # Starlette would add a charset, which nobody knows here.
-        (b"content-type", kind.encode("latin-1")),
-        (b"content-disposition", _disposition(path).encode("latin-1")),
-        (b"x-content-type-options", b"nosniff"),
-        (b"accept-ranges", b"bytes"),
-    ]
-    if kind in _DEACTIVATED:
-        # A page that somebody logged must not act as a page of this server.
-        policy = b"sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-        headers.append((b"content-security-policy", policy))
-    return tuple(headers)
+def _sign_large(store: ObjectArtifactStore, path: str) -> str | None:
+    """Return an address of a file in the object store; `None` where the file itself is sent as fast, or there is none."""
+    info = store.stat(path)
+    if info is None or (info.file_size or 0) < CHUNK:
+        return None
+    return store.sign_download(path, settings.PRESIGNED_DOWNLOAD_URL_TTL_SECONDS.get())[0]
 
 
 def _open_file(store: ArtifactStore, path: str, wanted: str | None, unless_changed: str | None) -> _Opened:
@@ -467,11 +461,6 @@ def _etag(file: Reader) -> str | None:
     if fileno is None:
         return None
     return file_etag(os.fstat(fileno()))
-
-
-def file_etag(status: os.stat_result) -> str:
-    # A file is replaced by another, never changed, so the inode changes with the content.
-    return f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
 
 
 async def _chunks(opened: _Opened) -> AsyncGenerator[bytes]:
@@ -523,32 +512,6 @@ async def pieces_of(request: Request) -> AsyncGenerator[bytes]:
 
 
 # -- headers ----------------------------------------------------------------------------------------------
-
-
-def content_type(path: str) -> str:
-    """Return the type to send a file as; everything that reads as text is plain text, as in MLflow."""
-    name = path.rpartition("/")[2]
-    dot = name.rfind(".")
-    suffix = name[dot:].lower() if dot > 0 else ""
-    if name in _TEXT_NAMES or suffix in _TEXT_SUFFIXES:
-        return "text/plain"
-    return mimetypes.guess_type(name.lower())[0] or "application/octet-stream"
-
-
-def _disposition(path: str) -> str:
-    name = path.rpartition("/")[2]
-    if name.isascii():
-        return f"attachment; filename={_token_or_quoted(name)}"
-    # For clients that do not know `filename*`: what is left without the accents.
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode() or "download"
-    return f"attachment; filename={_token_or_quoted(plain)}; filename*=UTF-8''{quote(name, safe='')}"
-
-
-def _token_or_quoted(text: str) -> str:
-    if all(c.isalnum() or c in "!#$%&'*+-.^_`|~" for c in text):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def _range(header: str | None, size: int) -> tuple[int, int, int]:

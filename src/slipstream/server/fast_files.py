@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from slipstream.api.routing import AJAX, API
 from slipstream.artifact_store.local import PARTIAL, LocalArtifactStore
-from slipstream.server.artifacts import PathInUrl, clean_url_path, file_etag, headers_of_file
+from slipstream.server.artifacts import PathInUrl, clean_url_path
 from slipstream.server.dispatch import Answer, error_answer
+from slipstream.server.file_headers import file_etag, headers_of_file
 from slipstream.server.observer import Observer, RouteCounts
 
 SMALL_FILE = 64 * 1024

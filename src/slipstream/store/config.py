@@ -19,6 +19,10 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     list_files: Callable[[str, str | None], list[FileInfo]] | None = None
     """(artifact URI, path below it) -> the files there; given by a server, which alone may look."""
 
+    signed_uploads: bool = False
+    """Whether clients may put parts of files straight into the object store, by addresses that the server signs."""
+    signed_downloads: bool = False
+
     run_index: "RunIndex | None" = None
     """Answers searches of runs from memory; given by a server, which searches often enough for it to pay."""
 
