@@ -476,7 +476,7 @@ async def _chunks(opened: _Opened) -> AsyncGenerator[bytes]:
 # -- receiving --------------------------------------------------------------------------------------------
 
 
-async def _receive_file(store: ArtifactStore, path: str, request: Request) -> None:
+async def _receive_file(store: ServedStore, path: str, request: Request) -> None:
     """Write a request's body; a client that goes away half-way leaves nothing behind."""
     pieces = pieces_of(request)
     first = await anext(pieces, b"")
@@ -485,7 +485,11 @@ async def _receive_file(store: ArtifactStore, path: str, request: Request) -> No
         await asyncio.to_thread(store.write, path, [first])
         return
     # No thread waits for the network: a slow client costs nobody else anything.
-    writer = await asyncio.to_thread(store.create, path)
+    if isinstance(store, ObjectArtifactStore):
+        size = _number(request.headers.get("content-length", ""))
+        writer = await asyncio.to_thread(store.create, path, size)
+    else:
+        writer = await asyncio.to_thread(store.create, path)
     try:
         await asyncio.to_thread(writer.write, first)
         await asyncio.to_thread(writer.write, second)
