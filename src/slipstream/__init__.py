@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         sklearn,
         tracking,
         transformers,
+        trash,
     )
     from slipstream.client.active_experiment import (
         create_experiment,
@@ -202,6 +203,7 @@ _MODULES = (
     "sklearn",
     "tracking",
     "transformers",
+    "trash",
 )
 
 _ALIASES = {"MlflowClient": "SlipstreamClient"}
@@ -292,6 +294,7 @@ __all__ = [
     "start_run",
     "tracking",
     "transformers",
+    "trash",
 ]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
+from slipstream.clock import parse_duration
 from slipstream.errors import InvalidParameterError
 
 T = TypeVar("T")
@@ -89,6 +90,10 @@ def _optional(parse: Callable[[str], T]) -> Callable[[str], T | None]:
 
 
 _text = _optional(str)
+
+
+def _duration(text: str) -> int | None:
+    return parse_duration(text) if text.strip() else None
 
 
 def _http_schemes(text: str) -> tuple[str, ...]:
@@ -262,6 +267,13 @@ SERVER_GRAPHQL_MAX_ROOT_FIELDS = _setting(
 )
 SERVER_GRAPHQL_MAX_ALIASES = _setting(
     "SERVER_GRAPHQL_MAX_ALIASES", _at_least(0, int), 10, "Most aliases at one level of a GraphQL query."
+)
+TRASH_RETENTION = _setting(
+    "TRASH_RETENTION",
+    _duration,
+    None,
+    "How long a server keeps what was deleted before it removes it for ever, such as 30d; unset keeps it.",
+    mlflow=False,
 )
 SQL_TIMEOUT = _setting(
     "SQL_TIMEOUT",

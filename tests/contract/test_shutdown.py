@@ -162,6 +162,11 @@ def test_a_file_under_way_comes_to_its_end(tmp_path: Path) -> None:
     content = bytes(range(256)) * 20_000
     head = f"PUT {PROXY}0/a.bin HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
     with dial(server) as connection:
+        # The server knows the connection, then: one that it has not taken yet may be reset.
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        healthy = b""
+        while not healthy.endswith(b"OK"):
+            healthy += connection.recv(65536)
         connection.sendall(head.encode() + content[:1_000_000])
         server.process.send_signal(signal.SIGTERM)
         wait_until_stopping(server)

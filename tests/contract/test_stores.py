@@ -12,6 +12,7 @@ from slipstream.testing.store_contract import (
 from slipstream.testing.store_contract_histories import HistoryContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
 from slipstream.testing.store_contract_registry import RegistryContract
+from slipstream.testing.store_contract_trash import TrashContract
 from slipstream.testing.store_contract_webhooks import WebhookContract
 
 
@@ -25,6 +26,7 @@ class StoreContract(
     LoggedModelContract,
     RegistryContract,
     WebhookContract,
+    TrashContract,
 ):
     """All of it."""
 

@@ -24,6 +24,7 @@ SHELL_PAGES = ["docs/how-to/move-from-mlflow.md", "docs/how-to/run-a-project.md"
 PAGES = [
     "README.md",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "tutorials").glob("*.md")),
+    "docs/how-to/clean-up.md",
     "docs/how-to/log-a-model.md",
     "docs/how-to/query-your-data.md",
     "docs/how-to/track-a-run.md",

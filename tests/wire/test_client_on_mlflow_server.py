@@ -1,5 +1,6 @@
 """slipstream's client and fluent functions on a real MLflow server, which MLFLOW_PYTHON has to name."""
 
+import json
 import math
 import os
 import subprocess
@@ -319,3 +320,21 @@ def test_large_files_go_up_whole_as_ever(
     path = client.download_artifacts(run_id, "folder/big.bin", str(tmp_path / "down"))
     assert Path(path).read_bytes() == content
     assert list((tmp_path / "notes").iterdir()) == []
+
+
+def test_the_command_line_deletes_in_mlflows_manner_there(address: str) -> None:
+    from click.testing import CliRunner
+
+    from slipstream.cli.main import main
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(main, list(arguments), env={"SLIPSTREAM_TRACKING_URI": address})
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    number = run("experiments", "create", "-n", "by hand").split()[-1]
+    created = run("runs", "create", "--experiment-id", number)
+    run_id = json.loads(created[created.index("{") :])["run_id"]
+    assert "deleted" in run("runs", "delete", "--run-id", run_id)
+    assert "deleted" in run("experiments", "delete", "-x", number)
+    assert "restored" in run("experiments", "restore", "-x", number)

@@ -15,6 +15,7 @@ from slipstream.api import (
     runs,
     server_info,
     sql,
+    trash,
     webhooks,
 )
 from slipstream.api.graphql import endpoint as graphql
@@ -35,6 +36,7 @@ RESOURCES: tuple[ModuleType, ...] = (
     model_versions,
     artifacts,
     webhooks,
+    trash,
     server_info,
     graphql,
 )

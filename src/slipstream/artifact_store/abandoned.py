@@ -14,8 +14,8 @@ OLD_SECONDS = 24 * 60 * 60
 _logger = logging.getLogger(__name__)
 
 
-def remove_abandoned(root: Path, older_than_seconds: float = OLD_SECONDS) -> int:
-    """Delete unfinished files below a folder that nobody goes on with, and return how many.
+def remove_abandoned(root: Path, older_than_seconds: float = OLD_SECONDS, *, dry_run: bool = False) -> int:
+    """Delete (or only count) unfinished files below a folder that nobody goes on with, and return how many.
 
     Those of a running upload stay, however slow it is: its process holds a lock on them. What cannot be looked at or
     deleted is logged and left.
@@ -25,7 +25,8 @@ def remove_abandoned(root: Path, older_than_seconds: float = OLD_SECONDS) -> int
     for file in _unfinished(root):
         try:
             if file.lstat().st_mtime < before and not is_being_written(file):
-                file.unlink()
+                if not dry_run:
+                    file.unlink()
                 removed += 1
         except FileNotFoundError:  # finished, or another server was faster
             continue

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from weakref import WeakSet
 
 from slipstream import settings
@@ -51,6 +51,12 @@ def part_bytes() -> int:
             f"{SMALLEST_PART} bytes. Raise it, or unset it."
         )
     return size
+
+
+class WalkedObject(NamedTuple):
+    path: str
+    size: int
+    last_change_ms: int
 
 
 class ObjectArtifactStore:
@@ -107,6 +113,17 @@ class ObjectArtifactStore:
             if name not in (clean, "") and name not in folders
         ]
         return sorted(infos, key=lambda info: info.path)
+
+    def walk(self, path: str) -> Iterator["WalkedObject"]:
+        """Return all objects below a folder, however deep."""
+        obstore = _obstore()
+
+        clean = clean_path(path)
+        with _explained(clean):
+            for batch in obstore.list(self._bucket, self.key(clean) or None, chunk_size=_DELETED_AT_ONCE):
+                for each in batch:
+                    changed = int(each["last_modified"].timestamp() * 1000)
+                    yield WalkedObject(self._relative(each["path"]), each["size"], changed)
 
     def stat(self, path: str) -> FileInfo | None:
         clean = clean_path(path)

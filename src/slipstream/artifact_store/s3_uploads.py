@@ -53,13 +53,15 @@ def abort_upload(store: ObjectArtifactStore, path: str, upload_id: str) -> None:
     s3_requests(store).abort(store.require_writable(path), upload_id)
 
 
-def remove_abandoned_uploads(store: ObjectArtifactStore, older_than_seconds: float) -> int:
-    """Abort uploads below the store's root that began longer ago, and return how many."""
+def remove_abandoned_uploads(
+    store: ObjectArtifactStore, older_than_seconds: float, *, dry_run: bool = False
+) -> int:
+    """Abort (or only count) uploads below the store's root that began longer ago, and return how many."""
     requests = s3_requests(store)
     before = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
     prefix = store.key("")
     old = [each for each in requests.uploads(f"{prefix}/" if prefix else "") if each.begun < before]
-    for each in old:
+    for each in () if dry_run else old:
         requests.abort(each.key, each.upload_id)
     return len(old)
 

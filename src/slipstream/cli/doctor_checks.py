@@ -34,6 +34,7 @@ from slipstream.httpd.logs import hide_secrets
 State = Literal["ok", "note", "warning", "error"]
 
 EXTRAS: dict[str, tuple[str, str]] = {
+    "data": ("duckdb", "SQL, Arrow and Parquet"),
     "cloud": ("obstore", "artifacts in S3, GCS and Azure"),
     "otel": ("opentelemetry.sdk", "traces of scoring servers"),
     "postgres": ("psycopg", "PostgreSQL as database"),

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from slipstream.cli import out
-from slipstream.cli.options import choose_view, view_option
-from slipstream.errors import InvalidParameterError, NotFoundError
+from slipstream.cli.options import choose_view, force_option, view_option
+from slipstream.errors import EndpointNotFoundError, InvalidParameterError, NotFoundError
 
 id_option = click.option("--experiment-id", "-x", required=True, help="ID of the experiment.")
 
@@ -21,13 +21,19 @@ def experiments() -> None:
 
 
 @experiments.command()
-@click.option("--experiment-name", "-n", required=True, help="Name, not taken by another, be it deleted.")
+@click.option(
+    "--experiment-name", "-n", required=True, help="Name, not taken by another that is not deleted."
+)
 @click.option("--artifact-location", "-l", help="Where files of its runs go; the server decides by default.")
 def create(experiment_name: str, artifact_location: str | None) -> None:
-    """Create an experiment."""
+    """Create an experiment. A deleted one of that name gets another name in the trash."""
+    from slipstream.client import trash
     from slipstream.client.client import SlipstreamClient
 
-    experiment_id = SlipstreamClient().create_experiment(experiment_name, artifact_location)
+    try:
+        experiment_id = trash.create_experiment(experiment_name, artifact_location)
+    except EndpointNotFoundError:  # a server of MLflow's
+        experiment_id = SlipstreamClient().create_experiment(experiment_name, artifact_location)
     out.line(f"Created experiment '{experiment_name}' with id {experiment_id}")
 
 
@@ -93,11 +99,16 @@ def get(experiment_id: str | None, experiment_name: str | None, output: str) -> 
 
 @experiments.command()
 @id_option
-def delete(experiment_id: str) -> None:
+@force_option
+def delete(experiment_id: str, force: bool) -> None:
     """Mark an experiment and its runs deleted; `restore` takes it back."""
+    from slipstream.client import trash
     from slipstream.client.client import SlipstreamClient
 
-    SlipstreamClient().delete_experiment(experiment_id)
+    try:
+        trash.delete_experiment(experiment_id, force=force)
+    except EndpointNotFoundError:  # a server of MLflow's
+        SlipstreamClient().delete_experiment(experiment_id)
     out.line(f"Experiment with ID {experiment_id} has been deleted.")
 
 

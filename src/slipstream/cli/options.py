@@ -21,6 +21,10 @@ view_option = click.option(
     help="Which lifecycle stages to show.",
 )
 
+force_option = click.option(
+    "--force", is_flag=True, help="Even if a version of a registered model was made from it."
+)
+
 
 def choose_view(view: str) -> ViewType:
     return ViewType[view.upper()]

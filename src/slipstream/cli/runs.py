@@ -8,8 +8,9 @@ import click
 
 from slipstream import settings
 from slipstream.cli import out
-from slipstream.cli.options import choose_view, format_option, output_option, view_option
+from slipstream.cli.options import choose_view, force_option, format_option, output_option, view_option
 from slipstream.entities import Run
+from slipstream.errors import EndpointNotFoundError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXPERIMENT_ID = [settings.EXPERIMENT_ID.name, str(settings.EXPERIMENT_ID.mlflow_name)]
@@ -104,11 +105,16 @@ def _show_time(milliseconds: int) -> str:
 
 @runs.command()
 @id_option
-def delete(run_id: str) -> None:
+@force_option
+def delete(run_id: str, force: bool) -> None:
     """Mark a run deleted; `restore` takes it back."""
+    from slipstream.client import trash
     from slipstream.client.client import SlipstreamClient
 
-    SlipstreamClient().delete_run(run_id)
+    try:
+        trash.delete_run(run_id, force=force)
+    except EndpointNotFoundError:  # a server of MLflow's
+        SlipstreamClient().delete_run(run_id)
     out.line(f"Run with ID {run_id} has been deleted.")
 
 

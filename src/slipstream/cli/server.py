@@ -15,6 +15,18 @@ def _env(name: str) -> list[str]:
     return [f"SLIPSTREAM_{name}", f"MLFLOW_{name}"]
 
 
+def _retention(text: str | None) -> int | None:
+    from slipstream import settings
+    from slipstream.clock import parse_duration
+
+    if text is None:
+        return settings.TRASH_RETENTION.get()
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise InvalidParameterError(f"--trash-retention: {error}.") from error
+
+
 @click.command("server")
 @click.option(
     "--backend-store-uri",
@@ -119,6 +131,12 @@ def _env(name: str) -> list[str]:
     help="full: an answered write survives a power cut. normal: only a crash of the server; faster.",
 )
 @click.option(
+    "--trash-retention",
+    default=None,
+    metavar="DURATION",
+    help="Remove for ever what was deleted so long ago, such as 30d or 12h. [default: SLIPSTREAM_TRASH_RETENTION, or never]",
+)
+@click.option(
     "--log-format",
     envvar=_env("LOG_FORMAT"),
     type=click.Choice(["text", "json"]),
@@ -155,6 +173,7 @@ def server(**options: Any) -> None:
             "in the same database. Leave the option out."
         )
     chosen = ServerOptions(
+        trash_retention_ms=_retention(options.pop("trash_retention")),
         allowed_hosts=_names(options.pop("allowed_hosts")),
         cors_allowed_origins=_names(options.pop("cors_allowed_origins")),
         security=not options.pop("disable_security_middleware"),

@@ -4,6 +4,7 @@ import atexit
 import os
 import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import unquote, urlsplit
@@ -99,6 +100,58 @@ def connect(uri: str | None = None) -> Connection:
             connection = _open(address)
             _connections[address] = connection
         return connection
+
+
+def open_for_removal(
+    tracking_uri: str | None = None,
+    backend_store_uri: str | None = None,
+    artifacts_destination: str | None = None,
+    artifact_roots: Sequence[str] = (),
+) -> Connection:
+    """Return a connection for removing things for ever, which needs to know where files may be deleted.
+
+    Args:
+        tracking_uri: a server, which knows that itself, or a database; the current address when not given.
+        backend_store_uri: a database to work on instead. With a server as `tracking_uri`, files behind
+            `mlflow-artifacts:/` are deleted through that.
+        artifacts_destination: where they are otherwise; by default beside the SQLite file, if there is such a folder.
+        artifact_roots: further folders and object stores.
+
+    Raises:
+        InvalidParameterError: a place is named, and the server works, which has places of its own.
+    """
+    address = normalise(backend_store_uri or tracking_uri or addresses.get_tracking_uri())
+    if address.startswith(_HTTP):
+        if artifacts_destination or artifact_roots:
+            raise InvalidParameterError(
+                f"The server {shown_uri(address)} deletes files in its own places only. Leave --artifacts-destination and "
+                "--artifact-root out, or name its database with --backend-store-uri."
+            )
+        return connect(address)
+    proxy = tracking_uri if backend_store_uri and (tracking_uri or "").startswith(_HTTP) else None
+    if not artifacts_destination and not artifact_roots and not proxy:
+        return connect(address)
+    from slipstream.artifact_store.places import ArtifactPlaces, default_places, open_root
+    from slipstream.artifact_store.uri import is_local, local_folder
+    from slipstream.db.uri import artifact_folder
+    from slipstream.store.engine import open_store
+
+    root = artifacts_destination or str(artifact_folder(address))
+    if is_local(root):
+        root = str(local_folder(root).absolute())
+
+    def places() -> ArtifactPlaces:
+        roots = [open_root(each) for each in (root, *artifact_roots)]
+        if proxy:
+            return ArtifactPlaces(connect(proxy).artifacts("mlflow-artifacts:/"), roots)
+        if artifacts_destination:
+            return ArtifactPlaces(roots[0], roots)
+        return ArtifactPlaces(default_places(root).destination, roots)
+
+    places()  # what is wrong with them is said before anything is done
+    connection = Connection(address, open_store(address, root, places=places), None)
+    atexit.register(connection.close)
+    return connection
 
 
 def close_all() -> None:

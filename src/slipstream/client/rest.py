@@ -5,8 +5,11 @@ from slipstream.client.rest_histories import RestHistories
 from slipstream.client.rest_inputs import RestInputs
 from slipstream.client.rest_logged_models import RestLoggedModels
 from slipstream.client.rest_registry import RestRegistry
+from slipstream.client.rest_trash import RestTrash
 from slipstream.client.rest_webhooks import RestWebhooks
 
 
-class RestStore(RestExperiments, RestHistories, RestInputs, RestLoggedModels, RestRegistry, RestWebhooks):
+class RestStore(
+    RestExperiments, RestHistories, RestInputs, RestLoggedModels, RestRegistry, RestWebhooks, RestTrash
+):
     """Implements `Store` over HTTP; made from a `Transport`, which retries and authenticates."""

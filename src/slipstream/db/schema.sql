@@ -13,13 +13,17 @@ CREATE TABLE schema_migrations (
     applied_time BIGINT NOT NULL
 );
 
+-- lifecycle_stage, here and below: 'active', 'deleted', or 'removing' for what is being removed for ever, which nobody but
+-- its remover sees (store/removals.py). deleted_name: what an experiment in the trash was called before its name was freed.
 CREATE TABLE experiments (
     id IDENTITY,
     name TEXT NOT NULL UNIQUE,
     artifact_location TEXT NOT NULL,
     lifecycle_stage TEXT NOT NULL,
     creation_time BIGINT NOT NULL,
-    last_update_time BIGINT NOT NULL
+    last_update_time BIGINT NOT NULL,
+    deleted_time BIGINT,
+    deleted_name TEXT
 );
 
 CREATE TABLE experiment_tags (
@@ -39,9 +43,11 @@ CREATE TABLE runs (
     start_time BIGINT NOT NULL,
     end_time BIGINT,
     lifecycle_stage TEXT NOT NULL,
-    artifact_uri TEXT NOT NULL
+    artifact_uri TEXT NOT NULL,
+    deleted_time BIGINT
 );
 CREATE INDEX runs_by_start ON runs (experiment, start_time);
+CREATE INDEX runs_deleted ON runs (deleted_time) WHERE deleted_time IS NOT NULL;
 
 CREATE TABLE params (
     run BIGINT NOT NULL REFERENCES runs (id),
@@ -101,6 +107,7 @@ CREATE TABLE run_datasets (
     dataset BIGINT NOT NULL REFERENCES datasets (id),
     PRIMARY KEY (run, dataset)
 ) WITHOUT ROWID;
+CREATE INDEX run_datasets_by_dataset ON run_datasets (dataset);
 
 CREATE TABLE run_dataset_tags (
     run BIGINT NOT NULL REFERENCES runs (id),
@@ -109,6 +116,7 @@ CREATE TABLE run_dataset_tags (
     value TEXT NOT NULL,
     PRIMARY KEY (run, dataset, key)
 ) WITHOUT ROWID;
+CREATE INDEX run_dataset_tags_by_dataset ON run_dataset_tags (dataset);
 
 CREATE TABLE logged_models (
     id IDENTITY,
@@ -121,9 +129,11 @@ CREATE TABLE logged_models (
     model_type TEXT,
     source_run_id TEXT,
     status BIGINT NOT NULL,
-    lifecycle_stage TEXT NOT NULL
+    lifecycle_stage TEXT NOT NULL,
+    deleted_time BIGINT
 );
 CREATE INDEX logged_models_by_experiment ON logged_models (experiment, creation_timestamp);
+CREATE INDEX logged_models_deleted ON logged_models (deleted_time) WHERE deleted_time IS NOT NULL;
 
 CREATE TABLE logged_model_tags (
     model BIGINT NOT NULL REFERENCES logged_models (id),
@@ -152,6 +162,7 @@ CREATE TABLE logged_model_metrics (
     dataset_digest TEXT NOT NULL,
     PRIMARY KEY (model, run, key, step, timestamp, value, is_nan, dataset_name, dataset_digest)
 ) WITHOUT ROWID;
+CREATE INDEX logged_model_metrics_by_run ON logged_model_metrics (run);
 
 -- direction: 'input' or 'output'.
 CREATE TABLE run_models (
@@ -249,4 +260,11 @@ CREATE TABLE run_changes (
     first BIGINT NOT NULL,
     runs TEXT NOT NULL,
     experiments TEXT NOT NULL
+);
+
+-- Which process does what only one may do at a time, and until when it may be taken to be at it.
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until BIGINT NOT NULL
 );

@@ -20,6 +20,16 @@ from slipstream.entities.page import Page
 from slipstream.entities.registered_model import ModelVersion, ModelVersionStatus, RegisteredModel
 from slipstream.entities.run import Metric, Param, Run, RunData, RunInfo, RunStatus, RunTag
 from slipstream.entities.series import SeriesFilter, SeriesPoints
+from slipstream.entities.trash import (
+    KeptItem,
+    OrphanFolder,
+    OrphanReport,
+    RemovalCounts,
+    RemovalPart,
+    TrashItem,
+    TrashKind,
+    TrashSelection,
+)
 from slipstream.entities.webhook import (
     Webhook,
     WebhookDelivery,
@@ -36,6 +46,7 @@ __all__ = [
     "Experiment",
     "FileInfo",
     "InputTag",
+    "KeptItem",
     "LifecycleStage",
     "LoggedModel",
     "LoggedModelInput",
@@ -44,9 +55,13 @@ __all__ = [
     "Metric",
     "ModelVersion",
     "ModelVersionStatus",
+    "OrphanFolder",
+    "OrphanReport",
     "Page",
     "Param",
     "RegisteredModel",
+    "RemovalCounts",
+    "RemovalPart",
     "Run",
     "RunData",
     "RunInfo",
@@ -56,6 +71,9 @@ __all__ = [
     "RunTag",
     "SeriesFilter",
     "SeriesPoints",
+    "TrashItem",
+    "TrashKind",
+    "TrashSelection",
     "ViewType",
     "Webhook",
     "WebhookDelivery",

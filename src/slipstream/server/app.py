@@ -38,6 +38,7 @@ from slipstream.server.options import ServerOptions
 from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.start_page import start_page
 from slipstream.server.streams import Streams
+from slipstream.server.trash_retention import TrashRetention
 from slipstream.server.uploads import upload_routes
 from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.config import StoreConfig
@@ -97,12 +98,17 @@ class TrackingApp:
             signed_uploads=self.context.signs("s3"),
             signed_downloads=self.context.signs(),
             run_index=RunIndex(),
+            places=self.context.places,
+            trash_retention_ms=self.options.trash_retention_ms,
         )
         engine = Engine(self.context.database(), config)
         self.dispatcher = Dispatcher(engine)
         self.context.engine = engine
         self._streams = Streams(engine)
         self._deliveries = WebhookDeliveries(engine)
+        self._retention = TrashRetention(engine, self.options.trash_retention_ms or 0)
+        if self.options.trash_retention_ms is not None and not self.options.artifacts_only:
+            self._retention.start()
         if not self.options.artifacts_only:
             self._deliveries.start()
         if not self.options.artifacts_only:
@@ -133,6 +139,7 @@ class TrackingApp:
         self._rest.router.redirect_slashes = False
 
     def close(self) -> None:
+        self._retention.stop()
         if self._siblings is not None:
             self._siblings.close()
         self._deliveries.stop()

@@ -8,6 +8,7 @@ from slipstream.artifact_store.local import LocalArtifactStore
 from slipstream.artifact_store.object_uris import is_object_store, open_object_store, parse_place
 from slipstream.artifact_store.objects import ObjectArtifactStore
 from slipstream.artifact_store.paths import clean_path
+from slipstream.artifact_store.places import ArtifactPlaces
 from slipstream.artifact_store.uri import is_local, local_folder
 from slipstream.db.base import Database
 from slipstream.db.uri import open_database
@@ -58,6 +59,10 @@ class ServerContext:
             f"The artifacts at '{uri[:200]}' are not below this server's artifact root, so it does not open them. "
             "Use a client that can reach that place itself."
         )
+
+    def places(self) -> ArtifactPlaces:
+        """Return where files may be deleted: below this server's roots."""
+        return ArtifactPlaces(self._root, self._roots)
 
     def folders(self) -> list[Path]:
         """Return the folders of this machine that artifacts are in."""

@@ -26,6 +26,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     x_frame_options: str = "SAMEORIGIN"
     durability: str = "full"
     token: str | None = None
+    trash_retention_ms: int | None = None
+    """How long what was deleted is kept; until somebody removes it when not given."""
     log_format: LogFormat = "text"
 
     @property

@@ -25,14 +25,19 @@ from slipstream.entities import (
     LoggedModelStatus,
     Metric,
     ModelVersion,
+    OrphanReport,
     Page,
     Param,
     RegisteredModel,
+    RemovalPart,
     Run,
     RunInfo,
     RunTag,
     SeriesFilter,
     SeriesPoints,
+    TrashItem,
+    TrashKind,
+    TrashSelection,
     ViewType,
     Webhook,
     WebhookEvent,
@@ -377,5 +382,59 @@ class WebhookStore(Protocol):
         ...
 
 
-class Store(ExperimentStore, RunStore, LoggedModelStore, RegistryStore, WebhookStore, Protocol):
+class TrashStore(Protocol):
+    """Our manner of deleting, beside MLflow's, whose methods are above: both put things into the same trash."""
+
+    def create_experiment_anew(
+        self, name: str, artifact_location: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> str:
+        """Create an experiment and return its id; a deleted one of that name gets another name in the trash.
+
+        Raises:
+            AlreadyExistsError: an experiment that is not deleted has the name.
+        """
+        ...
+
+    def move_to_trash(self, kind: TrashKind, item_id: str, *, force: bool = False) -> None:
+        """Delete an experiment, run or logged model, so that it can be taken back.
+
+        Raises:
+            ConflictError: a version of a registered model was made from it, and `force` is false.
+        """
+        ...
+
+    def take_from_trash(self, kind: TrashKind, item_id: str, new_name: str | None = None) -> None:
+        """Restore a deleted thing; an experiment with the runs that were deleted with it, under its old name.
+
+        Raises:
+            AlreadyExistsError: the name of the experiment is taken; give another one.
+        """
+        ...
+
+    def search_trash(self, max_results: int = 100, page_token: str | None = None) -> Page[TrashItem]:
+        """Return what was deleted, the newest first. Runs that were deleted with their experiment are in it."""
+        ...
+
+    def remove_trash(
+        self, selection: TrashSelection, page_token: str | None = None, *, dry_run: bool = False
+    ) -> RemovalPart:
+        """Remove things from the trash for ever, with their files, for some seconds; or say what would be removed.
+
+        Go on with the part's token until it has none. May be called again after any failure or kill.
+
+        Raises:
+            UnavailableError: another process removes things from this database now.
+        """
+        ...
+
+    def remove_orphans(self, *, dry_run: bool = False, force: bool = False) -> OrphanReport:
+        """Delete, or only find, folders of the store's own layout that belong to nothing and did not change for a day.
+
+        Raises:
+            ConflictError: most folders belong to nothing, as if they were another database's, and `force` is false.
+        """
+        ...
+
+
+class Store(ExperimentStore, RunStore, LoggedModelStore, RegistryStore, WebhookStore, TrashStore, Protocol):
     """Everything that is tracked and registered."""

@@ -9,6 +9,7 @@ from slipstream.entities import FileInfo
 from slipstream.errors import NotImplementedByServerError
 
 if TYPE_CHECKING:
+    from slipstream.artifact_store.places import ArtifactPlaces
     from slipstream.store.run_index.index import RunIndex
 
 
@@ -25,6 +26,11 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     run_index: "RunIndex | None" = None
     """Answers searches of runs from memory; given by a server, which searches often enough for it to pay."""
+
+    places: "Callable[[], ArtifactPlaces] | None" = None
+    """Where the files of runs and logged models may be deleted when these are removed for ever."""
+    trash_retention_ms: int | None = None
+    """How long a server keeps what was deleted; `None` keeps it until somebody removes it."""
 
     def files_below(self, root_uri: str, path: str | None) -> list[FileInfo]:
         """List the files directly below a path of an artifact URI, where a server allows it."""

@@ -16,7 +16,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from slipstream.db.base import Connection, Database
 from slipstream.db.migrate import prepare
@@ -26,8 +26,12 @@ from slipstream.store.base import Store
 from slipstream.store.config import StoreConfig
 from slipstream.store.pulse import Pulse
 from slipstream.store.queued_histories import QueuedHistories
+from slipstream.store.queued_trash import QueuedTrash
 from slipstream.store.queued_webhooks import QueuedWebhooks
 from slipstream.store.sql import SqlStore
+
+if TYPE_CHECKING:
+    from slipstream.artifact_store.places import ArtifactPlaces
 
 T = TypeVar("T")
 
@@ -498,7 +502,7 @@ class Engine:
         self._drop_readers()
 
 
-class QueuedStore(QueuedWebhooks, QueuedHistories):
+class QueuedStore(QueuedWebhooks, QueuedHistories, QueuedTrash):
     """Implements `Store` through an engine: every method is one write or one read of its own.
 
     Methods named get, find or search read; all others write.
@@ -534,16 +538,39 @@ class QueuedStore(QueuedWebhooks, QueuedHistories):
         self.engine.close()
 
 
-def open_engine(uri: str, artifact_root: str, durability: str = "full") -> Engine:
-    """Open the database that `uri` names, creating or upgrading its tables."""
+def open_engine(
+    uri: str,
+    artifact_root: str,
+    durability: str = "full",
+    places: "Callable[[], ArtifactPlaces] | None" = None,
+) -> Engine:
+    """Open the database that `uri` names, creating or upgrading its tables.
+
+    Args:
+        uri: the database.
+        artifact_root: where experiments keep artifacts.
+        durability: see the database.
+        places: where files may be deleted; by default below the artifact root.
+    """
     from slipstream.db.uri import open_database
 
-    return Engine(open_database(uri, durability), StoreConfig(artifact_root=artifact_root))
+    def default() -> "ArtifactPlaces":
+        from slipstream.artifact_store.places import default_places
+
+        return default_places(artifact_root)
+
+    config = StoreConfig(artifact_root=artifact_root, places=places or default)
+    return Engine(open_database(uri, durability), config)
 
 
-def open_store(uri: str, artifact_root: str, durability: str = "full") -> Store:
+def open_store(
+    uri: str,
+    artifact_root: str,
+    durability: str = "full",
+    places: "Callable[[], ArtifactPlaces] | None" = None,
+) -> Store:
     """Open a store in this process; has `close()` besides the protocol's methods."""
-    return cast("Store", QueuedStore(open_engine(uri, artifact_root, durability)))
+    return cast("Store", QueuedStore(open_engine(uri, artifact_root, durability, places)))
 
 
 def _run_bulk(connection: Connection, store: SqlStore, bulk: Bulk, works: Sequence[Work[Any]]) -> None:

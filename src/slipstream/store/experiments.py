@@ -16,9 +16,13 @@ from slipstream.store.config import StoreConfig
 _COLUMNS: LiteralString = (
     "e.id, e.name, e.artifact_location, e.lifecycle_stage, e.creation_time, e.last_update_time"
 )
-SELECT_EXPERIMENT: LiteralString = f"SELECT {_COLUMNS} FROM experiments e WHERE e.id = :id"
+SELECT_EXPERIMENT: LiteralString = (
+    f"SELECT {_COLUMNS} FROM experiments e WHERE e.id = :id AND e.lifecycle_stage <> 'removing'"
+)
 SELECT_EXPERIMENT_BY_NAME: LiteralString = f"SELECT {_COLUMNS} FROM experiments e WHERE e.name = :name"
-SELECT_STAGE: LiteralString = "SELECT lifecycle_stage FROM experiments WHERE id = :id"
+SELECT_STAGE: LiteralString = (
+    "SELECT lifecycle_stage FROM experiments WHERE id = :id AND lifecycle_stage <> 'removing'"
+)
 SELECT_TAGS: LiteralString = (
     "SELECT experiment, key, value FROM experiment_tags WHERE experiment IN :experiments__in"
 )
@@ -35,11 +39,27 @@ INSERT_DEFAULT_EXPERIMENT: LiteralString = """
 """
 UPDATE_LOCATION: LiteralString = "UPDATE experiments SET artifact_location = :location WHERE id = :id"
 UPDATE_NAME: LiteralString = "UPDATE experiments SET name = :name, last_update_time = :now WHERE id = :id"
-UPDATE_STAGE: LiteralString = """
-    UPDATE experiments SET lifecycle_stage = :stage, last_update_time = :now
-    WHERE id = :id AND lifecycle_stage <> :stage
+UPDATE_DELETED: LiteralString = """
+    UPDATE experiments SET lifecycle_stage = 'deleted', last_update_time = :now, deleted_time = :now
+    WHERE id = :id AND lifecycle_stage = 'active'
 """
-UPDATE_RUN_STAGES: LiteralString = "UPDATE runs SET lifecycle_stage = :stage WHERE experiment = :id"
+# The name that it had before it was freed (store/trash.py) comes back, unless somebody has it.
+UPDATE_RESTORED: LiteralString = """
+    UPDATE experiments SET lifecycle_stage = 'active', last_update_time = :now, deleted_time = NULL,
+        deleted_name = NULL,
+        name = CASE WHEN deleted_name IS NULL
+            OR EXISTS (SELECT 1 FROM experiments other WHERE other.name = experiments.deleted_name)
+            THEN name ELSE deleted_name END
+    WHERE id = :id AND lifecycle_stage = 'deleted'
+"""
+UPDATE_RUNS_DELETED: LiteralString = """
+    UPDATE runs SET lifecycle_stage = 'deleted', deleted_time = :now
+    WHERE experiment = :id AND lifecycle_stage = 'active'
+"""
+UPDATE_RUNS_RESTORED: LiteralString = """
+    UPDATE runs SET lifecycle_stage = 'active', deleted_time = NULL
+    WHERE experiment = :id AND lifecycle_stage = 'deleted'
+"""
 UPSERT_TAG: LiteralString = """
     INSERT INTO experiment_tags (experiment, key, value) VALUES (:id, :key, :value)
     ON CONFLICT (experiment, key) DO UPDATE SET value = excluded.value
@@ -108,16 +128,17 @@ class ExperimentsPart:
         self.tx.execute(UPDATE_NAME, name=new_name, now=now_ms(), id=int(experiment_id))
 
     def delete_experiment(self, experiment_id: str) -> None:
-        self._change_stage(experiment_id, "deleted", "active")
+        number, now = names.experiment_number(experiment_id), now_ms()
+        if not self.tx.execute(UPDATE_DELETED, now=now, id=number):
+            raise NotFoundError(f"No active Experiment with id={experiment_id} exists")
+        self.tx.execute(UPDATE_RUNS_DELETED, now=now, id=number)
+        self.changed_experiments.add(number)
 
     def restore_experiment(self, experiment_id: str) -> None:
-        self._change_stage(experiment_id, "active", "deleted")
-
-    def _change_stage(self, experiment_id: str, stage: str, current: str) -> None:
         number = names.experiment_number(experiment_id)
-        if not self.tx.execute(UPDATE_STAGE, stage=stage, now=now_ms(), id=number):
-            raise NotFoundError(f"No {current} Experiment with id={experiment_id} exists")
-        self.tx.execute(UPDATE_RUN_STAGES, stage=stage, id=number)
+        if not self.tx.execute(UPDATE_RESTORED, now=now_ms(), id=number):
+            raise NotFoundError(f"No deleted Experiment with id={experiment_id} exists")
+        self.tx.execute(UPDATE_RUNS_RESTORED, id=number)
         self.changed_experiments.add(number)
 
     def search_experiments(

@@ -8,7 +8,8 @@ from slipstream.rules import names
 
 SELECT_LOGGED_MODELS: LiteralString = """
     SELECT model_id, lifecycle_stage FROM logged_models
-    WHERE experiment IN :experiments__in AND model_id > :after ORDER BY model_id LIMIT :limit_
+    WHERE experiment IN :experiments__in AND model_id > :after AND lifecycle_stage <> 'removing'
+    ORDER BY model_id LIMIT :limit_
 """
 SELECT_LAST_VERSIONS: LiteralString = "SELECT name, last_version FROM registered_models ORDER BY name"
 SELECT_ORIGINS: LiteralString = """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
 
+from slipstream.clock import now_ms
 from slipstream.db.base import Row, Transaction
 from slipstream.entities import (
     DatasetInput,
@@ -41,12 +42,14 @@ MOST_KEPT_ID = 10**18 - 10**6
 SELECT_EXPERIMENT_ID: LiteralString = "SELECT id FROM experiments WHERE id = :id"
 SELECT_EXPERIMENT_IDS: LiteralString = "SELECT id FROM experiments WHERE id IN :ids__in"
 INSERT_EXPERIMENT: LiteralString = """
-    INSERT INTO experiments (id, name, artifact_location, lifecycle_stage, creation_time, last_update_time)
-    VALUES (:id, :name, :artifact_location, :lifecycle_stage, :creation_time, :last_update_time)
+    INSERT INTO experiments
+        (id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, deleted_time)
+    VALUES (:id, :name, :artifact_location, :lifecycle_stage, :creation_time, :last_update_time, :deleted_time)
 """
 INSERT_EXPERIMENT_ANEW: LiteralString = """
-    INSERT INTO experiments (name, artifact_location, lifecycle_stage, creation_time, last_update_time)
-    VALUES (:name, :artifact_location, :lifecycle_stage, :creation_time, :last_update_time)
+    INSERT INTO experiments
+        (name, artifact_location, lifecycle_stage, creation_time, last_update_time, deleted_time)
+    VALUES (:name, :artifact_location, :lifecycle_stage, :creation_time, :last_update_time, :deleted_time)
     RETURNING id
 """
 UPDATE_LOCATION: LiteralString = "UPDATE experiments SET artifact_location = :location WHERE id = :id"
@@ -64,14 +67,18 @@ SELECT_RUN_STATES: LiteralString = """
 """
 INSERT_RUN: LiteralString = """
     INSERT INTO runs
-        (run_id, experiment, run_name, user_id, status, start_time, end_time, lifecycle_stage, artifact_uri)
-    VALUES (:run_id, :experiment, :run_name, :user_id, :status, :start_time, :end_time, :lifecycle_stage, :artifact_uri)
+        (run_id, experiment, run_name, user_id, status, start_time, end_time, lifecycle_stage, artifact_uri, deleted_time)
+    VALUES (:run_id, :experiment, :run_name, :user_id, :status, :start_time, :end_time, :lifecycle_stage, :artifact_uri,
+            :deleted_time)
     ON CONFLICT (run_id) DO NOTHING
     RETURNING id
 """
-UPDATE_RUN_STAGE: LiteralString = "UPDATE runs SET lifecycle_stage = :stage WHERE id = :id"
+UPDATE_RUN_STAGE: LiteralString = (
+    "UPDATE runs SET lifecycle_stage = :stage, deleted_time = :deleted_time WHERE id = :id"
+)
 UPDATE_RUN: LiteralString = """
-    UPDATE runs SET status = :status, end_time = :end_time, run_name = :run_name, lifecycle_stage = :lifecycle_stage
+    UPDATE runs SET status = :status, end_time = :end_time, run_name = :run_name, lifecycle_stage = :lifecycle_stage,
+        deleted_time = :deleted_time
     WHERE id = :id
 """
 SELECT_RUN_KEYS: LiteralString = "SELECT run_id, id FROM runs WHERE run_id IN :run_ids__in"
@@ -79,9 +86,9 @@ SELECT_LOGGED_MODEL_IDS: LiteralString = "SELECT model_id FROM logged_models WHE
 INSERT_LOGGED_MODEL: LiteralString = """
     INSERT INTO logged_models
         (model_id, experiment, name, artifact_location, creation_timestamp, last_updated_timestamp,
-         model_type, source_run_id, status, lifecycle_stage)
+         model_type, source_run_id, status, lifecycle_stage, deleted_time)
     VALUES (:model_id, :experiment, :name, :artifact_location, :creation_timestamp, :last_updated_timestamp,
-            :model_type, :source_run_id, :status, :lifecycle_stage)
+            :model_type, :source_run_id, :status, :lifecycle_stage, :deleted_time)
     ON CONFLICT (model_id) DO NOTHING
     RETURNING id
 """
@@ -182,6 +189,7 @@ class ImportsPart:
             "lifecycle_stage": stage,
             "creation_time": experiment.creation_time,
             "last_update_time": experiment.last_update_time,
+            "deleted_time": _deleted_time(stage),
         }
         number = _kept_id(experiment.experiment_id)
         if number is None or self.tx.fetch_one(SELECT_EXPERIMENT_ID, id=number) is not None:
@@ -244,6 +252,8 @@ class ImportsPart:
             end_time=info.end_time,
             lifecycle_stage="deleted" if unfinished else info.lifecycle_stage,
             artifact_uri=info.artifact_uri,
+            # A run under way is hidden, not deleted: nobody removes it for its age.
+            deleted_time=None if unfinished else _deleted_time(info.lifecycle_stage),
         )
         if row is None:
             raise AlreadyExistsError(f"Run with id={info.run_id} is there already")
@@ -264,7 +274,8 @@ class ImportsPart:
         number = self.require_run(run_id)[0]
         self.changed_runs.add(number)
         self.end_blocks(number)
-        self.tx.execute(UPDATE_RUN_STAGE, id=number, stage=_checked_stage(lifecycle_stage))
+        stage = _checked_stage(lifecycle_stage)
+        self.tx.execute(UPDATE_RUN_STAGE, id=number, stage=stage, deleted_time=_deleted_time(stage))
         self.tx.execute(DELETE_TAG, run=number, key=UNFINISHED_TAG)
 
     def update_imported_run(self, run: Run) -> None:
@@ -282,6 +293,7 @@ class ImportsPart:
             end_time=info.end_time,
             run_name=info.run_name,
             lifecycle_stage=info.lifecycle_stage,
+            deleted_time=_deleted_time(info.lifecycle_stage),
         )
         self._add_to_run(number, experiment, run)
 
@@ -328,6 +340,7 @@ class ImportsPart:
             source_run_id=model.source_run_id,
             status=model.status.number,
             lifecycle_stage=_checked_stage(lifecycle_stage),
+            deleted_time=_deleted_time(lifecycle_stage),
         )
         if row is None:
             raise AlreadyExistsError(f"Logged model with ID '{model.model_id}' is there already")
@@ -471,6 +484,11 @@ def _compare(
 
 def _short(text: str) -> str:
     return text if len(text) <= 80 else text[:80] + "..."
+
+
+def _deleted_time(stage: str) -> int | None:
+    """Return when something counts as deleted: its time in the trash begins with the import."""
+    return now_ms() if stage == "deleted" else None
 
 
 def _checked_stage(stage: str) -> str:

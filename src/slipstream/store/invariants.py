@@ -40,7 +40,7 @@ SELECT_MODELS_BEHIND: LiteralString = """
     WHERE m.last_version < (SELECT max(v.version) FROM model_versions v WHERE v.model = m.id) ORDER BY m.id
 """
 SELECT_STAGES: LiteralString = """
-    SELECT run_id FROM runs WHERE lifecycle_stage NOT IN ('active', 'deleted') ORDER BY id
+    SELECT run_id FROM runs WHERE lifecycle_stage NOT IN ('active', 'deleted', 'removing') ORDER BY id
 """
 SELECT_STATUSES: LiteralString = """
     SELECT run_id FROM runs WHERE status NOT IN ('RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED') ORDER BY id

@@ -49,7 +49,8 @@ UPDATE_STATUS: LiteralString = """
     UPDATE logged_models SET status = :status, last_updated_timestamp = :now WHERE model_id = :model_id
 """
 UPDATE_DELETED: LiteralString = """
-    UPDATE logged_models SET lifecycle_stage = 'deleted', last_updated_timestamp = :now
+    UPDATE logged_models SET lifecycle_stage = 'deleted', last_updated_timestamp = :now,
+        deleted_time = COALESCE(deleted_time, :now)
     WHERE model_id = :model_id
 """
 UPSERT_TAG: LiteralString = """

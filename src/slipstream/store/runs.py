@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
 
+from slipstream.clock import now_ms
 from slipstream.db.base import Row, Transaction
 from slipstream.entities import (
     Metric,
@@ -56,7 +57,17 @@ UPDATE_RUN: LiteralString = """
     UPDATE runs SET status = :status, end_time = :end_time, run_name = :run_name WHERE id = :id
 """
 UPDATE_NAME: LiteralString = "UPDATE runs SET run_name = :run_name WHERE id = :id"
-UPDATE_STAGE: LiteralString = "UPDATE runs SET lifecycle_stage = :stage WHERE run_id = :run_id RETURNING id"
+UPDATE_DELETED: LiteralString = """
+    UPDATE runs SET lifecycle_stage = 'deleted', deleted_time = COALESCE(deleted_time, :now)
+    WHERE run_id = :run_id RETURNING id
+"""
+# What goes with its experiment, which is being removed, does not come back.
+UPDATE_RESTORED: LiteralString = """
+    UPDATE runs SET lifecycle_stage = 'active', deleted_time = NULL
+    WHERE run_id = :run_id
+        AND NOT EXISTS (SELECT 1 FROM experiments e WHERE e.id = runs.experiment AND e.lifecycle_stage = 'removing')
+    RETURNING id
+"""
 SELECT_RUNS: LiteralString = f"SELECT {_COLUMNS} FROM runs r WHERE r.id IN :runs__in"
 SELECT_PARAMS: LiteralString = "SELECT run, key, value FROM params WHERE run IN :runs__in"
 SELECT_TAGS: LiteralString = "SELECT run, key, value FROM run_tags WHERE run IN :runs__in"
@@ -189,13 +200,12 @@ class RunsPart:
         return _info(self._require_row(run_id))
 
     def delete_run(self, run_id: str) -> None:
-        self._set_stage(run_id, "deleted")
+        self._note(run_id, self.tx.fetch_one(UPDATE_DELETED, run_id=run_id, now=now_ms()))
 
     def restore_run(self, run_id: str) -> None:
-        self._set_stage(run_id, "active")
+        self._note(run_id, self.tx.fetch_one(UPDATE_RESTORED, run_id=run_id))
 
-    def _set_stage(self, run_id: str, stage: str) -> None:
-        row = self.tx.fetch_one(UPDATE_STAGE, stage=stage, run_id=run_id)
+    def _note(self, run_id: str, row: Row | None) -> None:
         if row is None:
             raise _no_such_run(run_id)
         self.changed_runs.add(row[0])

@@ -13,8 +13,10 @@ from slipstream.store.metrics import MetricsPart
 from slipstream.store.models import RegisteredModelsPart
 from slipstream.store.params_tags import ParamsTagsPart
 from slipstream.store.registry_events import RegistryEventsPart
+from slipstream.store.removals import RemovalsPart
 from slipstream.store.run_changes import write_changes
 from slipstream.store.runs import RunsPart
+from slipstream.store.trash import TrashPart
 from slipstream.store.versions import VersionsPart
 from slipstream.store.views import ViewsPart
 from slipstream.store.webhooks import WebhooksPart
@@ -33,6 +35,8 @@ class SqlStore(
     VersionsPart,
     RegistryEventsPart,
     WebhooksPart,
+    TrashPart,
+    RemovalsPart,
     ImportsPart,
     ExportsPart,
 ):

@@ -31,7 +31,7 @@ def _of_run(columns: LiteralString, table: LiteralString, *, key: LiteralString 
     """Return a view of a table that is numbered by run and key."""
     return View(
         f"r.run_id, {columns}",
-        f"{table} t JOIN runs r ON r.id = t.run",
+        f"{table} t JOIN runs r ON r.id = t.run AND r.lifecycle_stage <> 'removing'",
         ("t.run", "t.key"),
         (-1, ""),
         "t.run",
@@ -43,7 +43,7 @@ def _of_run(columns: LiteralString, table: LiteralString, *, key: LiteralString 
 def _of_model(columns: LiteralString, table: LiteralString) -> View:
     return View(
         f"l.model_id, {columns}",
-        f"{table} t JOIN logged_models l ON l.id = t.model",
+        f"{table} t JOIN logged_models l ON l.id = t.model AND l.lifecycle_stage <> 'removing'",
         ("t.model", "t.key"),
         (-1, ""),
         None,
@@ -55,7 +55,7 @@ def _of_model(columns: LiteralString, table: LiteralString) -> View:
 VIEWS: dict[str, View] = {
     "experiments": View(
         "e.id, e.name, e.artifact_location, e.lifecycle_stage, e.creation_time, e.last_update_time",
-        "experiments e",
+        "(SELECT * FROM experiments WHERE lifecycle_stage <> 'removing') e",
         ("e.id",),
         (-1,),
         None,
@@ -63,7 +63,7 @@ VIEWS: dict[str, View] = {
     ),
     "experiment_tags": View(
         "t.experiment, t.key, t.value",
-        "experiment_tags t",
+        "experiment_tags t JOIN experiments e ON e.id = t.experiment AND e.lifecycle_stage <> 'removing'",
         ("t.experiment", "t.key"),
         (-1, ""),
         None,
@@ -72,7 +72,7 @@ VIEWS: dict[str, View] = {
     "runs": View(
         "r.run_id, r.experiment, r.run_name, r.user_id, r.status, r.start_time, r.end_time, r.lifecycle_stage, "
         "r.artifact_uri",
-        "runs r",
+        "(SELECT * FROM runs WHERE lifecycle_stage <> 'removing') r",
         ("r.id",),
         (-1,),
         "r.id",
@@ -84,7 +84,7 @@ VIEWS: dict[str, View] = {
     ),
     "datasets": View(
         "r.run_id, d.name, d.digest, d.source_type, d.source, d.schema, d.profile, x.value",
-        "run_datasets t JOIN runs r ON r.id = t.run JOIN datasets d ON d.id = t.dataset LEFT JOIN run_dataset_tags x "
+        "run_datasets t JOIN runs r ON r.id = t.run AND r.lifecycle_stage <> 'removing' JOIN datasets d ON d.id = t.dataset LEFT JOIN run_dataset_tags x "
         "ON x.run = t.run AND x.dataset = t.dataset AND x.key = 'mlflow.data.context'",
         ("t.run", "t.dataset"),
         (-1, -1),
@@ -94,7 +94,7 @@ VIEWS: dict[str, View] = {
         "l.model_id, l.experiment, l.name, l.model_type, l.source_run_id, CASE l.status WHEN 1 THEN 'PENDING' "
         "WHEN 2 THEN 'READY' WHEN 3 THEN 'FAILED' ELSE 'UNKNOWN' END, l.lifecycle_stage, l.artifact_location, "
         "l.creation_timestamp, l.last_updated_timestamp",
-        "logged_models l",
+        "(SELECT * FROM logged_models WHERE lifecycle_stage <> 'removing') l",
         ("l.id",),
         (-1,),
         None,
@@ -140,10 +140,11 @@ VIEWS: dict[str, View] = {
 RUNS_NAMED: LiteralString = "IN (SELECT id FROM runs WHERE run_id IN :run_ids__in)"
 RUNS_OF_EXPERIMENTS: LiteralString = "IN (SELECT id FROM runs WHERE experiment IN :experiments__in)"
 SELECT_RUN_IDS: LiteralString = """
-    SELECT id, run_id FROM runs WHERE id > :after AND experiment IN :experiments__in ORDER BY id LIMIT :limit_
+    SELECT id, run_id FROM runs
+    WHERE id > :after AND experiment IN :experiments__in AND lifecycle_stage <> 'removing' ORDER BY id LIMIT :limit_
 """
 SELECT_ALL_RUN_IDS: LiteralString = """
-    SELECT id, run_id FROM runs WHERE id > :after ORDER BY id LIMIT :limit_
+    SELECT id, run_id FROM runs WHERE id > :after AND lifecycle_stage <> 'removing' ORDER BY id LIMIT :limit_
 """
 
 

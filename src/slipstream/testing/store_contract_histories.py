@@ -29,13 +29,13 @@ def read(
 
 
 class HistoryContract:
-    def test_series_come_by_run_as_asked_then_key_then_step(self, store: Store) -> None:
+    def test_series_come_by_run_as_asked_then_key_then_time(self, store: Store) -> None:
         first, second, empty = new_run(store), new_run(store), new_run(store)
         store.log_batch(first, [Metric("b", 2.0, 5, 1), Metric("a/x", 1.0, 9, 3), Metric("a/x", 0.5, 8, 4)])
         store.log_batch(second, [Metric("b", 1.0, 1, 0), Metric("b", 3.0, 1, -1), Metric("b", 2.0, 1, -1)])
         assert read(store, [second, empty, first, second]) == [
             (second, "b", [(-1, 1, 2.0), (-1, 1, 3.0), (0, 1, 1.0)]),
-            (first, "a/x", [(3, 9, 1.0), (4, 8, 0.5)]),
+            (first, "a/x", [(4, 8, 0.5), (3, 9, 1.0)]),
             (first, "b", [(1, 5, 2.0)]),
         ]
         assert read(store, []) == []
