@@ -183,7 +183,28 @@ ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT = _setting(
 MULTIPART_UPLOAD_CHUNK_SIZE = _setting(
     "MULTIPART_UPLOAD_CHUNK_SIZE", _at_least(1, int), 10 * 2**20, "Bytes of a part of an upload."
 )
+RESUMABLE_UPLOAD_MINIMUM_FILE_SIZE = _setting(
+    "RESUMABLE_UPLOAD_MINIMUM_FILE_SIZE",
+    _at_least(1, int),
+    64 * 2**20,
+    "Bytes from which on a file goes to slipstream's server in parts, so that an interrupted upload is resumed.",
+    mlflow=False,
+)
+UPLOAD_STATE_FOLDER = _setting(
+    "UPLOAD_STATE_FOLDER",
+    _text,
+    None,
+    "Folder in which a client notes uploads under way; by default slipstream/uploads in the user's cache folder.",
+    mlflow=False,
+)
 # -- the server -------------------------------------------------------------------------------------
+SIGNED_TRANSFERS = _setting(
+    "SIGNED_TRANSFERS",
+    _boolean,
+    False,
+    "Have slipstream's clients exchange large files with the object store behind the server directly, by signed addresses.",
+    mlflow=False,
+)
 PRESIGNED_DOWNLOAD_URL_TTL_SECONDS = _setting(
     "PRESIGNED_DOWNLOAD_URL_TTL_SECONDS",
     _at_least(1, int),

@@ -111,6 +111,13 @@ def requests_with(path: str, ids: dict[str, str]) -> Iterator[tuple[str, str, by
             yield "GET", f"{proxy}presigned/{spelled}", None
             for action in ("create", "complete", "abort"):
                 yield "POST", f"{proxy}mpu/{action}/{spelled}", b"{}"
+        own = "/api/slipstream/v1/uploads/"
+        yield "POST", f"{own}begin/{spelled}", b'{"size": 5, "part_bytes": 5}'
+        yield "GET", f"{own}parts/{spelled}?upload_id={'0' * 32}", None
+        yield "PUT", f"{own}part/{spelled}?upload_id={'0' * 32}&number=1&checksum={'0' * 32}", b"evil!"
+        for action in ("sign", "complete", "abort"):
+            message = {"upload_id": "0" * 32, "number": 1, "size": 5, "checksums": ["0" * 32]}
+            yield "POST", f"{own}{action}/{spelled}", json.dumps(message).encode()
     if not path.startswith("/"):  # MLflow's client sends its local path whole; only its last part is used
         yield "POST", f"{PROXY}mpu/create/x", json.dumps({"path": path}).encode()
     yield "GET", f"{PROXY}artifacts?path={once}", None

@@ -1,5 +1,7 @@
 """Requests that wait for other machines: they hold up nobody else, and there is an end to how many wait."""
 
+import json
+import signal
 import socket
 import threading
 import time
@@ -8,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from object_servers import ObjectServer
 from server_process import ServerProcess
 from slipstream.client.rest import RestStore
 from slipstream.client.transport import Transport
 from slipstream.entities import WebhookEvent
-from slipstream.errors import SlipstreamError, TooManyRequestsError
+from slipstream.errors import NotFoundError, SlipstreamError, TooManyRequestsError
 
 
 def test_trials_of_a_silent_receiver_hold_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +63,41 @@ def test_trials_of_a_silent_receiver_hold_up_nobody(tmp_path: Path, monkeypatch:
     taker.join(10)
     transport.close()
     assert server.stop() == 0
+
+
+def test_lists_of_files_in_a_silent_object_store_hold_up_no_reader(tmp_path: Path) -> None:
+    (tmp_path / "s3").mkdir()
+    s3 = ObjectServer("nanio", tmp_path / "s3")
+    with s3.using():
+        server = ServerProcess(tmp_path, "--artifacts-destination", f"s3://{s3.make_bucket()}/root")
+    transport = Transport(server.url)
+    store = RestStore(transport)
+    run_id = store.create_run("0").info.run_id
+    transport.upload(f"/api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/f", [b"x"])
+    query = f'{{mlflowListArtifacts(input: {{runId: "{run_id}"}}) {{files {{path}}}}}}'
+    ways = [
+        lambda: transport.call("GET", "/api/2.0/mlflow/artifacts/list", query=[("run_id", run_id)]),
+        lambda: transport.call("POST", "/graphql", body=json.dumps({"query": query}).encode()),
+    ]
+    answers = [json.loads(ask()) for ask in ways]
+    assert answers[0]["files"] == [{"path": "f", "is_dir": False, "file_size": 1}]
+    assert answers[1]["data"]["mlflowListArtifacts"] == {"files": [{"path": "f"}]}
+    s3.process.send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(12) as pool:
+        lists = [pool.submit(way) for way in ways * 6]  # there are four readers
+        try:
+            for _ in range(20):
+                assert store.get_run(run_id).info.run_id == run_id
+                store.set_tag(run_id, "a", "b")
+            assert not any(each.done() for each in lists)
+        finally:
+            s3.process.send_signal(signal.SIGCONT)
+        assert [json.loads(each.result()) for each in lists] == answers * 6
+    with pytest.raises(NotFoundError):  # looked for in the database first
+        transport.call("GET", "/api/2.0/mlflow/artifacts/list", query=[("run_id", "0" * 32)])
+    transport.close()
+    assert server.stop() == 0
+    s3.stop()
 
 
 def _wait_for(trials: list, count: int) -> list[BaseException]:

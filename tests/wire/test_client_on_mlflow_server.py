@@ -306,6 +306,22 @@ def test_a_model_is_logged_registered_and_loaded_here_and_there(fluent: str, add
     assert math.isclose(float(done.stdout.split()[-1]), 5.0)
 
 
+def test_large_files_go_up_whole_as_ever(
+    client: slipstream.SlipstreamClient, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To slipstream's own server they would go in parts."""
+    monkeypatch.setenv("SLIPSTREAM_RESUMABLE_UPLOAD_MINIMUM_FILE_SIZE", "1000")
+    monkeypatch.setenv("SLIPSTREAM_UPLOAD_STATE_FOLDER", str(tmp_path / "notes"))
+    content = os.urandom(6 * 2**20)
+    (tmp_path / "big.bin").write_bytes(content)
+    run_id = client.create_run(experiment).info.run_id
+    client.log_artifact(run_id, str(tmp_path / "big.bin"), "folder")
+    (tmp_path / "down").mkdir()
+    path = client.download_artifacts(run_id, "folder/big.bin", str(tmp_path / "down"))
+    assert Path(path).read_bytes() == content
+    assert list((tmp_path / "notes").iterdir()) == []
+
+
 def test_the_command_line_deletes_in_mlflows_manner_there(address: str) -> None:
     from click.testing import CliRunner
 

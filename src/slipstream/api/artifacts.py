@@ -37,7 +37,7 @@ class ArtifactAwareStore(Store, Protocol):
     list_files: Listing
 
 
-@route("GET", "artifacts/list", permission=Permission.READ)
+@route("GET", "artifacts/list", permission=Permission.READ, lists_files=lambda _: True)
 def list_artifacts(store: ArtifactAwareStore, req: ListArtifacts) -> ListArtifactsResponse:
     """List the files directly below a path of a run's artifacts."""
     root = store.get_run(req.run).info.artifact_uri
@@ -58,7 +58,12 @@ class ListModelArtifacts(Request, kw_only=True):
     artifact_directory_path: str | None = None
 
 
-@route("GET", "logged-models/{model_id}/artifacts/directories", permission=Permission.READ)
+@route(
+    "GET",
+    "logged-models/{model_id}/artifacts/directories",
+    permission=Permission.READ,
+    lists_files=lambda _: True,
+)
 def list_model_artifacts(store: ArtifactAwareStore, req: ListModelArtifacts) -> ListArtifactsResponse:
     """List the files directly below a path of a logged model's artifacts."""
     root = store.get_logged_model(req.model_id).artifact_location

@@ -77,6 +77,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     aside: bool
     """Whether the handler runs outside of any transaction, since it talks to other machines; each call of the store
     that it makes is a transaction of its own."""
+    lists_files: Callable[[Any], bool] | None
+    """Tells whether a request asks what files there are. Then it runs outside of any transaction, too, since files may be
+    in an object store."""
     streams: tuple[str, ...]
     """The content types of a route that answers with a `Stream`. Each call of the store is a transaction of its own."""
     handler: Callable[[Any, Any], Any]
@@ -103,6 +106,7 @@ def route(
     permission: Permission,
     writes: bool | None = None,
     aside: bool = False,
+    lists_files: Callable[[Any], bool] | None = None,
     streams: tuple[str, ...] = (),
     also: Sequence[str] = (),
     prefixes: Sequence[str] = (API, AJAX),
@@ -115,6 +119,7 @@ def route(
         permission: what the caller must be allowed to do.
         writes: whether the handler needs a writing transaction; by default all but READ do.
         aside: whether the handler must not be inside a transaction, since it waits for other machines.
+        lists_files: tells whether a request asks what files there are; it must not be inside a transaction either.
         streams: the content types that it may answer with, where the handler returns a `Stream`.
         also: further methods that mean the same.
         prefixes: where it is mounted.
@@ -137,6 +142,7 @@ def route(
                         permission not in (Permission.READ, Permission.PUBLIC) if writes is None else writes
                     ),
                     aside=aside,
+                    lists_files=lists_files,
                     streams=streams,
                     handler=handler,
                     request_type=request_type,

@@ -1,5 +1,7 @@
 """What the server is."""
 
+from typing import Protocol
+
 from slipstream.api.routing import OWN, OWN_AJAX, Permission, Request, Response, route
 from slipstream.store.base import Store
 
@@ -9,6 +11,18 @@ AJAX3 = "/ajax-api/3.0/mlflow/"
 
 class ServerInfo(Request, kw_only=True):
     pass
+
+
+class Transfers(Protocol):
+    """What a server has told its store of transfers of files."""
+
+    signed_uploads: bool
+    signed_downloads: bool
+
+
+class ConfiguredStore(Store, Protocol):
+    @property
+    def config(self) -> Transfers: ...
 
 
 class ServerInfoResponse(Response, kw_only=True):
@@ -23,14 +37,14 @@ class ServerInfoResponse(Response, kw_only=True):
 
 
 @route("GET", "server-info", permission=Permission.READ, prefixes=(API3, AJAX3))
-def server_info(store: Store, req: ServerInfo) -> ServerInfoResponse:
+def server_info(store: ConfiguredStore, req: ServerInfo) -> ServerInfoResponse:
     """Tell clients what this server can do."""
     return ServerInfoResponse(
         store_type="SqlStore",
         workspaces_enabled=False,
         trace_archival_enabled=False,
-        multipart_uploads_enabled=False,
-        multipart_downloads_enabled=False,
+        multipart_uploads_enabled=store.config.signed_uploads,
+        multipart_downloads_enabled=store.config.signed_downloads,
         presigned_upload_run_id_supported=False,
         presigned_upload_model_id_supported=False,
         features_enabled={},

@@ -73,7 +73,7 @@ class LocalArtifactStore:
     def list(self, path: str = "") -> list[FileInfo]:
         clean = clean_path(path)
         found: list[FileInfo] = []
-        with _explained(clean):
+        with explained(clean):
             try:
                 entries = list(os.scandir(self._inside(clean)))
             except (FileNotFoundError, NotADirectoryError):
@@ -94,7 +94,7 @@ class LocalArtifactStore:
         clean = clean_path(path)
         if _is_unfinished(clean):
             return None
-        with _explained(clean):
+        with explained(clean):
             try:
                 # The root may be a link: whoever configured it chose that.
                 target = self._inside(clean)
@@ -106,7 +106,7 @@ class LocalArtifactStore:
         clean = clean_path(path)
         if _is_unfinished(clean):
             raise NotFoundError(f"No artifact '{clean}' exists here.")
-        with _explained(clean):
+        with explained(clean):
             handle = os.open(self._inside(clean), _OPEN_FLAGS)
         mode = os.fstat(handle).st_mode
         if not modes.S_ISREG(mode):
@@ -123,6 +123,35 @@ class LocalArtifactStore:
 
     def create(self, path: str) -> "LocalWriter":
         clean = clean_path(path)
+        with explained(clean):
+            target = self._writable(clean)
+            try:
+                _make_folders(target.parent)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise InvalidParameterError(
+                    f"Cannot write '{clean}': a part of its path is a file."
+                ) from error
+            self._inside(clean)  # again, now that its folders exist
+            return LocalWriter(target, clean)
+
+    def adopt(self, path: str, file: Path) -> None:
+        """Put a finished file of the same disk, whose content is on it, in its place.
+
+        Raises:
+            OSError: with EXDEV, the place is on another disk.
+        """
+        with closing(self.create(path)) as writer:  # for its checks and folders
+            writer.replace_by(file)
+
+    def require_writable(self, path: str) -> Path:
+        """Return where a new file would be.
+
+        Raises:
+            InvalidParameterError: nothing may be written under this path.
+        """
+        return self._writable(clean_path(path))
+
+    def _writable(self, clean: str) -> Path:
         if not clean:
             raise InvalidParameterError("Cannot write to the artifact root itself; name a file.")
         if clean.count("/") > _DEEPEST:
@@ -133,18 +162,11 @@ class LocalArtifactStore:
             raise InvalidParameterError(
                 f"Cannot write '{clean}': names that begin with '{PARTIAL}' are those of unfinished files."
             )
-        with _explained(clean):
+        with explained(clean):
             target = self._inside(clean)
             if target.is_dir():
                 raise InvalidParameterError(f"Cannot write '{clean}': a folder has this name.")
-            try:
-                _make_folders(target.parent)
-            except (FileExistsError, NotADirectoryError) as error:
-                raise InvalidParameterError(
-                    f"Cannot write '{clean}': a part of its path is a file."
-                ) from error
-            self._inside(clean)  # again, now that its folders exist
-            return LocalWriter(target, clean)
+        return target
 
     def delete(self, path: str) -> None:
         clean = clean_path(path)
@@ -152,7 +174,7 @@ class LocalArtifactStore:
             raise InvalidParameterError(
                 "Refusing to delete the artifact root itself; name a file or folder in it."
             )
-        with _explained(clean):
+        with explained(clean):
             target = self._inside(clean)
             try:
                 if modes.S_ISDIR(target.lstat().st_mode):
@@ -168,11 +190,34 @@ class LocalArtifactStore:
     def _inside(self, clean: str) -> Path:
         """Return the place of a path, refusing one that links lead out of the limit."""
         target = self.root / clean if clean else self.root
+        if not _is_link_below(str(self._limit), str(target)):
+            return target
         limit = os.path.realpath(self._limit)
         real = os.path.realpath(target)
         if real != limit and not real.startswith(limit.rstrip(os.sep) + os.sep):
             raise InvalidParameterError(f"Invalid path '{clean}': a link leads out of the artifact root.")
         return target
+
+
+def _is_link_below(limit: str, target: str) -> bool:
+    """Tell whether a part of the target's path below the limit is a link, or may be one; without, it cannot lead out."""
+    if target == limit:
+        return False
+    start = limit.rstrip(os.sep) + os.sep
+    if os.name == "nt" or not target.startswith(start):  # Windows has further kinds of links
+        return True
+    end = len(start) - 1
+    while end < len(target):
+        end = target.find(os.sep, end + 1)
+        end = len(target) if end < 0 else end
+        try:
+            if modes.S_ISLNK(os.lstat(target[:end]).st_mode):
+                return True
+        except FileNotFoundError:  # nor is anything below it
+            return False
+        except OSError:
+            return True
+    return False
 
 
 class LocalWriter:
@@ -183,32 +228,34 @@ class LocalWriter:
         self._clean = clean
         self._partial = target.with_name(PARTIAL + secrets.token_hex(8))
         self._file = self._partial.open("xb")
-        _lock(self._file.fileno())
+        lock_file(self._file.fileno())
         self._size = 0
 
     def write(self, data: bytes, /) -> None:
-        with _explained(self._clean):
+        with explained(self._clean):
             self._file.write(data)
         self._size += len(data)
 
     def commit(self) -> int:
-        with _explained(self._clean):
+        with explained(self._clean):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            try:
-                self._partial.replace(self._target)
-            except IsADirectoryError as error:
-                raise InvalidParameterError(
-                    f"Cannot write '{self._clean}': a folder has this name."
-                ) from error
-            _sync_folder(self._target.parent)
+            self.replace_by(self._partial)
         return self._size
+
+    def replace_by(self, file: Path) -> None:
+        """Put a file in this one's place that is finished and on the disk."""
+        try:
+            file.replace(self._target)
+        except IsADirectoryError as error:
+            raise InvalidParameterError(f"Cannot write '{self._clean}': a folder has this name.") from error
+        _sync_folder(self._target.parent)
 
     def close(self) -> None:
         with suppress(OSError):  # a full disk is told by write and commit; here the content is thrown away
             self._file.close()
-        with _explained(self._clean):
+        with explained(self._clean):
             self._partial.unlink(missing_ok=True)
 
 
@@ -216,12 +263,12 @@ def is_being_written(partial: Path) -> bool:
     """Tell whether a process is at work on an unfinished file. Its lock goes with the process, however that ends."""
     handle = os.open(partial, _OPEN_FLAGS)
     try:
-        return not _lock(handle)
+        return not lock_file(handle)
     finally:
         os.close(handle)
 
 
-def _lock(handle: int) -> bool:
+def lock_file(handle: int) -> bool:
     """Lock an open file without waiting, and tell whether nobody else has it locked."""
     try:
         import fcntl
@@ -250,7 +297,7 @@ def _describe(path: str, status: os.stat_result) -> FileInfo | None:
 
 
 @contextmanager
-def _explained(clean: str) -> Generator[None]:
+def explained(clean: str) -> Generator[None]:
     """Turn the system's errors into ours; they name the artifact, not the server's folder."""
     try:
         yield

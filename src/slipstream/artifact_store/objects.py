@@ -2,6 +2,7 @@
 
 import logging
 import re
+import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -9,10 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
+from weakref import WeakSet
 
 from slipstream import settings
 from slipstream.artifact_store.object_uris import is_object_store, parse_place
 from slipstream.artifact_store.paths import clean_path
+from slipstream.artifact_store.uploads import MOST_PARTS
 from slipstream.entities import FileInfo
 from slipstream.errors import (
     ConflictError,
@@ -26,6 +29,7 @@ from slipstream.errors import (
 SMALLEST_PART = 5 * 1024 * 1024
 """What S3 asks of each part but the last."""
 _PARTS_AT_ONCE = 4
+"""Of one upload; where several go on in this process they share that many, and each has one at least."""
 _READ_BYTES = 1 << 20
 _REOPENINGS = 3
 _DELETED_AT_ONCE = 1000
@@ -33,6 +37,8 @@ _KNOWN_FOLDERS = 4096
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 
+_writers: "WeakSet[ObjectWriter]" = WeakSet()
+_counting = threading.Lock()
 _logger = logging.getLogger(__name__)
 
 
@@ -145,8 +151,9 @@ class ObjectArtifactStore:
                 writer.write(chunk)
             return writer.commit()
 
-    def create(self, path: str) -> "ObjectWriter":
-        return ObjectWriter(self._bucket, self.require_writable(path), clean_path(path))
+    def create(self, path: str, size: int | None = None) -> "ObjectWriter":
+        """Begin a file; the size in bytes, where it is known, lets it be larger than 10,000 parts of the smallest size."""
+        return ObjectWriter(self._bucket, self.require_writable(path), clean_path(path), size or 0)
 
     def require_writable(self, path: str) -> str:
         """Return the key for a new file.
@@ -318,13 +325,18 @@ class ObjectReader:
 class ObjectWriter:
     """A file that is uploaded in parts as it comes. The store shows it when the last request has put them together."""
 
-    def __init__(self, bucket: Any, key: str, clean: str) -> None:
+    def __init__(self, bucket: Any, key: str, clean: str, size: int) -> None:
         obstore = _obstore()
 
         self._clean = clean
         self._size = 0
+        smallest = part_bytes() if settings.MULTIPART_UPLOAD_CHUNK_SIZE.is_set() else SMALLEST_PART
+        with _counting:
+            _writers.add(self)
+            at_once = max(1, _PARTS_AT_ONCE // len(_writers))
+        # All parts under way, and the one that is filled, are in memory.
         self._file: Any = obstore.open_writer(
-            bucket, key, buffer_size=part_bytes(), max_concurrency=_PARTS_AT_ONCE
+            bucket, key, buffer_size=max(smallest, -(-size // MOST_PARTS)), max_concurrency=at_once
         )
 
     def write(self, data: bytes, /) -> None:
@@ -334,6 +346,7 @@ class ObjectWriter:
 
     def commit(self) -> int:
         file, self._file = self._file, None
+        _writers.discard(self)
         with _explained(self._clean):
             try:
                 file.close()
@@ -344,6 +357,7 @@ class ObjectWriter:
 
     def close(self) -> None:
         file, self._file = self._file, None
+        _writers.discard(self)
         if file is not None:
             _give_up(file)
 

@@ -2,15 +2,17 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import IO, Any, Self
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from slipstream.artifact_store.base import Reader
+from slipstream.artifact_store.http_sender import Body, HttpSender
 from slipstream.artifact_store.paths import PROXY_ROUTE, clean_path
+from slipstream.artifact_store.proxy_uploads import ProxyUploads
 from slipstream.entities import FileInfo
 from slipstream.errors import InvalidParameterError
 
@@ -46,27 +48,6 @@ def split_http_root(uri: str, field: str = "artifact_uri") -> tuple[str, str]:
     return urlunsplit((parts.scheme.lower(), parts.netloc, prefix, "", "")), unquote(path.lstrip("/"))
 
 
-class HttpSender(Protocol):
-    """What sends requests to the tracking server; errors come out as slipstream's own.
-
-    `client/transport.py` has it, with retries and authentication.
-    """
-
-    def call(
-        self, method: str, path: str, *, query: Sequence[tuple[str, str]] = (), body: bytes | None = None
-    ) -> bytes: ...
-
-    def download(self, path: str) -> AbstractContextManager["Body"]: ...
-
-    def upload(self, path: str, chunks: Iterable[bytes]) -> object: ...
-
-
-class Body(Protocol):
-    """The body of an answer, read in pieces."""
-
-    def read(self, amt: int | None = None) -> bytes: ...
-
-
 class ProxyArtifactStore:
     """Files below a path of the server's artifact root."""
 
@@ -74,6 +55,10 @@ class ProxyArtifactStore:
         path = split_http_root(uri)[1] if is_http(uri) else urlsplit(uri).path.lstrip("/")
         self._root = clean_path(path)
         self._sender = sender
+
+    def uploads(self) -> ProxyUploads:
+        """Return what uploads in parts, if the server takes them."""
+        return ProxyUploads(self._root, self._sender)
 
     def _full(self, path: str) -> str:
         return "/".join(part for part in (self._root, clean_path(path)) if part)
@@ -104,7 +89,7 @@ class ProxyArtifactStore:
     def open(self, path: str) -> Reader:
         if not clean_path(path):
             raise InvalidParameterError("The artifact root is a folder; list it, or name a file in it")
-        return _Download(self._sender.download(self._url(path)))
+        return _Download(self._sender.download_file(self._url(path)))
 
     def write(self, path: str, chunks: Iterable[bytes]) -> int:
         if not clean_path(path):

@@ -4,6 +4,7 @@ The signature is AWS's version 4 in the query of an address ("presigned"): who h
 request for a while, without credentials.
 """
 
+import base64
 import hashlib
 import hmac
 import os
@@ -11,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
@@ -39,6 +40,14 @@ class Credentials:
     key: str
     secret: str
     token: str | None
+
+
+@dataclass(frozen=True)
+class ListedPart:
+    number: int
+    size: int
+    etag: str
+    """As the store spells it, in quotation marks."""
 
 
 @dataclass(frozen=True)
@@ -177,20 +186,69 @@ class S3Requests:
                 return [each for each in found if each.key.startswith(prefix)]
             markers = following
 
+    def put_part(self, key: str, upload_id: str, number: int, content: bytes | IO[bytes], md5: str) -> None:
+        """Store a part; the store compares it with the MD5 (in hexadecimal digits) itself.
+
+        Raises:
+            NotFoundError: there is no such upload (any more).
+        """
+        query = {"partNumber": str(number), "uploadId": upload_id}
+        checksum = base64.b64encode(bytes.fromhex(md5)).decode()
+        self._send("PUT", key, query, content, {"Content-MD5": checksum})
+
+    def parts(self, key: str, upload_id: str) -> list[ListedPart]:
+        """Return what has arrived of an upload.
+
+        Raises:
+            NotFoundError: there is no such upload (any more).
+        """
+        found: list[ListedPart] = []
+        marker: dict[str, str] = {}
+        while True:
+            root = _parse(self._send("GET", key, {"uploadId": upload_id, **marker}))
+            found += [
+                ListedPart(int(_text(each, "PartNumber")), int(_text(each, "Size")), _text(each, "ETag"))
+                for each in _all(root, "Part")
+            ]
+            following = {"part-number-marker": _text(root, "NextPartNumberMarker")}
+            if _text(root, "IsTruncated") != "true" or following == marker:
+                return found
+            marker = following
+
     # -- sending ------------------------------------------------------------------------------------
 
-    def _send(self, method: str, key: str, query: Mapping[str, str], body: bytes | None = None) -> bytes:
-        return self._exchange(method, key, query, body).data
+    def _send(
+        self,
+        method: str,
+        key: str,
+        query: Mapping[str, str],
+        body: bytes | IO[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        return self._exchange(method, key, query, body, headers or {}).data
 
-    def _exchange(self, method: str, key: str, query: Mapping[str, str], body: bytes | None) -> Any:
+    def _exchange(
+        self,
+        method: str,
+        key: str,
+        query: Mapping[str, str],
+        body: bytes | IO[bytes] | None,
+        headers: Mapping[str, str],
+    ) -> Any:
         import urllib3
 
         pool = self._pool = self._pool or open_pool()
         reason = "no answer"
         for _ in range(_TRIES):
             url = self.sign(method, key, query, _REQUEST_SECONDS)
+            sent = dict(headers)
+            if body is not None and not isinstance(body, bytes):
+                sent["Content-Length"] = str(body.seek(0, os.SEEK_END))
+                body.seek(0)
             try:
-                answer = pool.request(method, url, body=body, timeout=_REQUEST_SECONDS, retries=False)
+                answer = pool.request(
+                    method, url, body=body, headers=sent, timeout=_REQUEST_SECONDS, retries=False
+                )
             except urllib3.exceptions.HTTPError:
                 continue
             if answer.status < 300:

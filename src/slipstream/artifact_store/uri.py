@@ -7,9 +7,10 @@ from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from slipstream.artifact_store.base import ArtifactStore
+from slipstream.artifact_store.http_sender import HttpSender
 from slipstream.artifact_store.local import LocalArtifactStore
 from slipstream.artifact_store.object_uris import is_object_store, open_object_store
-from slipstream.artifact_store.proxy import HttpSender, ProxyArtifactStore, is_http
+from slipstream.artifact_store.proxy import ProxyArtifactStore, is_http
 from slipstream.errors import InvalidParameterError
 
 PLUGINS = "slipstream.artifact_stores"

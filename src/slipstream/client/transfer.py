@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from slipstream.artifact_store.paths import clean_path
 from slipstream.client.progress import Progress
+from slipstream.client.resuming import takes_parts, upload_in_parts
 from slipstream.errors import InternalError, InvalidParameterError, NotFoundError, SlipstreamError
 
 if TYPE_CHECKING:
@@ -124,7 +125,11 @@ def _upload(store: "ArtifactStore", files: Sequence[tuple[Path, str]]) -> None:
         def send(file: tuple[Path, str]) -> None:
             local, path = file
             expected = _size(local)
-            written = store.write(path, FilePieces(local, progress))
+            written: int | None = None
+            if takes_parts(store, expected):
+                written = _upload_in_parts(store, local, path, progress)
+            if written is None:
+                written = store.write(path, FilePieces(local, progress))
             if written != expected:
                 raise InternalError(
                     f"Upload of '{local}' to '{path}' stored {written} bytes of {expected}. "
@@ -132,6 +137,13 @@ def _upload(store: "ArtifactStore", files: Sequence[tuple[Path, str]]) -> None:
                 )
 
         _in_parallel(send, files)
+
+
+def _upload_in_parts(store: "ArtifactStore", local: Path, path: str, progress: Progress) -> int | None:
+    try:
+        return upload_in_parts(store, local, path, progress)
+    except OSError as error:
+        raise _unreadable(local, error) from error
 
 
 def find_files(store: "ArtifactStore", path: str) -> "tuple[list[FileInfo], bool]":

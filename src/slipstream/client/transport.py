@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 from slipstream import settings
+from slipstream.artifact_store.http_sender import SIGNED
 from slipstream.errors import (
     BY_CODE,
     ConnectionFailedError,
@@ -68,6 +69,8 @@ class Transport:
         self._pool: urllib3.PoolManager | None = None
         self._warned = False
         """Of the outage that is going on."""
+        self._goes_direct = True
+        """Whether addresses of the object store behind the server may be tried."""
         self._lock = threading.Lock()
 
     def call(
@@ -109,6 +112,55 @@ class Transport:
         sent = {} if body is None else {"Content-Type": "application/json"}
         response = self._send(method, path, query, lambda: body, {**sent, **(headers or {})}, stream=True)
         return Body(response, self.base_url)
+
+    def download_file(self, path: str) -> "Body":
+        """Open a file behind the server; straight from the object store that keeps it, where the server signs an address.
+
+        From the server itself as soon as such an address does not answer.
+        """
+        if not self._goes_direct:
+            return self.download(path)
+        headers = {SIGNED: "accept"}
+        response = self._send("GET", path, (), lambda: None, headers, stream=True, signed=True)
+        if response.status != HTTPStatus.TEMPORARY_REDIRECT:
+            return Body(response, self.base_url)
+        address = response.headers.get("Location", "")
+        response.drain_conn()
+        found = self._open_signed(address)
+        if found is not None:
+            return Body(found, urlsplit(address).netloc.rpartition("@")[2])
+        self._goes_direct = False
+        return self.download(path)
+
+    def _open_signed(self, address: str) -> "urllib3.BaseHTTPResponse | None":
+        """Ask another host for a file, without this server's credentials. The address itself is one: it is never shown."""
+        import urllib3
+
+        from slipstream.artifact_store.s3_requests import open_pool
+
+        try:
+            response = open_pool().request(
+                "GET",
+                address,
+                headers={"Accept-Encoding": "identity"},
+                timeout=settings.HTTP_REQUEST_TIMEOUT.get(),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            reason = type(error).__name__
+        else:
+            if response.status == HTTPStatus.OK:
+                return response
+            reason = str(response.status)
+            response.close()
+        _logger.warning(
+            "The object store behind %s cannot be reached directly (%s); going through the server",
+            self.base_url,
+            reason,
+        )
+        return None
 
     def upload(
         self, path: str, chunks: Iterable[bytes], *, size: int | None = None, method: str = "PUT"
@@ -160,6 +212,7 @@ class Transport:
         *,
         stream: bool,
         retry: bool = True,
+        signed: bool = False,
     ) -> "urllib3.BaseHTTPResponse":
         import urllib3
 
@@ -198,7 +251,7 @@ class Transport:
                 response.drain_conn()
                 self._sleep(_pause(attempt, response.headers.get("Retry-After")))
                 continue
-            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            if response.status >= HTTPStatus.MULTIPLE_CHOICES and not (signed and _is_signed(response)):
                 raise _to_error(method, url, response)
             return response
         raise AssertionError("the last attempt returns or raises")
@@ -326,6 +379,15 @@ class Body:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         self.close()
+
+
+def _is_signed(response: "urllib3.BaseHTTPResponse") -> bool:
+    """Tell whether this is an address that the server signed, not a redirect of some proxy before it."""
+    return (
+        response.status == HTTPStatus.TEMPORARY_REDIRECT
+        and response.headers.get(SIGNED) == "yes"
+        and response.headers.get("Location", "").startswith(("http://", "https://"))
+    )
 
 
 def _may_pass(response: "urllib3.BaseHTTPResponse") -> bool:

@@ -69,6 +69,8 @@ def _without_upgrade(data: bytes) -> bytes:
 class ShortWayProtocol(HttpToolsProtocol):
     """One connection. Subclasses say which requests take the short way, and where it leads."""
 
+    METHODS = frozenset({b"POST"})
+    """Those of requests that may take the short way."""
     BODY_LIMIT: int
     """Bytes of a body; what is longer is not kept."""
     HEAD_LIMIT = 1 << 16
@@ -91,7 +93,7 @@ class ShortWayProtocol(HttpToolsProtocol):
     _watch: asyncio.TimerHandle | None = None
 
     def choose(self) -> Any:
-        """Return what answers the POST request whose head has arrived, or None for the long way."""
+        """Return what answers the request whose head has arrived, or None for the long way."""
         raise NotImplementedError
 
     def begin(self, way: Any, body: bytes, reply: Reply) -> None:
@@ -213,7 +215,7 @@ class ShortWayProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_head = False
         parser: Any = self.parser
-        if parser.get_method() == b"POST" and not self._busy() and not self.expect_100_continue:
+        if parser.get_method() in self.METHODS and not self._busy() and not self.expect_100_continue:
             self._way = self.choose()
             if self._way is not None:
                 self._chunks = []

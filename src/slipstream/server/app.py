@@ -20,6 +20,7 @@ from starlette.routing import Route as StarletteRoute
 
 from slipstream import settings
 from slipstream.api.routing import Permission, Route
+from slipstream.artifact_store.local import LocalArtifactStore
 from slipstream.errors import SlipstreamError
 from slipstream.httpd.exposition import CONTENT_TYPE
 from slipstream.httpd.short_way import head_bytes
@@ -29,6 +30,7 @@ from slipstream.server.asked import ID_HEADERS, Asked, given_id
 from slipstream.server.context import ServerContext
 from slipstream.server.dispatch import Dispatcher, check_content_type, error_answer
 from slipstream.server.fast import JSON_LIMIT, ShortRoute, too_large
+from slipstream.server.fast_files import FastFiles
 from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
 from slipstream.server.observer import Observer, RouteCounts
 from slipstream.server.openapi import openapi_document
@@ -37,6 +39,7 @@ from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.start_page import start_page
 from slipstream.server.streams import Streams
 from slipstream.server.trash_retention import TrashRetention
+from slipstream.server.uploads import upload_routes
 from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine
@@ -56,6 +59,8 @@ _LEFT = 499
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _EXEMPT = frozenset({"/health", "/version"})
 
+_OF_FILES = 0
+"""In place of a status: a 200 that has not the headers of JSON."""
 _COME_AGAIN = frozenset({429, 503})
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -73,6 +78,7 @@ class TrackingApp:
         self.idle_seconds = settings.SERVER_IDLE_TIMEOUT.get()
         self.observer = Observer(one_of_many=options.workers > 1)
         self.short_way: dict[bytes, ShortRoute] = {}
+        self.files: FastFiles | None = None
         self._prefix = options.static_prefix.rstrip("/")
         frame_options = options.x_frame_options.upper()
         self._frame_options = b"" if frame_options == "NONE" else frame_options.encode("latin-1")
@@ -89,6 +95,8 @@ class TrackingApp:
         config = StoreConfig(
             artifact_root=self.options.artifact_root,
             list_files=self.context.list_files,
+            signed_uploads=self.context.signs("s3"),
+            signed_downloads=self.context.signs(),
             run_index=RunIndex(),
             places=self.context.places,
             trash_retention_ms=self.options.trash_retention_ms,
@@ -109,6 +117,8 @@ class TrackingApp:
                 for (method, path), route in self.dispatcher.exact.items()
                 if method == "POST" and route.writes
             }
+        if isinstance(self.context.destination, LocalArtifactStore):
+            self.files = FastFiles(self.context.destination, self._prefix, self.observer)
         self.observer.watch(self.dispatcher)
         folder = os.environ.get(FOLDER_VARIABLE)
         if self.options.workers > 1 and folder is not None:
@@ -121,6 +131,7 @@ class TrackingApp:
             StarletteRoute("/health", _health),
             DeclaredRoute("GET", "/metrics", Permission.READ, self._metrics),
             *artifact_routes(self.context),
+            *upload_routes(self.context),
             *absent_feature_routes(),
         ]
         self._templates = {route.endpoint: route.path for route in routes}
@@ -133,6 +144,8 @@ class TrackingApp:
             self._siblings.close()
         self._deliveries.stop()
         self._streams.close()
+        if self.files is not None:
+            self.files.close()
         self.dispatcher.close()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -303,7 +316,7 @@ class TrackingApp:
             if template is not None:
                 method = scope["method"] if scope["method"] in _METHODS else ""
                 answering.counts = self.observer.counts_of(method, template)
-                if "artifact" in template:
+                if "artifact" in template or "/uploads/" in template:
                     answering.asked.size = received
                     self.observer.bytes_in += received
                     self.observer.bytes_out += sent
@@ -357,12 +370,15 @@ class TrackingApp:
         return [(b"x-frame-options", self._frame_options)] if self._frame_options else []
 
     def head_of(self, defaults: list[tuple[bytes, bytes]], status: int) -> bytes:
-        """Return the head of a short-way answer; uvicorn replaces `defaults` once a second, for the date."""
+        """Return the head of a short-way answer, 0 meaning that of a file; uvicorn replaces `defaults` once a second, for the date."""
         if defaults is not self._head_defaults:
             self._heads.clear()
             self._head_defaults = defaults
         head = self._heads.get(status)
         if head is None:
+            if status == _OF_FILES:
+                head = self._heads[status] = head_bytes(200, *defaults, *self._framed())
+                return head
             common = (*defaults, (b"content-type", b"application/json"), _NO_SNIFF, *self._framed())
             if status in _COME_AGAIN:
                 return head_bytes(status, *common, *self._hints(status))

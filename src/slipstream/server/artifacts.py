@@ -6,12 +6,10 @@ was sent and decoded exactly once, then pass through the one canonicaliser.
 
 import asyncio
 import json
-import mimetypes
 import os
-import unicodedata
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
@@ -20,11 +18,13 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from slipstream import settings
-from slipstream.api.routing import AJAX, API, Permission
+from slipstream.api.routing import AJAX, API, OWN, Permission
 from slipstream.artifact_store.base import ArtifactStore, Reader
+from slipstream.artifact_store.http_sender import SIGNED
 from slipstream.artifact_store.objects import ObjectArtifactStore, ObjectReader
 from slipstream.artifact_store.paths import clean_path
-from slipstream.artifact_store.s3_uploads import MOST_PARTS, abort_upload, begin_upload, complete_upload
+from slipstream.artifact_store.s3_uploads import abort_upload, begin_upload, complete_upload
+from slipstream.artifact_store.uploads import MOST_PARTS
 from slipstream.errors import (
     BadRequestError,
     InvalidParameterError,
@@ -34,6 +34,7 @@ from slipstream.errors import (
 )
 from slipstream.server.context import ServedStore, ServerContext
 from slipstream.server.dispatch import error_answer
+from slipstream.server.file_headers import file_etag, headers_of_file
 
 CHUNK = 1024 * 1024
 UPLOAD_LIMIT = 10 * 1024 * 1024
@@ -41,15 +42,14 @@ _JSON_LIMIT = 4 * 1024 * 1024  # ten thousand parts, each with a long address
 _LONGEST_NUMBER = 18
 
 _PROXIES = tuple(f"{base.removesuffix('mlflow/')}mlflow-artifacts/" for base in (API, AJAX))
-_TEXT_SUFFIXES = frozenset(
-    ".txt .log .err .json .jsonl .yaml .yml .csv .tsv .md .rst .py .py3 .r .rmd .ipynb .sh .sql .js .ts .java .go .rs "
-    ".c .h .cpp .hpp .scala .toml .ini .cfg .cf .cnf .conf .prop .properties .hocon .xml .env .tex .bib .css".split()
+_PREFIXES = (
+    *(
+        proxy + start
+        for proxy in _PROXIES
+        for start in ("artifacts/", "presigned/", "mpu/create/", "mpu/complete/", "mpu/abort/")
+    ),
+    *(f"{OWN}uploads/{action}/" for action in ("begin", "parts", "part", "sign", "complete", "abort")),
 )
-_TEXT_NAMES = frozenset({"MLmodel", "MLproject", "mlproject"})
-_DEACTIVATED = frozenset(
-    {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
-)
-
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -92,14 +92,16 @@ def artifact_routes(context: ServerContext) -> list[Route]:
     return routes
 
 
+def served(context: ServerContext, *, detail: bool = False) -> ServedStore:
+    """Return the store behind `mlflow-artifacts:`, or refuse where it is not served."""
+    if context.destination is None:
+        raise _NotServedError(detail=detail)
+    return context.destination
+
+
 class _Artifacts:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
-
-    def _destination(self, *, detail: bool = False) -> ServedStore:
-        if self._context.destination is None:
-            raise _NotServedError(detail=detail)
-        return self._context.destination
 
     async def create_upload(self, request: Request) -> Response:
         store, folder, message = await self._multipart(request)
@@ -132,9 +134,9 @@ class _Artifacts:
         return JSONResponse({})
 
     async def _multipart(self, request: Request) -> tuple[ObjectArtifactStore, str, dict[str, Any]]:
-        store = self._destination()
-        folder = _path_in_url(request)
-        message = await _read_message(request)
+        store = served(self._context)
+        folder = path_in_url(request)
+        message = await read_message(request)
         path = message.get("path")
         if isinstance(path, str):  # the local name at the client, of which only the last part counts
             clean_path(path.rpartition("/")[2] if path.startswith("/") else path)
@@ -143,8 +145,8 @@ class _Artifacts:
         return store, folder, message
 
     async def presigned(self, request: Request) -> Response:
-        store = self._destination()
-        path = _path_in_url(request)
+        store = served(self._context)
+        path = path_in_url(request)
         if not isinstance(store, ObjectArtifactStore):
             raise _no_multipart()
         seconds = settings.PRESIGNED_DOWNLOAD_URL_TTL_SECONDS.get()
@@ -152,7 +154,7 @@ class _Artifacts:
         return JSONResponse({"url": url, "headers": {}, "file_size": size})
 
     async def list(self, request: Request) -> Response:
-        store = self._destination()
+        store = served(self._context)
         path = clean_path(request.query_params.get("path", ""))
         found = await asyncio.to_thread(store.list, path)
         files: list[dict[str, Any]] = [
@@ -166,25 +168,37 @@ class _Artifacts:
         return JSONResponse({"files": files} if files else {})
 
     async def download(self, request: Request) -> Response:
-        store = self._destination(detail=True)
-        path = _path_in_url(request)
+        store = served(self._context, detail=True)
+        path = path_in_url(request)
         if not path:
             return _detail("Name a file below the artifact root.")
+        if (
+            isinstance(store, ObjectArtifactStore)
+            and request.method == "GET"
+            and request.headers.get(SIGNED) == "accept"
+            and settings.SIGNED_TRANSFERS.get()
+            and "range" not in request.headers
+        ):
+            signed = await asyncio.to_thread(_sign_large, store, path)
+            if signed is not None:
+                return Response(
+                    None, 307, {"location": signed, SIGNED.lower(): "yes", "cache-control": "no-store"}
+                )
         try:
             return await _send_file(store, path, request)
         except _IsFolderError as error:
             return _detail(str(error))
 
     async def upload(self, request: Request) -> Response:
-        store = self._destination(detail=True)
+        store = served(self._context, detail=True)
         if request.scope["path"].endswith("/"):
             return _detail("The path ends in a slash; name a file.")
-        await _receive_file(store, _path_in_url(request), request)
+        await _receive_file(store, path_in_url(request), request)
         return _empty()
 
     async def delete(self, request: Request) -> Response:
-        store = self._destination()
-        await asyncio.to_thread(store.delete, _path_in_url(request))
+        store = served(self._context)
+        await asyncio.to_thread(store.delete, path_in_url(request))
         return JSONResponse({})
 
     async def run_file(self, request: Request) -> Response:
@@ -226,7 +240,7 @@ class _Artifacts:
         length = _number(request.headers.get("content-length", ""))
         if length is not None and length > UPLOAD_LIMIT:
             raise _too_large()
-        body = await _small_body(request, UPLOAD_LIMIT)
+        body = await small_body(request, UPLOAD_LIMIT)
         if body is None:
             raise _too_large()
         if not body:
@@ -273,14 +287,13 @@ def _answering_errors(endpoint: Endpoint) -> Endpoint:
 # -- paths ------------------------------------------------------------------------------------------------
 
 
-def _path_in_url(request: Request) -> str:
+def path_in_url(request: Request) -> str:
     """Return the path below the route's prefix, decoded once and cleaned."""
     raw: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
     encoded = raw.split(b"?", 1)[0].decode("latin-1")
-    for proxy in _PROXIES:
-        for start in ("artifacts/", "presigned/", "mpu/create/", "mpu/complete/", "mpu/abort/"):
-            if encoded.startswith(proxy + start):
-                return clean_path(_decode(encoded.removeprefix(proxy + start)))
+    for prefix in _PREFIXES:
+        if encoded.startswith(prefix):
+            return clean_path(_decode(encoded.removeprefix(prefix)))
     raise InvalidParameterError(f"Invalid path {encoded[:200]!r}: its prefix must not be percent-encoded.")
 
 
@@ -293,9 +306,9 @@ def _decode(encoded: str) -> str:
         ) from error
 
 
-async def _read_message(request: Request) -> dict[str, Any]:
+async def read_message(request: Request) -> dict[str, Any]:
     """Read a small JSON body; what is none is an empty message, as everywhere in this API."""
-    body = await _small_body(request, _JSON_LIMIT)
+    body = await small_body(request, _JSON_LIMIT)
     if body is None:
         raise InvalidParameterError(f"The request body is larger than {_JSON_LIMIT // 1024} KiB.")
     try:
@@ -324,7 +337,7 @@ def _no_multipart() -> NotImplementedByServerError:
     )
 
 
-async def _small_body(request: Request, limit: int) -> bytes | None:
+async def small_body(request: Request, limit: int) -> bytes | None:
     """Return the body, or `None` if it is larger than the limit."""
     chunks: list[bytes] = []
     size = 0
@@ -372,19 +385,8 @@ async def _send_file(store: ArtifactStore, path: str, request: Request) -> Respo
     opened = await asyncio.to_thread(
         _open_file, store, path, request.headers.get("range"), request.headers.get("if-range")
     )
-    kind = content_type(path)
-    headers = {
-        "content-type": kind,  # as a header: Starlette would add a charset, which nobody knows here
-        "content-disposition": _disposition(path),
-        "content-length": str(opened.stop - opened.start),
-        "x-content-type-options": "nosniff",
-        "accept-ranges": "bytes",
-    }
-    if kind in _DEACTIVATED:
-        # A page that somebody logged must not act as a page of this server.
-        headers["content-security-policy"] = (
-            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-        )
+    headers = {name.decode(): value.decode("latin-1") for name, value in headers_of_file(path)}
+    headers["content-length"] = str(opened.stop - opened.start)
     if opened.etag is not None:
         headers["etag"] = opened.etag
     if opened.status == 206:
@@ -397,6 +399,30 @@ async def _send_file(store: ArtifactStore, path: str, request: Request) -> Respo
     if opened.content is not None:
         return Response(opened.content, opened.status, headers)
     return _FileResponse(opened, headers)
+
+
+class PathInUrl(NamedTuple):
+    """What a URL says of a file."""
+
+    clean: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    """Those of an answer that do not depend on the content."""
+
+
+def clean_url_path(encoded: bytes) -> str | None:
+    """Return the path of a file that a URL names below a route, decoded once and cleaned; `None` if it names none."""
+    try:
+        return clean_path(_decode(encoded.decode("latin-1"))) or None
+    except InvalidParameterError:
+        return None
+
+
+def _sign_large(store: ObjectArtifactStore, path: str) -> str | None:
+    """Return an address of a file in the object store; `None` where the file itself is sent as fast, or there is none."""
+    info = store.stat(path)
+    if info is None or (info.file_size or 0) < CHUNK:
+        return None
+    return store.sign_download(path, settings.PRESIGNED_DOWNLOAD_URL_TTL_SECONDS.get())[0]
 
 
 def _open_file(store: ArtifactStore, path: str, wanted: str | None, unless_changed: str | None) -> _Opened:
@@ -434,9 +460,7 @@ def _etag(file: Reader) -> str | None:
     fileno: Callable[[], int] | None = getattr(file, "fileno", None)
     if fileno is None:
         return None
-    status = os.fstat(fileno())
-    # A file is replaced by another, never changed, so the inode changes with the content.
-    return f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
+    return file_etag(os.fstat(fileno()))
 
 
 async def _chunks(opened: _Opened) -> AsyncGenerator[bytes]:
@@ -452,16 +476,20 @@ async def _chunks(opened: _Opened) -> AsyncGenerator[bytes]:
 # -- receiving --------------------------------------------------------------------------------------------
 
 
-async def _receive_file(store: ArtifactStore, path: str, request: Request) -> None:
+async def _receive_file(store: ServedStore, path: str, request: Request) -> None:
     """Write a request's body; a client that goes away half-way leaves nothing behind."""
-    pieces = _pieces(request)
+    pieces = pieces_of(request)
     first = await anext(pieces, b"")
     second = await anext(pieces, None)
     if second is None:
         await asyncio.to_thread(store.write, path, [first])
         return
     # No thread waits for the network: a slow client costs nobody else anything.
-    writer = await asyncio.to_thread(store.create, path)
+    if isinstance(store, ObjectArtifactStore):
+        size = _number(request.headers.get("content-length", ""))
+        writer = await asyncio.to_thread(store.create, path, size)
+    else:
+        writer = await asyncio.to_thread(store.create, path)
     try:
         await asyncio.to_thread(writer.write, first)
         await asyncio.to_thread(writer.write, second)
@@ -473,7 +501,7 @@ async def _receive_file(store: ArtifactStore, path: str, request: Request) -> No
         writer.close()
 
 
-async def _pieces(request: Request) -> AsyncGenerator[bytes]:
+async def pieces_of(request: Request) -> AsyncGenerator[bytes]:
     """Gather what arrives in the network's small portions."""
     gathered: list[bytes] = []
     size = 0
@@ -488,32 +516,6 @@ async def _pieces(request: Request) -> AsyncGenerator[bytes]:
 
 
 # -- headers ----------------------------------------------------------------------------------------------
-
-
-def content_type(path: str) -> str:
-    """Return the type to send a file as; everything that reads as text is plain text, as in MLflow."""
-    name = path.rpartition("/")[2]
-    dot = name.rfind(".")
-    suffix = name[dot:].lower() if dot > 0 else ""
-    if name in _TEXT_NAMES or suffix in _TEXT_SUFFIXES:
-        return "text/plain"
-    return mimetypes.guess_type(name.lower())[0] or "application/octet-stream"
-
-
-def _disposition(path: str) -> str:
-    name = path.rpartition("/")[2]
-    if name.isascii():
-        return f"attachment; filename={_token_or_quoted(name)}"
-    # For clients that do not know `filename*`: what is left without the accents.
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode() or "download"
-    return f"attachment; filename={_token_or_quoted(plain)}; filename*=UTF-8''{quote(name, safe='')}"
-
-
-def _token_or_quoted(text: str) -> str:
-    if all(c.isalnum() or c in "!#$%&'*+-.^_`|~" for c in text):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def _range(header: str | None, size: int) -> tuple[int, int, int]:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from slipstream import settings
 from slipstream.artifact_store.local import LocalArtifactStore
-from slipstream.artifact_store.object_uris import is_object_store, open_object_store
+from slipstream.artifact_store.object_uris import is_object_store, open_object_store, parse_place
 from slipstream.artifact_store.objects import ObjectArtifactStore
 from slipstream.artifact_store.paths import clean_path
 from slipstream.artifact_store.places import ArtifactPlaces
@@ -70,6 +71,12 @@ class ServerContext:
     def object_stores(self) -> list[ObjectArtifactStore]:
         """Return the object stores that artifacts are in."""
         return [root for root in self._roots if isinstance(root, ObjectArtifactStore)]
+
+    def signs(self, scheme: str | None = None) -> bool:
+        """Tell whether clients may exchange files with the object store directly, if it is of a scheme."""
+        if not isinstance(self.destination, ObjectArtifactStore) or not settings.SIGNED_TRANSFERS.get():
+            return False
+        return scheme is None or parse_place(self.destination.where).scheme == scheme
 
     def list_files(self, root_uri: str, path: str | None) -> list[FileInfo]:
         """List what is directly below `path`; nothing for a missing folder or for a file."""

@@ -34,6 +34,9 @@ _LONGEST_RETRY_SECONDS = 30
 _ASIDE = 4
 _WAITING_ASIDE = 32
 """Requests that talk to other machines: under way or waiting; more are refused."""
+_LISTING = 8
+_WAITING_LISTINGS = 500
+"""Requests that list files, which may be in an object store: under way or waiting; more are refused."""
 # Routes that have a way of doing many requests at once.
 _BULKS: dict[str, Bulk] = {prefix + "runs/log-metric": log_metrics_together for prefix in (API, AJAX)}
 
@@ -45,9 +48,19 @@ class Dispatcher:
         self.engine = engine
         self._loop = asyncio.get_running_loop()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="slipstream-reader")
-        self._aside = ThreadPoolExecutor(_ASIDE, thread_name_prefix="slipstream-aside")
+        self._aside = _Lane(
+            _ASIDE,
+            "slipstream-aside",
+            _WAITING_ASIDE,
+            f"{_WAITING_ASIDE} requests wait for other machines already. Try again in a few seconds.",
+        )
+        self._listing = _Lane(
+            _LISTING,
+            "slipstream-listing",
+            _WAITING_LISTINGS,
+            f"{_WAITING_LISTINGS} requests wait for lists of files already. Try again in a few seconds.",
+        )
         self._store = QueuedStore(engine)
-        self._count_aside = 0
         self._count_reads = 0
         self.exact: dict[tuple[str, str], Route] = {}
         self._patterns: list[tuple[str, list[str], Route]] = []
@@ -122,26 +135,24 @@ class Dispatcher:
             self.submit(route, request, done, asked)
             return await future
         if route.aside:
-            return await self._call_aside(route, request, asked)
+            return await self._call_outside(self._aside, route, request, asked)
+        if route.lists_files is not None and route.lists_files(request):
+            return await self._call_outside(self._listing, route, request, asked)
         return await self.read(lambda store: encode(route.handler(store, request)), asked)
 
-    async def _call_aside(self, route: Route, request: Any, asked: Asked) -> Answer:
+    async def _call_outside(self, lane: "_Lane", route: Route, request: Any, asked: Asked) -> Answer:
         """Run a route that waits for other machines, where it keeps no reader and no transaction waiting."""
-        if self._count_aside >= _WAITING_ASIDE:
-            return error_answer(
-                TooManyRequestsError(
-                    f"{_WAITING_ASIDE} requests wait for other machines already. Try again in a few seconds."
-                )
-            )
-        self._count_aside += 1
+        if lane.count >= lane.most:
+            return error_answer(TooManyRequestsError(lane.refusal))
+        lane.count += 1
         try:
             return 200, await self._loop.run_in_executor(
-                self._aside, lambda: encode(route.handler(self._store, request))
+                lane.threads, lambda: encode(route.handler(self._store, request))
             )
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error, asked)
         finally:
-            self._count_aside -= 1
+            lane.count -= 1
 
     async def read(self, run: Callable[[SqlStore], bytes], asked: Asked) -> Answer:
         """Run a read in a reader thread and return what it encodes."""
@@ -184,8 +195,19 @@ class Dispatcher:
 
     def close(self) -> None:
         self._readers.shutdown(wait=False, cancel_futures=True)
-        self._aside.shutdown(cancel_futures=True)
+        self._aside.threads.shutdown(cancel_futures=True)
+        self._listing.threads.shutdown(cancel_futures=True)
         self.engine.close()
+
+
+class _Lane:
+    """Threads for one kind of request that is in no transaction, and how many such requests there are."""
+
+    def __init__(self, threads: int, name: str, most: int, refusal: str) -> None:
+        self.threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self.most = most
+        self.refusal = refusal
+        self.count = 0
 
 
 def _tell(finished: Sequence[Work[Any]]) -> None:

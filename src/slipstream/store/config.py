@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from slipstream.entities import FileInfo
+from slipstream.errors import NotImplementedByServerError
 
 if TYPE_CHECKING:
     from slipstream.artifact_store.places import ArtifactPlaces
@@ -19,6 +20,10 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     list_files: Callable[[str, str | None], list[FileInfo]] | None = None
     """(artifact URI, path below it) -> the files there; given by a server, which alone may look."""
 
+    signed_uploads: bool = False
+    """Whether clients may put parts of files straight into the object store, by addresses that the server signs."""
+    signed_downloads: bool = False
+
     run_index: "RunIndex | None" = None
     """Answers searches of runs from memory; given by a server, which searches often enough for it to pay."""
 
@@ -26,6 +31,14 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Where the files of runs and logged models may be deleted when these are removed for ever."""
     trash_retention_ms: int | None = None
     """How long a server keeps what was deleted; `None` keeps it until somebody removes it."""
+
+    def files_below(self, root_uri: str, path: str | None) -> list[FileInfo]:
+        """List the files directly below a path of an artifact URI, where a server allows it."""
+        if self.list_files is None:
+            raise NotImplementedByServerError(
+                "This store does not list files; open the artifact store instead."
+            )
+        return self.list_files(root_uri, path)
 
     def location(self, *parts: str) -> str:
         """Return the artifact root extended by path segments."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from slipstream.db.base import Connection, Database
 from slipstream.db.migrate import prepare
+from slipstream.entities import FileInfo
 from slipstream.errors import SlipstreamError, UnavailableError
 from slipstream.store.base import Store
 from slipstream.store.config import StoreConfig
@@ -522,6 +523,10 @@ class QueuedStore(QueuedWebhooks, QueuedHistories, QueuedTrash):
         call.__name__ = name
         self.__dict__[name] = call  # the next use does not come here
         return call
+
+    def list_files(self, root_uri: str, path: str | None) -> list[FileInfo]:
+        """List files in no transaction: they may be in an object store, which may be slow to answer."""
+        return self.engine.config.files_below(root_uri, path)
 
     def pause(self) -> None:
         self.engine.pause()

@@ -2,7 +2,6 @@
 
 from slipstream.db.base import Transaction
 from slipstream.entities import FileInfo
-from slipstream.errors import NotImplementedByServerError
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
 from slipstream.store.experiments import ExperimentsPart
@@ -60,8 +59,4 @@ class SqlStore(
 
     def list_files(self, root_uri: str, path: str | None) -> list[FileInfo]:
         """List the files directly below a path of an artifact URI, where a server allows it."""
-        if self.config.list_files is None:
-            raise NotImplementedByServerError(
-                "This store does not list files; open the artifact store instead."
-            )
-        return self.config.list_files(root_uri, path)
+        return self.config.files_below(root_uri, path)

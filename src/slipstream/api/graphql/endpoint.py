@@ -23,7 +23,11 @@ class GraphQLResponse(msgspec.Struct, frozen=True):
     errors: list[str] | None
 
 
-@route("POST", "/graphql", permission=Permission.READ, also=("GET",))
+def _lists_files(req: GraphQL) -> bool:
+    return "mlflowListArtifacts" in req.query
+
+
+@route("POST", "/graphql", permission=Permission.READ, also=("GET",), lists_files=_lists_files)
 def graphql(store: Store, req: GraphQL) -> GraphQLResponse:
     """Answer a GraphQL query: runs, experiments, model versions, metric histories, files, data sets."""
     variables: Any = req.variables or {}
