@@ -13,6 +13,8 @@ from pathlib import Path
 
 import urllib3
 
+from server_process import ServerProcess
+
 KEY = "slipstream-tests"
 SECRET = "slipstream-tests-secret"
 
@@ -99,3 +101,17 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def server_before(uri: str, folder: Path) -> ServerProcess:
+    """Start a tracking server before an object store, and wait until it has looked for abandoned uploads.
+
+    moto says that every upload began in 2010, so the search would abort those of a test, too.
+    """
+    with environment({"SLIPSTREAM_LOGGING_LEVEL": "INFO"}):
+        server = ServerProcess(folder, "--artifacts-destination", uri)
+    deadline = time.monotonic() + 60
+    while not any("were looked for" in line for line in server.lines):
+        assert time.monotonic() < deadline, server.lines
+        time.sleep(0.02)
+    return server

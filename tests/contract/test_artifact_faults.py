@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from object_servers import ObjectServer
+from object_servers import ObjectServer, server_before
 from server_process import ServerProcess
 from slipstream.artifact_store.object_uris import open_object_store
 from slipstream.artifact_store.proxy import ProxyArtifactStore
@@ -56,7 +56,7 @@ def test_a_server_killed_in_an_upload_to_s3_shows_nothing_of_it(s3: ObjectServer
     uri = f"s3://{s3.make_bucket()}/root"
     with s3.using():
         store = open_object_store(uri)
-        server = ServerProcess(folder, "--artifacts-destination", uri)
+        server = server_before(uri, folder)
         assert put(server.url, "f", b"before", 6) == 200
         sent = threading.Event()
 
@@ -73,12 +73,10 @@ def test_a_server_killed_in_an_upload_to_s3_shows_nothing_of_it(s3: ObjectServer
         server.kill()
         with store.open("f") as file:
             assert file.read() == b"before"
-        server = ServerProcess(folder, "--artifacts-destination", uri)
+        server = server_before(uri, folder)
         try:
             assert [each.path for each in store.list()] == ["f"]
-            # To moto in one part: it says that every upload in parts began in 2010, so a starting server takes each for
-            # an abandoned one.
-            size = (11 if s3.kind == "nanio" else 4) * MIB
+            size = 11 * MIB
             assert put(server.url, "f", b"y" * size, size) == 200
             with store.open("f") as file:
                 assert file.read() == b"y" * size
@@ -110,7 +108,7 @@ def test_an_object_store_whose_disk_is_full(
     uri = f"s3://{s3.make_bucket()}/root"
     with s3.using():
         store = open_object_store(uri)
-        server = ServerProcess(folder, "--artifacts-destination", uri)
+        server = server_before(uri, folder)
     assert put(server.url, "f", b"before", 6) == 200
     with no_file_over(s3.process.pid, MIB):
         assert put(server.url, "f", b"x" * 11 * MIB, 11 * MIB) in (500, 503, 507)
@@ -135,7 +133,7 @@ def test_a_full_disk_of_the_server_in_an_upload_in_parts(
         (tmp_path / "s3").mkdir()
         s3 = ObjectServer("moto", tmp_path / "s3")
         with s3.using():
-            server = ServerProcess(folder, "--artifacts-destination", f"s3://{s3.make_bucket()}/root")
+            server = server_before(f"s3://{s3.make_bucket()}/root", folder)
     else:
         server = ServerProcess(folder)
     transport = Transport(server.url, sleep=lambda _: None)
@@ -174,7 +172,7 @@ def test_memory_does_not_depend_on_the_size_of_files(kind: str, folder: Path, tm
         (tmp_path / "s3").mkdir()
         s3 = ObjectServer("nanio", tmp_path / "s3")
         with s3.using():
-            server = ServerProcess(folder, "--artifacts-destination", f"s3://{s3.make_bucket()}/root")
+            server = server_before(f"s3://{s3.make_bucket()}/root", folder)
     else:
         server = ServerProcess(folder)
     piece = secrets.token_bytes(MIB)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 import slipstream
-from object_servers import ObjectServer
+from object_servers import ObjectServer, server_before
 from server_process import ServerProcess
 from slipstream.artifact_store.proxy_uploads import ProxyUploads
 from slipstream.client.progress import Progress
@@ -58,7 +58,7 @@ def place(
         return
     s3 = ObjectServer(request.param, tmp_path_factory.mktemp(request.param))
     with s3.using():
-        server = ServerProcess(folder, "--artifacts-destination", f"s3://{s3.make_bucket()}/root")
+        server = server_before(f"s3://{s3.make_bucket()}/root", folder)
     yield SimpleNamespace(url=server.url, bound=True)
     server.stop()
     s3.stop()

@@ -10,7 +10,7 @@ import pytest
 import urllib3
 
 import slipstream
-from object_servers import ObjectServer
+from object_servers import ObjectServer, server_before
 from server_process import ServerProcess
 from slipstream.client import connect
 from slipstream.client.transport import Transport
@@ -29,9 +29,7 @@ def place(
     patches = pytest.MonkeyPatch()
     patches.setenv("SLIPSTREAM_SIGNED_TRANSFERS", "true")
     with s3.using():
-        server = ServerProcess(
-            tmp_path_factory.mktemp("server"), "--artifacts-destination", f"s3://{s3.make_bucket()}/root"
-        )
+        server = server_before(f"s3://{s3.make_bucket()}/root", tmp_path_factory.mktemp("server"))
     patches.undo()
     yield SimpleNamespace(url=server.url, s3=s3, server=server)
     server.stop()

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from object_servers import ObjectServer
+from object_servers import ObjectServer, server_before
 from server_process import ServerProcess
 from slipstream.artifact_store.local import LocalArtifactStore
 from slipstream.artifact_store.local_uploads import LocalUploads
@@ -43,7 +43,7 @@ def place(
     s3 = ObjectServer(request.param, tmp_path_factory.mktemp(request.param))
     uri = f"s3://{s3.make_bucket()}/root"
     with s3.using():
-        server = ServerProcess(folder, "--artifacts-destination", uri)
+        server = server_before(uri, folder)
         bucket = open_object_store(uri)
         yield SimpleNamespace(direct=S3Uploads(bucket), store=bucket, url=server.url)
     server.stop()

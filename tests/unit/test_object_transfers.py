@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import pytest
 import urllib3
 
-from object_servers import ObjectServer, environment
-from server_process import ServerProcess
+from object_servers import ObjectServer, environment, server_before
 from slipstream.artifact_store import s3_uploads
 from slipstream.artifact_store.object_uris import open_object_store, parse_place, s3_configuration
 from slipstream.artifact_store.objects import ObjectArtifactStore
@@ -34,7 +33,7 @@ def place(s3: ObjectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A server on a bucket, and the bucket itself."""
     uri = f"s3://{s3.make_bucket()}/root"
     with s3.using():
-        server = ServerProcess(tmp_path_factory.mktemp("server"), "--artifacts-destination", uri)
+        server = server_before(uri, tmp_path_factory.mktemp("server"))
         yield SimpleNamespace(url=server.url + PROXY, uri=uri, store=open_object_store(uri))
     server.stop()
 

@@ -152,7 +152,8 @@ def _clean_up(options: ServerOptions) -> None:
 
 def _clean_up_uploads(store: ObjectArtifactStore) -> None:
     try:
-        remove_abandoned_uploads(store, OLD_UPLOAD_SECONDS)
+        count = remove_abandoned_uploads(store, OLD_UPLOAD_SECONDS)
+        _logger.info("Abandoned uploads in %s were looked for: %d aborted", store.where, count)
     except NotImplementedByServerError:  # not S3, or no keys: the bucket's own rule for old uploads has to do
         return
     except SlipstreamError as error:
