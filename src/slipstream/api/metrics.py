@@ -1,8 +1,9 @@
 """The routes of metrics."""
 
 from collections.abc import Sequence
+from itertools import repeat
 from math import isfinite
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -81,23 +82,52 @@ class GetMetricHistoryResponse(Response, kw_only=True):
     next_page_token: str | None = None
 
 
+class PointColumns(Protocol):
+    """Points of one series: columns of one length."""
+
+    @property
+    def timestamps(self) -> Sequence[int]: ...
+    @property
+    def steps(self) -> Sequence[int]: ...
+    @property
+    def values(self) -> Sequence[float]: ...
+
+
+class ReadsColumns(Protocol):
+    """A store that returns histories as columns (timestamps, steps, values): the server's."""
+
+    def get_history_columns(
+        self, run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
+    ) -> tuple[PointColumns, str | None]: ...
+
+    def get_history_columns_bulk(
+        self, run_ids: Sequence[str], key: str, max_results: int
+    ) -> Sequence[tuple[str, PointColumns]]: ...
+
+    def get_history_columns_interval(
+        self,
+        run_ids: Sequence[str],
+        key: str,
+        start_step: int | None = None,
+        end_step: int | None = None,
+        max_results: int = limits.HISTORY_INTERVAL_POINTS,
+    ) -> Sequence[tuple[str, PointColumns]]: ...
+
+
 @route("GET", "metrics/get-history", permission=Permission.READ)
-def get_metric_history(store: Store, req: GetMetricHistory) -> GetMetricHistoryResponse:
+def get_metric_history(store: ReadsColumns, req: GetMetricHistory) -> GetMetricHistoryResponse:
     """Return every point of one metric of a run, by (timestamp, step, value)."""
-    page = store.get_metric_history(req.run, req.metric_key, req.max_results, req.page_token)
-    points = [
-        HistoryPoint(
-            point.key,
-            point.value if isfinite(point.value) else double_to_wire(point.value),
-            point.timestamp,
-            point.step,
-        )
-        for point in page.items
-    ]
-    return GetMetricHistoryResponse(metrics=points, next_page_token=page.token)
+    columns, token = store.get_history_columns(req.run, req.metric_key, req.max_results, req.page_token)
+    values = _wire_values(columns.values)
+    points = list(map(HistoryPoint, repeat(req.metric_key), values, columns.timestamps, columns.steps))
+    return GetMetricHistoryResponse(metrics=points, next_page_token=token)
 
 
-class BulkPoint(msgspec.Struct, frozen=True):
+def _wire_values(values: Sequence[float]) -> Sequence[float | str]:
+    return values if all(map(isfinite, values)) else list(map(double_to_wire, values))
+
+
+class BulkPoint(msgspec.Struct, frozen=True, gc=False):
     key: str
     run_id: str
     step: int
@@ -119,17 +149,22 @@ _BARE_NAN = msgspec.Raw(b"NaN")
 
 
 @route("GET", "metrics/get-history-bulk", permission=Permission.READ, prefixes=(AJAX,))
-def get_metric_history_bulk(store: Store, req: GetMetricHistoryBulk) -> GetMetricHistoryBulkResponse:
+def get_metric_history_bulk(store: ReadsColumns, req: GetMetricHistoryBulk) -> GetMetricHistoryBulkResponse:
     """Return points of one metric of up to 100 runs, for charts. NaN is the bare token, as in MLflow."""
     run_ids = _few_runs(req.run_id, "run_id")
     if req.max_results == 0:
         return GetMetricHistoryBulkResponse([])
     # MLflow takes a negative number for no limit of one's own.
     most = req.max_results if req.max_results > 0 else limits.HISTORY_BULK_POINTS
-    points = store.get_metric_history_bulk(run_ids, req.metric_key, most)
-    return GetMetricHistoryBulkResponse(
-        [BulkPoint(p.key, p.run_id or "", p.step, p.timestamp, _chart_value(p.value)) for p in points]
-    )
+    points: list[BulkPoint] = []
+    for run_id, columns in store.get_history_columns_bulk(run_ids, req.metric_key, most):
+        values: Sequence[Any] = columns.values
+        if not all(map(isfinite, values)):
+            values = list(map(_chart_value, values))
+        points += map(
+            BulkPoint, repeat(req.metric_key), repeat(run_id), columns.steps, columns.timestamps, values
+        )
+    return GetMetricHistoryBulkResponse(points)
 
 
 class IntervalPoint(MetricMessage, kw_only=True):
@@ -150,23 +185,20 @@ class GetMetricHistoryIntervalResponse(Response, kw_only=True):
 
 @route("GET", "metrics/get-history-bulk-interval", permission=Permission.READ)
 def get_metric_history_interval(
-    store: Store, req: GetMetricHistoryInterval
+    store: ReadsColumns, req: GetMetricHistoryInterval
 ) -> GetMetricHistoryIntervalResponse:
     """Return an even sample of one metric's points of up to 100 runs."""
     run_ids = _few_runs(req.run_ids, "run_ids")
-    points = store.get_metric_history_interval(
+    parts = store.get_history_columns_interval(
         run_ids, req.metric_key, req.start_step, req.end_step, req.max_results
     )
     return GetMetricHistoryIntervalResponse(
         metrics=[
-            IntervalPoint(
-                key=p.key,
-                value=double_to_wire(p.value),
-                timestamp=p.timestamp,
-                step=p.step,
-                run_id=p.run_id or "",
+            IntervalPoint(key=req.metric_key, value=value, timestamp=timestamp, step=step, run_id=run_id)
+            for run_id, columns in parts
+            for value, timestamp, step in zip(
+                _wire_values(columns.values), columns.timestamps, columns.steps, strict=True
             )
-            for p in points
         ]
     )
 

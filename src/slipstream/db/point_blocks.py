@@ -23,7 +23,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, groupby, repeat
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from slipstream.errors import DamagedDatabaseError
 
@@ -76,6 +76,21 @@ class Points(NamedTuple):
         return Points(self.timestamps[first:end], self.steps[first:end], self.values[first:end])
 
 
+class Sight(NamedTuple):
+    """Points of one series for a reader: as `Points`, in whatever sequences cost least to make."""
+
+    timestamps: Sequence[int]
+    steps: Sequence[int]
+    """A `range` where they are one."""
+    values: "array[float]"
+
+    def place(self, index: int) -> Place:
+        return place_of((self.timestamps[index], self.steps[index], self.values[index]))
+
+    def part(self, first: int, end: int) -> "Sight":
+        return Sight(self.timestamps[first:end], self.steps[first:end], self.values[first:end])
+
+
 class Columns(NamedTuple):
     """Points of several series, series after series: what a block holds."""
 
@@ -125,26 +140,60 @@ def in_order(points: list[Point]) -> list[Point]:
     return [unique[place] for place in sorted(unique)]
 
 
-def merged(parts: Sequence[Points]) -> Points:
+def seen(parts: Sequence[Sight]) -> Sight:
     """Return all points of several parts of one series, each point once."""
-    if len(parts) == 1:
-        return parts[0]
+    timestamps: list[int] = []
+    steps: list[Sequence[int]] = []
+    values = array("d")
+    for cluster in _clusters(parts):
+        part = cluster[0] if len(cluster) == 1 else Sight(*_sorted_together(cluster))
+        timestamps += part.timestamps
+        steps.append(part.steps)
+        values.extend(part.values)
+    return Sight(timestamps, _chained(steps), values)
+
+
+def _chained(steps: Sequence[Sequence[int]]) -> Sequence[int]:
+    """Put sequences one after the other; ranges that continue each other stay a range."""
+    first = steps[0] if steps else range(0)
+    if isinstance(first, range):
+        end = first.start
+        for part in steps:
+            if not isinstance(part, range) or (part.start, part.step) != (end, first.step):
+                break
+            end = part.start + part.step * len(part)
+        else:
+            return range(first.start, end, first.step)
+    return list(chain.from_iterable(steps))
+
+
+Part = TypeVar("Part", Points, Sight)
+
+
+def _clusters(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Group parts that overlap, in order; as a rule each begins where the one before ends."""
     parts = sorted((part for part in parts if part.values), key=lambda part: part.place(0))
-    columns = Points.none()
     first = 0
     while first < len(parts):
-        # Parts that overlap are sorted together; as a rule each begins where the one before ends.
         end, last = first + 1, parts[first].place(-1)
         while end < len(parts) and parts[end].place(0) <= last:
             last = max(last, parts[end].place(-1))
             end += 1
-        part = parts[first] if end == first + 1 else _sorted_together(parts[first:end])
-        columns.extend(part)
+        yield parts[first:end]
         first = end
+
+
+def merged(parts: Sequence[Points]) -> Points:
+    """Return all points of several parts of one series, each point once."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = Points.none()
+    for cluster in _clusters(parts):
+        columns.extend(cluster[0] if len(cluster) == 1 else _sorted_together(cluster))
     return columns
 
 
-def _sorted_together(parts: Sequence[Points]) -> Points:
+def _sorted_together(parts: Sequence[Points] | Sequence[Sight]) -> Points:
     points: list[Point] = []
     for part in parts:
         points += zip(*part, strict=True)
@@ -372,6 +421,39 @@ class Block:
             self._integers(3, index, first, end, self.points),
             _array("d", self._column(4, first, end, self.points)),
         )
+
+    def look(self, series: int) -> Sight | None:
+        """Return what `find` does for a reader, in half the time."""
+        index = bisect_left(self.series, series)
+        if index == len(self.series) or self.series[index] != series:
+            return None
+        first, end = self._offsets[index], self._offsets[index + 1]
+        return Sight(
+            self._sequence(2, index, first, end),
+            self._sequence(3, index, first, end),
+            _array("d", self._column(4, first, end, self.points)),
+        )
+
+    def _sequence(self, column: int, part: int, first: int, end: int) -> Sequence[int]:
+        start = self._starts[column]
+        way = self._body[start]
+        if way == _PROGRESSION:
+            at = start + 1 + 2 * _INT64 * part
+            begin, difference = _array("q", self._body[at : at + 2 * _INT64])
+            if difference == 0:
+                return [begin] * (end - first)
+            if not -(1 << 63) <= begin + difference * (end - first - 1) < 1 << 63:
+                raise _damaged("a column leaves the 64-bit integers")
+            return range(begin, begin + difference * (end - first), difference)
+        found = _array("q", self._column(column, first, end, self.points))
+        if way != _DIFFERENCES:
+            return found
+        before = sum(_array("q", self._column(column, 0, first, self.points))) if first else 0
+        sums = list(accumulate(found, initial=before))
+        del sums[0]
+        if max(sums) >= 1 << 63 or min(sums) < -(1 << 63):
+            raise _damaged("a column leaves the 64-bit integers")
+        return sums
 
     def columns(self) -> Columns:
         """Return all points."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, LiteralString, NamedTuple
 
 from slipstream.db.base import Row, Transaction
 from slipstream.db.point_blocks import Place as PointPlace
-from slipstream.db.point_blocks import Points
+from slipstream.db.point_blocks import Points, Sight
 from slipstream.entities import SeriesFilter, SeriesPoints
 from slipstream.errors import NotFoundError
 from slipstream.rules import limits
@@ -149,14 +149,16 @@ class HistoriesPart:
 
 
 def _wanted(points: Points, wanted: SeriesFilter) -> Points:
+    found = Sight(*points)
     if wanted.max_points is not None:
-        return sample(points, wanted.max_points, wanted.start_step, wanted.end_step)
+        sampled = sample(found, wanted.max_points, wanted.start_step, wanted.end_step)
+        return Points(array("q", sampled.timestamps), array("q", sampled.steps), sampled.values)
     first = limits.INT64_MIN if wanted.start_step is None else wanted.start_step
     last = limits.INT64_MAX if wanted.end_step is None else wanted.end_step
     if (first, last) == (limits.INT64_MIN, limits.INT64_MAX):
         return points
     steps = points.steps
-    if in_step_order(points):
+    if in_step_order(found):
         return points.part(bisect_left(steps, first), bisect_right(steps, last))
     inside = [first <= step <= last for step in steps]
     return Points(

@@ -9,12 +9,13 @@ import base64
 import json
 import operator
 import zlib
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, LiteralString
 
 from slipstream.db.base import Row, Transaction
-from slipstream.db.point_blocks import Place, Point, Points
+from slipstream.db.point_blocks import Place, Point, Sight
 from slipstream.entities import Metric, Page
 from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.rules import limits, names
@@ -39,6 +40,8 @@ SELECT_SERIES_OF: LiteralString = """
     SELECT r.run_id, s.run, s.id FROM series s JOIN runs r ON r.id = s.run
     WHERE r.run_id IN :run_ids__in AND s.key = :key
 """
+
+NOTHING = Sight([], [], array("d"))
 
 _LIMIT = 1 << 63
 _FEW = 8
@@ -161,6 +164,13 @@ class MetricsPart(PointBlocksPart):
     def get_metric_history(
         self, run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
     ) -> Page[Metric]:
+        columns, token = self.get_history_columns(run_id, key, max_results, page_token)
+        return Page(_metrics(key, columns), token)
+
+    def get_history_columns(
+        self, run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
+    ) -> tuple[Sight, str | None]:
+        """Return what `get_metric_history` does as columns, and the next page's token."""
         if max_results is not None:
             limits.check_int64(max_results, "max_results")
             if max_results < 1:
@@ -170,25 +180,32 @@ class MetricsPart(PointBlocksPart):
         after = _decode_token(page_token, run_id, key) if page_token else None
         found = self._find_series([run_id], key)
         if not found:
-            return Page([])
+            return NOTHING, None
         _, run, series = found[0]
         most = None if max_results is None else min(max_results, limits.INT64_MAX - 1) + 1
-        points = self.read_points(run, series, after, most)
+        points = self.see_points(run, series, after, most)
         if max_results is None or len(points.values) <= max_results:
-            return Page(_metrics(key, points))
+            return points, None
         points = points.part(0, max_results)
-        return Page(_metrics(key, points), _encode_token(points.place(-1), run_id, key))
+        return points, _encode_token(points.place(-1), run_id, key)
 
     def get_metric_history_bulk(self, run_ids: Sequence[str], key: str, max_results: int) -> list[Metric]:
+        parts = self.get_history_columns_bulk(run_ids, key, max_results)
+        return [metric for run_id, columns in parts for metric in _metrics(key, columns, run_id)]
+
+    def get_history_columns_bulk(
+        self, run_ids: Sequence[str], key: str, max_results: int
+    ) -> list[tuple[str, Sight]]:
+        """Return what `get_metric_history_bulk` does as (run id, columns)."""
         limits.check_max_results(max_results, limits.INT64_MAX)
         room = min(max_results, limits.HISTORY_BULK_POINTS)
-        metrics: list[Metric] = []
+        parts: list[tuple[str, Sight]] = []
         for run_id, run, series in self._find_series(run_ids, key):
-            points = self.read_points(run, series, most=room - len(metrics))
-            metrics += _metrics(key, points, run_id)
-            if len(metrics) == room:
+            parts.append((run_id, self.see_points(run, series, most=room)))
+            room -= len(parts[-1][1].values)
+            if room == 0:
                 break
-        return metrics
+        return parts
 
     def _find_series(self, run_ids: Sequence[str], key: str) -> list[tuple[str, int, int]]:
         """Return (run id, internal id of the run, of the series) of the runs that have the metric, by run id."""
@@ -205,6 +222,18 @@ class MetricsPart(PointBlocksPart):
         end_step: int | None = None,
         max_results: int = limits.HISTORY_INTERVAL_POINTS,
     ) -> list[Metric]:
+        parts = self.get_history_columns_interval(run_ids, key, start_step, end_step, max_results)
+        return [metric for run_id, columns in parts for metric in _metrics(key, columns, run_id)]
+
+    def get_history_columns_interval(
+        self,
+        run_ids: Sequence[str],
+        key: str,
+        start_step: int | None = None,
+        end_step: int | None = None,
+        max_results: int = limits.HISTORY_INTERVAL_POINTS,
+    ) -> list[tuple[str, Sight]]:
+        """Return what `get_metric_history_interval` does as (run id, columns)."""
         limits.check_max_results(max_results, limits.HISTORY_INTERVAL_POINTS)
         for field, step in (("start_step", start_step), ("end_step", end_step)):
             if step is not None:
@@ -216,12 +245,11 @@ class MetricsPart(PointBlocksPart):
                 f"'end_step' ({end_step}) must not be less than 'start_step' ({start_step})."
             )
         places = {run_id: (run, series) for run_id, run, series in self._find_series(run_ids, key)}
-        found: list[Metric] = []
-        for run_id in run_ids:
-            if run_id in places:
-                points = self.read_points(*places[run_id])
-                found += _metrics(key, sample(points, max_results, start_step, end_step), run_id)
-        return found
+        return [
+            (run_id, sample(self.see_points(*places[run_id]), max_results, start_step, end_step))
+            for run_id in run_ids
+            if run_id in places
+        ]
 
 
 class _Series:
@@ -245,7 +273,7 @@ def _series_check(run_id: str, key: str) -> int:
     return zlib.crc32(f"{run_id}/{key}".encode())
 
 
-def _metrics(key: str, points: Points, run_id: str | None = None) -> list[Metric]:
+def _metrics(key: str, points: Sight, run_id: str | None = None) -> list[Metric]:
     nothing = repeat(None)
     return list(
         map(

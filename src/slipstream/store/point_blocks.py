@@ -21,6 +21,7 @@ from slipstream.db.point_blocks import (
     Place,
     Point,
     Points,
+    Sight,
     collect,
     each_series,
     encode,
@@ -28,6 +29,7 @@ from slipstream.db.point_blocks import (
     in_order,
     join,
     merged,
+    seen,
 )
 
 # `first` and `last` are ends of the run's ids: see `_growing` and `_settled`.
@@ -110,13 +112,7 @@ class PointBlocksPart:
         if zlib.crc32(content) % (64 if points < 64 else ALIKE) == 0:
             self.runs_to_compact.setdefault(run, False)
 
-    def read_points(
-        self,
-        run: int,
-        series: int,
-        after: Place | None = None,
-        most: int | None = None,
-    ) -> Points:
+    def see_points(self, run: int, series: int, after: Place | None = None, most: int | None = None) -> Sight:
         """Return points of a series in order.
 
         Args:
@@ -131,7 +127,7 @@ class PointBlocksPart:
         wanted = most
         while True:
             parts, all_were_read = self._parts(series, blocks, after, wanted)
-            points = merged(parts)
+            points = seen(parts)
             if most is None or wanted is None:
                 return points
             if all_were_read or len(points.values) >= most:
@@ -140,9 +136,9 @@ class PointBlocksPart:
 
     def _parts(
         self, series: int, blocks: Sequence[Row], after: Place | None, wanted: int | None
-    ) -> tuple[list[Points], bool]:
+    ) -> tuple[list[Sight], bool]:
         """Return the series' part of each block as far as its first `wanted` points can be in them; tell if that is all."""
-        parts: list[Points] = []
+        parts: list[Sight] = []
         count = 0
         latest = -(1 << 63)
         for group in _groups(blocks):
@@ -150,7 +146,7 @@ class PointBlocksPart:
             for identity, first_time, last_time, _ in group:
                 if wanted is not None and count >= wanted and first_time > latest:
                     return parts, False
-                points = Block(contents[identity]).find(series)
+                points = Block(contents[identity]).look(series)
                 if points is not None and after is not None:
                     begin = bisect.bisect_right(range(len(points.values)), after, key=points.place)
                     points = points.part(begin, len(points.values))
@@ -159,6 +155,13 @@ class PointBlocksPart:
                     count += len(points.values)
                     latest = max(latest, last_time)
         return parts, True
+
+    def read_points(
+        self, run: int, series: int, after: Place | None = None, most: int | None = None
+    ) -> Points:
+        """Return what `see_points` does as arrays, for those who keep or send columns."""
+        found = self.see_points(run, series, after, most)
+        return Points(array("q", found.timestamps), array("q", found.steps), found.values)
 
     def count_points(self, run: int, series: Sequence[int]) -> dict[int, int]:
         """Return about how many points each of some series of a run has."""

@@ -4,11 +4,11 @@ import operator
 from array import array
 from bisect import bisect_left, bisect_right
 
-from slipstream.db.point_blocks import Points
+from slipstream.db.point_blocks import Sight
 from slipstream.rules.series import sample_positions
 
 
-def sample(points: Points, most: int, first_step: int | None = None, last_step: int | None = None) -> Points:
+def sample(points: Sight, most: int, first_step: int | None = None, last_step: int | None = None) -> Sight:
     """Return at most `most` points by (step, timestamp, value), evenly spread by position."""
     points = _by_step(points)
     first = 0 if first_step is None else bisect_left(points.steps, first_step)
@@ -20,24 +20,27 @@ def sample(points: Points, most: int, first_step: int | None = None, last_step: 
     return _pick(points, [first + place for place in places])
 
 
-def in_step_order(points: Points) -> bool:
+def in_step_order(points: Sight) -> bool:
     """Tell whether steps never go down with time; then the order by place is that by (step, timestamp, value), too."""
-    return all(map(operator.le, points.steps, points.steps[1:]))
+    steps = points.steps
+    if isinstance(steps, range):
+        return steps.step > 0
+    return all(map(operator.le, steps, steps[1:]))
 
 
-def _by_step(points: Points) -> Points:
+def _by_step(points: Sight) -> Sight:
     if in_step_order(points):
         return points
     return _pick(points, sorted(range(len(points.steps)), key=lambda place: _rank(points, place)))
 
 
-def _rank(points: Points, place: int) -> tuple[int, int, float, bool]:
+def _rank(points: Sight, place: int) -> tuple[int, int, float, bool]:
     timestamp, step, value, is_nan = points.place(place)
     return step, timestamp, value, is_nan
 
 
-def _pick(points: Points, places: list[int]) -> Points:
-    return Points(
+def _pick(points: Sight, places: list[int]) -> Sight:
+    return Sight(
         array("q", [points.timestamps[place] for place in places]),
         array("q", [points.steps[place] for place in places]),
         array("d", [points.values[place] for place in places]),
