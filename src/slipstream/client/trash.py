@@ -123,10 +123,9 @@ def remove(
     model_ids: Sequence[str] | None = None,
     force: bool = False,
 ) -> RemovalReport:
-    """Remove things from the trash for ever, with their files. Without ids: everything that is deleted; a list
-    without ids is refused.
+    """Remove things from the trash for ever, with their files. Without ids: everything that is deleted.
 
-    May be called again after any failure or kill, and goes on then.
+    A list without ids is refused. May be called again after any failure or kill, and goes on then.
 
     Args:
         older_than: only what was deleted so long ago, such as `30d` or `1d2h`.

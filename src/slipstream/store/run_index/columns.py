@@ -73,7 +73,8 @@ class TextColumn:
         self.values.append(text)
         code = len(self.values) - 1
         if code > _FEW and isinstance(self.codes, bytearray):
-            self.codes = array("I", self.codes)
+            # A list, since an array takes bytes as its memory and not as numbers.
+            self.codes = array("I", list(self.codes))
         return code
 
     def mask(self, holds: Callable[[Text], bool]) -> bytearray:
