@@ -1,12 +1,15 @@
 """What is exported and imported again is the same store; what is not whole is not taken."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from mlflow_museum import VERSIONS, differences, read, unpack
+from slipstream.cli.main import main
 from slipstream.entities import Metric
 from slipstream.errors import InvalidParameterError
 from slipstream.moving import plain_files
@@ -155,6 +158,36 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(filled: Path, tmp_path
     path.write_text(json.dumps(manifest))
     with pytest.raises(InvalidParameterError, match="Invalid path"):
         take(tmp_path / "out", tmp_path / "back.db")
+
+
+def test_lines_that_cannot_be_taken_are_told_and_hold_up_no_other(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(filled, tmp_path / "out", metrics="csv")
+    path, manifest_path = tmp_path / "out" / "runs.jsonl", tmp_path / "out" / "manifest.json"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[0]["run"]["info"]["experiment_id"] = "77"
+    lines[1]["run"]["info"]["run_id"] = "../../x"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    manifest = json.loads(manifest_path.read_text())
+    for each in manifest["files"]:
+        if each["path"] == "runs.jsonl":
+            each["size"] = path.stat().st_size
+            each["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest_path.write_text(json.dumps(manifest))
+    report = take(tmp_path / "out", tmp_path / "back.db")
+    assert report.finished
+    assert report.taken["runs"] == len(lines) - 2
+    assert sorted(each.name for each in report.problems) == sorted(
+        ["../../x", lines[0]["run"]["info"]["run_id"]]
+    )
+    assert any("no experiment 77" in each.reason for each in report.problems)
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(main, ["import", "out", "--into", "sqlite:///other.db"])
+    assert told.exit_code == 1
+    assert "Not everything was taken" in told.stderr
+    again = CliRunner().invoke(main, ["import", "out", "--into", "sqlite:///other.db"])
+    assert again.exit_code == 1  # still not
 
 
 def test_an_export_of_a_newer_format_is_refused(filled: Path, tmp_path: Path) -> None:

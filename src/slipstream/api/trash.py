@@ -6,6 +6,7 @@ from slipstream.api.experiments import CreateExperiment, CreateExperimentRespons
 from slipstream.api.messages import mapping
 from slipstream.api.routing import OWN, OWN_AJAX, Empty, Permission, Request, Response, route
 from slipstream.entities import OrphanReport, RemovalPart, TrashItem, TrashKind, TrashSelection
+from slipstream.errors import InvalidParameterError
 from slipstream.store.base import Store
 from slipstream.wire.parsing import Int64
 
@@ -67,9 +68,9 @@ class RemoveTrash(Request, kw_only=True):
     phase: Literal["plan", "execute"]
     older_than_ms: Int64 = 0
     before_time: Int64 | None = None
-    run_ids: list[str] = []
-    experiment_ids: list[str] = []
-    logged_model_ids: list[str] = []
+    run_ids: list[str] | None = None
+    experiment_ids: list[str] | None = None
+    logged_model_ids: list[str] | None = None
     force: bool = False
     page_token: str | None = None
 
@@ -77,12 +78,21 @@ class RemoveTrash(Request, kw_only=True):
 @route("POST", "gc", permission=Permission.DELETE, aside=True, prefixes=_PREFIXES)
 def remove_trash(store: Store, req: RemoveTrash) -> RemovalPart:
     """Say what would be removed from the trash for ever (`plan`), or remove it (`execute`), part by part."""
+    for field, ids in (
+        ("run_ids", req.run_ids),
+        ("experiment_ids", req.experiment_ids),
+        ("logged_model_ids", req.logged_model_ids),
+    ):
+        if ids == []:  # who computed a list and found nothing does not mean everything
+            raise InvalidParameterError(
+                f"'{field}' is an empty list, which selects nothing. Leave the field out to select all that is deleted."
+            )
     selection = TrashSelection(
         older_than_ms=req.older_than_ms,
         before_time=req.before_time,
-        run_ids=tuple(req.run_ids),
-        experiment_ids=tuple(req.experiment_ids),
-        model_ids=tuple(req.logged_model_ids),
+        run_ids=tuple(req.run_ids or ()),
+        experiment_ids=tuple(req.experiment_ids or ()),
+        model_ids=tuple(req.logged_model_ids or ()),
         force=req.force,
     )
     return store.remove_trash(selection, req.page_token, dry_run=req.phase == "plan")

@@ -79,7 +79,8 @@ def import_(
 
     SOURCE is MLflow's folder mlruns, its database (mlflow.db, sqlite:///..., postgresql://...), the http:// address of a
     server, another store of slipstream, or a folder that slipstream export wrote. It is only read. Ids, times and
-    histories are kept. Started again, it goes on where it was interrupted; what is there already stays as it is.
+    histories are kept. Started again, it goes on where it was interrupted; what is there already stays as it is. Exit
+    code 1 if something could not be taken.
     """
     from slipstream.moving.importing import ImportOptions, run_import
     from slipstream.moving.report import Report
@@ -108,3 +109,6 @@ def import_(
                 out.line(line)
         if not report.finished and report.source:
             out.note("The import did not end. Start it again: it goes on where it was.")
+    if report.problems:
+        out.error("Not everything was taken: see above. Keep the source.")
+        click.get_current_context().exit(1)

@@ -33,9 +33,9 @@ class RestTrash(RestCalls):
             phase="plan" if dry_run else "execute",
             older_than_ms=selection.older_than_ms,
             before_time=selection.before_time,
-            run_ids=list(selection.run_ids),
-            experiment_ids=list(selection.experiment_ids),
-            logged_model_ids=list(selection.model_ids),
+            run_ids=list(selection.run_ids) or None,
+            experiment_ids=list(selection.experiment_ids) or None,
+            logged_model_ids=list(selection.model_ids) or None,
             force=selection.force,
             page_token=page_token,
         )

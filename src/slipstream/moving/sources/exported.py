@@ -30,6 +30,7 @@ from slipstream.moving.plain_files import (
 from slipstream.moving.report import Report
 from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, RunRecord, Totals
 from slipstream.moving.sources.folder_reading import read_lines, read_text
+from slipstream.rules import names
 
 LineT = TypeVar("LineT", bound=msgspec.Struct)
 _LINES = 1_000
@@ -46,6 +47,10 @@ class Exported:
         self._folder = folder.absolute()
         self._report = report
         self.base: Path | None = None
+        self._experiments: set[str] = set()
+        """Ids of those that the export has."""
+        self._told: set[str] = set()
+        """Things of which it was said that they cannot be taken."""
         self.title = f"the export {self._folder}"
         self._manifest = _read_manifest(self._folder / MANIFEST)
         self._check_files()
@@ -86,13 +91,31 @@ class Exported:
 
     def experiments(self) -> Iterator[Experiment]:
         for line in self._lines("experiments.jsonl", ExperimentLine):
+            self._experiments.add(line.experiment.experiment_id)
             yield line.experiment
+
+    def _can_be_taken(self, kind: str, name: str, experiment_id: str) -> bool:
+        """Tell whether a line can be taken at all, and say once why not."""
+        why: str | None = None
+        try:
+            names.check_run_id(name)
+        except InvalidParameterError as error:
+            why = str(error)
+        if why is None and experiment_id not in self._experiments:
+            why = f"The export has no experiment {experiment_id}, which it belongs to."
+        if why is None:
+            return True
+        if name not in self._told:
+            self._told.add(name)
+            self._report.fail(kind, name, why)
+        return False
 
     def runs(self, experiment_ids: Sequence[str]) -> Iterator[RunRecord]:
         chosen = frozenset(experiment_ids)
         for line in self._lines("runs.jsonl", RunLine):
-            if line.run.info.experiment_id in chosen:
-                run_id = line.run.info.run_id
+            info = line.run.info
+            if self._can_be_taken("run", info.run_id, info.experiment_id) and info.experiment_id in chosen:
+                run_id = info.run_id
                 points = partial(self._points.read, run_id, line.part, line.row, line.points)
                 yield RunRecord(line.run, points, self._files(run_id))
 
@@ -100,7 +123,8 @@ class Exported:
         chosen = frozenset(experiment_ids)
         for line in self._lines("logged_models.jsonl", LoggedModelLine):
             model = line.model
-            if model.experiment_id not in chosen:
+            usable = self._can_be_taken("logged model", model.model_id, model.experiment_id)
+            if not usable or model.experiment_id not in chosen:
                 continue
             points = [
                 Metric(
