@@ -133,3 +133,10 @@ def test_a_whole_pair_and_moderate_nesting_are_taken() -> None:
         b'{"run_id": "r", "key": "k", "value": "\\ud83d\\ude00"}', {}
     )
     assert request.value == "\U0001f600"
+
+
+@pytest.mark.parametrize("body", [b"xx", b'{"run_ids":', b"{'run_ids': []}"])
+def test_our_own_routes_say_that_a_body_is_no_json(body: bytes) -> None:
+    route = ROUTES["POST", "/api/slipstream/v1/gc"]
+    with pytest.raises(InvalidParameterError, match="not valid JSON"):
+        route.decode(body, {})

@@ -128,7 +128,7 @@ def route(
     def register(handler: HandlerT) -> HandlerT:
         hints = get_type_hints(handler)
         request_type: type[Request] = hints["req"]
-        decode, decode_query = _decoders(request_type)
+        decode, decode_query = _decoders(request_type, ours=OWN in prefixes)
         paths = [path] if path.startswith("/") else [prefix + path for prefix in prefixes]
         for full in paths:
             for verb in (method, *also):
@@ -163,7 +163,7 @@ def encode(response: Any) -> bytes:
     return _ENCODER.encode(response)
 
 
-def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
+def _decoders(request_type: type[Request], *, ours: bool) -> tuple[Any, Any]:
     fields = fields_of(request_type)
     required = fields.required
     typed = msgspec.json.Decoder(request_type, strict=False).decode
@@ -197,7 +197,9 @@ def _decoders(request_type: type[Request]) -> tuple[Any, Any]:
             raise InvalidParameterError(
                 f"The request body is not valid Unicode at byte {error.start}. Send JSON in UTF-8."
             ) from error
-        except ValueError:
+        except ValueError as error:
+            if ours:
+                raise InvalidParameterError(f"The request body is not valid JSON: {error}.") from error
             parsed = {}  # MLflow reads what it cannot parse as empty, and so names the first missing field
         except RecursionError as error:
             raise InvalidParameterError(
