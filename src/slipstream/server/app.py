@@ -278,7 +278,7 @@ class TrackingApp:
 
     async def _other(self, scope: Scope, receive: Receive, send: Send, answering: "_Answering") -> None:
         assert self._rest is not None
-        received = sent = 0
+        received = 0
         extra = [(b"x-content-type-options", b"nosniff"), *self._framed()]
 
         async def receive_counting() -> MutableMapping[str, Any]:
@@ -288,9 +288,9 @@ class TrackingApp:
             return message
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
-            nonlocal sent
             if message["type"] == "http.response.body":
-                sent += len(message.get("body", b""))
+                if self._is_of_files(scope):  # counted first: who has the answer may ask for the count
+                    self.observer.bytes_out += len(message.get("body", b""))
             elif message["type"] == "http.response.start":
                 names = {name for name, _ in message["headers"]}
                 if (b"content-type", b"application/json") in message[
@@ -316,10 +316,13 @@ class TrackingApp:
             if template is not None:
                 method = scope["method"] if scope["method"] in _METHODS else ""
                 answering.counts = self.observer.counts_of(method, template)
-                if "artifact" in template or "/uploads/" in template:
+                if self._is_of_files(scope):
                     answering.asked.size = received
                     self.observer.bytes_in += received
-                    self.observer.bytes_out += sent
+
+    def _is_of_files(self, scope: Scope) -> bool:
+        template = self._templates.get(scope.get("endpoint") or _no_page, "")
+        return "artifact" in template or "/uploads/" in template
 
     async def _preflight(self, send: Send, origin: bytes, headers: dict[bytes, bytes]) -> None:
         """Tell a browser that a page may send the request that it asks about."""
