@@ -58,19 +58,23 @@ def test_a_server_killed_in_an_upload_to_s3_shows_nothing_of_it(s3: ObjectServer
         store = open_object_store(uri)
         server = server_before(uri, folder)
         assert put(server.url, "f", b"before", 6) == 200
-        sent = threading.Event()
+        sent, killed = threading.Event(), threading.Event()
 
         def half() -> Iterator[bytes]:
             for _ in range(16):  # three parts and more have gone to the object store
                 yield b"x" * MIB
             sent.set()
-            threading.Event().wait(60)
+            killed.wait(60)
 
         connection = http.client.HTTPConnection(*server.url.removeprefix("http://").split(":"), timeout=300)
         client = threading.Thread(target=_until_it_breaks, args=(connection, half()), daemon=True)
         client.start()
         assert sent.wait(30)
         server.kill()
+        killed.set()
+        client.join(30)
+        assert not client.is_alive()
+        connection.close()
         with store.open("f") as file:
             assert file.read() == b"before"
         server = server_before(uri, folder)
