@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         points = [Metric("loss", number + i / 4, 100 + i, i) for i in range(4)]
         client.log_batch(run, [*points, *(Metric("odd", value, 1, i) for i, value in enumerate(VALUES))])
         client.log_param(run, "lr", number / 10)
-    other = client.create_run("0").info.run_id
+    other = client.create_run("0", run_name="other").info.run_id
     client.log_metric(other, "loss", 9.0, 1, 1)
     entry = DatasetInput(
         dataset=Dataset(name="d", digest="1", source_type="local", source="{}"),
