@@ -26,7 +26,7 @@ def history(
 ) -> Any:
     """Return every logged point of some runs and metrics as a pandas data frame.
 
-    One row a point, by run, key, step, timestamp and value: `run_id` and `key` (categories, so that long
+    One row a point, by run, key, timestamp, step and value (a sample by step): `run_id` and `key` (categories, so that long
     histories stay small), `step`, `timestamp` (Unix milliseconds), `value`. NaN and infinities are what was logged,
     but for MLflow's servers, whose wire has no infinities.
 
