@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from slipstream.entities import Metric
 from slipstream.errors import DamagedDatabaseError
 from slipstream.store.engine import Engine, open_engine
+from slipstream.store.point_blocks import ALIKE
 from slipstream.store.sql import SqlStore
 
 
@@ -137,7 +138,8 @@ def test_thousands_of_single_points_become_few_blocks(engine: Engine) -> None:
     assert len(blocks(engine, run)) < 400
     engine.write(lambda store: store.update_run(run_id, "FINISHED"))
     engine.compact_all()
-    assert len(blocks(engine, run)) <= 8
+    # Fewer than are worth a merge, of either kind; how many depends on when the writer had time to merge.
+    assert len(blocks(engine, run)) < 2 * ALIKE
     assert history(engine, run_id, "loss") == expected(metrics)
 
 

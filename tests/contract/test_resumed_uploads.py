@@ -69,9 +69,8 @@ def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
     monkeypatch.setenv("SLIPSTREAM_MULTIPART_UPLOAD_CHUNK_SIZE", str(PART))
     monkeypatch.setenv("SLIPSTREAM_RESUMABLE_UPLOAD_MINIMUM_FILE_SIZE", str(2 * MIB))
     monkeypatch.setenv("SLIPSTREAM_UPLOAD_STATE_FOLDER", str(tmp_path / "notes"))
-    before = slipstream.get_tracking_uri()
     yield
-    slipstream.set_tracking_uri(before)
+    slipstream.set_tracking_uri("")
 
 
 @pytest.fixture

@@ -41,11 +41,10 @@ def _client(place: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("SLIPSTREAM_MULTIPART_UPLOAD_CHUNK_SIZE", str(5 * MIB))
     monkeypatch.setenv("SLIPSTREAM_RESUMABLE_UPLOAD_MINIMUM_FILE_SIZE", str(5 * MIB))
     monkeypatch.setenv("SLIPSTREAM_UPLOAD_STATE_FOLDER", str(tmp_path / "notes"))
-    before = slipstream.get_tracking_uri()
     connect.close_all()
     slipstream.set_tracking_uri(place.url)
     yield
-    slipstream.set_tracking_uri(before)
+    slipstream.set_tracking_uri("")
 
 
 def through_the_server(place: SimpleNamespace) -> tuple[int, int]:

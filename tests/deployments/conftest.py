@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import slipstream
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -13,4 +15,5 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("SLIPSTREAM_", "MLFLOW_")) and name != "SLIPSTREAM_HOME":
             monkeypatch.delenv(name)
+    slipstream.set_tracking_uri(None)
     return tmp_path
