@@ -70,6 +70,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
     from slipstream.client.run_functions import (
         delete_run,
         delete_tag,
+        flush,
         flush_artifact_async_logging,
         flush_async_logging,
         get_artifact_uri,
@@ -159,6 +160,7 @@ _HOMES = {
     "slipstream.client.run_functions": (
         "delete_run",
         "delete_tag",
+        "flush",
         "flush_artifact_async_logging",
         "flush_async_logging",
         "get_artifact_uri",
@@ -232,6 +234,7 @@ __all__ = [
     "entities",
     "exceptions",
     "finalize_logged_model",
+    "flush",
     "flush_artifact_async_logging",
     "flush_async_logging",
     "get_active_model_id",

@@ -53,6 +53,9 @@ def set_experiment(experiment_name: str | None = None, experiment_id: str | None
 
 
 def _find_or_create(client: SlipstreamClient, name: str) -> Experiment:
+    choose = getattr(client.connection.store, "choose_experiment", None)
+    if choose is not None:  # a server that need not answer now
+        return choose(name)
     found = client.get_experiment_by_name(name)
     if found is not None:
         return found

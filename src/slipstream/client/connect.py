@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
+from slipstream import settings
 from slipstream.client import addresses
 from slipstream.errors import InvalidParameterError
 
@@ -59,12 +60,19 @@ class Connection:
 
     def close(self) -> None:
         """Write out what is queued and let go of files and sockets."""
+        if (
+            close := getattr(self.store, "close", None)
+        ) is not None:  # all but one that asks the server for each value
+            close()
         for transport in self._elsewhere.values():
             transport.close()
         if self.transport is not None:
             self.transport.close()
-        else:
-            cast("_InProcess", self.store).close()
+
+    def flush(self, seconds: float | None = None) -> bool:
+        """Wait until what was logged is stored; by default as long as SLIPSTREAM_DELIVERY_TIMEOUT says. Tell whether it is."""
+        flush = getattr(self.store, "flush", None)
+        return True if flush is None else flush(seconds)
 
     def pause(self) -> None:
         """Let go of the database for the moment of a fork."""
@@ -154,6 +162,12 @@ def open_for_removal(
     return connection
 
 
+def flush_all(seconds: float | None = None) -> bool:
+    """Wait until what this process logged is stored everywhere, each place as long as is said; tell whether it is."""
+    delivered = [connection.flush(seconds) for connection in list(_connections.values())]  # each, whatever one says
+    return all(delivered)
+
+
 def close_all() -> None:
     """Close all connections; the next call opens them anew."""
     with _lock:
@@ -223,7 +237,14 @@ def _open(address: str) -> Connection:
         from slipstream.client.transport import Transport
 
         transport = Transport(address)
-        return Connection(address, RestStore(transport), transport)
+        if not settings.SPOOL.get():
+            return Connection(address, RestStore(transport), transport)
+        from slipstream.client.spool.store import SpooledStore
+
+        def open_transport(retries: int, seconds: float) -> Transport:
+            return Transport(address, retries=retries, timeout_seconds=seconds)
+
+        return Connection(address, SpooledStore(transport, shown_uri(address), open_transport), transport)
     from slipstream.db.uri import artifact_folder
     from slipstream.store.engine import open_store
 

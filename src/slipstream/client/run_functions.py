@@ -1,19 +1,19 @@
 """The fluent API's logging: `log_...` and `set_...` write to the active run, and start one if there is none.
 
-`synchronous` is accepted and changes nothing: when a call has returned, its values are stored.
+What is logged to a server is written to a file here and sent by a thread (docs/decisions/0013); `synchronous=True` waits for that.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from slipstream.client import frames
+from slipstream.client import connect, frames
 from slipstream.client.active_experiment import (
     current_experiment_id,
     get_experiment_by_name,
     search_experiments,
 )
-from slipstream.client.active_run import active_entry, find_entry
+from slipstream.client.active_run import active_entry, find_entry, quick_log
 from slipstream.client.artifacts import join_uri
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.datasets import to_dataset_input
@@ -77,7 +77,12 @@ def log_metric(
             that the active run logged at this step, if there is one.
         dataset: Dataset that it was measured on; becomes an input of the run.
     """
-    log_metrics({key: value}, step, None, run_id, timestamp, model_id, dataset)
+    if type(value) is float and run_id is None and model_id is None and dataset is None and not synchronous:
+        log = quick_log()
+        if log is not None and type(key) is str and (step is None or type(step) is int) and timestamp is None:
+            log(key, value, step or 0, None)
+            return
+    log_metrics({key: value}, step, synchronous, run_id, timestamp, model_id, dataset)
 
 
 def log_metrics(
@@ -142,12 +147,23 @@ def delete_tag(key: str) -> None:
     client.delete_tag(run_id, key)
 
 
+def flush(seconds: float | None = None) -> bool:
+    """Wait until the server has all that this process logged; tell whether it has.
+
+    Args:
+        seconds: how long to wait at most; by default as SLIPSTREAM_DELIVERY_TIMEOUT says. What is not delivered by then stays on
+            this machine's disk, and goes on being sent.
+    """
+    return connect.flush_all(seconds)
+
+
 def flush_async_logging() -> None:
-    """Do nothing: what was logged is stored already."""
+    """Wait until what was logged is stored, as `flush` does."""
+    flush()
 
 
 def flush_artifact_async_logging() -> None:
-    """Do nothing: what was logged is stored already."""
+    """Do nothing: files that were logged are stored already."""
 
 
 # -- artifacts --------------------------------------------------------------------------------------
