@@ -5,30 +5,25 @@ files share what is dear: the waits for the disk, the looks at folders, and the 
 `LocalArtifactStore.write`: who is told of a file finds it whole, after a power cut too, and nobody sees half of one.
 """
 
-import ctypes
 import os
 import secrets
 import stat as modes
-import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from queue import SimpleQueue
-from threading import Thread
+from itertools import count
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 from slipstream.artifact_store.local import DEEPEST, SMALL_PARTIAL, LocalArtifactStore, explained, lock_file
+from slipstream.artifact_store.many_syncs import ManySyncs, start_writing
 
 GROUP = 64
 """Files of a group at most; each holds its content in memory and a file open."""
-_SYNCERS = 4
-_ALONE = 3
-"""Up to so many files are synced one after the other: handing them to threads costs more."""
+_THREADS = 2
+"""While one waits for the disk, the next writes."""
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-_START_WRITING = 2
-"""`SYNC_FILE_RANGE_WRITE`."""
-
 
 class SmallWrite(NamedTuple):
     """A file that waits for its group."""
@@ -74,35 +69,51 @@ class SmallWrites:
         self._tell = tell
         self._waiting: SimpleQueue[SmallWrite | None] = SimpleQueue()
         self._names = secrets.token_hex(8)
-        self._number = 0
-        self._syncers = ThreadPoolExecutor(_SYNCERS, thread_name_prefix="slipstream-sync")
-        self._thread = Thread(target=self._work, name="slipstream-small-files", daemon=True)
-        self._thread.start()
+        self._numbers = count()
+        self._folders = Lock()
+        """Held while folders are looked for and made: one that is seen is on the disk."""
+        self._threads = [
+            Thread(target=self._work, name=f"slipstream-small-files-{number}", daemon=True)
+            for number in range(_THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, write: SmallWrite) -> None:
         self._waiting.put(write)
 
     def close(self) -> None:
         """Write what waits, and end."""
-        self._waiting.put(None)
-        self._thread.join()
-        self._syncers.shutdown()
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
-        while True:
-            first = self._waiting.get()
-            if first is None:
-                return
-            group = [first]
-            for _ in range(min(self._waiting.qsize(), GROUP - 1)):
-                another = self._waiting.get()
-                if another is None:  # that was the last of all
-                    self._waiting.put(None)
-                    break
-                group.append(another)
-            self._tell(self._write(group))
+        syncs = ManySyncs(GROUP)
+        try:
+            while group := self._take():
+                self._tell(self._write(group, syncs))
+        finally:
+            syncs.close()
 
-    def _write(self, group: list[SmallWrite]) -> list[Written]:
+    def _take(self) -> list[SmallWrite]:
+        """Wait for files, and return all that wait; none at the end."""
+        group: list[SmallWrite] = []
+        write = self._waiting.get()
+        while write is not None:
+            group.append(write)
+            if len(group) == GROUP:
+                return group
+            try:
+                write = self._waiting.get_nowait()
+            except Empty:
+                return group
+        if group:
+            self._waiting.put(None)  # for the next look
+        return group
+
+    def _write(self, group: list[SmallWrite], syncs: ManySyncs) -> list[Written]:
         begun: list[_Begun] = []
         told: list[Written] = []
         folders: dict[str, int] = {}
@@ -118,8 +129,9 @@ class SmallWrites:
                     else:
                         begun.append(one)
             if self._store.syncs:
-                self._sync(begun)
-            self._finish(begun)
+                for one, error in zip(begun, syncs.contents([one.handle for one in begun]), strict=True):
+                    one.error = _explain(one.write.path, error)
+            self._finish(begun, syncs)
             told.extend(Written(one.write.tag, one.error) for one in begun)
         finally:
             for handle in folders.values():
@@ -145,8 +157,7 @@ class SmallWrites:
             folder = folders[above] = opened
         if not _is_free_or_a_file(name, folder):
             return None
-        self._number += 1
-        partial = f"{SMALL_PARTIAL}{self._names}-{self._number}"
+        partial = f"{SMALL_PARTIAL}{self._names}-{next(self._numbers)}"
         with explained(write.path):
             try:
                 handle = os.open(partial, _NEW_FLAGS, 0o666, dir_fd=folder)
@@ -155,8 +166,8 @@ class SmallWrites:
             try:
                 lock_file(handle)
                 _write_all(handle, write.content)
-                if self._store.syncs and _start_writing is not None:
-                    _start_writing(handle)
+                if self._store.syncs and start_writing is not None:
+                    start_writing(handle)
             except BaseException:
                 os.close(handle)
                 os.unlink(partial, dir_fd=folder)
@@ -167,27 +178,18 @@ class SmallWrites:
         parts = above.split("/") if above else []
         if len(parts) > DEEPEST:
             return None
-        try:
-            return open_folder(self._root, parts)
-        except OSError:
-            self._store.prepare(path)  # says what is wrong, or makes what is missing
+        with self._folders:
+            try:
+                return open_folder(self._root, parts)
+            except OSError:
+                self._store.prepare(path)  # says what is wrong, or makes what is missing
         try:
             return open_folder(self._root, parts)
         except OSError:  # a link that leads to somewhere inside
             return None
 
     # -- all of a group -------------------------------------------------------------------------------------
-    def _sync(self, begun: Sequence[_Begun]) -> None:
-        if len(begun) <= _ALONE:
-            _sync_each(begun)
-            return
-        slices = [begun[k::_SYNCERS] for k in range(1, _SYNCERS)]
-        others: list[Future[None]] = [self._syncers.submit(_sync_each, part) for part in slices if part]
-        _sync_each(begun[0::_SYNCERS])
-        for other in others:
-            other.result()
-
-    def _finish(self, begun: Sequence[_Begun]) -> None:
+    def _finish(self, begun: Sequence[_Begun], syncs: ManySyncs) -> None:
         """Put each whole file in its place, and make that last; those that failed go."""
         changed: dict[int, list[_Begun]] = {}
         for one in begun:
@@ -203,8 +205,10 @@ class SmallWrites:
             with suppress(OSError):  # it has gone with its folder, or `abandoned.py` will find it
                 os.unlink(one.partial, dir_fd=one.folder)
         if self._store.syncs:
-            for folder, those in changed.items():
-                _sync_folder(folder, those)
+            outcomes = syncs.folders(list(changed))
+            for those, error in zip(changed.values(), outcomes, strict=True):
+                for one in those:
+                    one.error = _explain(one.write.path, error)
 
 
 def open_folder(root: str, parts: Sequence[str]) -> int:
@@ -238,39 +242,11 @@ def _write_all(handle: int, content: bytes) -> None:
         written += os.write(handle, content[written:])
 
 
-def _sync_each(begun: Sequence[_Begun]) -> None:
-    for one in begun:
-        try:
-            with explained(one.write.path):
-                _sync_data(one.handle)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
-            one.error = error
-
-
-def _sync_folder(folder: int, those: Sequence[_Begun]) -> None:
-    try:
-        with explained(those[0].write.path):
-            os.fsync(folder)
-    except Exception as error:  # noqa: BLE001  # whatever it is, the clients are told
-        for one in those:
-            one.error = error
-
-
-_sync_data = getattr(os, "fdatasync", os.fsync)
-"""Content, and what finds it again, such as the size; not the times."""
-
-
-def _starter() -> Callable[[int], object] | None:
-    """Return what has the system begin to write a file's content, without waiting for it; only Linux can."""
-    if not sys.platform.startswith("linux"):
+def _explain(path: str, error: OSError | None) -> Exception | None:
+    if error is None:
         return None
     try:
-        function = ctypes.CDLL(None, use_errno=True).sync_file_range
-    except (OSError, AttributeError):  # no such call in this C library
-        return None
-    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    return lambda handle: function(handle, 0, 0, _START_WRITING)
-
-
-_start_writing = _starter()
-"""Only a hint: what it does and what fails is found by the sync that follows."""
+        with explained(path):
+            raise error
+    except Exception as told:  # noqa: BLE001  # made here, to be handed on
+        return told
