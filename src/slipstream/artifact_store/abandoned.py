@@ -17,16 +17,17 @@ _logger = logging.getLogger(__name__)
 def remove_abandoned(root: Path, older_than_seconds: float = OLD_SECONDS, *, dry_run: bool = False) -> int:
     """Delete (or only count) unfinished files below a folder that nobody goes on with, and return how many.
 
-    Those of a running upload stay, however slow it is: its process holds a lock on them. Those of small files need not be
-    old: they are only there where locks are sure, and who finds one gone writes it again. What cannot be looked at or
+    Those of a running upload stay, however slow it is: its process holds a lock on them. Those of small files
+    are not asked for age or lock: whose file goes before it has its name writes it again. What cannot be looked at or
     deleted is logged and left.
     """
     before = time.time() - older_than_seconds
     removed = 0
     for file in _unfinished(root):
         try:
-            is_old = file.name.startswith(SMALL_PARTIAL) or file.lstat().st_mtime < before
-            if is_old and not is_being_written(file):
+            if file.name.startswith(SMALL_PARTIAL) or (
+                file.lstat().st_mtime < before and not is_being_written(file)
+            ):
                 if not dry_run:
                     file.unlink()
                 removed += 1

@@ -18,7 +18,7 @@ PARTIAL = ".slipstream-partial-"
 """How names of unfinished files begin. No artifact has such a name; `abandoned.py` deletes what a crash left."""
 
 SMALL_PARTIAL = f"{PARTIAL}small-"
-"""How names of unfinished files begin that are locked as long as a process is at work on them, on a disk with locks."""
+"""How names of unfinished files begin that may be deleted at any time (`small_writes.py`)."""
 
 REFUSALS = frozenset(
     {

@@ -21,10 +21,8 @@ _REQUEST = struct.Struct("<QIiHhIQQqQII")
 _EVENT = struct.Struct("<QQqq")
 """`struct io_event`: our number, the request's place, and its outcome."""
 _THREADS = 16
-_START_WRITING = 2
-"""`SYNC_FILE_RANGE_WRITE`."""
 
-sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+_sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 """Put a file's content onto the disk and what finds it again, such as the size; not its times."""
 
 
@@ -53,28 +51,20 @@ class ManySyncs:
         if self._kernel is None:
             self._threads = ThreadPoolExecutor(min(_THREADS, at_once), thread_name_prefix="slipstream-sync")
 
-    def contents(self, handles: Sequence[int]) -> list[OSError | None]:
-        """Sync the contents of open files, and return for each why it failed."""
-        return self._sync(handles, _FDSYNC, sync_data)
-
-    def folders(self, handles: Sequence[int]) -> list[OSError | None]:
-        """Sync the names in open folders, and return for each why it failed."""
-        return self._sync(handles, _FSYNC, os.fsync)
-
-    def _sync(
-        self, handles: Sequence[int], operation: int, alone: Callable[[int], None]
-    ) -> list[OSError | None]:
-        if len(handles) > 1:
+    def run(self, files: Sequence[int], folders: Sequence[int]) -> list[OSError | None]:
+        """Sync the contents of open files and the names in open folders; return why each failed, in this order."""
+        wanted = [*((handle, _FDSYNC) for handle in files), *((handle, _FSYNC) for handle in folders)]
+        if len(wanted) > 1:
             if self._kernel is not None:
-                found = self._kernel.run(handles, operation)
+                found = self._kernel.run(wanted)
                 # What it did not take, for whatever reason, is done one by one.
                 return [
-                    _outcome(alone, handle) if result is None else _error(result)
-                    for handle, result in zip(handles, found, strict=True)
+                    _alone(one) if result is None else _error(result)
+                    for one, result in zip(wanted, found, strict=True)
                 ]
             if self._threads is not None:
-                return list(self._threads.map(lambda handle: _outcome(alone, handle), handles))
-        return [_outcome(alone, handle) for handle in handles]
+                return list(self._threads.map(_alone, wanted))
+        return [_alone(one) for one in wanted]
 
     def close(self) -> None:
         if self._kernel is not None:
@@ -106,12 +96,12 @@ class _Kernel:
             return None
         return cls(calls, call, context)
 
-    def run(self, handles: Sequence[int], operation: int) -> list[int | None]:
+    def run(self, wanted: Sequence[tuple[int, int]]) -> list[int | None]:
         """Return the outcome of each: 0, a negative error number, or nothing for those that were not taken."""
-        count = len(handles)
+        count = len(wanted)
         packed = b"".join(
             _REQUEST.pack(number, 0, 0, operation, 0, handle, 0, 0, 0, 0, 0, 0)
-            for number, handle in enumerate(handles)
+            for number, (handle, operation) in enumerate(wanted)
         )
         requests = ctypes.create_string_buffer(packed, len(packed))
         start = ctypes.addressof(requests)
@@ -143,9 +133,13 @@ class _Kernel:
         self._call(ctypes.c_long(self._calls.destroy), self._context)
 
 
-def _outcome(sync: Callable[[int], None], handle: int) -> OSError | None:
+def _alone(wanted: tuple[int, int]) -> OSError | None:
+    handle, operation = wanted
     try:
-        sync(handle)
+        if operation == _FDSYNC:
+            _sync_data(handle)
+        else:
+            os.fsync(handle)
     except OSError as error:
         return error
     return None
@@ -153,19 +147,3 @@ def _outcome(sync: Callable[[int], None], handle: int) -> OSError | None:
 
 def _error(result: int) -> OSError | None:
     return OSError(-result, os.strerror(-result)) if result < 0 else None
-
-
-def _starter() -> Callable[[int], object] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        function = ctypes.CDLL(None, use_errno=True).sync_file_range
-    except (OSError, AttributeError):  # no such call in this C library
-        return None
-    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    return lambda handle: function(handle, 0, 0, _START_WRITING)
-
-
-start_writing = _starter()
-"""Has the system begin to write a file's content, without waiting; only a hint, and only on Linux. What fails is found by the
-sync that must follow."""

@@ -15,8 +15,14 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
-from slipstream.artifact_store.local import DEEPEST, SMALL_PARTIAL, LocalArtifactStore, explained, lock_file
-from slipstream.artifact_store.many_syncs import ManySyncs, start_writing
+from slipstream.artifact_store.local import DEEPEST, SMALL_PARTIAL, LocalArtifactStore, explained
+from slipstream.artifact_store.many_syncs import ManySyncs
+from slipstream.artifact_store.quick_calls import (
+    close_file,
+    rename_to_free_name,
+    start_writing,
+    wait_until_written,
+)
 
 GROUP = 64
 """Files of a group at most; each holds its content in memory and a file open."""
@@ -44,7 +50,7 @@ class Written(NamedTuple):
 class _Begun:
     """A file that is written under a name nobody looks at."""
 
-    __slots__ = ("error", "folder", "handle", "name", "partial", "write")
+    __slots__ = ("error", "folder", "handle", "is_placed", "name", "partial", "write")
 
     def __init__(self, write: SmallWrite, folder: int, name: str, partial: str, handle: int) -> None:
         self.write = write
@@ -53,6 +59,7 @@ class _Begun:
         self.partial = partial
         self.handle = handle
         self.error: Exception | None = None
+        self.is_placed = False
 
 
 class SmallWrites:
@@ -61,10 +68,18 @@ class SmallWrites:
     Args:
         store: the root, on a disk of this machine.
         tell: gets what became of the files of a group, in that thread; must not raise.
+        keeps_order: the file system never has a new name on the disk without what was given to the disk before.
     """
 
-    def __init__(self, store: LocalArtifactStore, tell: Callable[[list[Written]], None]) -> None:
+    def __init__(
+        self,
+        store: LocalArtifactStore,
+        tell: Callable[[list[Written]], None],
+        *,
+        keeps_order: bool = False,
+    ) -> None:
         self._store = store
+        self._keeps_order = keeps_order
         self._root = str(store.root)
         self._tell = tell
         self._waiting: SimpleQueue[SmallWrite | None] = SimpleQueue()
@@ -90,7 +105,7 @@ class SmallWrites:
             thread.join()
 
     def _work(self) -> None:
-        syncs = ManySyncs(GROUP)
+        syncs = ManySyncs(2 * GROUP)
         try:
             while group := self._take():
                 self._tell(self._write(group, syncs))
@@ -128,10 +143,7 @@ class SmallWrites:
                         told.append(self._write_alone(write))
                     else:
                         begun.append(one)
-            if self._store.syncs:
-                for one, error in zip(begun, syncs.contents([one.handle for one in begun]), strict=True):
-                    one.error = _explain(one.write.path, error)
-            self._finish(begun, syncs)
+            self._complete(begun, syncs)
             told.extend(Written(one.write.tag, one.error) for one in begun)
         finally:
             for handle in folders.values():
@@ -155,8 +167,6 @@ class SmallWrites:
             if opened is None:
                 return None
             folder = folders[above] = opened
-        if not _is_free_or_a_file(name, folder):
-            return None
         partial = f"{SMALL_PARTIAL}{self._names}-{next(self._numbers)}"
         with explained(write.path):
             try:
@@ -164,7 +174,6 @@ class SmallWrites:
             except FileNotFoundError:  # the folder has been deleted since
                 return None
             try:
-                lock_file(handle)
                 _write_all(handle, write.content)
                 if self._store.syncs and start_writing is not None:
                     start_writing(handle)
@@ -189,26 +198,58 @@ class SmallWrites:
             return None
 
     # -- all of a group -------------------------------------------------------------------------------------
-    def _finish(self, begun: Sequence[_Begun], syncs: ManySyncs) -> None:
-        """Put each whole file in its place, and make that last; those that failed go."""
-        changed: dict[int, list[_Begun]] = {}
+    def _complete(self, begun: Sequence[_Begun], syncs: ManySyncs) -> None:
+        """Bring contents onto the disk and names in their places, and close the files."""
+        if not self._store.syncs:
+            for one in begun:
+                self._put_in_place(one)
+        else:
+            early = self._take_free_names(begun)
+            self._sync(begun, early, syncs)
+            late = [one for one in begun if not one.is_placed and one.error is None and self._put_in_place(one)]
+            if late:
+                self._sync((), late, syncs)
         for one in begun:
-            os.close(one.handle)
-            if one.error is None:
-                try:
-                    os.replace(one.partial, one.name, src_dir_fd=one.folder, dst_dir_fd=one.folder)
-                except OSError:  # a folder came to have the name, or its own folder went: the long way says so
-                    one.error = self._write_alone(one.write).error
-                else:
-                    changed.setdefault(one.folder, []).append(one)
-                    continue
-            with suppress(OSError):  # it has gone with its folder, or `abandoned.py` will find it
-                os.unlink(one.partial, dir_fd=one.folder)
-        if self._store.syncs:
-            outcomes = syncs.folders(list(changed))
-            for those, error in zip(changed.values(), outcomes, strict=True):
-                for one in those:
-                    one.error = _explain(one.write.path, error)
+            close_file(one.handle)
+            if not one.is_placed:
+                with suppress(OSError):  # it has gone with its folder, or `abandoned.py` will find it
+                    os.unlink(one.partial, dir_fd=one.folder)
+
+    def _take_free_names(self, begun: Sequence[_Begun]) -> list[_Begun]:
+        """Give files names that were free, where names cannot come onto the disk before contents that it has been given.
+
+        So one wait is enough for both. A name that has a file loses it only once the next one is on the disk.
+        """
+        if not self._keeps_order or wait_until_written is None or rename_to_free_name is None:
+            return []
+        ready = [one for one in begun if wait_until_written(one.handle)]
+        for one in ready:
+            one.is_placed = rename_to_free_name(one.folder, one.partial, one.name)
+        return [one for one in ready if one.is_placed]
+
+    def _sync(self, contents: Sequence[_Begun], names: Sequence[_Begun], syncs: ManySyncs) -> None:
+        folders = list(dict.fromkeys(one.folder for one in names))
+        outcomes = syncs.run([one.handle for one in contents], folders)
+        for one, error in zip(contents, outcomes, strict=False):
+            if error is not None:
+                one.error = _explained(one.write.path, error)
+                if one.is_placed:
+                    _take_away(one)
+        of_folders = dict(zip(folders, outcomes[len(contents) :], strict=True))
+        for one in names:
+            error = of_folders[one.folder]
+            if error is not None and one.error is None:
+                one.error = _explained(one.write.path, error)
+
+    def _put_in_place(self, one: _Begun) -> bool:
+        try:
+            if rename_to_free_name is None or not rename_to_free_name(one.folder, one.partial, one.name):
+                _replace_file(one)
+        except OSError:  # a folder or a link has the name, or the file's own folder went: the long way says so
+            one.error = self._write_alone(one.write).error
+            return False
+        one.is_placed = True
+        return True
 
 
 def open_folder(root: str, parts: Sequence[str]) -> int:
@@ -227,13 +268,19 @@ def open_folder(root: str, parts: Sequence[str]) -> int:
     return handle
 
 
-def _is_free_or_a_file(name: str, folder: int) -> bool:
-    try:
-        return modes.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-    except FileNotFoundError:
-        return True
-    except OSError:  # too long a name, and what else there is
-        return False
+def _replace_file(one: _Begun) -> None:
+    with suppress(FileNotFoundError):
+        if not modes.S_ISREG(os.stat(one.name, dir_fd=one.folder, follow_symlinks=False).st_mode):
+            raise FileExistsError(one.name)
+    os.replace(one.partial, one.name, src_dir_fd=one.folder, dst_dir_fd=one.folder)
+
+
+def _take_away(one: _Begun) -> None:
+    """Take a file from its place that could not be brought onto the disk, unless another has the place."""
+    with suppress(OSError):  # it has gone; and a disk that fails so may fail again: the client is told
+        there = os.stat(one.name, dir_fd=one.folder, follow_symlinks=False)
+        if there.st_ino == os.fstat(one.handle).st_ino:
+            os.unlink(one.name, dir_fd=one.folder)
 
 
 def _write_all(handle: int, content: bytes) -> None:
@@ -242,9 +289,7 @@ def _write_all(handle: int, content: bytes) -> None:
         written += os.write(handle, content[written:])
 
 
-def _explain(path: str, error: OSError | None) -> Exception | None:
-    if error is None:
-        return None
+def _explained(path: str, error: OSError) -> Exception:
     try:
         with explained(path):
             raise error

@@ -29,6 +29,8 @@ _THREADS = 16
 _LONGEST_URL = 1024
 _KNOWN_PATHS = 4096
 _LOCAL_DISKS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay", "tmpfs"})
+_KEEP_ORDER = frozenset({"ext4", "xfs"})
+"""Those whose journal has a change of names never without what was written before."""
 _MOUNTS = Path("/proc/self/mountinfo")
 _FILE_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -73,7 +75,11 @@ class FastFiles:
             counts = (observer.counts_of("GET", template), observer.counts_of("PUT", template))
             self._prefixes.append(((prefix + start).encode(), *counts))
         self._reads = os.open in os.supports_dir_fd and is_on_local_disk(store.root)
-        self._together = SmallWrites(store, _tell) if self._reads else None
+        self._together = (
+            SmallWrites(store, _tell, keeps_order=kind_of_disk(store.root) in _KEEP_ORDER)
+            if self._reads
+            else None
+        )
         # A disk behind a network may keep one file waiting; the others go on.
         self._threads = (
             None if self._reads else ThreadPoolExecutor(_THREADS, thread_name_prefix="slipstream-files")
@@ -169,10 +175,15 @@ def _parse(encoded: bytes) -> PathInUrl | None:
 
 def is_on_local_disk(folder: Path) -> bool:
     """Tell whether a folder is surely on a disk of this machine; only Linux tells."""
+    return kind_of_disk(folder) in _LOCAL_DISKS
+
+
+def kind_of_disk(folder: Path) -> str:
+    """Return the name of the file system that a folder is on, or nothing where the system does not tell."""
     try:
         lines = _MOUNTS.read_text("utf-8", "replace").splitlines()
     except OSError:
-        return False
+        return ""
     real = os.path.realpath(folder)
     kind, longest = "", -1
     for line in lines:
@@ -181,4 +192,4 @@ def is_on_local_disk(folder: Path) -> bool:
         inside = real == point or real.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= longest:  # of two on one point the later hides the earlier
             kind, longest = after.split(" ", 1)[0], len(point)
-    return kind in _LOCAL_DISKS
+    return kind
