@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Thread
 from typing import Any, NamedTuple
 
 from slipstream.artifact_store.local import DEEPEST, SMALL_PARTIAL, LocalArtifactStore, explained
@@ -26,8 +26,6 @@ from slipstream.artifact_store.quick_calls import (
 
 GROUP = 64
 """Files of a group at most; each holds its content in memory and a file open."""
-_THREADS = 2
-"""While one waits for the disk, the next writes."""
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
@@ -65,6 +63,9 @@ class _Begun:
 class SmallWrites:
     """Writes files below an artifact root, on a thread of its own.
 
+    On one thread, so that a folder which one file found missing is on the disk before the next is put into it. Several were
+    no faster on two cores.
+
     Args:
         store: the root, on a disk of this machine.
         tell: gets what became of the files of a group, in that thread; must not raise.
@@ -85,24 +86,16 @@ class SmallWrites:
         self._waiting: SimpleQueue[SmallWrite | None] = SimpleQueue()
         self._names = secrets.token_hex(8)
         self._numbers = count()
-        self._folders = Lock()
-        """Held while folders are looked for and made: one that is seen is on the disk."""
-        self._threads = [
-            Thread(target=self._work, name=f"slipstream-small-files-{number}", daemon=True)
-            for number in range(_THREADS)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._thread = Thread(target=self._work, name="slipstream-small-files", daemon=True)
+        self._thread.start()
 
     def submit(self, write: SmallWrite) -> None:
         self._waiting.put(write)
 
     def close(self) -> None:
         """Write what waits, and end."""
-        for _ in self._threads:
-            self._waiting.put(None)
-        for thread in self._threads:
-            thread.join()
+        self._waiting.put(None)
+        self._thread.join()
 
     def _work(self) -> None:
         syncs = ManySyncs(2 * GROUP)
@@ -187,11 +180,10 @@ class SmallWrites:
         parts = above.split("/") if above else []
         if len(parts) > DEEPEST:
             return None
-        with self._folders:
-            try:
-                return open_folder(self._root, parts)
-            except OSError:
-                self._store.prepare(path)  # says what is wrong, or makes what is missing
+        try:
+            return open_folder(self._root, parts)
+        except OSError:
+            self._store.prepare(path)  # says what is wrong, or makes what is missing
         try:
             return open_folder(self._root, parts)
         except OSError:  # a link that leads to somewhere inside
