@@ -12,7 +12,13 @@ from typing import BinaryIO
 
 from slipstream.artifact_store.paths import clean_path
 from slipstream.entities import FileInfo
-from slipstream.errors import InternalError, InvalidParameterError, NotFoundError, StorageError
+from slipstream.errors import (
+    InternalError,
+    InvalidParameterError,
+    NotFoundError,
+    SlipstreamError,
+    StorageError,
+)
 
 PARTIAL = ".slipstream-partial-"
 """How names of unfinished files begin. No artifact has such a name; `abandoned.py` deletes what a crash left."""
@@ -55,9 +61,7 @@ class LocalArtifactStore:
         syncs: whether a file that was written survives a power cut, not only the end of the process.
     """
 
-    def __init__(
-        self, root: str | Path, *, within: str | Path | None = None, syncs: bool = True
-    ) -> None:
+    def __init__(self, root: str | Path, *, within: str | Path | None = None, syncs: bool = True) -> None:
         self.root = Path(root).absolute()
         self.syncs = syncs
         self._limit = self.root if within is None else Path(within).absolute()
@@ -322,27 +326,26 @@ def explained(clean: str) -> Generator[None]:
     """Turn the system's errors into ours; they name the artifact, not the server's folder."""
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"No artifact '{clean}' exists here.") from error
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EMLINK):
-            raise InvalidParameterError(
-                f"The artifact '{clean}' is a symbolic link; links are not followed."
-            ) from error
-        if error.errno == errno.ENAMETOOLONG:
-            raise InvalidParameterError(
-                f"The artifact path '{clean[:200]}...' is too long for this disk."
-            ) from error
-        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-            raise StorageError(
-                f"There is no space left for '{clean}' where artifacts are kept; free some."
-            ) from error
-        if error.errno in REFUSALS:
-            raise StorageError(
-                f"Artifact '{clean}': {error.strerror or error}. Give the user of the process that keeps artifacts the "
-                "rights to read and write its folder."
-            ) from error
-        raise InternalError(f"Artifact '{clean}': {error.strerror or error}.") from error
+        raise explain(clean, error) from error
+
+
+def explain(clean: str, error: OSError) -> SlipstreamError:
+    """Return what to say of a system's error with an artifact."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return NotFoundError(f"No artifact '{clean}' exists here.")
+    if error.errno in (errno.ELOOP, errno.EMLINK):
+        return InvalidParameterError(f"The artifact '{clean}' is a symbolic link; links are not followed.")
+    if error.errno == errno.ENAMETOOLONG:
+        return InvalidParameterError(f"The artifact path '{clean[:200]}...' is too long for this disk.")
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return StorageError(f"There is no space left for '{clean}' where artifacts are kept; free some.")
+    if error.errno in REFUSALS:
+        return StorageError(
+            f"Artifact '{clean}': {error.strerror or error}. Give the user of the process that keeps artifacts the "
+            "rights to read and write its folder."
+        )
+    return InternalError(f"Artifact '{clean}': {error.strerror or error}.")
 
 
 def _make_folders(folder: Path, *, syncs: bool) -> None:

@@ -87,7 +87,7 @@ class _Kernel:
         calls = _CALLS.get(platform.machine())
         if not sys.platform.startswith("linux") or calls is None or sys.byteorder != "little":
             return None
-        if ctypes.sizeof(ctypes.c_void_p) != 8:  # noqa: PLR2004  # programs of 32 bits have other numbers
+        if ctypes.sizeof(ctypes.c_void_p) != 8:  # programs of 32 bits have other numbers
             return None
         call = ctypes.CDLL(None, use_errno=True).syscall
         call.restype = ctypes.c_long

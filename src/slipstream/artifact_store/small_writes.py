@@ -2,7 +2,8 @@
 
 What waits is written as one group: all files, then their contents onto the disk, then all names, then each folder once. So
 files share what is dear: the waits for the disk, the looks at folders, and the hops between threads. The promise is that of
-`LocalArtifactStore.write`: who is told of a file finds it whole, after a power cut too, and nobody sees half of one.
+`LocalArtifactStore.write`: who is told of a file finds it whole, after a power cut too, and nobody sees half of one. See
+docs/decisions/0012.
 """
 
 import os
@@ -15,7 +16,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple
 
-from slipstream.artifact_store.local import DEEPEST, SMALL_PARTIAL, LocalArtifactStore, explained
+from slipstream.artifact_store.local import DEEPEST, SMALL_PARTIAL, LocalArtifactStore, explain, explained
 from slipstream.artifact_store.many_syncs import ManySyncs
 from slipstream.artifact_store.quick_calls import (
     close_file,
@@ -28,6 +29,7 @@ GROUP = 64
 """Files of a group at most; each holds its content in memory and a file open."""
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+
 
 class SmallWrite(NamedTuple):
     """A file that waits for its group."""
@@ -136,7 +138,11 @@ class SmallWrites:
                         told.append(self._write_alone(write))
                     else:
                         begun.append(one)
-            self._complete(begun, syncs)
+            try:
+                self._complete(begun, syncs)
+            except Exception as error:  # noqa: BLE001  # no file may be told of that is not sure, and none forgotten
+                for one in begun:
+                    one.error = error
             told.extend(Written(one.write.tag, one.error) for one in begun)
         finally:
             for handle in folders.values():
@@ -192,20 +198,22 @@ class SmallWrites:
     # -- all of a group -------------------------------------------------------------------------------------
     def _complete(self, begun: Sequence[_Begun], syncs: ManySyncs) -> None:
         """Bring contents onto the disk and names in their places, and close the files."""
-        if not self._store.syncs:
-            for one in begun:
-                self._put_in_place(one)
-        else:
+        try:
+            if not self._store.syncs:
+                for one in begun:
+                    self._put_in_place(one)
+                return
             early = self._take_free_names(begun)
             self._sync(begun, early, syncs)
-            late = [one for one in begun if not one.is_placed and one.error is None and self._put_in_place(one)]
-            if late:
+            rest = [one for one in begun if not one.is_placed and one.error is None]
+            if late := [one for one in rest if self._put_in_place(one)]:
                 self._sync((), late, syncs)
-        for one in begun:
-            close_file(one.handle)
-            if not one.is_placed:
-                with suppress(OSError):  # it has gone with its folder, or `abandoned.py` will find it
-                    os.unlink(one.partial, dir_fd=one.folder)
+        finally:
+            for one in begun:
+                close_file(one.handle)
+                if not one.is_placed:
+                    with suppress(OSError):  # it has gone with its folder, or `abandoned.py` will find it
+                        os.unlink(one.partial, dir_fd=one.folder)
 
     def _take_free_names(self, begun: Sequence[_Begun]) -> list[_Begun]:
         """Give files names that were free, where names cannot come onto the disk before contents that it has been given.
@@ -224,20 +232,20 @@ class SmallWrites:
         outcomes = syncs.run([one.handle for one in contents], folders)
         for one, error in zip(contents, outcomes, strict=False):
             if error is not None:
-                one.error = _explained(one.write.path, error)
+                one.error = explain(one.write.path, error)
                 if one.is_placed:
                     _take_away(one)
         of_folders = dict(zip(folders, outcomes[len(contents) :], strict=True))
         for one in names:
             error = of_folders[one.folder]
             if error is not None and one.error is None:
-                one.error = _explained(one.write.path, error)
+                one.error = explain(one.write.path, error)
 
     def _put_in_place(self, one: _Begun) -> bool:
         try:
             if rename_to_free_name is None or not rename_to_free_name(one.folder, one.partial, one.name):
                 _replace_file(one)
-        except OSError:  # a folder or a link has the name, or the file's own folder went: the long way says so
+        except OSError:  # a folder or a link has the name, or the folder went: the long way says so
             one.error = self._write_alone(one.write).error
             return False
         one.is_placed = True
@@ -279,11 +287,3 @@ def _write_all(handle: int, content: bytes) -> None:
     written = os.write(handle, content)
     while written < len(content):  # the disk is all but full: the next one says so
         written += os.write(handle, content[written:])
-
-
-def _explained(path: str, error: OSError) -> Exception:
-    try:
-        with explained(path):
-            raise error
-    except Exception as told:  # noqa: BLE001  # made here, to be handed on
-        return told

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 from slipstream.api.routing import AJAX, API
+from slipstream.artifact_store.disks import is_on_local_disk, keeps_order
 from slipstream.artifact_store.local import PARTIAL, LocalArtifactStore
 from slipstream.artifact_store.small_writes import SmallWrite, SmallWrites, Written, open_folder
 from slipstream.server.artifacts import PathInUrl, clean_url_path
@@ -28,10 +28,6 @@ SMALL_FILE = 64 * 1024
 _THREADS = 16
 _LONGEST_URL = 1024
 _KNOWN_PATHS = 4096
-_LOCAL_DISKS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay", "tmpfs"})
-_KEEP_ORDER = frozenset({"ext4", "xfs"})
-"""Those whose journal has a change of names never without what was written before."""
-_MOUNTS = Path("/proc/self/mountinfo")
 _FILE_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -76,9 +72,7 @@ class FastFiles:
             self._prefixes.append(((prefix + start).encode(), *counts))
         self._reads = os.open in os.supports_dir_fd and is_on_local_disk(store.root)
         self._together = (
-            SmallWrites(store, _tell, keeps_order=kind_of_disk(store.root) in _KEEP_ORDER)
-            if self._reads
-            else None
+            SmallWrites(store, _tell, keeps_order=keeps_order(store.root)) if self._reads else None
         )
         # A disk behind a network may keep one file waiting; the others go on.
         self._threads = (
@@ -171,25 +165,3 @@ def _parse(encoded: bytes) -> PathInUrl | None:
     if path is None or any(part.startswith(PARTIAL) for part in path.split("/")):
         return None
     return PathInUrl(path, headers_of_file(path))
-
-
-def is_on_local_disk(folder: Path) -> bool:
-    """Tell whether a folder is surely on a disk of this machine; only Linux tells."""
-    return kind_of_disk(folder) in _LOCAL_DISKS
-
-
-def kind_of_disk(folder: Path) -> str:
-    """Return the name of the file system that a folder is on, or nothing where the system does not tell."""
-    try:
-        lines = _MOUNTS.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    real = os.path.realpath(folder)
-    kind, longest = "", -1
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        point = before.split(" ")[4].encode().decode("unicode_escape")
-        inside = real == point or real.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= longest:  # of two on one point the later hides the earlier
-            kind, longest = after.split(" ", 1)[0], len(point)
-    return kind
