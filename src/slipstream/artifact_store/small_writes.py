@@ -16,7 +16,14 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple
 
-from slipstream.artifact_store.local import DEEPEST, SMALL_PARTIAL, LocalArtifactStore, explain, explained
+from slipstream.artifact_store.local import (
+    DEEPEST,
+    PARTIAL,
+    SMALL_PARTIAL,
+    LocalArtifactStore,
+    explain,
+    explained,
+)
 from slipstream.artifact_store.many_syncs import ManySyncs
 from slipstream.artifact_store.quick_calls import (
     close_file,
@@ -35,6 +42,7 @@ class SmallWrite(NamedTuple):
     """A file that waits for its group."""
 
     path: str
+    """As `clean_path` returns it."""
     content: bytes
     tag: Any
     """What its sender knows it by."""
@@ -160,6 +168,8 @@ class SmallWrites:
     def _begin(self, write: SmallWrite, folders: dict[str, int]) -> _Begun | None:
         """Write a file under a name of its own; `None` where it has to be looked at more closely."""
         above, _, name = write.path.rpartition("/")
+        if not name or PARTIAL in write.path:
+            return None
         folder = folders.get(above)
         if folder is None:
             opened = self._open_folder(write.path, above)
