@@ -14,6 +14,8 @@ from slipstream.artifact_store.abandoned import remove_abandoned
 from slipstream.artifact_store.local import PARTIAL, SMALL_PARTIAL, LocalArtifactStore
 from slipstream.artifact_store.many_syncs import ManySyncs
 from slipstream.artifact_store.small_writes import GROUP, SmallWrite, SmallWrites, Written
+from slipstream.server.context import ServerContext
+from slipstream.server.options import ServerOptions
 
 
 @pytest.fixture(params=[False, True], ids=["in two waits", "in one wait"])
@@ -210,6 +212,23 @@ def test_without_durability_nothing_is_synced(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "run" / "f" / "g").read_bytes() == b"alone"
     with pytest.raises(AssertionError):
         LocalArtifactStore(tmp_path).write("f", [b"x"])
+
+
+@pytest.mark.parametrize(("durability", "syncs"), [("full", True), ("normal", False)])
+def test_a_server_is_as_sure_of_files_as_of_its_database(
+    durability: str, syncs: bool, tmp_path: Path
+) -> None:
+    options = ServerOptions(
+        backend_store_uri=f"sqlite:///{tmp_path / 'db'}",
+        artifacts_destination=str(tmp_path / "files"),
+        default_artifact_root=str(tmp_path / "root"),
+        durability=durability,
+    )
+    context = ServerContext(options)
+    for place in ("mlflow-artifacts:/run", str(tmp_path / "root" / "run")):
+        store = context.open(place)
+        assert isinstance(store, LocalArtifactStore)
+        assert store.syncs is syncs
 
 
 def test_a_file_whose_beginning_goes_is_written_again(
