@@ -47,30 +47,22 @@ class ManySyncs:
 
     def __init__(self, at_once: int) -> None:
         self._kernel = _Kernel.open(at_once)
-        self._threads = None
-        if self._kernel is None:
-            self._threads = ThreadPoolExecutor(min(_THREADS, at_once), thread_name_prefix="slipstream-sync")
+        self._threads = ThreadPoolExecutor(min(_THREADS, at_once), thread_name_prefix="slipstream-sync")
 
     def run(self, files: Sequence[int], folders: Sequence[int]) -> list[OSError | None]:
         """Sync the contents of open files and the names in open folders; return why each failed, in this order."""
         wanted = [*((handle, _FDSYNC) for handle in files), *((handle, _FSYNC) for handle in folders)]
-        if len(wanted) > 1:
-            if self._kernel is not None:
-                found = self._kernel.run(wanted)
-                # What it did not take, for whatever reason, is done one by one.
-                return [
-                    _alone(one) if result is None else _error(result)
-                    for one, result in zip(wanted, found, strict=True)
-                ]
-            if self._threads is not None:
-                return list(self._threads.map(_alone, wanted))
-        return [_alone(one) for one in wanted]
+        if len(wanted) <= 1:
+            return [_alone(one) for one in wanted]
+        found = [None] * len(wanted) if self._kernel is None else self._kernel.run(wanted)
+        left = [one for one, result in zip(wanted, found, strict=True) if result is None]
+        others = iter(self._threads.map(_alone, left))
+        return [next(others) if result is None else _error(result) for result in found]
 
     def close(self) -> None:
         if self._kernel is not None:
             self._kernel.close()
-        if self._threads is not None:
-            self._threads.shutdown()
+        self._threads.shutdown()
 
 
 class _Kernel:
