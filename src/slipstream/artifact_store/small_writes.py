@@ -9,11 +9,12 @@ docs/decisions/0012.
 import os
 import secrets
 import stat as modes
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
-from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Condition, Lock, Thread
 from typing import Any, NamedTuple
 
 from slipstream.artifact_store.local import (
@@ -34,6 +35,8 @@ from slipstream.artifact_store.quick_calls import (
 
 GROUP = 64
 """Files of a group at most; each holds its content in memory and a file open."""
+_THREADS = 4
+_SLOW_SECONDS = 0.001
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
@@ -71,10 +74,10 @@ class _Begun:
 
 
 class SmallWrites:
-    """Writes files below an artifact root, on a thread of its own.
+    """Writes files below an artifact root, on threads of its own.
 
-    On one thread, so that a folder which one file found missing is on the disk before the next is put into it. Several were
-    no faster on two cores.
+    One of them is at work at a time: on one interpreter more would only be in each other's way, and a folder that one file
+    found missing is on the disk before the next is put into it. Where the disk is slow, the next group begins while one waits.
 
     Args:
         store: the root, on a disk of this machine.
@@ -93,44 +96,91 @@ class SmallWrites:
         self._keeps_order = keeps_order
         self._root = str(store.root)
         self._tell = tell
-        self._waiting: SimpleQueue[SmallWrite | None] = SimpleQueue()
         self._names = secrets.token_hex(8)
         self._numbers = count()
-        self._thread = Thread(target=self._work, name="slipstream-small-files", daemon=True)
-        self._thread.start()
+        self._waiting: deque[SmallWrite] = deque()
+        self._lock = Lock()
+        self._may_begin = Condition(self._lock)
+        self._may_go_on = Condition(self._lock)
+        self._going_on = 0
+        """Threads that have waited for the disk and want to work again; they come first."""
+        self._is_at_work = False
+        self._is_closed = False
+        self._sync_seconds = 0.0
+        self._threads = [
+            Thread(target=self._work, name=f"slipstream-small-files-{number}", daemon=True)
+            for number in range(_THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, write: SmallWrite) -> None:
-        self._waiting.put(write)
+        with self._lock:
+            self._waiting.append(write)
+            if not self._is_at_work:
+                self._may_begin.notify()
 
     def close(self) -> None:
         """Write what waits, and end."""
-        self._waiting.put(None)
-        self._thread.join()
+        with self._lock:
+            self._is_closed = True
+            self._may_begin.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         syncs = ManySyncs(2 * GROUP)
         try:
             while group := self._take():
-                self._tell(self._write(group, syncs))
+                written = self._write(group, syncs)
+                self._rest()
+                self._tell(written)
         finally:
             syncs.close()
 
+    # -- taking turns ---------------------------------------------------------------------------------------
     def _take(self) -> list[SmallWrite]:
-        """Wait for files, and return all that wait; none at the end."""
-        group: list[SmallWrite] = []
-        write = self._waiting.get()
-        while write is not None:
-            group.append(write)
-            if len(group) == GROUP:
-                return group
-            try:
-                write = self._waiting.get_nowait()
-            except Empty:
-                return group
-        if group:
-            self._waiting.put(None)  # for the next look
-        return group
+        """Wait for files and for the turn, and return all that wait; none at the end."""
+        with self._lock:
+            while self._is_at_work or not self._waiting:
+                if self._is_closed and not self._waiting:
+                    return []
+                self._may_begin.wait()
+            self._is_at_work = True
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP))]
 
+    def _rest(self) -> None:
+        with self._lock:
+            self._is_at_work = False
+            if self._going_on:
+                self._may_go_on.notify()
+            elif self._waiting:
+                self._may_begin.notify()
+            elif self._is_closed:
+                self._may_begin.notify_all()
+
+    def _go_on(self) -> None:
+        with self._lock:
+            self._going_on += 1
+            while self._is_at_work:
+                self._may_go_on.wait()
+            self._going_on -= 1
+            self._is_at_work = True
+
+    def _wait_for_disk(self, sync: Callable[[], list[OSError | None]]) -> list[OSError | None]:
+        """Let others work meanwhile, if it has taken long of late: groups are larger, and cheaper, where they need not."""
+        lets_others = self._sync_seconds > _SLOW_SECONDS
+        begin = time.monotonic()
+        if lets_others:
+            self._rest()
+        try:
+            return sync()
+        finally:
+            self._sync_seconds = time.monotonic() - begin
+            if lets_others:
+                self._go_on()
+
+    # -- a group --------------------------------------------------------------------------------------------
     def _write(self, group: list[SmallWrite], syncs: ManySyncs) -> list[Written]:
         begun: list[_Begun] = []
         told: list[Written] = []
@@ -239,7 +289,7 @@ class SmallWrites:
 
     def _sync(self, contents: Sequence[_Begun], names: Sequence[_Begun], syncs: ManySyncs) -> None:
         folders = list(dict.fromkeys(one.folder for one in names))
-        outcomes = syncs.run([one.handle for one in contents], folders)
+        outcomes = self._wait_for_disk(lambda: syncs.run([one.handle for one in contents], folders))
         for one, error in zip(contents, outcomes, strict=False):
             if error is not None:
                 one.error = explain(one.write.path, error)
