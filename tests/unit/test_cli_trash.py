@@ -226,6 +226,12 @@ def test_what_is_no_duration(text: str) -> None:
         slipstream.trash.plan_removal(text)
 
 
+@pytest.mark.parametrize("text", ["365001d", "9" * 30 + "d", "9" * 400 + "d"])
+def test_durations_without_an_end(text: str) -> None:
+    with pytest.raises(InvalidParameterError, match="older_than.*365000d"):
+        slipstream.trash.plan_removal(text)
+
+
 def test_sizes() -> None:
     assert [show_bytes(each) for each in (0, 999, 1000, 1_500_000, 10**15)] == [
         *("0 bytes", "999 bytes", "1.0 kB", "1.5 MB", "1.0 PB")

@@ -48,7 +48,7 @@ UPDATE_MODEL_TAKEN_BACK: LiteralString = """
     UPDATE logged_models SET lifecycle_stage = 'active', deleted_time = NULL, last_updated_timestamp = :now
     WHERE model_id = :model_id AND lifecycle_stage = 'deleted'
 """
-SELECT_MODEL: LiteralString = "SELECT lifecycle_stage FROM logged_models WHERE model_id = :model_id"
+SELECT_MODEL: LiteralString = "SELECT experiment FROM logged_models WHERE model_id = :model_id"
 # Runs that were deleted with their experiment come and go with it, so they are not shown beside it.
 SELECT_TRASH: LiteralString = """
     SELECT kind, number, id, name, experiment, deleted_time FROM (
@@ -179,10 +179,12 @@ class TrashPart:
             _, experiment = self.require_run(item_id)
             self.require_active_experiment(experiment)
             self.restore_run(item_id)
-        elif not self.tx.execute(UPDATE_MODEL_TAKEN_BACK, model_id=item_id, now=now_ms()):
+        else:
             row = self.tx.fetch_one(SELECT_MODEL, model_id=item_id)
             if row is None:
                 raise NotFoundError(f"Logged model with ID '{item_id}' not found")
+            self.require_active_experiment(row[0])
+            self.tx.execute(UPDATE_MODEL_TAKEN_BACK, model_id=item_id, now=now_ms())
 
     def _take_experiment_back(self, experiment_id: str, new_name: str | None) -> None:
         experiment = self.get_experiment(experiment_id)

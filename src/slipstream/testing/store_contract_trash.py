@@ -16,7 +16,7 @@ from slipstream.entities import (
     TrashSelection,
     ViewType,
 )
-from slipstream.errors import AlreadyExistsError, ConflictError, InvalidParameterError, NotFoundError
+from slipstream.errors import AlreadyExistsError, ConflictError, InvalidParameterError, NotFoundError, SlipstreamError
 from slipstream.store.base import Store
 from slipstream.testing.store_contract import unique
 
@@ -197,6 +197,17 @@ class TrashContract:
         store.take_from_trash(MODEL, model)
         assert store.get_logged_model(model).model_id == model
         assert in_trash(store, model) is None
+
+    def test_a_logged_model_of_a_deleted_experiment_does_not_come_back_alone(self, store: Store) -> None:
+        experiment = new_experiment(store)
+        model = store.create_logged_model(experiment, "m").model_id
+        store.move_to_trash(MODEL, model)
+        store.move_to_trash(EXPERIMENT, experiment)
+        with pytest.raises(SlipstreamError, match=experiment):  # it would be removed with its experiment all the same
+            store.take_from_trash(MODEL, model)
+        store.take_from_trash(EXPERIMENT, experiment)
+        store.take_from_trash(MODEL, model)
+        assert store.get_logged_model(model).model_id == model
 
     @pytest.mark.parametrize("kind", [RUN, MODEL])
     def test_what_is_not_there(self, store: Store, kind: TrashKind) -> None:
