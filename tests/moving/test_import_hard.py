@@ -367,6 +367,56 @@ def test_broken_files_are_told_and_the_rest_is_taken(tmp_path: Path, monkeypatch
     assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
 
 
+def test_values_of_any_type_are_told_and_the_rest_is_taken(tmp_path: Path) -> None:
+    source = unpack(NEWEST, "mlruns", tmp_path)
+    bad_list, bad_map, address = run_folders(source)[:3]
+    for run, line in (
+        (bad_list, "status: [1]"),
+        (bad_map, "status: {a: 1}"),
+        (address, "artifact_uri: 'http://[::1'"),
+    ):
+        meta = run / "meta.yaml"
+        field = line.partition(":")[0]
+        others = [each for each in meta.read_text().splitlines() if not each.startswith(f"{field}:")]
+        meta.write_text("\n".join([*others, line, ""]))
+    model = next(source.glob("[0-9]*/models/m-*/meta.yaml"))
+    lines = [each for each in model.read_text().splitlines() if not each.startswith("status:")]
+    model.write_text("\n".join([*lines, "status: [2]", ""]))
+    version = next(source.glob("models/*/version-1/meta.yaml"))
+    lines = [each for each in version.read_text().splitlines() if not each.startswith("storage_location:")]
+    version.write_text("\n".join([*lines, "storage_location: [x]", ""]))
+    report = take(source, tmp_path / "here.db")
+    found = problems(report)
+    assert "status" in found[f"run {bad_list.name}"]
+    assert "status" in found[f"run {bad_map.name}"]
+    assert "not kept" in found[f"run {address.name}"]
+    assert "status" in found[f"logged model {model.parent.name}"]
+    assert any("storage_location" in reason for name, reason in found.items() if name.startswith("model version"))
+    assert report.finished
+    assert report.taken["runs"] == 13 - 2
+
+
+def test_odd_types_in_a_database_are_told_and_the_rest_is_taken(tmp_path: Path) -> None:
+    source = unpack(NEWEST, "mlflow.db", tmp_path)
+    with sqlite3.connect(source) as connection:
+        connection.execute("UPDATE experiments SET artifact_location = x'00ff' WHERE experiment_id = 0")
+        connection.execute("UPDATE model_versions SET version = 'two' WHERE version = 2")
+    connection.close()
+    report = take(source, tmp_path / "here.db")
+    found = problems(report)
+    assert "no text" in found["experiment 'Default'"]
+    assert any("'two'" in reason for name, reason in found.items() if name.startswith("model version"))
+    assert report.finished
+
+
+def test_yaml_that_names_its_parts_is_refused(tmp_path: Path) -> None:
+    """Ten lines of it make a text of gigabytes."""
+    lines = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12))]
+    (tmp_path / "meta.yaml").write_text("\n".join([*lines, "status: *a11"]))
+    with pytest.raises(InvalidParameterError, match="by its name"):
+        folder_reading.read_yaml(tmp_path / "meta.yaml")
+
+
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
 def test_yaml_that_would_end_the_process_is_refused(opening: str, tmp_path: Path) -> None:
     (tmp_path / "meta.yaml").write_text((opening * 400_000)[: folder_reading.SMALL - 10])

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -372,7 +373,8 @@ class Taking:
             return ""
         try:
             check_no_escape(uri, "artifact_uri")
-        except InvalidParameterError as error:
+            urlsplit(uri)
+        except (InvalidParameterError, ValueError) as error:
             self._report.fail(kind, name, f"its artifact URI is not kept: {error}")
             return ""
         base = self._source.base
