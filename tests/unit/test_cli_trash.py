@@ -226,6 +226,16 @@ def test_what_is_no_duration(text: str) -> None:
         slipstream.trash.plan_removal(text)
 
 
+def test_ages_are_told_by_the_name_of_the_option() -> None:
+    for text in ("soon", "9" * 30 + "d"):
+        assert "--older-than" in run("gc", "--older-than", text, code=1)
+
+
+def test_orphans_are_not_chosen_by_what_would_be_ignored() -> None:
+    for option, value in (("--older-than", "30d"), ("--run-ids", "f" * 32), ("--experiment-ids", "")):
+        assert "--orphans" in run("gc", "--orphans", option, value, "--yes", code=2)
+
+
 @pytest.mark.parametrize("text", ["365001d", "9" * 30 + "d", "9" * 400 + "d"])
 def test_durations_without_an_end(text: str) -> None:
     with pytest.raises(InvalidParameterError, match="older_than.*365000d"):

@@ -54,7 +54,7 @@ def save(chunks: Iterable[bytes], output: Path | None, *, binary: bool) -> None:
     """Write bytes to a file, which is there only once it is whole, or to stdout.
 
     Raises:
-        UsageError: they are no text, and stdout is a terminal.
+        UsageError: they are no text, and stdout is a terminal; or nothing can be written there.
     """
     if output is None:
         if binary and sys.stdout.isatty():
@@ -68,7 +68,13 @@ def save(chunks: Iterable[bytes], output: Path | None, *, binary: bool) -> None:
         return
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        opened = part.open("wb")
+    except OSError as error:  # the unfinished file is nothing that the user has named
+        raise click.BadParameter(
+            f"cannot write '{output}': {error.strerror}. Name another file.", param_hint="'--output'"
+        ) from error
+    try:
+        with opened as file:
             for chunk in chunks:
                 file.write(chunk)
         part.replace(output)
