@@ -18,7 +18,13 @@ import pytest
 
 from slipstream.artifact_store.local import PARTIAL
 from slipstream.entities import Metric, TrashKind, TrashSelection
-from slipstream.errors import ConflictError, InvalidParameterError, NotFoundError, SlipstreamError, UnavailableError
+from slipstream.errors import (
+    ConflictError,
+    InvalidParameterError,
+    NotFoundError,
+    SlipstreamError,
+    UnavailableError,
+)
 from slipstream.store import queued_trash
 from slipstream.store.engine import QueuedStore, open_store
 from slipstream.store.filters import ViewFilter
@@ -393,7 +399,9 @@ def test_a_logged_model_that_was_deleted_later_than_asked_for_keeps_its_experime
     new_files(model.artifact_location)
     store.delete_experiment(experiment)
     store.delete_logged_model(model.model_id)
-    store.engine.write(lambda sql: sql.tx.execute("UPDATE experiments SET deleted_time = 1000 WHERE name = 'e'"))
+    store.engine.write(
+        lambda sql: sql.tx.execute("UPDATE experiments SET deleted_time = 1000 WHERE name = 'e'")
+    )
     (part,) = remove(store, TrashSelection(before_time=2000))
     assert (part.counts.experiments, part.counts.models) == (0, 0)
     assert model.model_id in part.kept[0].reason

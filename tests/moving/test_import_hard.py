@@ -391,7 +391,9 @@ def test_values_of_any_type_are_told_and_the_rest_is_taken(tmp_path: Path) -> No
     assert "status" in found[f"run {bad_map.name}"]
     assert "not kept" in found[f"run {address.name}"]
     assert "status" in found[f"logged model {model.parent.name}"]
-    assert any("storage_location" in reason for name, reason in found.items() if name.startswith("model version"))
+    assert any(
+        "storage_location" in reason for name, reason in found.items() if name.startswith("model version")
+    )
     assert report.finished
     assert report.taken["runs"] == 13 - 2
 

@@ -97,7 +97,9 @@ class LocalUploads:
             try:
                 _lock(file, data)
                 # Read now: another writer may have noted the part before it let go of the file.
-                if number in _read(notes).checksums:  # what is there is good until the first byte is written over it
+                if (
+                    number in _read(notes).checksums
+                ):  # what is there is good until the first byte is written over it
                     _note(notes, number, "-")
                 file.seek((number - 1) * plan.part_bytes)
             except BaseException:

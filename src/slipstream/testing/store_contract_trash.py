@@ -16,7 +16,13 @@ from slipstream.entities import (
     TrashSelection,
     ViewType,
 )
-from slipstream.errors import AlreadyExistsError, ConflictError, InvalidParameterError, NotFoundError, SlipstreamError
+from slipstream.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidParameterError,
+    NotFoundError,
+    SlipstreamError,
+)
 from slipstream.store.base import Store
 from slipstream.testing.store_contract import unique
 
@@ -203,7 +209,9 @@ class TrashContract:
         model = store.create_logged_model(experiment, "m").model_id
         store.move_to_trash(MODEL, model)
         store.move_to_trash(EXPERIMENT, experiment)
-        with pytest.raises(SlipstreamError, match=experiment):  # it would be removed with its experiment all the same
+        with pytest.raises(
+            SlipstreamError, match=experiment
+        ):  # it would be removed with its experiment all the same
             store.take_from_trash(MODEL, model)
         store.take_from_trash(EXPERIMENT, experiment)
         store.take_from_trash(MODEL, model)
