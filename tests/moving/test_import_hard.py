@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mlflow_museum import VERSIONS, differences, read, unpack
-from slipstream.errors import InvalidParameterError
+from slipstream.artifact_store.local import LocalArtifactStore
+from slipstream.errors import InvalidParameterError, StorageError
 from slipstream.moving import taking
 from slipstream.moving.importing import ImportOptions, run_import
 from slipstream.moving.report import Report
@@ -236,6 +238,79 @@ def test_a_killed_import_goes_on_where_it_was(kind: str, tmp_path: Path) -> None
     assert not report.problems
     assert same(tmp_path / "whole.db", into) == []
     assert not take(source, into).changed
+
+
+def places_of_versions(folder: Path) -> dict[str, str]:
+    store = opened(folder / "here.db")
+    try:
+        found = {
+            f"{version.name} {version.version}": store.get_model_version_download_uri(
+                version.name, version.version
+            )
+            for version in store.search_model_versions().items
+        }
+    finally:
+        store.close()
+    return {name: uri.replace(str(folder), "HERE") for name, uri in found.items()}
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_an_import_that_broke_off_before_the_registry_finds_the_files_that_it_copied(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = unpack(version, "mlruns", tmp_path)
+    run = run_folders(source)[0]
+    (run / "artifacts" / "model").mkdir(parents=True)
+    (run / "artifacts" / "model" / "MLmodel").write_text("flavors: {}")
+    meta = yaml.safe_load((run / "meta.yaml").read_text())
+    for path in source.glob("models/*/version-*/meta.yaml"):
+        model = yaml.safe_load(path.read_text())
+        path.write_text(yaml.safe_dump(model | {"storage_location": f"{meta['artifact_uri']}/model"}))
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    first = take(source, whole / "here.db", copy_artifacts=True)
+
+    def leave(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(taking.Taking, "_take_registered_model", leave)
+        with pytest.raises(KeyboardInterrupt):
+            take(source, broken / "here.db", copy_artifacts=True)
+    report = take(source, broken / "here.db", copy_artifacts=True)
+    assert first.taken["files"] > 0
+    assert report.there_already["files"] == first.taken["files"]
+    assert report.taken["files"] == 0
+    assert any("HERE" in place for place in places_of_versions(whole).values())
+    assert places_of_versions(broken) == places_of_versions(whole)
+
+
+def test_files_that_could_not_be_copied_come_with_the_next_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = unpack(NEWEST, "mlruns", tmp_path)
+    run = next(each for each in run_folders(source) if (each / "artifacts").is_dir())
+    (run / "artifacts" / "a.txt").write_text("one")
+    (run / "artifacts" / "b.txt").write_text("two")
+    write = LocalArtifactStore.write
+
+    def full(store: LocalArtifactStore, path: str, chunks: Any) -> int:
+        if path.endswith("b.txt"):
+            raise StorageError("There is no space left.")
+        return write(store, path, chunks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalArtifactStore, "write", full)
+        report = take(source, tmp_path / "here.db", copy_artifacts=True)
+    assert "no space" in problems(report)[f"run {run.name}, file 'b.txt'"]
+    (copied,) = (tmp_path / "slipstream-artifacts").rglob(f"{run.name}/artifacts")
+    assert (copied / "a.txt").read_text() == "one"
+    (copied / "a.txt").write_text("changed here")
+    report = take(source, tmp_path / "here.db", copy_artifacts=True)
+    assert report.taken["files"] == 1
+    assert (copied / "b.txt").read_text() == "two"
+    assert (copied / "a.txt").read_text() == "changed here"
 
 
 def test_a_large_run_is_hidden_until_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

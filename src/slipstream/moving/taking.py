@@ -69,6 +69,8 @@ class Taking:
         self._chosen = frozenset(experiments)
         self._updates = updates
         self._unended = 0
+        self._elsewhere = 0
+        """Runs that are there already and have their files elsewhere."""
         self._placed: dict[str, PlacedExperiment] = {}
         self._group: list[_Ready] = []
         self._group_points = 0
@@ -102,9 +104,10 @@ class Taking:
                 f"{self._unended:,} runs that were there already have not ended here. --update adds what they have logged "
                 "since."
             )
-        if self._files is not None and self._report.there_already["runs"]:
+        if self._elsewhere:
             self._report.notes.append(
-                "Of runs that were there already no files were copied: they stay where the first import found them."
+                f"Of {self._elsewhere:,} runs that were there already no files were copied: they stay where the first import "
+                "found them."
             )
         self._report.finished = True
 
@@ -250,6 +253,14 @@ class Taking:
         here = self._target.read(lambda store: store.get_run(run_id), there)
         if here is there:
             return
+        self._complete_files(
+            "run",
+            run_id,
+            here.info.artifact_uri,
+            there.info.artifact_uri,
+            record.folder,
+            there.info.experiment_id,
+        )
         kept = sift_run(there, _tell_nobody)
         changed = _changes(here, kept)
         has_ended = here.info.status in RunStatus.__members__ and RunStatus(here.info.status).is_terminal
@@ -300,6 +311,21 @@ class Taking:
             model_id = record.model.model_id
             if model_id in here:
                 self._report.there_already["logged models"] += 1
+                there = record.model
+                stays = self._target.read(
+                    lambda store, model_id=model_id: (
+                        store.get_logged_model(model_id, allow_deleted=True).artifact_location
+                    ),
+                    "",
+                )
+                self._complete_files(
+                    "logged model",
+                    model_id,
+                    stays,
+                    there.artifact_location,
+                    record.folder,
+                    there.experiment_id,
+                )
                 continue
             fail = self._failing("logged model", model_id)
             try:
@@ -382,14 +408,22 @@ class Taking:
             return str(base / local_folder(uri))
         return uri
 
-    def _copy(self, uri: str, original: str, folder: Path | None, fail: Fail, *parts: str) -> str:
+    def _copy(
+        self,
+        uri: str,
+        original: str,
+        folder: Path | None,
+        fail: Fail,
+        *parts: str,
+        only_missing: bool = False,
+    ) -> str:
         """Copy the files of a run or a model; return where they are from now on.
 
         `original` is the URI as the source spells it, which versions of models may name.
         """
         assert self._files is not None, "asked for only where files are copied"
         try:
-            copied = self._files.copy(uri, folder, "/".join(parts), fail)
+            copied = self._files.copy(uri, folder, "/".join(parts), fail, only_missing=only_missing)
         except SlipstreamError as error:
             fail("artifacts", f"{error} They stay where they are.")
             return uri or self._target.location(*parts)
@@ -401,6 +435,21 @@ class Taking:
             self._moved[uri] = here
             self._moved[original] = here
         return here
+
+    def _complete_files(
+        self, kind: str, item_id: str, here: str, there: str, folder: Path | None, experiment_id: str
+    ) -> None:
+        """Copy what an import before this one could not, and note where the files are, which versions of models may name."""
+        if self._files is None:
+            return
+        parts = (item_id, "artifacts") if kind == "run" else ("models", item_id, "artifacts")
+        placed = self._placed[experiment_id]
+        if here != self._target.location(placed.experiment_id, *parts):
+            self._elsewhere += kind == "run"
+            return
+        uri = self._kept_uri(kind, item_id, there)
+        fail = self._failing(kind, item_id)
+        self._copy(uri, there, folder, fail, placed.experiment_id, *parts, only_missing=True)
 
     def _moved_uri(self, uri: str) -> str:
         """Return where files are now, if they were copied along with a run or a logged model."""
