@@ -207,6 +207,18 @@ def test_through_a_server_and_on_its_database(tmp_path: Path) -> None:
     assert server.stop() == 0
 
 
+def test_names_of_clients_are_not_obeyed_by_terminals() -> None:
+    name = "a\x1b[2J\nrun   deadbeef\u202e"
+    run_id = slipstream.SlipstreamClient().create_run("0", run_name=name).info.run_id
+    slipstream.trash.delete_run(run_id)
+    for arguments in (["gc", "--dry-run"], ["trash", "list"]):
+        said = CliRunner().invoke(main, arguments, color=True).output  # without colour click takes them out
+        (row,) = (each for each in said.splitlines() if "deadbeef" in each)
+        assert run_id in row
+        assert r"a\x1b[2J\x0arun   deadbeef\u202e" in row
+        assert "\x1b" not in said
+
+
 # -- words ------------------------------------------------------------------------------------------------
 
 
