@@ -166,11 +166,23 @@ class RunContract:
         number = store.create_experiment(unique())
         made = store.create_run(number, tags=[RunTag("b", "1"), RunTag("a", "1"), RunTag("z", "1")])
         run = made.info.run_id
-        for key in ("m", "c", "Z", "\u00e9", "x", "a", "mm", "\U0001d400", "\ufb01"):  # none but names by code point
+        for key in (
+            "m",
+            "c",
+            "Z",
+            "\u00e9",
+            "x",
+            "a",
+            "mm",
+            "\U0001d400",
+            "\ufb01",
+        ):  # none but names by code point
             store.log_metric(run, Metric(key, 1.0, 1))
             store.log_param(run, key, "1")
             store.set_tag(run, key, "1")
-        store.log_batch(run, [Metric(key, 2.0, 2, 1) for key in ("m", "b")], [Param("b", "1")], [RunTag("m", "2")])
+        store.log_batch(
+            run, [Metric(key, 2.0, 2, 1) for key in ("m", "b")], [Param("b", "1")], [RunTag("m", "2")]
+        )
         [found] = store.search_runs([number]).items
         for data in (made.data, store.get_run(run).data, found.data):
             keys = [metric.key for metric in data.latest_metrics]
