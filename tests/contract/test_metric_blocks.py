@@ -146,7 +146,7 @@ def test_a_history_in_parts_is_the_history(engine: Engine, monkeypatch: pytest.M
             for each in range(draw.choice([1, 2, 70]))
         ]
         if number % 10 == 9:
-            batch += draw.sample(metrics, 5)  # sent again
+            batch += draw.sample(metrics[-60:], 5)  # sent again
         engine.write(lambda store, batch=batch: store.log_batch(run_id, batch))
         metrics += batch
     for key in "ab":
