@@ -77,9 +77,13 @@ def pool_of(make: Any, workers: int = 1) -> WorkerPool:
     return WorkerPool(start, lambda: start_slowly(make), PoolLimits(workers=workers))
 
 
+def echo(data: Any) -> Any:
+    return data
+
+
 def model(_start: Start) -> Any:
     signature = ModelSignature(inputs=Schema([TensorSpec(np.dtype("float64"), (-1, 1))]))
-    return SimpleNamespace(metadata=SimpleNamespace(signature=signature), predict=lambda data: data)
+    return SimpleNamespace(metadata=SimpleNamespace(signature=signature), predict=echo)
 
 
 def refuse(_start: Start) -> Any:
