@@ -2,9 +2,10 @@
 
 import logging
 import math
+import os
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, LiteralString, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,9 +29,10 @@ def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def postgres_engine(postgres_server: Any) -> Iterator[Engine]:
     import psycopg
 
+    name = f"metric_blocks_{os.getpid()}"  # of this worker's own
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE metric_blocks TEMPLATE template0")
-    engine = open_engine(postgres_server.url("metric_blocks"), "artifacts")
+        connection.execute(cast("LiteralString", f"CREATE DATABASE {name} TEMPLATE template0"))
+    engine = open_engine(postgres_server.url(name), "artifacts")
     yield engine
     engine.close()
 

@@ -324,3 +324,52 @@ def test_ctrl_c_ends_the_wait_for_another_program(
     press.join()
     other.close()
     assert engine.write(lambda store: store.create_experiment("goes on", None, [])) is not None
+
+
+def test_a_write_that_fails_half_way_is_undone_and_its_neighbours_are_not(
+    engine: Engine, database: CountingDatabase
+) -> None:
+    engine.start()
+    run = engine.write(lambda store: store.create_run("0").info.run_id)
+    calls: list[str] = []
+
+    def fail(store: SqlStore) -> None:
+        calls.append("fail")
+        store.set_tag(run, "half", "way")
+        raise error
+
+    def log(key: str) -> Work[Any]:
+        return Work(lambda store: store.log_metric(run, Metric(key, 1.0, 1)))
+
+    for error in (NotFoundError("no"), ZeroDivisionError("a bug")):
+        calls.clear()
+        database.gate.clear()
+        works: list[Work[Any]] = [log(f"{type(error).__name__}-{n}") for n in range(6)]
+        works.insert(3, Work(fail))
+        threading.Timer(0.2, database.gate.set).start()
+        collect(engine, works)
+        assert [type(work.error) for work in works if work.error is not None] == [type(error)]
+        assert works[3].error is error
+        assert len(calls) in (1, 2), "together with others it is done once more, apart"
+    data = engine.read(lambda store: store.get_run(run).data)
+    assert len(data.metrics) == 12
+    assert "half" not in data.tags
+
+
+def test_an_error_before_anything_was_written_costs_no_second_try(
+    engine: Engine, database: CountingDatabase
+) -> None:
+    engine.start()
+    run = engine.write(lambda store: store.create_run("0").info.run_id)
+    calls: list[int] = []
+
+    def refuse(store: SqlStore) -> None:
+        calls.append(1)
+        store.set_tag("0" * 32, "k", "v")
+
+    database.gate.clear()
+    works: list[Work[Any]] = [Work(lambda store: store.set_tag(run, "k", "v")), Work(refuse), Work(refuse)]
+    threading.Timer(0.2, database.gate.set).start()
+    collect(engine, works)
+    assert [type(work.error) for work in works] == [type(None), NotFoundError, NotFoundError]
+    assert len(calls) == 2

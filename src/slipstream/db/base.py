@@ -26,18 +26,27 @@ class Transaction(Protocol):
     dialect: LiteralString
     """`"sqlite"` or `"postgres"`; for the few places where the meaning, not the spelling, differs."""
 
+    @property
+    def writes(self) -> int:
+        """A number that grows with each statement that changes something."""
+        ...
+
     def fetch_one(self, sql: LiteralString, **params: object) -> Row | None:
         """Return the first row, or `None`."""
         ...
 
     def fetch_all(self, sql: LiteralString, **params: object) -> list[Row]: ...
 
-    def execute(self, sql: LiteralString, **params: object) -> int:
+    def execute(self, sql: LiteralString, **params: object) -> None:
+        """Run a statement. What it raises may come with a later one, but not after the end of a savepoint."""
+        ...
+
+    def count_changed(self, sql: LiteralString, **params: object) -> int:
         """Run a statement and return how many rows it changed."""
         ...
 
     def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
-        """Run a statement once a row; a row's values go to the `:names` in order of first appearance."""
+        """Run a statement once a row, as `execute`; a row's values go to the `:names` in order of first appearance."""
         ...
 
     def script(self, sql: str) -> None:

@@ -169,5 +169,8 @@ def _open_postgres(uri: str) -> ForeignDatabase:
     except psycopg.Error as error:
         raise UnavailableError(f"Cannot read the {described.describe()}: {error}") from error
     return ForeignDatabase(
-        connection, PostgresTransaction(connection), described.describe(), (psycopg.Error, UnicodeDecodeError)
+        connection,
+        PostgresTransaction(connection, begun=True),
+        described.describe(),
+        (psycopg.Error, UnicodeDecodeError),
     )

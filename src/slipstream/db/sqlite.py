@@ -218,6 +218,10 @@ class SqliteTransaction:
         self._connection = connection
         self._run = connection.execute
 
+    @property
+    def writes(self) -> int:
+        return self._connection.total_changes()
+
     def fetch_one(self, sql: LiteralString, **params: object) -> Row | None:
         cursor = self._run(*_prepare(sql, params))
         row = cursor.fetchone()
@@ -227,7 +231,10 @@ class SqliteTransaction:
     def fetch_all(self, sql: LiteralString, **params: object) -> list[Row]:
         return self._run(*_prepare(sql, params)).fetchall()
 
-    def execute(self, sql: LiteralString, **params: object) -> int:
+    def execute(self, sql: LiteralString, **params: object) -> None:
+        self._run(*_prepare(sql, params)).close()
+
+    def count_changed(self, sql: LiteralString, **params: object) -> int:
         self._run(*_prepare(sql, params)).close()
         return self._connection.changes()
 

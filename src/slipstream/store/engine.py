@@ -13,6 +13,7 @@ It is one file since writers, readers and what pauses both for a fork share the 
 
 import logging
 import queue
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from slipstream.db.base import Connection, Database
 from slipstream.db.migrate import prepare
 from slipstream.entities import FileInfo
 from slipstream.errors import SlipstreamError, UnavailableError
+from slipstream.store import run_changes
 from slipstream.store.base import Store
 from slipstream.store.config import StoreConfig
 from slipstream.store.pulse import Pulse
@@ -80,6 +82,10 @@ class Work(Generic[T]):
         self.waiter: threading.Event | None = None
 
 
+class _UndoneError(Exception):
+    """A group was rolled back, to be done again with each work apart; never leaves the engine."""
+
+
 _TIDY: Work[Any] = Work(None)
 """What a writer thread does when nothing waits."""
 
@@ -122,6 +128,8 @@ class Engine:
         self._not_to_compact: set[int] = set()
         """Runs where that failed for another reason than the moment's: it is said once."""
         self._groups = 0
+        self._noted = random.randrange(run_changes.MERGE_EVERY)
+        """Transactions that wrote to the journal. Not from 0: programs that write little would never merge it."""
         self._waiting: queue.SimpleQueue[Work[Any] | None] = queue.SimpleQueue()
         self._writers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         first = _open_first(database)
@@ -325,39 +333,83 @@ class Engine:
             with connection.write() as tx:
                 store = SqlStore(tx, self.config)
                 work.result = work.run(store)
-                store.note_changes()
+                self._note_changes(store)
         except SlipstreamError as error:  # the transaction was rolled back; only this caller is concerned
             work.error = error
         else:
             self._plan_merges(store)
 
     def _commit_many(self, connection: Connection, group: list[Work[Any]]) -> None:
-        with connection.write() as tx:
-            store = SqlStore(tx, self.config)
-            bulks: dict[Bulk, list[Work[Any]]] = {}
-            for work in group:
-                work.error = work.result = None
-                if work.bulk is not None:
-                    bulks.setdefault(work.bulk, []).append(work)
-                    continue
-                assert work.run is not None
-                try:
-                    with tx.savepoint():
-                        work.result = work.run(store)
-                except Exception as error:
-                    if connection.is_transient(error) or connection.is_unavailable(error):
-                        raise  # it concerns the whole group
-                    work.error = error
-            for bulk, works in bulks.items():
-                _run_bulk(connection, store, bulk, works)
-            store.note_changes()
+        # Nearly always nothing fails after it wrote. So no work is kept apart from the others, which costs several
+        # statements each, unless it turns out that one has to be undone.
+        try:
+            self._commit_group(connection, group, apart=False)
+        except _UndoneError:
+            self._commit_group(connection, group, apart=True)
+
+    def _commit_group(self, connection: Connection, group: list[Work[Any]], *, apart: bool) -> None:
+        """Commit a group in one transaction.
+
+        Args:
+            connection: where.
+            group: what to do.
+            apart: whether a work that fails is undone alone.
+
+        Raises:
+            _UndoneError: something has to be undone alone, and all was undone.
+        """
+        try:
+            with connection.write() as tx:
+                store = SqlStore(tx, self.config)
+                bulks: dict[Bulk, list[Work[Any]]] = {}
+                for work in group:
+                    work.error = work.result = None
+                    if work.bulk is not None:
+                        bulks.setdefault(work.bulk, []).append(work)
+                    else:
+                        self._run_one(connection, store, work, apart=apart)
+                for bulk, works in bulks.items():
+                    if apart:
+                        _run_bulk_apart(connection, store, bulk, works)
+                    else:
+                        _run_bulk(store, bulk, works)
+                self._note_changes(store)
+        except _UndoneError:
+            raise
+        except Exception as error:
+            if apart or connection.is_transient(error) or connection.is_unavailable(error):
+                raise
+            raise _UndoneError from error  # a statement that failed later than it was asked for
         self._plan_merges(store)
+
+    def _run_one(self, connection: Connection, store: SqlStore, work: Work[Any], *, apart: bool) -> None:
+        assert work.run is not None
+        before = store.tx.writes
+        try:
+            if apart:
+                with store.tx.savepoint():
+                    work.result = work.run(store)
+            else:
+                work.result = work.run(store)
+        except Exception as error:
+            if connection.is_transient(error) or connection.is_unavailable(error):
+                raise  # it concerns the whole group
+            if not apart and (store.tx.writes != before or not isinstance(error, SlipstreamError)):
+                raise _UndoneError from error
+            work.error = error
+
+    def _note_changes(self, store: SqlStore) -> None:
+        if store.note_changes():
+            self._noted += 1
+            if self._noted % run_changes.MERGE_EVERY == 0:
+                run_changes.merge_changes(store.tx)
 
     def _replace(self, connection: Connection) -> Connection:
         """Return a connection that works: this one after a rollback, or a new one."""
         try:
-            with connection.read():
-                return connection
+            with connection.read() as tx:
+                tx.fetch_one("SELECT 1")
+            return connection
         except Exception:  # noqa: BLE001  # any failure means that it does not work
             try:
                 fresh = self.database.connect()
@@ -573,11 +625,19 @@ def open_store(
     return cast("Store", QueuedStore(open_engine(uri, artifact_root, durability, places)))
 
 
-def _run_bulk(connection: Connection, store: SqlStore, bulk: Bulk, works: Sequence[Work[Any]]) -> None:
+def _run_bulk(store: SqlStore, bulk: Bulk, works: Sequence[Work[Any]]) -> None:
+    for work, outcome in zip(works, bulk(store, [work.request for work in works]), strict=True):
+        if isinstance(outcome, BaseException):
+            work.error = outcome
+        else:
+            work.result = outcome
+
+
+def _run_bulk_apart(connection: Connection, store: SqlStore, bulk: Bulk, works: Sequence[Work[Any]]) -> None:
     """Do a bulk's requests together; if that fails for a reason that one of them may be, one by one."""
     try:
         with store.tx.savepoint():
-            outcomes = bulk(store, [work.request for work in works])
+            _run_bulk(store, bulk, works)
     except Exception as error:
         if connection.is_transient(error) or connection.is_unavailable(error):
             raise  # it concerns the whole group
@@ -585,13 +645,8 @@ def _run_bulk(connection: Connection, store: SqlStore, bulk: Bulk, works: Sequen
             works[0].error = error
             return
         for work in works:
-            _run_bulk(connection, store, bulk, [work])
-        return
-    for work, outcome in zip(works, outcomes, strict=True):
-        if isinstance(outcome, BaseException):
-            work.error = outcome
-        else:
-            work.result = outcome
+            work.error = work.result = None
+            _run_bulk_apart(connection, store, bulk, [work])
 
 
 def _call_each(finished: list[Work[Any]]) -> None:

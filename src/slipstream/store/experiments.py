@@ -130,14 +130,14 @@ class ExperimentsPart:
 
     def delete_experiment(self, experiment_id: str) -> None:
         number, now = names.experiment_number(experiment_id), now_ms()
-        if not self.tx.execute(UPDATE_DELETED, now=now, id=number):
+        if not self.tx.count_changed(UPDATE_DELETED, now=now, id=number):
             raise NotFoundError(f"No active Experiment with id={experiment_id} exists")
         self.tx.execute(UPDATE_RUNS_DELETED, now=now, id=number)
         self.changed_experiments.add(number)
 
     def restore_experiment(self, experiment_id: str) -> None:
         number = names.experiment_number(experiment_id)
-        if not self.tx.execute(UPDATE_RESTORED, now=now_ms(), id=number):
+        if not self.tx.count_changed(UPDATE_RESTORED, now=now_ms(), id=number):
             raise NotFoundError(f"No deleted Experiment with id={experiment_id} exists")
         self.tx.execute(UPDATE_RUNS_RESTORED, id=number)
         self.changed_experiments.add(number)
@@ -170,7 +170,7 @@ class ExperimentsPart:
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         number = names.experiment_number(experiment_id)
         self.require_active_experiment(number)
-        if not self.tx.execute(DELETE_TAG, id=number, key=key):
+        if not self.tx.count_changed(DELETE_TAG, id=number, key=key):
             raise NotFoundError(f"Experiment {experiment_id} has no tag '{key}'")
 
     def require_active_experiment(self, number: int) -> None:

@@ -125,13 +125,13 @@ class LoggedModelsPart:
 
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
         """Set the status; any may follow any."""
-        if not self.tx.execute(UPDATE_STATUS, model_id=model_id, status=status.number, now=now_ms()):
+        if not self.tx.count_changed(UPDATE_STATUS, model_id=model_id, status=status.number, now=now_ms()):
             raise _no_such_model(model_id)
         return self.get_logged_model(model_id, allow_deleted=True)
 
     def delete_logged_model(self, model_id: str) -> None:
         """Mark a model deleted. Doing it twice is harmless."""
-        if not self.tx.execute(UPDATE_DELETED, model_id=model_id, now=now_ms()):
+        if not self.tx.count_changed(UPDATE_DELETED, model_id=model_id, now=now_ms()):
             raise _no_such_model(model_id)
 
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
@@ -141,7 +141,7 @@ class LoggedModelsPart:
             self.tx.execute_many(UPSERT_TAG, [(model, *pair) for pair in stored.items()])
 
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
-        if not self.tx.execute(DELETE_TAG, model=self.require_logged_model(model_id), key=key):
+        if not self.tx.count_changed(DELETE_TAG, model=self.require_logged_model(model_id), key=key):
             raise NotFoundError(f"Logged model {model_id} has no tag '{key}'")
 
     def log_logged_model_params(self, model_id: str, params: Mapping[str, str]) -> None:

@@ -31,6 +31,11 @@ INSERT_SERIES: LiteralString = """
     ON CONFLICT (run, key) DO UPDATE SET key = excluded.key
     RETURNING id, step, timestamp, value
 """
+INSERT_SEVERAL: LiteralString = """
+    INSERT INTO series (run, key, step, timestamp, value, is_nan)
+    VALUES (:run, :key, :step, :timestamp, :value, :is_nan)
+    ON CONFLICT DO NOTHING
+"""
 UPDATE_LATEST: LiteralString = """
     UPDATE series SET step = :step, timestamp = :timestamp, value = :value, is_nan = :is_nan
     WHERE id = :id AND (step, timestamp, value) < (:step, :timestamp, :value)
@@ -41,8 +46,7 @@ SELECT_SERIES_OF: LiteralString = """
 """
 
 _LIMIT = 1 << 63
-_FEW = 8
-"""Points whose series are looked up one by one."""
+_SERIES_COLUMNS = ("run", "key", "step", "timestamp", "value", "is_nan")
 
 
 class MetricsPart(PointBlocksPart):
@@ -107,14 +111,14 @@ class MetricsPart(PointBlocksPart):
         newest: list[Row] = []
         linked: list[tuple[str, int, Metric]] = []
         for run, metrics in by_run.items():
-            known = self._load_series(run, metrics) if len(metrics) > _FEW else {}
+            known = self._several_series(run, metrics) if len(metrics) > 1 else {}
             for metric in metrics:
                 step, timestamp, value = metric.step, metric.timestamp, metric.value
                 is_nan = value != value  # noqa: PLR0124  # only NaN differs from itself
                 ranked = 0.0 if is_nan else value
                 series = known.get(metric.key)
                 if series is None:
-                    series = known[metric.key] = self._series(run, metric, ranked, is_nan=is_nan)
+                    series = known[metric.key] = self._series(run, metric)
                 series.points.append((timestamp, step, value))
                 if step > series.step or (step, timestamp, ranked) > (
                     series.step,
@@ -138,22 +142,28 @@ class MetricsPart(PointBlocksPart):
         if linked:
             self.log_model_points(linked)
 
-    def _load_series(self, run: int, metrics: Iterable[Metric]) -> "dict[str, _Series]":
-        keys = {metric.key for metric in metrics}
+    def _several_series(self, run: int, metrics: Sequence[Metric]) -> "dict[str, _Series]":
+        """Return the series of some metrics by key, with two questions however many of them are new."""
+        first: dict[str, Metric] = {}
+        for metric in metrics:
+            if metric.key not in first:
+                first[metric.key] = metric
+        known = self._load_series(run, list(first))
+        new = [metric for key, metric in first.items() if key not in known]
+        if new:
+            self.tx.execute_many(INSERT_SEVERAL, [_first_row(run, metric) for metric in new])
+            known |= self._load_series(run, [metric.key for metric in new])
+        return known
+
+    def _load_series(self, run: int, keys: Sequence[str]) -> "dict[str, _Series]":
         rows = self.tx.fetch_all(SELECT_SERIES_MANY, run=run, keys__in=sorted(keys))
         return {row[0]: _Series(*row[1:]) for row in rows}
 
-    def _series(self, run: int, metric: Metric, value: float, *, is_nan: bool) -> "_Series":
+    def _series(self, run: int, metric: Metric) -> "_Series":
         row = self.tx.fetch_one(SELECT_SERIES, run=run, key=metric.key)
         if row is None:
             row = self.tx.fetch_one(
-                INSERT_SERIES,
-                run=run,
-                key=metric.key,
-                step=metric.step,
-                timestamp=metric.timestamp,
-                value=value,
-                is_nan=int(is_nan),
+                INSERT_SERIES, **dict(zip(_SERIES_COLUMNS, _first_row(run, metric), strict=True))
             )
         assert row is not None, "INSERT ... RETURNING gives a row"
         return _Series(*row)
@@ -275,6 +285,13 @@ class _Series:
         self.is_newer = False
         """Whether the latest point is not the stored one any more."""
         self.points: list[Point] = []
+
+
+def _first_row(run: int, metric: Metric) -> Row:
+    """Return the row of a new series, whose only point is its latest."""
+    value = metric.value
+    is_nan = value != value  # noqa: PLR0124  # only NaN differs from itself
+    return run, metric.key, metric.step, metric.timestamp, 0.0 if is_nan else value, int(is_nan)
 
 
 def _series_check(run_id: str, key: str) -> int:

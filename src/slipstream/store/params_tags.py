@@ -65,7 +65,7 @@ class ParamsTagsPart:
 
     def delete_tag(self, run_id: str, key: str) -> None:
         run, _ = self.require_run(run_id, active=True)
-        if not self.tx.execute(DELETE_TAG, run=run, key=key):
+        if not self.tx.count_changed(DELETE_TAG, run=run, key=key):
             raise NotFoundError(f"Run {run_id} has no tag '{key}'")
 
     def _set_tags(self, run: int, pairs: dict[str, str]) -> None:

@@ -198,7 +198,7 @@ class RemovalsPart:
         """Claim or prolong what one process may have at a time; tell whether that worked."""
         now = now_ms()
         return bool(
-            self.tx.execute(UPSERT_LEASE, name=name, holder=holder, until=now + milliseconds, now=now)
+            self.tx.count_changed(UPSERT_LEASE, name=name, holder=holder, until=now + milliseconds, now=now)
         )
 
     def end_lease(self, name: str, holder: str) -> None:
@@ -334,7 +334,7 @@ class RemovalsPart:
         if reason is not None:
             return reason
         name = f"removing {experiment} {new_run_id()}"
-        if not self.tx.execute(MARK_EXPERIMENT, id=experiment, name=name):
+        if not self.tx.count_changed(MARK_EXPERIMENT, id=experiment, name=name):
             return "somebody restored it"
         self.changed_experiments.add(experiment)
         return None
@@ -354,12 +354,12 @@ class RemovalsPart:
                 kept.append(refuse(each, f"{needed[each.id]} was made from it"))
                 continue
             if each.kind is TrashKind.RUN:
-                done = self.tx.execute(
+                done = self.tx.count_changed(
                     MARK_RUN, mark=MARK, number=each.number, deleted_time=each.deleted_time
                 )
                 self.changed_runs.add(each.number)
             else:
-                done = self.tx.execute(
+                done = self.tx.count_changed(
                     MARK_MODEL,
                     mark=MARK,
                     number=each.number,
@@ -411,7 +411,7 @@ class RemovalsPart:
             return
         # Which models a run read stays as history; what it made is listed by id, and would lead nowhere.
         for run, model_id in self.tx.fetch_all(SELECT_SOURCE_RUNS, models__in=list(models)):
-            if self.tx.execute(DELETE_OUTPUT, run=run, model_id=model_id.removeprefix(MARK)):
+            if self.tx.count_changed(DELETE_OUTPUT, run=run, model_id=model_id.removeprefix(MARK)):
                 self.changed_runs.add(run)
         for statement in DELETE_OF_MODELS:
             self.tx.execute(statement, models__in=list(models))

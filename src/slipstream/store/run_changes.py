@@ -23,7 +23,6 @@ MERGED_RUNS = 20_000
 INSERT_CHANGE: LiteralString = """
     INSERT INTO run_changes (id, first, runs, experiments)
     SELECT COALESCE(MAX(id), 0) + 1, COALESCE(MAX(id), 0) + 1, :runs, :experiments FROM run_changes
-    RETURNING id
 """
 INSERT_MERGED: LiteralString = """
     INSERT INTO run_changes (id, first, runs, experiments) VALUES (:id, :first, :runs, :experiments)
@@ -58,10 +57,29 @@ class AheadError(Exception):
 
 def write_changes(tx: Transaction, runs: Iterable[int], experiments: Iterable[int] = ()) -> None:
     """Note what the open transaction has changed; to be called once, at its end."""
-    row = tx.fetch_one(INSERT_CHANGE, runs=_text(runs), experiments=_text(experiments))
-    assert row is not None, "INSERT ... RETURNING gives a row"
-    if row[0] % MERGE_EVERY == 0:
-        _merge(tx, row[0] - KEPT)
+    tx.execute(INSERT_CHANGE, runs=_text(runs), experiments=_text(experiments))
+
+
+def merge_changes(tx: Transaction) -> None:
+    """Make one row of all old ones, or none if it would be too long; to be called every `MERGE_EVERY` transactions."""
+    newest = newest_change(tx) - KEPT
+    rows = tx.fetch_all(SELECT_OLD, newest=newest)
+    if len(rows) < 2:
+        return
+    runs: set[int] = set()
+    experiments: set[int] = set()
+    for _, _, run_text, experiment_text in rows:
+        runs.update(_NUMBERS.decode(run_text))
+        experiments.update(_NUMBERS.decode(experiment_text))
+    tx.execute(DELETE_OLD, newest=newest)
+    if len(runs) + len(experiments) <= MERGED_RUNS:
+        tx.execute(
+            INSERT_MERGED,
+            id=rows[-1][0],
+            first=rows[0][1],
+            runs=_text(runs),
+            experiments=_text(experiments),
+        )
 
 
 def newest_change(tx: Transaction) -> int:
@@ -92,27 +110,6 @@ def read_changes(tx: Transaction, seen: int) -> Changes:
             if experiment_text != "[]":
                 experiments.update(_NUMBERS.decode(experiment_text))
     return Changes(rows[-1][0], runs, experiments)
-
-
-def _merge(tx: Transaction, newest: int) -> None:
-    """Make one row of all up to `newest`, or none if it would be too long."""
-    rows = tx.fetch_all(SELECT_OLD, newest=newest)
-    if len(rows) < 2:
-        return
-    runs: set[int] = set()
-    experiments: set[int] = set()
-    for _, _, run_text, experiment_text in rows:
-        runs.update(_NUMBERS.decode(run_text))
-        experiments.update(_NUMBERS.decode(experiment_text))
-    tx.execute(DELETE_OLD, newest=newest)
-    if len(runs) + len(experiments) <= MERGED_RUNS:
-        tx.execute(
-            INSERT_MERGED,
-            id=rows[-1][0],
-            first=rows[0][1],
-            runs=_text(runs),
-            experiments=_text(experiments),
-        )
 
 
 def _text(numbers: Iterable[int]) -> str:

@@ -52,10 +52,12 @@ class SqlStore(
         self.changed_runs: set[int] = set()
         self.changed_experiments: set[int] = set()
 
-    def note_changes(self) -> None:
-        """Tell search indexes, of this process and others, what changed; last thing in a writing transaction."""
-        if self.changed_runs or self.changed_experiments:
-            write_changes(self.tx, self.changed_runs, self.changed_experiments)
+    def note_changes(self) -> bool:
+        """Tell search indexes, of this process and others, what changed, if anything did; last thing in a transaction."""
+        if not self.changed_runs and not self.changed_experiments:
+            return False
+        write_changes(self.tx, self.changed_runs, self.changed_experiments)
+        return True
 
     def list_files(self, root_uri: str, path: str | None) -> list[FileInfo]:
         """List the files directly below a path of an artifact URI, where a server allows it."""

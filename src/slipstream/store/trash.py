@@ -179,7 +179,7 @@ class TrashPart:
             _, experiment = self.require_run(item_id)
             self.require_active_experiment(experiment)
             self.restore_run(item_id)
-        elif not self.tx.execute(UPDATE_MODEL_TAKEN_BACK, model_id=item_id, now=now_ms()):
+        elif not self.tx.count_changed(UPDATE_MODEL_TAKEN_BACK, model_id=item_id, now=now_ms()):
             row = self.tx.fetch_one(SELECT_MODEL, model_id=item_id)
             if row is None:
                 raise NotFoundError(f"Logged model with ID '{item_id}' not found")
