@@ -81,6 +81,7 @@ def test_what_is_there_stays_and_the_rest_comes_beside_it(tmp_path: Path) -> Non
     }
     told = [each.reason for each in report.differences]
     assert told == [
+        "its description is another one",
         "tag 'owner' is 'eve' here and 'ada' there",
         "alias 'champion' is '1' here and '2' there",
     ]
@@ -159,6 +160,101 @@ def test_a_run_that_went_on_is_brought_up_to_date(tmp_path: Path) -> None:
         report = take(source, tmp_path / "here.db", update=True)
         assert not report.changed
         assert [(each.name, each.reason) for each in report.differences] == [(ended, "param 'late'")]
+
+
+def test_experiments_and_models_that_changed_are_told_and_brought_up_to_date(tmp_path: Path) -> None:
+    source = unpack(NEWEST, "mlflow.db", tmp_path)
+    take(source, tmp_path / "here.db")
+    before = content(tmp_path / "here.db")
+    model, version = next(name for name in before["versions"] if before["versions"][name]["aliases"]).rsplit(
+        " ", 1
+    )
+    alias = before["versions"][f"{model} {version}"]["aliases"][0]
+    other = next(
+        name.rsplit(" ", 1)[1]
+        for name in before["versions"]
+        if name.startswith(f"{model} ") and name != f"{model} {version}"
+    )
+    tag, logged = next(
+        (next(iter(each["tags"])), model_id)
+        for model_id, each in before["logged models"].items()
+        if each["tags"]
+    )
+    with sqlite3.connect(source) as connection:
+        for sql, values in (
+            ("UPDATE experiment_tags SET value = 'new there'", ()),
+            ("UPDATE registered_models SET description = 'new there' WHERE name = ?", (model,)),
+            ("INSERT INTO registered_model_tags (name, key, value) VALUES (?, 'added', '1')", (model,)),
+            (
+                "UPDATE registered_model_aliases SET version = ? WHERE name = ? AND alias = ?",
+                (int(other), model, alias),
+            ),
+            (
+                """
+                UPDATE model_versions SET description = 'new there', current_stage = 'Archived'
+                WHERE name = ? AND version = ?
+                """,
+                (model, int(version)),
+            ),
+            (
+                "INSERT INTO model_version_tags (name, version, key, value) VALUES (?, ?, 'added', '1')",
+                (model, int(version)),
+            ),
+            (
+                "UPDATE logged_model_tags SET tag_value = 'new there' WHERE model_id = ? AND tag_key = ?",
+                (logged, tag),
+            ),
+        ):
+            assert connection.execute(sql, values).rowcount >= 1, sql
+    connection.close()
+    told = take(source, tmp_path / "here.db")
+    reasons = {(each.kind, each.name): each.reason for each in told.differences}
+    assert reasons["model version", f"'{model}' {version}"].startswith(
+        "its description is another one; its stage is "
+    )
+    assert reasons["logged model", logged] == f"tag '{tag}'"
+    assert any(kind == "experiment" for kind, _ in reasons)
+    models = [each.reason for each in told.differences if each.kind == "registered model"]
+    assert models == [
+        "its description is another one",
+        f"alias '{alias}' is '{version}' here and '{other}' there",
+    ]
+
+    store = opened(tmp_path / "here.db")
+    store.set_registered_model_tag(model, "only here", "yes")
+    store.close()
+    dry = take(source, tmp_path / "here.db", update=True, dry_run=True)
+    report = take(source, tmp_path / "here.db", update=True)
+    for kind in ("experiments", "registered models", "model versions", "logged models"):
+        assert report.taken[f"updated {kind}"] == dry.taken[f"updated {kind}"] >= 1, kind
+    assert report.taken["updated registered models"] == report.taken["updated model versions"] == 1
+    assert not report.differences
+    assert not take(source, tmp_path / "here.db", update=True).changed
+
+    store = opened(tmp_path / "here.db")
+    assert store.get_registered_model(model).tags["only here"] == "yes"
+    store.delete_registered_model_tag(model, "only here")
+    store.close()
+    take(source, tmp_path / "anew.db")
+    assert same(tmp_path / "anew.db", tmp_path / "here.db") == []
+
+
+def test_what_is_another_version_here_is_not_brought_up_to_date(tmp_path: Path) -> None:
+    source = unpack(NEWEST, "mlflow.db", tmp_path)
+    store = opened(tmp_path / "here.db")
+    store.create_registered_model("digits model", description="ours")
+    for number in range(1, 4):
+        store.create_model_version("digits model", f"s3://mine/{number}")
+        store.set_registered_model_alias("digits model", f"mine-{number}", str(number))
+    store.close()
+    take(source, tmp_path / "here.db", update=True)
+    store = opened(tmp_path / "here.db")
+    for number in range(1, 4):
+        found = store.get_model_version("digits model", str(number))
+        assert (found.source, found.description or "") == (f"s3://mine/{number}", "")
+    assert store.get_registered_model("digits model").aliases["mine-1"] == "1"
+    store.close()
+    assert not take(source, tmp_path / "here.db", update=True).changed
 
 
 def test_a_store_is_not_imported_into_itself_nor_into_a_server(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from slipstream.moving.report import Mapping, Report
 from slipstream.moving.sifting import Fail, count_points, sift_logged_model, sift_points, sift_run, sift_tags
 from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, RunRecord, Source
 from slipstream.moving.target import Target
-from slipstream.store.imports import ImportedVersion, PlacedExperiment
+from slipstream.store.import_records import ImportedVersion, PlacedExperiment
 from slipstream.store.sql import SqlStore
 
 GROUP_POINTS = 20_000
@@ -49,7 +49,7 @@ class Taking:
         report: filled as it goes.
         files: copies artifacts; without it their URIs are kept as they are.
         experiments: names of those to take; all when empty. The registry is taken only with all.
-        updates: bring runs up to date that are there already.
+        updates: bring what is there already up to date.
     """
 
     def __init__(
@@ -131,12 +131,16 @@ class Taking:
                 artifact_location=self._kept_uri("experiment", f"'{name}'", each.artifact_location),
             )
             try:
-                placed = self._target.place_experiment(experiment, keep_location=self._files is None)
+                placed = self._target.place_experiment(
+                    experiment, keep_location=self._files is None, update=self._updates
+                )
             except SlipstreamError as error:
                 self._report.fail("experiment", f"'{name}'", f"{error} Its runs are not taken either.")
                 continue
             self._placed[there] = placed
             (self._report.taken if placed.is_new else self._report.there_already)["experiments"] += 1
+            if placed.is_updated:
+                self._report.taken["updated experiments"] += 1
             for difference in placed.differences:
                 self._report.differ("experiment", f"'{name}'", difference)
             if placed.experiment_id != there:
@@ -307,6 +311,7 @@ class Taking:
     def _take_logged_models(self, records: Sequence[LoggedModelRecord]) -> None:
         ids = [record.model.model_id for record in records]
         here = self._target.read(lambda store: store.find_logged_model_ids(ids), set[str]())
+        self._meet_logged_models([record for record in records if record.model.model_id in here])
         for record in records:
             model_id = record.model.model_id
             if model_id in here:
@@ -361,6 +366,23 @@ class Taking:
                 fail(f"points of run {run_id}", "the run is not here")
             self._report.taken["logged models"] += 1
 
+    def _meet_logged_models(self, records: Sequence[LoggedModelRecord]) -> None:
+        """Bring logged models that are there already up to date if that was asked for, or tell what differs."""
+        theirs = [sift_logged_model(record.model, _tell_nobody) for record in records]
+        changes = self._target.read(
+            lambda store: store.find_logged_model_changes(theirs), dict[str, list[str]]()
+        )
+        for model in theirs:
+            if model.model_id not in changes:
+                continue
+            if not self._updates:
+                self._report.differ("logged model", model.model_id, "; ".join(changes[model.model_id]))
+                continue
+            self._target.write_unless_dry(
+                lambda store, model=model: store.update_imported_logged_model(model), None
+            )
+            self._report.taken["updated logged models"] += 1
+
     # -- the registry -------------------------------------------------------------------------------
 
     def _take_registered_model(self, record: RegisteredModelRecord) -> None:
@@ -379,13 +401,19 @@ class Taking:
             for each in record.versions
         ]
         try:
-            placed = self._target.place_model(model, versions, record.last_version)
+            placed = self._target.place_model(model, versions, record.last_version, update=self._updates)
         except SlipstreamError as error:
             self._report.fail("registered model", f"'{name}'", error)
             return
         (self._report.taken if placed.is_new else self._report.there_already)["registered models"] += 1
         self._report.taken["model versions"] += len(placed.new_versions)
         self._report.there_already["model versions"] += len(placed.known_versions)
+        if placed.is_updated:
+            self._report.taken["updated registered models"] += 1
+        if placed.updated_versions:
+            self._report.taken["updated model versions"] += len(placed.updated_versions)
+        for version, words in placed.version_differences.items():
+            self._report.differ("model version", f"'{name}' {version}", "; ".join(words))
         for version, reason in placed.refused:
             self._report.fail("model version", f"'{name}' {version}", reason)
         for difference in placed.differences:

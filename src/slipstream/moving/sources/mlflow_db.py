@@ -34,7 +34,7 @@ from slipstream.entities import (
 from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.moving.report import Report
 from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, RunRecord, Totals
-from slipstream.store.imports import ImportedVersion
+from slipstream.store.import_records import ImportedVersion
 
 DEFAULT_WORKSPACE = "default"
 DELETED_VERSION = "Deleted_Internal"

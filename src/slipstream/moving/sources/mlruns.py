@@ -46,7 +46,7 @@ from slipstream.moving.sources.folder_reading import (
     read_yaml,
 )
 from slipstream.moving.sources.mlflow_db import DELETED_VERSION, RUN_NAME_TAG, model_of
-from slipstream.store.imports import ImportedVersion
+from slipstream.store.import_records import ImportedVersion
 
 META = "meta.yaml"
 TRASH = ".trash"
