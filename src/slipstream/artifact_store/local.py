@@ -196,6 +196,8 @@ class LocalArtifactStore:
             raise InvalidParameterError(
                 "Refusing to delete the artifact root itself; name a file or folder in it."
             )
+        if _is_unfinished(clean):  # nobody's artifact, but what uploads under way have sent
+            return
         with explained(clean):
             target = self._inside(clean)
             try:
