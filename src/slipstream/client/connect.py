@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 _HTTP = ("http://", "https://")
+OFFLINE = "offline"
+"""The address of no server: what is logged is kept on this machine until `slipstream sync --to` sends it."""
 _WITH_DRIVER = re.compile(r"^(sqlite|postgresql|postgres)\+\w+(://.*)$", re.DOTALL)
 
 
@@ -40,8 +42,12 @@ class Connection:
         """How to reach the server; `None` where the store is in this process."""
         self._elsewhere: dict[str, Transport] = {}
 
-    def artifacts(self, uri: str) -> "ArtifactStore":
+    def artifacts(self, uri: str, *, patient: bool = True) -> "ArtifactStore":
         """Open the files below a storage URI.
+
+        Args:
+            uri: the storage URI.
+            patient: whether to try again for minutes while the tracking server is away, as the settings say.
 
         Raises:
             InvalidParameterError: the URI needs a server (`mlflow-artifacts:`) and there is none, or
@@ -50,7 +56,8 @@ class Connection:
         """
         from slipstream.client.storage import open_artifacts
 
-        return open_artifacts(uri, self.transport, self._connect_to)
+        impatient = None if patient else getattr(self.store, "impatient_transport", None)
+        return open_artifacts(uri, impatient or self.transport, self._connect_to)
 
     def _connect_to(self, server: str) -> "Transport":
         """Reach another server than the one tracked to, which is not told the credentials of this one."""
@@ -164,7 +171,9 @@ def open_for_removal(
 
 def flush_all(seconds: float | None = None) -> bool:
     """Wait until what this process logged is stored everywhere, each place as long as is said; tell whether it is."""
-    delivered = [connection.flush(seconds) for connection in list(_connections.values())]  # each, whatever one says
+    delivered = [
+        connection.flush(seconds) for connection in list(_connections.values())
+    ]  # each, whatever one says
     return all(delivered)
 
 
@@ -190,13 +199,15 @@ def normalise(uri: str) -> str:
         return text.rstrip("/")
     if text.startswith(_POSTGRES):
         return text
+    if text == OFFLINE or text.startswith(OFFLINE + ":"):
+        return text
     if text.startswith(_SQLITE):
         return _sqlite(_file_of(text.removeprefix(_SQLITE), shown), shown)
     if "://" not in text and text.endswith(".db"):
         return _sqlite(text, shown)
     raise InvalidParameterError(
         f"Tracking URI '{shown}' is of no kind that can be opened. Use http://server, https://server, "
-        "sqlite:///file.db, a path that ends in .db, or postgresql://user@host/database. "
+        "sqlite:///file.db, a path that ends in .db, postgresql://user@host/database, or offline. "
         "Folders of files (MLflow's ./mlruns) are not supported."
     )
 
@@ -245,6 +256,10 @@ def _open(address: str) -> Connection:
             return Transport(address, retries=retries, timeout_seconds=seconds)
 
         return Connection(address, SpooledStore(transport, shown_uri(address), open_transport), transport)
+    if address.startswith(OFFLINE):
+        from slipstream.client.spool.offline import OfflineStore
+
+        return Connection(address, OfflineStore(address), None)
     from slipstream.db.uri import artifact_folder
     from slipstream.store.engine import open_store
 

@@ -79,7 +79,15 @@ class OutputsRecord(msgspec.Struct, frozen=True, array_like=True, tag="outputs")
     models: list[tuple[str, int]]
 
 
+class FilesRecord(msgspec.Struct, frozen=True, array_like=True, tag="files"):
+    """Files of a run that lie in a folder beside the spool. For who sends it: servers get the files, never this."""
+
+    run_id: str
+    folder: str
+
+
 Record = PointRecord | BatchRecord | RunRecord | UpdateRecord | UntagRecord | InputsRecord | OutputsRecord
+"""What a server takes."""
 
 
 class RefusedRecord(msgspec.Struct, frozen=True):
@@ -109,5 +117,12 @@ def decode_record(text: bytes | msgspec.Raw) -> Record:
     return _DECODER.decode(text)
 
 
+def decode_files(text: bytes) -> FilesRecord | None:
+    """Return a record of files, `None` for one of another kind."""
+    return _FILES.decode(text) if text.startswith(_FILES_MARK) else None
+
+
+_FILES = msgspec.json.Decoder(FilesRecord)
+_FILES_MARK = b'["files",'
 _DECODER: "msgspec.json.Decoder[Record]" = msgspec.json.Decoder(Record)
 encode_record: Any = msgspec.json.Encoder().encode

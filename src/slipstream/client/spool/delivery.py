@@ -1,18 +1,23 @@
 """Send lines of a spool file to a server: what one delivery holds, what becomes of those that are refused."""
 
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from slipstream.artifact_store.paths import clean_path
 from slipstream.client.rest import RestStore
 from slipstream.client.spool.file import SpoolLine
-from slipstream.client.spool.folder import Sent
-from slipstream.client.spool.mlflow import send_as_mlflow
+from slipstream.client.spool.folder import STAGES, Sent
+from slipstream.client.spool.mlflow import FINAL, send_as_mlflow
+from slipstream.client.storage import open_artifacts
+from slipstream.client.transfer import upload_folder
 from slipstream.client.transport import RETRIED_STATUSES, Transport
-from slipstream.entities.record import DeliveryReceipt
+from slipstream.entities.record import DeliveryReceipt, FilesRecord, decode_files
 from slipstream.errors import (
     ConnectionFailedError,
     EndpointNotFoundError,
@@ -33,6 +38,8 @@ class Spooled(Protocol):
 
     @property
     def sent(self) -> Sent: ...
+    @property
+    def path(self) -> Path | None: ...
     def note_sent(self, sent: Sent) -> None: ...
 
 
@@ -54,12 +61,30 @@ class Delivery:
             SlipstreamError: they could not be sent now; all of them may be sent again.
         """
         lines = _some(lines)
-        numbers = [line.text for line in lines]
         first = spooled.sent.number + 1
+        files = decode_files(lines[0].text)
+        if files is not None:
+            self._send_files(spooled, files)
+            spooled.note_sent(Sent(first, lines[0].end))
+            return 1
+        numbers = [line.text for line in lines]
         for number, message in self._deliver(writer, first, numbers):
             self._refuse(numbers[number - first], message)
         spooled.note_sent(Sent(first + len(lines) - 1, lines[-1].end))
         return len(lines)
+
+    def _send_files(self, spooled: Spooled, files: FilesRecord) -> None:
+        assert spooled.path is not None, "a spool in memory has no files"
+        folder = spooled.path.with_suffix(STAGES) / clean_path(files.folder)
+        if not folder.is_dir():  # sent before, though nobody noted it
+            return
+        try:
+            uri = self._store.get_run(files.run_id).info.artifact_uri
+            upload_folder(open_artifacts(uri, self._transport, _connect_to), folder, "")
+        except FINAL as error:
+            self._refuse(msgspec.json.encode(files), f"{error} The files stay in {folder}.")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def send_texts(self, writer: str, first: int, texts: Sequence[bytes]) -> None:
         """Send records that are in no file."""
@@ -103,9 +128,15 @@ def _some(lines: Sequence[SpoolLine]) -> Sequence[SpoolLine]:
     size = 0
     for index, line in enumerate(lines):
         size += len(line.text)
+        if index and decode_files(line.text) is not None:  # which go alone
+            return lines[:index]
         if index == AT_ONCE or (size > AT_ONCE_BYTES and index):
             return lines[:index]
     return lines
+
+
+def _connect_to(server: str) -> Transport:
+    return Transport(server, identify=False)
 
 
 def describe(text: bytes) -> str:

@@ -26,6 +26,7 @@ from slipstream.client.spool.file import SpoolFile, SpoolLine, read_lines
 
 SUFFIX = ".spool"
 SENT = ".sent"
+STAGES = ".files"
 REFUSED = "refused.jsonl"
 _FORMAT = 1
 
@@ -78,6 +79,22 @@ class OwnSpool:
         self.file = self._create()
         self.sent = Sent(0, self.file.size)
         self._mark = _Mark(self.file.path)
+
+    def new_stage(self) -> Path:
+        """Make a folder for files that are to be sent later.
+
+        Raises:
+            OSError: there is no room for it, or no folder at all.
+        """
+        if self.file.path is None:
+            raise OSError("no folder can be written")
+        stage = self.file.path.with_suffix(STAGES) / uuid.uuid4().hex
+        stage.mkdir(parents=True, mode=0o700)
+        return stage
+
+    @property
+    def path(self) -> Path | None:
+        return self.file.path
 
     def append(self, text: bytes) -> None:
         while not self.file.append(text):  # it has been replaced meanwhile
@@ -263,6 +280,8 @@ class _Mark:
 def _remove(path: Path | None) -> None:
     if path is None:
         return
+    with contextlib.suppress(OSError):  # there is none, or files that were not sent are in it
+        path.with_suffix(STAGES).rmdir()
     for each in (path.with_suffix(SENT), path):
         with contextlib.suppress(OSError):  # what is left is sent again, and stored once
             each.unlink()

@@ -35,7 +35,7 @@ from slipstream.errors import (
     SlipstreamError,
 )
 
-_FINAL = (InvalidParameterError, NotFoundError, BadRequestError, InvalidStateError)
+FINAL = (InvalidParameterError, NotFoundError, BadRequestError, InvalidStateError)
 
 
 def send_as_mlflow(store: RestStore, texts: Sequence[bytes]) -> list[tuple[int, str]]:
@@ -56,7 +56,7 @@ def send_as_mlflow(store: RestStore, texts: Sequence[bytes]) -> list[tuple[int, 
         if not isinstance(record, PointRecord):
             try:
                 _send(store, record)
-            except _FINAL as error:
+            except FINAL as error:
                 refused.append((index, str(error)))
     return refused + _send_points(store, waiting)
 
@@ -78,7 +78,7 @@ def _send_points(store: RestStore, records: Sequence[tuple[int, PointRecord]]) -
     ]
     try:
         store.log_batch(records[0][1].run_id, points)
-    except _FINAL as error:
+    except FINAL as error:
         if len(records) == 1:
             return [(records[0][0], str(error))]
         middle = len(records) // 2  # so that one bad point costs no others

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from slipstream.client.spool.delivery import AT_ONCE, Delivery, describe, may_pass
 from slipstream.client.spool.folder import LeftSpool, OwnSpool, Sent, folder_of, keep_refused, left_spools
@@ -32,8 +33,8 @@ _logger = logging.getLogger(__name__)
 class Shipper:
     """Sends one spool to one server. Thread-safe; starts its thread with the first record."""
 
-    def __init__(self, server: str, transport: Callable[[], Transport]) -> None:
-        """Take the address without its password, and what opens connections that try once."""
+    def __init__(self, server: str, transport: Callable[[], Transport] | None) -> None:
+        """Take the address without its password, and what opens connections that try once; `None` for no server."""
         self.server = server
         self._open = transport
         self._spool: OwnSpool | None = None
@@ -46,7 +47,7 @@ class Shipper:
         self._stopping = False
         self.trouble: str | None = None
         """Why the last delivery failed; `None` while all is well."""
-        self.is_away = False
+        self.is_away = transport is None
         """Whether the server did not take the last delivery, or did not answer who asked it."""
         self.refused = 0
         self._delivery: Delivery | None = None
@@ -65,10 +66,18 @@ class Shipper:
         with self._lock:
             if self._spool is None:
                 self._spool = OwnSpool(self.server)
-            if self._thread is None:
+            if self._thread is None and self._open is not None:
                 self._thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
                 self._thread.start()
             return self._spool
+
+    def new_stage(self) -> Path:
+        """Make a folder for files that a record will name, to be sent later.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        return (self._spool or self._begin()).new_stage()
 
     @property
     def is_delivered(self) -> bool:
@@ -183,6 +192,7 @@ class Shipper:
         assert spool is not None, "the thread begins with it"
         delivery = self._delivery
         if delivery is None:
+            assert self._open is not None, "the thread does not begin without"
             delivery = self._delivery = Delivery(self._open(), self._refuse)
         while not self._stopping:
             if spool.file.held and not spool.file.write_held():

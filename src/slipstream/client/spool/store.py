@@ -10,11 +10,14 @@ once a run (is it there, may it be written to); what it refuses later is reporte
 import contextlib
 import logging
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from slipstream import settings
 from slipstream.api.routing import Request
+from slipstream.artifact_store.local import LocalArtifactStore
+from slipstream.client.active_experiment import NAMED
 from slipstream.client.batches import Batch, cut_by_bytes
 from slipstream.client.rest import RestStore
 from slipstream.client.spool.shipper import TIMEOUT_SECONDS, Shipper
@@ -34,6 +37,7 @@ from slipstream.entities import (
 )
 from slipstream.entities.record import (
     BatchRecord,
+    FilesRecord,
     InputsRecord,
     OutputsRecord,
     PointRecord,
@@ -48,6 +52,7 @@ from slipstream.errors import (
     ConnectionFailedError,
     InvalidParameterError,
     NotFoundError,
+    StorageError,
     TooManyRequestsError,
     UnavailableError,
 )
@@ -70,13 +75,27 @@ class SpooledStore(RestStore):
     """A `RestStore` whose logging cannot wait or fail for the server. Thread-safe; each process needs its own."""
 
     def __init__(
-        self, transport: Transport, shown_address: str, open_transport: Callable[[int, float], Transport]
+        self,
+        transport: Transport,
+        shown_address: str,
+        open_transport: Callable[[int, float], Transport] | None,
     ) -> None:
-        """Take the server's transport, its address without a password, and what opens another with (retries, seconds)."""
+        """Take the server's transport, its address without a password, and what opens others with (retries, seconds).
+
+        Without the last there is no server, and nothing is sent.
+        """
         super().__init__(transport)
-        self.shipper = Shipper(shown_address, lambda: open_transport(0, TIMEOUT_SECONDS))
-        self._impatient = RestStore(open_transport(1, max(0.1, settings.PATIENCE.get())))
+        if open_transport is None:
+            self.shipper = Shipper(shown_address, None)
+            self.impatient_transport = transport
+        else:
+            opened = open_transport
+            self.shipper = Shipper(shown_address, lambda: opened(0, TIMEOUT_SECONDS))
+            self.impatient_transport = open_transport(1, max(0.1, settings.PATIENCE.get()))
+        self._impatient = RestStore(self.impatient_transport)
         """For what must not wait long: it tries twice."""
+        self._places: dict[str, str] = {}
+        """Where files of runs are kept, by their ids."""
         self._known: set[str] = set()
         """Runs that are there and may be written to."""
         self._params: dict[tuple[str, str], str] = {}
@@ -222,6 +241,35 @@ class SpooledStore(RestStore):
         self._require_run(run_id)
         self._append(OutputsRecord(run_id, [(each.model_id, each.step) for each in models]))
 
+    # -- files --------------------------------------------------------------------------------------
+    def place_of_files(self, run_id: str) -> str | None:
+        """Return the storage URI of a run's files; `None` if the server is away, so that they have to wait."""
+        if self.shipper.is_away:
+            return None
+        if run_id not in self._places:
+            try:
+                self._places[run_id] = self._impatient.get_run(run_id).info.artifact_uri
+            except AWAY as error:
+                self.shipper.gone(error)
+                return None
+        return self._places[run_id]
+
+    def stage_files(self, run_id: str, write: Callable[[LocalArtifactStore], None]) -> None:
+        """Keep files of a run on this machine, to be sent with what was logged; `write` puts them into a store."""
+        try:
+            folder = self.shipper.new_stage()
+        except OSError as error:
+            raise StorageError(
+                f"Files of run {run_id} can neither be sent ({self.shipper.trouble}) nor kept here: {error}. "
+                f"Set {settings.SPOOL_FOLDER.name} to a folder with room."
+            ) from error
+        try:
+            write(LocalArtifactStore(folder))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self.shipper.append(encode_record(FilesRecord(run_id, folder.name)))
+
     # -- runs ---------------------------------------------------------------------------------------
     def choose_experiment(self, name: str) -> Experiment:
         """Return the experiment that runs shall go to, which is made if it is new.
@@ -266,6 +314,8 @@ class SpooledStore(RestStore):
         tags: Sequence[RunTag] = (),
     ) -> Run:
         """Have the server make a run; while it is away, make one here that it learns of later."""
+        if experiment_id.startswith(NAMED):
+            experiment_id = self.choose_experiment(experiment_id.removeprefix(NAMED)).experiment_id
         if not self.shipper.is_away:
             try:
                 run = self._impatient.create_run(experiment_id, user_id, run_name, start_time, tags)
@@ -273,6 +323,7 @@ class SpooledStore(RestStore):
                 self.shipper.gone(error)
             else:
                 self._know(run.info.run_id)
+                self._places[run.info.run_id] = run.info.artifact_uri
                 return run
         return self._create_here(experiment_id, user_id, run_name, start_time, tags)
 
@@ -380,10 +431,6 @@ class SpooledStore(RestStore):
                 )
         for param in params:
             self._params[run_id, param.key] = param.value
-
-
-NAMED = "named:"
-"""What an experiment's id begins with while only its name is known, since the server was away."""
 
 
 def _spell(value: float) -> Value:
