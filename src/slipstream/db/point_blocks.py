@@ -318,6 +318,24 @@ def encode_small(series: int, points: Sequence[Point]) -> bytes:
     return _plain(1, total).pack(_VERSION, 0, 1, total, 0, series, 0, total, 0, *times, 0, *steps, 0, *values)
 
 
+def rename_series(content: bytes, renamed: Mapping[int, int]) -> "tuple[bytes, array[int]]":
+    """Return a block with other ids of its series, and these; those that `renamed` leaves out keep theirs.
+
+    Points are not decoded, which takes a tenth of the time, unless the new ids have another order.
+    """
+    block = Block(content)
+    series = array("q", [renamed.get(each, each) for each in block.series])
+    if all(map(operator.lt, series, series[1:])):
+        return block.with_series(series), series
+    _, counts, points = block.columns()
+    parts = sorted(zip(series, counts, accumulate(counts, initial=0), strict=False))
+    ordered = Points.none()
+    for _, count, first in parts:
+        ordered.extend(points.part(first, first + count))
+    ids = array("q", [part[0] for part in parts])
+    return encode(Columns(ids, array("q", [part[1] for part in parts]), ordered)), ids
+
+
 @functools.lru_cache(maxsize=1024)
 def _plain(count: int, total: int) -> struct.Struct:
     """Return how the numbers of a block that is not compressed lie."""
@@ -373,7 +391,7 @@ class Block:
         DamagedDatabaseError: the bytes are damaged, or a newer slipstream wrote them.
     """
 
-    __slots__ = ("_body", "_counts", "_offsets", "_starts", "points", "series")
+    __slots__ = ("_body", "_counts", "_is_compressed", "_offsets", "_starts", "points", "series")
 
     def __init__(self, content: bytes) -> None:
         try:
@@ -390,7 +408,8 @@ class Block:
         if total > MOST_POINTS or not 0 < count <= total:
             raise _damaged(f"it claims to hold {total} points of {count} series")
         body = content[_HEADER.size :]
-        if flags & _COMPRESSED:
+        self._is_compressed = bool(flags & _COMPRESSED)
+        if self._is_compressed:
             body = _decompress(body, total)
         self._body = body
         self.points = int(total)
@@ -433,6 +452,16 @@ class Block:
             self._sequence(3, index, first, end),
             _array("d", self._column(4, first, end, self.points)),
         )
+
+    def with_series(self, series: "array[int]") -> bytes:
+        """Return the bytes of the block under other ids of its series, which are ascending, too."""
+        rest = self._body[self._starts[1] :]
+        if self._is_compressed:
+            body = _compressor().compress(_encode_integers(series, None) + rest)
+        else:
+            body = bytes((_PLAIN,)) + _bytes(series) + rest
+        flags = _COMPRESSED if self._is_compressed else 0
+        return _HEADER.pack(_VERSION, flags, len(series), self.points) + body
 
     def _sequence(self, column: int, part: int, first: int, end: int) -> Sequence[int]:
         start = self._starts[column]

@@ -276,3 +276,45 @@ CREATE TABLE record_writers (
     updated_time BIGINT NOT NULL
 );
 CREATE INDEX record_writers_by_time ON record_writers (updated_time);
+
+-- A branch is a tail that a run left behind when it was resumed from an earlier step: its points of that step and later ones
+-- (store/branches.py). number counts within the run. undone_time: when the points went back.
+CREATE TABLE run_branches (
+    id IDENTITY,
+    run BIGINT NOT NULL REFERENCES runs (id),
+    number BIGINT NOT NULL,
+    from_step BIGINT NOT NULL,
+    created_time BIGINT NOT NULL,
+    undone_time BIGINT,
+    UNIQUE (run, number)
+);
+
+-- One row for each metric key of a branch, with its latest point, as in series. Its points lie in the run's blocks as
+-- those of a series with this id plus 2**40.
+CREATE TABLE superseded_series (
+    id IDENTITY,
+    branch BIGINT NOT NULL REFERENCES run_branches (id),
+    key TEXT NOT NULL,
+    step BIGINT NOT NULL,
+    timestamp BIGINT NOT NULL,
+    value DOUBLE PRECISION NOT NULL,
+    is_nan SMALLINT NOT NULL,
+    UNIQUE (branch, key)
+);
+
+-- Values that params had before; number counts from 1 within (run, key).
+CREATE TABLE param_changes (
+    run BIGINT NOT NULL REFERENCES runs (id),
+    key TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    value TEXT NOT NULL,
+    replaced_time BIGINT NOT NULL,
+    PRIMARY KEY (run, key, number)
+) WITHOUT ROWID;
+
+-- Runs whose artifact_uri is the folder of another run, owner, which must not lose its files before them.
+CREATE TABLE shared_files (
+    run BIGINT PRIMARY KEY REFERENCES runs (id),
+    owner TEXT NOT NULL
+);
+CREATE INDEX shared_files_by_owner ON shared_files (owner);

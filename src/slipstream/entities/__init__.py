@@ -4,6 +4,7 @@ The SDK returns them, the store reads and writes them, the API puts them on the 
 """
 
 from slipstream.entities.artifact import FileInfo
+from slipstream.entities.branch import ParamVersion, RunBranch, RunCopy
 from slipstream.entities.dataset import (
     Dataset,
     DatasetInput,
@@ -59,10 +60,13 @@ __all__ = [
     "OrphanReport",
     "Page",
     "Param",
+    "ParamVersion",
     "RegisteredModel",
     "RemovalCounts",
     "RemovalPart",
     "Run",
+    "RunBranch",
+    "RunCopy",
     "RunData",
     "RunInfo",
     "RunInputs",

@@ -64,6 +64,14 @@ class UntagRecord(msgspec.Struct, frozen=True, array_like=True, tag="untag"):
     key: str
 
 
+class ParamsRecord(msgspec.Struct, frozen=True, array_like=True, tag="params"):
+    """Params of a run that may replace other values, and when they did."""
+
+    run_id: str
+    params: dict[str, str]
+    timestamp: int
+
+
 class InputsRecord(msgspec.Struct, frozen=True, array_like=True, tag="inputs"):
     """What a run read: data sets as (name, digest, source type, source, schema, profile, tags), models by id."""
 
@@ -86,7 +94,16 @@ class FilesRecord(msgspec.Struct, frozen=True, array_like=True, tag="files"):
     folder: str
 
 
-Record = PointRecord | BatchRecord | RunRecord | UpdateRecord | UntagRecord | InputsRecord | OutputsRecord
+Record = (
+    PointRecord
+    | BatchRecord
+    | ParamsRecord
+    | RunRecord
+    | UpdateRecord
+    | UntagRecord
+    | InputsRecord
+    | OutputsRecord
+)
 """What a server takes."""
 
 

@@ -8,12 +8,17 @@ from typing import LiteralString
 from slipstream.db.base import Row, Transaction
 from slipstream.db.point_blocks import Block, Columns, Points, each_series, place_of
 from slipstream.errors import DamagedDatabaseError
+from slipstream.store.branches import OFFSET
 
 SELECT_NEXT: LiteralString = """
     SELECT id, series, first_series, last_series, first_time, last_time, points, content FROM point_blocks
     WHERE id > :after ORDER BY id LIMIT 100
 """
 SELECT_SERIES: LiteralString = "SELECT id, key, step, timestamp, value FROM series WHERE run = :run"
+SELECT_SUPERSEDED: LiteralString = """
+    SELECT s.id, 'branch ' || b.number || ' ' || s.key, s.step, s.timestamp, s.value
+    FROM superseded_series s JOIN run_branches b ON b.id = s.branch WHERE b.run = :run
+"""
 SELECT_RUN_ID: LiteralString = "SELECT run_id FROM runs WHERE id = :run"
 SELECT_WITHOUT_BLOCKS: LiteralString = """
     SELECT r.run_id, s.key FROM series s JOIN runs r ON r.id = s.run
@@ -74,7 +79,9 @@ def _check_run(tx: Transaction, run: int, blocks: Iterator[Row], faults: BlockFa
         faults.astray.append(f"run number {run}")
         return
     known: set[int] = set()
-    for series, key, step, timestamp, value in tx.fetch_all(SELECT_SERIES, run=run):
+    rows = tx.fetch_all(SELECT_SERIES, run=run)
+    rows += [(row[0] + OFFSET, *row[1:]) for row in tx.fetch_all(SELECT_SUPERSEDED, run=run)]
+    for series, key, step, timestamp, value in rows:
         known.add(series)
         stored = (step, timestamp, value)
         read = latest.get(series)

@@ -172,7 +172,7 @@ class MetricsPart(PointBlocksPart):
         self, run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
     ) -> Page[Metric]:
         columns, token = self.get_history_columns(run_id, key, max_results, page_token)
-        return Page(_metrics(key, columns), token)
+        return Page(to_metrics(key, columns), token)
 
     def get_history_columns(
         self, run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
@@ -188,28 +188,30 @@ class MetricsPart(PointBlocksPart):
 
         Without `max_results` a part is read when it is asked for, inside this transaction.
         """
-        if max_results is not None:
-            limits.check_int64(max_results, "max_results")
-            if max_results < 1:
-                raise InvalidParameterError(
-                    f"Invalid value {max_results} for parameter 'max_results': it must be at least 1."
-                )
-        after = _decode_token(page_token, run_id, key) if page_token else None
+        check_page_size(max_results)
+        after = decode_token(page_token, run_id, key) if page_token else None
         found = self._find_series([run_id], key)
         if not found:
             return (), None
         _, run, series = found[0]
         if max_results is None:
             return self.see_in_parts(run, series, after), None
+        points, last = self.see_page(run, series, after, max_results)
+        return (points,), None if last is None else encode_token(last, run_id, key)
+
+    def see_page(
+        self, run: int, series: int, after: Place | None, max_results: int
+    ) -> tuple[Sight, Place | None]:
+        """Return points of a series behind a place, and the place of the last one if there are more."""
         points = self.see_points(run, series, after, min(max_results, limits.INT64_MAX - 1) + 1)
         if len(points.values) <= max_results:
-            return (points,), None
+            return points, None
         points = points.part(0, max_results)
-        return (points,), _encode_token(points.place(-1), run_id, key)
+        return points, points.place(-1)
 
     def get_metric_history_bulk(self, run_ids: Sequence[str], key: str, max_results: int) -> list[Metric]:
         parts = self.get_history_columns_bulk(run_ids, key, max_results)
-        return [metric for run_id, columns in parts for metric in _metrics(key, columns, run_id)]
+        return [metric for run_id, columns in parts for metric in to_metrics(key, columns, run_id)]
 
     def get_history_columns_bulk(
         self, run_ids: Sequence[str], key: str, max_results: int
@@ -241,7 +243,7 @@ class MetricsPart(PointBlocksPart):
         max_results: int = limits.HISTORY_INTERVAL_POINTS,
     ) -> list[Metric]:
         parts = self.get_history_columns_interval(run_ids, key, start_step, end_step, max_results)
-        return [metric for run_id, columns in parts for metric in _metrics(key, columns, run_id)]
+        return [metric for run_id, columns in parts for metric in to_metrics(key, columns, run_id)]
 
     def get_history_columns_interval(
         self,
@@ -298,7 +300,8 @@ def _series_check(run_id: str, key: str) -> int:
     return zlib.crc32(f"{run_id}/{key}".encode())
 
 
-def _metrics(key: str, points: Sight, run_id: str | None = None) -> list[Metric]:
+def to_metrics(key: str, points: Sight, run_id: str | None = None) -> list[Metric]:
+    """Return columns as entities."""
     nothing = repeat(None)
     return list(
         map(
@@ -313,6 +316,17 @@ def _metrics(key: str, points: Sight, run_id: str | None = None) -> list[Metric]
             repeat(run_id),
         )
     )
+
+
+def check_page_size(max_results: int | None) -> None:
+    """Refuse a page of fewer points than one; `None` is all of them."""
+    if max_results is None:
+        return
+    limits.check_int64(max_results, "max_results")
+    if max_results < 1:
+        raise InvalidParameterError(
+            f"Invalid value {max_results} for parameter 'max_results': it must be at least 1."
+        )
 
 
 def _check(metric: Metric) -> None:
@@ -335,12 +349,18 @@ def _check_numbers(metric: Metric, path: str) -> None:
         )
 
 
-def _encode_token(place: Place, run_id: str, key: str) -> str:
+def encode_token(place: Place, run_id: str, key: str) -> str:
+    """Return the token of the page behind a point's place."""
     text = json.dumps([_series_check(run_id, key), *place])
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _decode_token(token: str, run_id: str, key: str) -> Place:
+def decode_token(token: str, run_id: str, key: str) -> Place:
+    """Return the place that `encode_token` was given, with the same run and key.
+
+    Raises:
+        InvalidParameterError: it is another query's token, or none.
+    """
     try:
         check, timestamp, step, value, is_nan = json.loads(base64.urlsafe_b64decode(token.encode()))
         if check != _series_check(run_id, key):

@@ -7,6 +7,7 @@ from slipstream.db.base import Transaction
 from slipstream.entities import Metric, Param, RunTag
 from slipstream.errors import InvalidParameterError, NotFoundError
 from slipstream.rules import limits, names
+from slipstream.rules.params import check_params
 
 INSERT_PARAM: LiteralString = """
     INSERT INTO params (run, key, value) VALUES (:run, :key, :value) ON CONFLICT DO NOTHING
@@ -36,7 +37,7 @@ class ParamsTagsPart:
         tags: Sequence[RunTag] = (),
     ) -> None:
         names.check_run_id(run_id)
-        pairs = _checked_params(params)
+        pairs = check_params(params)
         checked_tags = dict(
             check_tag(tag.key, tag.value, f"tags[{index}].key") for index, tag in enumerate(tags)
         )
@@ -88,15 +89,3 @@ def check_tag(key: str, value: str, field: str = "key") -> tuple[str, str]:
     """Return a run tag as it will be stored."""
     names.check_key(key, field)
     return key, limits.cut(value, limits.RUN_TAG_VALUE, "value")
-
-
-def _checked_params(params: Sequence[Param]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for index, param in enumerate(params):
-        names.check_key(param.key, f"params[{index}].key")
-        if param.key in pairs:
-            raise InvalidParameterError(
-                f"Duplicate parameter keys have been submitted: '{param.key}'. A batch may hold each key once."
-            )
-        pairs[param.key] = limits.cut(param.value, limits.PARAM_VALUE, f"params[{index}].value")
-    return pairs

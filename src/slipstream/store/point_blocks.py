@@ -143,7 +143,7 @@ class PointBlocksPart:
         parts: list[Sight] = []
         count = 0
         latest = -(1 << 63)
-        for group in _groups(blocks):
+        for group in in_groups(blocks):
             contents = dict(self.tx.fetch_all(SELECT_CONTENTS, ids__in=[row[0] for row in group]))
             for identity, first_time, last_time, _ in group:
                 if wanted is not None and count >= wanted and first_time > latest:
@@ -166,7 +166,7 @@ class PointBlocksPart:
         blocks = self.tx.fetch_all(SELECT_BLOCKS, first=first, last=last, series=series, after=earliest)
         together: list[Sight] = []
         count, latest = 0, -(1 << 63)
-        for group in _groups(blocks):
+        for group in in_groups(blocks):
             contents = dict(self.tx.fetch_all(SELECT_CONTENTS, ids__in=[row[0] for row in group]))
             for identity, first_time, _, _ in group:
                 # Blocks come by their first time: none after this one has a point that belongs before it.
@@ -206,7 +206,7 @@ class PointBlocksPart:
         """Return all points of some series of a run; blocks that they share are read once."""
         parts: dict[int, list[Points]] = {identity: [] for identity in series}
         wanted = [row for row in self._blocks_of(run, series) if row[1] <= 0 or row[1] in parts]
-        for group in _groups([(row[0], None, None, row[4]) for row in wanted]):
+        for group in in_groups([(row[0], None, None, row[4]) for row in wanted]):
             for _, content in self.tx.fetch_all(SELECT_CONTENTS, ids__in=[row[0] for row in group]):
                 block = Block(content)
                 inside = [identity for identity in block.series if identity in parts]
@@ -287,7 +287,7 @@ def _rows(run: int, columns: Columns, kind: int) -> Iterator[Row]:
             blocks of one series (`OWN`), as large ones always are.
     """
     if kind == MIXED and max(columns.counts) < OWN_BLOCK:
-        yield _row(run, MIXED, columns)
+        yield block_row(run, MIXED, columns)
         return
     mixed = _Mixed()
     for series, points in each_series(columns):
@@ -297,14 +297,14 @@ def _rows(run: int, columns: Columns, kind: int) -> Iterator[Row]:
             pieces = -(-size // SERIES_POINTS)
             for piece in range(pieces):
                 part = points.part(size * piece // pieces, size * (piece + 1) // pieces)
-                yield _row(run, series, Columns(array("q", (series,)), array("q", (len(part.values),)), part))
+                yield block_row(run, series, Columns(array("q", (series,)), array("q", (len(part.values),)), part))
             continue
         if kind == SORTED and mixed.size + size > SERIES_POINTS:
-            yield _row(run, SORTED, mixed.columns)
+            yield block_row(run, SORTED, mixed.columns)
             mixed = _Mixed()
         mixed.add(series, points)
     if mixed.size:
-        yield _row(run, kind, mixed.columns)
+        yield block_row(run, kind, mixed.columns)
 
 
 class _Mixed:
@@ -321,7 +321,8 @@ class _Mixed:
         self.size += len(points.values)
 
 
-def _row(run: int, series: int, columns: Columns) -> Row:
+def block_row(run: int, series: int, columns: Columns) -> Row:
+    """Return the row of a block, as `INSERT_BLOCK` takes it; `series` says what kind it is."""
     ids, _, points = columns
     times = points.timestamps
     place = _growing(run) if series == MIXED else _settled(run)
@@ -381,7 +382,8 @@ def _look(content: bytes, series: int, after: Place | None) -> Sight | None:
     return points if points is not None and points.values else None
 
 
-def _groups(blocks: Sequence[Row]) -> Iterator[list[Row]]:
+def in_groups(blocks: Sequence[Row]) -> Iterator[list[Row]]:
+    """Cut rows, whose fourth value is a number of points, into those whose content is read together."""
     group: list[Row] = []
     points = 0
     for row in blocks:

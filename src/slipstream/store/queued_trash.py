@@ -186,9 +186,10 @@ class _Work:
         reason = self._engine.read(look)
         if reason is not None:
             return reason
+        sharing = self._engine.read(lambda store: store.find_sharing_in(experiment))
         for kind in (TrashKind.RUN, TrashKind.MODEL):
             for item_id, uri in self._members(experiment, kind):
-                if isinstance(place := self._place(kind, item_id, uri), str):
+                if item_id not in sharing and isinstance(place := self._place(kind, item_id, uri), str):
                     return f"it holds the {kind} {item_id}, and {place}"
         return None
 
@@ -215,7 +216,11 @@ class _Work:
             return self._plan(kind, found)
         chosen: list[Candidate] = []
         places: dict[int, Place] = {}
+        sharing = self._engine.read(lambda store: store.find_sharing(found))
         for each in found:
+            if each.number in sharing:  # the files are another run's
+                chosen.append(each)
+                continue
             place = self._place(kind, each.id, each.uri)
             if isinstance(place, str):
                 self._kept.append(refuse(each, place))
@@ -227,7 +232,8 @@ class _Work:
         done: list[int] = []
         last = found[-1].number
         for each in marked:
-            if self._delete_files(each, places[each.number]):
+            place = places.get(each.number)
+            if place is None or self._delete_files(each, place):
                 done.append(each.number)
             if time.monotonic() > self._until:
                 last = each.number  # the others are marked, and found again
@@ -238,15 +244,20 @@ class _Work:
 
     def _plan(self, kind: TrashKind, found: Sequence[Candidate]) -> int:
         needed = {} if self._selection.force else self._engine.read(lambda store: store.needed_ids())
+        ids = [each.id for each in found if each.kind is TrashKind.RUN]
+        shared = self._engine.read(lambda store: store.find_shared(ids))
+        sharing = self._engine.read(lambda store: store.find_sharing(found))
         sizes = self._engine.read(lambda store: store.find_bytes(found))
         for each in found:
-            place = self._place(kind, each.id, each.uri)
+            place = None if each.number in sharing else self._place(kind, each.id, each.uri)
             if isinstance(place, str):
                 self._kept.append(refuse(each, place))
+            elif each.id in shared and not each.is_marked:
+                self._kept.append(refuse(each, f"run {shared[each.id]} uses the files of it"))
             elif each.id in needed and not each.is_marked:
                 self._kept.append(refuse(each, f"{needed[each.id]} was made from it"))
             else:
-                files, size = self._usage(place)
+                files, size = (0, 0) if place is None else self._usage(place)
                 metric_bytes = sizes.get(each.number, 0)
                 self._count(**{f"{kind}s": 1}, metric_bytes=metric_bytes, files=files, artifact_bytes=size)
                 self._items.append(shown(each, metric_bytes))

@@ -26,6 +26,7 @@ from slipstream.entities.record import (
     DeliveryReceipt,
     InputsRecord,
     OutputsRecord,
+    ParamsRecord,
     PointRecord,
     Record,
     RefusedRecord,
@@ -60,6 +61,9 @@ class RecordsPart:
             metrics: Sequence[Metric] = (),
             params: Sequence[Param] = (),
             tags: Sequence[RunTag] = (),
+        ) -> None: ...
+        def overwrite_params(
+            self, run_id: str, params: Sequence[Param], timestamp: int | None = None
         ) -> None: ...
         def create_run(
             self,
@@ -172,6 +176,9 @@ class RecordsPart:
                     [Param(key, value) for key, value in record.params.items()],
                     [RunTag(key, value) for key, value in record.tags.items()],
                 )
+            case ParamsRecord():
+                params = [Param(key, value) for key, value in record.params.items()]
+                self.overwrite_params(record.run_id, params, record.timestamp)
             case RunRecord():
                 self._begin_run(record)
             case UpdateRecord():

@@ -112,8 +112,30 @@ DELETE_UNUSED_DATASETS: LiteralString = """
     DELETE FROM datasets WHERE id IN :ids__in
         AND NOT EXISTS (SELECT 1 FROM run_datasets y WHERE y.dataset = datasets.id)
 """
+# Copies of runs that use the files of the run that they were copied from. What is on its way out needs none.
+SELECT_SHARED: LiteralString = """
+    SELECT s.owner, r.run_id, r.experiment FROM shared_files s
+    JOIN runs r ON r.id = s.run JOIN experiments e ON e.id = r.experiment
+    WHERE s.owner IN :owners__in AND r.lifecycle_stage <> 'removing' AND e.lifecycle_stage <> 'removing'
+    ORDER BY r.id DESC
+"""
+SELECT_SHARED_IN: LiteralString = """
+    SELECT o.run_id, r.run_id FROM runs o JOIN shared_files s ON s.owner = o.run_id
+    JOIN runs r ON r.id = s.run JOIN experiments e ON e.id = r.experiment
+    WHERE o.experiment = :id AND r.experiment <> :id
+        AND r.lifecycle_stage <> 'removing' AND e.lifecycle_stage <> 'removing'
+    ORDER BY o.id, r.id LIMIT 1
+"""
+SELECT_SHARING: LiteralString = "SELECT run FROM shared_files WHERE run IN :runs__in"
+SELECT_SHARING_IN: LiteralString = """
+    SELECT r.run_id FROM shared_files s JOIN runs r ON r.id = s.run WHERE r.experiment = :id
+"""
 DELETE_OF_RUNS: tuple[LiteralString, ...] = (
     "DELETE FROM params WHERE run IN :runs__in",
+    "DELETE FROM param_changes WHERE run IN :runs__in",
+    "DELETE FROM shared_files WHERE run IN :runs__in",
+    "DELETE FROM superseded_series WHERE branch IN (SELECT id FROM run_branches WHERE run IN :runs__in)",
+    "DELETE FROM run_branches WHERE run IN :runs__in",
     "DELETE FROM run_tags WHERE run IN :runs__in",
     "DELETE FROM series WHERE run IN :runs__in",
     "DELETE FROM run_dataset_tags WHERE run IN :runs__in",
@@ -122,9 +144,11 @@ DELETE_OF_RUNS: tuple[LiteralString, ...] = (
     "DELETE FROM logged_model_metrics WHERE run IN :runs__in",
     "DELETE FROM runs WHERE id IN :runs__in AND lifecycle_stage = 'removing'",
 )
-SELECT_SOURCE_RUNS: LiteralString = """
-    SELECT r.id, l.model_id FROM logged_models l JOIN runs r ON r.run_id = l.source_run_id WHERE l.id IN :models__in
-"""
+SELECT_MODEL_IDS: LiteralString = "SELECT model_id FROM logged_models WHERE id IN :models__in"
+# Not only the run that made it: copies of that run name the model, too.
+SELECT_MAKERS: LiteralString = (
+    "SELECT run, model_id FROM run_models WHERE direction = 'output' AND model_id IN :model_ids__in"
+)
 DELETE_OUTPUT: LiteralString = (
     "DELETE FROM run_models WHERE run = :run AND direction = 'output' AND model_id = :model_id"
 )
@@ -274,6 +298,9 @@ class RemovalsPart:
         row = self.tx.fetch_one(SELECT_LATER_MODEL, id=experiment, before=selection.before_time)
         if row is not None:
             return f"its logged model {row[0]} was deleted later than was asked for"
+        shared = self.tx.fetch_one(SELECT_SHARED_IN, id=experiment)
+        if shared is not None:
+            return f"{_said_shared(shared[1])} {shared[0]}"
         if not selection.force:
             found = self.find_needed(experiment, needed)
             if found is not None:
@@ -319,6 +346,23 @@ class RemovalsPart:
             for number, public, name, experiment, deleted_time, stage, uri in rows
         ]
 
+    def find_shared(self, ids: Collection[str]) -> dict[str, str]:
+        """Return which of some runs' files copies of them use, each with such a copy. Nothing frees these files."""
+        if not ids:
+            return {}
+        return {row[0]: row[1] for row in self.tx.fetch_all(SELECT_SHARED, owners__in=list(ids))}
+
+    def find_sharing(self, candidates: Sequence[Candidate]) -> set[int]:
+        """Return which of some runs use the files of another one, and have none of their own; by internal id."""
+        numbers = [each.number for each in candidates if each.kind is TrashKind.RUN]
+        if not numbers:
+            return set()
+        return {row[0] for row in self.tx.fetch_all(SELECT_SHARING, runs__in=numbers)}
+
+    def find_sharing_in(self, experiment: int) -> set[str]:
+        """Return the ids of runs of an experiment that use the files of another run."""
+        return {row[0] for row in self.tx.fetch_all(SELECT_SHARING_IN, id=experiment)}
+
     def find_experiment_locations(self) -> list[str]:
         return [row[0] for row in self.tx.fetch_all(SELECT_LOCATIONS)]
 
@@ -357,11 +401,15 @@ class RemovalsPart:
     ) -> tuple[list[Candidate], list[KeptItem]]:
         """Mark runs and models; return those that are marked now, and why others are not."""
         needed = {} if selection.force or all(each.is_marked for each in candidates) else self.needed_ids()
+        shared = self.find_shared([each.id for each in candidates if each.kind is TrashKind.RUN])
         marked: list[Candidate] = []
         kept: list[KeptItem] = []
         for each in candidates:
             if each.is_marked:
                 marked.append(each)
+                continue
+            if each.kind is TrashKind.RUN and each.id in shared:
+                kept.append(refuse(each, f"{_said_shared(shared[each.id])} it"))
                 continue
             if each.id in needed:
                 kept.append(refuse(each, f"{needed[each.id]} was made from it"))
@@ -423,9 +471,11 @@ class RemovalsPart:
         if not models:
             return
         # Which models a run read stays as history; what it made is listed by id, and would lead nowhere.
-        for run, model_id in self.tx.fetch_all(SELECT_SOURCE_RUNS, models__in=list(models)):
-            if self.tx.count_changed(DELETE_OUTPUT, run=run, model_id=model_id.removeprefix(MARK)):
-                self.changed_runs.add(run)
+        rows = self.tx.fetch_all(SELECT_MODEL_IDS, models__in=list(models))
+        ids = [row[0].removeprefix(MARK) for row in rows]
+        for run, model_id in self.tx.fetch_all(SELECT_MAKERS, model_ids__in=ids or [""]):
+            self.tx.execute(DELETE_OUTPUT, run=run, model_id=model_id)
+            self.changed_runs.add(run)
         for statement in DELETE_OF_MODELS:
             self.tx.execute(statement, models__in=list(models))
 
@@ -445,6 +495,10 @@ class RemovalsPart:
             self.changed_experiments.add(number)
             count += 1
         return count
+
+
+def _said_shared(run_id: str) -> str:
+    return f"run {run_id} uses the files of"
 
 
 def refuse(candidate: Candidate, reason: str) -> KeptItem:

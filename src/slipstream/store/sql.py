@@ -2,6 +2,7 @@
 
 from slipstream.db.base import Transaction
 from slipstream.entities import FileInfo
+from slipstream.store.branches import BranchesPart
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
 from slipstream.store.experiments import ExperimentsPart
@@ -9,13 +10,14 @@ from slipstream.store.exports import ExportsPart
 from slipstream.store.histories import HistoriesPart
 from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
-from slipstream.store.metrics import MetricsPart
 from slipstream.store.models import RegisteredModelsPart
+from slipstream.store.param_changes import ParamChangesPart
 from slipstream.store.params_tags import ParamsTagsPart
 from slipstream.store.records import RecordsPart
 from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.removals import RemovalsPart
 from slipstream.store.run_changes import write_changes
+from slipstream.store.run_moves import RunMovesPart
 from slipstream.store.runs import RunsPart
 from slipstream.store.trash import TrashPart
 from slipstream.store.versions import VersionsPart
@@ -27,7 +29,9 @@ class SqlStore(
     ExperimentsPart,
     RunsPart,
     ParamsTagsPart,
-    MetricsPart,
+    BranchesPart,
+    ParamChangesPart,
+    RunMovesPart,
     HistoriesPart,
     ViewsPart,
     DatasetsPart,

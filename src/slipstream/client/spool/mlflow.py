@@ -20,6 +20,7 @@ from slipstream.entities.record import (
     BatchRecord,
     InputsRecord,
     OutputsRecord,
+    ParamsRecord,
     PointRecord,
     Record,
     RunRecord,
@@ -94,6 +95,10 @@ def _send(store: RestStore, record: Record) -> None:
                 [Metric(key, float(value), at, step) for key, value, at, step in record.points],
                 [Param(key, value) for key, value in record.params.items()],
                 [RunTag(key, value) for key, value in record.tags.items()],
+            )
+        case ParamsRecord():  # MLflow refuses another value
+            store.log_batch(
+                record.run_id, params=[Param(key, value) for key, value in record.params.items()]
             )
         case UpdateRecord():
             store.update_run(record.run_id, record.status, record.end_time, record.run_name)

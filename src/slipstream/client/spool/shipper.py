@@ -237,6 +237,15 @@ class Shipper:
                 self._something.set()
                 return
 
+    def deliver_left(self) -> None:
+        """Send what programs that have ended left on this machine, before anything else.
+
+        Raises:
+            SlipstreamError: the server does not take it now.
+        """
+        if self._open is not None:
+            self._send_left(Delivery(self._open(), self._refuse))
+
     def _refuse(self, text: bytes, message: str) -> None:
         self.refused += 1
         where = keep_refused(self.server, text, message)

@@ -30,6 +30,7 @@ from slipstream.entities import (
     Metric,
     Param,
     Run,
+    RunBranch,
     RunData,
     RunInfo,
     RunStatus,
@@ -40,6 +41,7 @@ from slipstream.entities.record import (
     FilesRecord,
     InputsRecord,
     OutputsRecord,
+    ParamsRecord,
     PointRecord,
     Record,
     RunRecord,
@@ -59,6 +61,7 @@ from slipstream.errors import (
 from slipstream.ids import new_run_id, new_run_name
 from slipstream.rules import limits, names
 from slipstream.rules.lifecycle import require_active_run
+from slipstream.rules.params import check_params
 
 RequestT = TypeVar("RequestT", bound=Request)
 ResponseT = TypeVar("ResponseT")
@@ -210,6 +213,31 @@ class SpooledStore(RestStore):
 
     def log_param(self, run_id: str, key: str, value: str) -> None:
         self.log_batch(run_id, params=[Param(key, value)])
+
+    def overwrite_params(self, run_id: str, params: Sequence[Param], timestamp: int | None = None) -> None:
+        pairs = check_params(params)
+        self._require_run(run_id)
+        for key, value in pairs.items():
+            self._params[run_id, key] = value
+        if pairs:
+            self._append(ParamsRecord(run_id, pairs, now_ms() if timestamp is None else timestamp))
+
+    def branch_run(
+        self, run_id: str, from_step: int, keys: Sequence[str] | None = None
+    ) -> RunBranch | None:
+        """Have the server branch a run, once it has all that was logged here, by programs that have ended, too.
+
+        Raises:
+            UnavailableError: it does not take that now; points that come later would be part of the new tail.
+        """
+        if not self.flush():
+            size, where = self.shipper.waiting()
+            raise UnavailableError(
+                f"Run {run_id} cannot be resumed from a step now: {size} bytes that were logged before are not on the "
+                f"server ({self.shipper.trouble or 'it takes long'}). They are in {where}. Try again when it answers."
+            )
+        self.shipper.deliver_left()
+        return super().branch_run(run_id, from_step, keys)
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         self.log_batch(run_id, tags=[RunTag(key, value)])

@@ -133,7 +133,9 @@ class RunIndex:
                     continue
                 for run in runs:
                     slot = table.slot(run)
-                    if run in documents and slot is not None and table.read_at[slot] <= found.upto:
+                    if run not in documents or slot is None or run in table.pending:
+                        continue
+                    if table.read_at[slot] <= found.upto:
                         self._forget(run)
                         self._documents[run] = documents[run]
                         self._document_bytes += len(documents[run]) + _DOCUMENT_BYTES
@@ -167,6 +169,8 @@ class RunIndex:
         for number in changes.experiments:
             self._drop(number)
         if changes.runs:
+            for run in changes.runs:
+                self._forget(run)  # it may be in another experiment now
             for number, table in list(self._tables.items()):
                 table.pending |= changes.runs
                 if len(table.pending) > _MOST_PENDING:
