@@ -47,6 +47,14 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
     from slipstream.client.client import SlipstreamClient
     from slipstream.client.client import SlipstreamClient as MlflowClient
     from slipstream.client.histories import history, history_arrow
+    from slipstream.client.living_functions import (
+        copy_runs,
+        move_runs,
+        param_history,
+        resume,
+        run_branches,
+        undo_branch,
+    )
     from slipstream.client.model_functions import (
         ActiveModel,
         clear_active_model,
@@ -137,6 +145,14 @@ _HOMES = {
         "history",
         "history_arrow",
     ),
+    "slipstream.client.living_functions": (
+        "copy_runs",
+        "move_runs",
+        "param_history",
+        "resume",
+        "run_branches",
+        "undo_branch",
+    ),
     "slipstream.client.model_functions": (
         "ActiveModel",
         "clear_active_model",
@@ -220,6 +236,7 @@ __all__ = [
     "active_run",
     "artifacts",
     "clear_active_model",
+    "copy_runs",
     "create_experiment",
     "create_external_model",
     "data",
@@ -270,13 +287,17 @@ __all__ = [
     "log_table",
     "log_text",
     "models",
+    "move_runs",
     "onnx_genai",
+    "param_history",
     "projects",
     "pyfunc",
     "register_model",
     "restore_experiment",
     "restore_run",
+    "resume",
     "run",
+    "run_branches",
     "search_experiments",
     "search_logged_models",
     "search_model_versions",
@@ -298,6 +319,7 @@ __all__ = [
     "tracking",
     "transformers",
     "trash",
+    "undo_branch",
 ]
 
 

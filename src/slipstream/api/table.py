@@ -5,6 +5,7 @@ from types import ModuleType
 from slipstream.api import (
     artifacts,
     batches,
+    branches,
     datasets,
     experiments,
     histories,
@@ -28,6 +29,7 @@ RESOURCES: tuple[ModuleType, ...] = (
     experiments,
     runs,
     batches,
+    branches,
     records,
     metrics,
     histories,

@@ -1,8 +1,9 @@
 """`slipstream runs ...`."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -12,11 +13,21 @@ from slipstream.cli.options import choose_view, force_option, format_option, out
 from slipstream.entities import Run
 from slipstream.errors import EndpointNotFoundError
 
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXPERIMENT_ID = [settings.EXPERIMENT_ID.name, str(settings.EXPERIMENT_ID.mlflow_name)]
 _EXPERIMENT_NAME = [settings.EXPERIMENT_NAME.name, str(settings.EXPERIMENT_NAME.mlflow_name)]
 
 id_option = click.option("--run-id", required=True, help="ID of the run.")
+
+
+
+
+def to_experiment(command: CommandT) -> CommandT:
+    """Add the options that say where runs go."""
+    command = click.option("--experiment-name", help="Name of the experiment, instead of its ID.")(command)
+    return click.option("--experiment-id", help="ID of the experiment that they go to.")(command)
 
 
 @click.group()
@@ -181,6 +192,80 @@ def history(
         max_points=max_points,
     )
     out.save(history_chunks(series, Format(form)), output, binary=form != "csv")
+
+
+@runs.command()
+@click.option("--run-id", "run_ids", multiple=True, required=True, help="ID of a run; may be given several times.")
+@to_experiment
+@click.option("--nested", is_flag=True, help="Also the runs below them.")
+def move(
+    run_ids: tuple[str, ...], experiment_id: str | None, experiment_name: str | None, nested: bool
+) -> None:
+    """Move runs to another experiment. They keep their IDs, and their files stay where they are."""
+    from slipstream.client.client import SlipstreamClient
+
+    moved = SlipstreamClient().move_runs(
+        run_ids, experiment_id, experiment_name=experiment_name, nested=nested
+    )
+    for run_id in moved:
+        out.line(run_id)
+    out.note(f"{len(moved)} runs moved.")
+
+
+@runs.command()
+@click.option("--run-id", "run_ids", multiple=True, required=True, help="ID of a run; may be given several times.")
+@to_experiment
+@click.option("--nested", is_flag=True, help="Also the runs below them.")
+@click.option("--share-files", is_flag=True, help="Let the copies use the files of the runs.")
+def copy(
+    run_ids: tuple[str, ...],
+    experiment_id: str | None,
+    experiment_name: str | None,
+    nested: bool,
+    share_files: bool,
+) -> None:
+    """Copy runs into an experiment, with all that they hold; print each run's ID and that of its copy."""
+    from slipstream.client.client import SlipstreamClient
+
+    copies = SlipstreamClient().copy_runs(
+        run_ids,
+        experiment_id,
+        experiment_name=experiment_name,
+        nested=nested,
+        share_files=share_files,
+    )
+    for run_id, copied in copies.items():
+        out.line(f"{run_id} {copied}")
+
+
+@runs.command()
+@id_option
+def branches(run_id: str) -> None:
+    """List what a run left behind when it was resumed from an earlier step."""
+    from slipstream.client.client import SlipstreamClient
+
+    rows = [
+        (
+            str(each.number),
+            str(each.from_step),
+            _show_time(each.created_time),
+            "-" if each.undone_time is None else _show_time(each.undone_time),
+            ", ".join(point.key for point in each.latest_metrics),
+        )
+        for each in SlipstreamClient().get_run_branches(run_id)
+    ]
+    out.table(rows, ["Branch", "From step", "Made", "Undone", "Metrics"])
+
+
+@runs.command("undo-branch")
+@id_option
+@click.option("--branch", type=int, required=True, help="Number of the branch, as `branches` lists it.")
+def undo_branch(run_id: str, branch: int) -> None:
+    """Put what a run left behind back into its metrics, beside what was logged since."""
+    from slipstream.client.client import SlipstreamClient
+
+    SlipstreamClient().undo_branch(run_id, branch)
+    out.line(f"Branch {branch} of run {run_id} is part of its metrics again.")
 
 
 def _to_document(run: Run) -> dict[str, Any]:

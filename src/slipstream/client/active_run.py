@@ -44,6 +44,8 @@ class _Entry:
     def __init__(self, run: ActiveRun, client: SlipstreamClient) -> None:
         self.run = run
         self.client = client
+        self.params_may_change = False
+        """Whether params may be logged with other values than before: in a run that was resumed by `resume`."""
         self.linked_models = {each.model_id for each in run.inputs.model_inputs}
         self.linked_datasets = {
             (each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs
@@ -114,12 +116,7 @@ def start_run(
     if log_system_metrics:
         raise InvalidParameterError("'log_system_metrics' is not available; leave it out.")
     stack = _state.stack()
-    if stack and not nested:
-        active = stack[0].run.info.run_id
-        raise InvalidStateError(
-            f"Run with UUID {active} is already active. To start a new run, first end the current run with "
-            "end_run(). To start a nested run, call start_run with nested=True."
-        )
+    check_can_start(nested=nested)
     if run_name is not None:
         run_name = require_text(run_name, "run_name")
     own = {str(key): str(value) for key, value in require_pairs(tags or {}, "tags").items()}
@@ -140,6 +137,21 @@ def start_run(
     return active_run
 
 
+def check_can_start(*, nested: bool) -> None:
+    """Refuse a run beside an active one, unless it is nested.
+
+    Raises:
+        InvalidStateError: a run is active.
+    """
+    stack = _state.stack()
+    if stack and not nested:
+        active = stack[0].run.info.run_id
+        raise InvalidStateError(
+            f"Run with UUID {active} is already active. To start a new run, first end the current run with "
+            "end_run(). To start a nested run, call start_run with nested=True."
+        )
+
+
 def _run_id_from_environment() -> str | None:
     run_id = settings.RUN_ID.get()
     _forget_run_id()  # the runs after it are new ones
@@ -153,6 +165,19 @@ def _forget_run_id() -> None:
 
 
 def _resume(client: SlipstreamClient, run_id: str, run_name: str | None, tags: Mapping[str, str]) -> Run:
+    require_resumable(client, run_id)
+    client.update_run(run_id, status=RunStatus.RUNNING, name=run_name)
+    if tags:
+        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    return client.get_run(run_id)
+
+
+def require_resumable(client: SlipstreamClient, run_id: str) -> None:
+    """Refuse to go on with a run that is deleted, or not in the experiment that was set.
+
+    Raises:
+        InvalidParameterError: it is so.
+    """
     run = client.get_run(run_id)
     chosen = active_experiment_id()
     if chosen is not None and chosen != run.info.experiment_id:
@@ -164,10 +189,6 @@ def _resume(client: SlipstreamClient, run_id: str, run_name: str | None, tags: M
         raise InvalidParameterError(
             f"Cannot start run with ID {run_id} because it is in the deleted state. Restore it: restore_run."
         )
-    client.update_run(run_id, status=RunStatus.RUNNING, name=run_name)
-    if tags:
-        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    return client.get_run(run_id)
 
 
 def _parent(client: SlipstreamClient, parent_run_id: str | None) -> str | None:

@@ -21,6 +21,14 @@ from slipstream.client.addresses import (
     set_tracking_uri,
 )
 from slipstream.client.histories import history, history_arrow
+from slipstream.client.living_functions import (
+    copy_runs,
+    move_runs,
+    param_history,
+    resume,
+    run_branches,
+    undo_branch,
+)
 from slipstream.client.model_functions import (
     ActiveModel,
     clear_active_model,
@@ -78,6 +86,7 @@ __all__ = [
     "ActiveRun",
     "active_run",
     "clear_active_model",
+    "copy_runs",
     "create_experiment",
     "create_external_model",
     "delete_experiment",
@@ -123,9 +132,13 @@ __all__ = [
     "log_stream",
     "log_table",
     "log_text",
+    "move_runs",
+    "param_history",
     "register_model",
     "restore_experiment",
     "restore_run",
+    "resume",
+    "run_branches",
     "search_experiments",
     "search_logged_models",
     "search_model_versions",
@@ -143,4 +156,5 @@ __all__ = [
     "set_tracking_uri",
     "sql",
     "start_run",
+    "undo_branch",
 ]

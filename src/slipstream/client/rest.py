@@ -1,5 +1,6 @@
 """The store behind a tracking server: slipstream's or MLflow's."""
 
+from slipstream.client.rest_branches import RestBranches
 from slipstream.client.rest_experiments import RestExperiments
 from slipstream.client.rest_histories import RestHistories
 from slipstream.client.rest_inputs import RestInputs
@@ -11,6 +12,7 @@ from slipstream.client.rest_webhooks import RestWebhooks
 
 
 class RestStore(
+    RestBranches,
     RestExperiments,
     RestHistories,
     RestInputs,

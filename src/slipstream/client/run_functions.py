@@ -39,21 +39,40 @@ _RUNS_PAGE = 10_000
 # -- params, metrics, tags --------------------------------------------------------------------------
 
 
-def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
+def log_param(
+    key: str, value: Any, synchronous: bool | None = None, *, overwrite: bool | None = None
+) -> Any:
     """Log a param to the active run, as text, and return the value as given.
 
+    Args:
+        key: Name of the param.
+        value: Anything that has a text.
+        synchronous: Wait until the server has it.
+        overwrite: Replace another value, which is kept (`param_history`). By default only in a run that `resume` made active.
+
     Raises:
-        InvalidParameterError: the run has this param with another value.
+        InvalidParameterError: the run has this param with another value, which is not to be replaced.
     """
     client, run_id = _target(None)
-    logged = client.log_param(run_id, key, value)
+    logged = client.log_param(run_id, key, value, overwrite=_may_overwrite(run_id, overwrite))
     _settle(client, synchronous)
     return logged
 
 
-def log_params(params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> None:
+def log_params(
+    params: Mapping[str, Any],
+    synchronous: bool | None = None,
+    run_id: str | None = None,
+    *,
+    overwrite: bool | None = None,
+) -> None:
+    """Log several params, all or none; arguments as in `log_param`."""
     pairs = require_pairs(params, "params")
     client, run_id = _target(run_id)
+    if _may_overwrite(run_id, overwrite):
+        client.overwrite_params(run_id, pairs)
+        _settle(client, synchronous)
+        return
     client.log_batch(run_id, params=[Param(key, value) for key, value in pairs.items()])
     _settle(client, synchronous)
 
@@ -314,6 +333,13 @@ def _models_of_step(run_id: str, step: int) -> list[str | None]:
     if entry is None:
         return []
     return [model_id for model_id, at in entry.model_steps.items() if at == step]
+
+
+def _may_overwrite(run_id: str, overwrite: bool | None) -> bool:
+    if overwrite is not None:
+        return overwrite
+    entry = find_entry(run_id)
+    return entry is not None and entry.params_may_change
 
 
 def _active_model_id() -> str | None:

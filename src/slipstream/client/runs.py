@@ -105,15 +105,41 @@ class RunCalls(Calls):
 
     # -- params, metrics, tags ----------------------------------------------------------------------
 
-    def log_param(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:
+    def log_param(
+        self,
+        run_id: str,
+        key: str,
+        value: Any,
+        synchronous: bool | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> Any:
         """Log a param as text and return the value as given.
 
+        Args:
+            run_id: the run.
+            key: name of the param.
+            value: anything that has a text.
+            synchronous: accepted.
+            overwrite: replace another value, which is kept: `get_param_history`.
+
         Raises:
-            InvalidParameterError: the run has this param with another value, or the key is not a text.
+            InvalidParameterError: the run has this param with another value and `overwrite` is false, or the key is not a
+                text.
         """
         text = to_text(value, "value")
+        if overwrite:
+            self.overwrite_params(run_id, {key: text})
+            return value
         self._store.log_param(require_text(run_id, "run_id"), require_text(key, "key"), text)
         return value
+
+    def overwrite_params(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Log params, over other values if need be; these are kept: `get_param_history`."""
+        self._store.overwrite_params(
+            require_text(run_id, "run_id"),
+            [Param(require_text(key, "key"), to_text(value, "value")) for key, value in params.items()],
+        )
 
     def log_metric(
         self,
@@ -168,13 +194,22 @@ class RunCalls(Calls):
             [RunTag(require_text(each.key, "key"), to_text(each.value, "value")) for each in tags],
         )
 
-    def get_metric_history(self, run_id: str, key: str) -> PagedList[Metric]:
-        """Return all points of a metric, whatever their number, by (timestamp, step, value)."""
+    def get_metric_history(
+        self, run_id: str, key: str, *, branch: int | None = None
+    ) -> PagedList[Metric]:
+        """Return all points of a metric, whatever their number, by (timestamp, step, value).
+
+        With `branch` those that the run left behind in this branch, instead of those that count: see `get_run_branches`.
+        """
         run_id, key = require_text(run_id, "run_id"), require_text(key, "key")
         points: PagedList[Metric] = PagedList()
         token: str | None = None
         while True:
-            page = self._store.get_metric_history(run_id, key, HISTORY_PAGE, token)
+            if branch is None:
+                page = self._store.get_metric_history(run_id, key, HISTORY_PAGE, token)
+            else:
+                number = to_int64(branch, "branch")
+                page = self._store.get_superseded_history(run_id, number, key, HISTORY_PAGE, token)
             points.extend(page.items)
             if (token := page.token) is None:
                 return points

@@ -28,9 +28,12 @@ from slipstream.entities import (
     OrphanReport,
     Page,
     Param,
+    ParamVersion,
     RegisteredModel,
     RemovalPart,
     Run,
+    RunBranch,
+    RunCopy,
     RunInfo,
     RunTag,
     SeriesFilter,
@@ -230,6 +233,70 @@ class RunStore(Protocol):
         ...
 
     def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]: ...
+
+
+class LivingRunStore(Protocol):
+    """What MLflow has not: runs that go on from an earlier step, params that change, runs that move and copies of runs."""
+
+    def branch_run(
+        self, run_id: str, from_step: int, keys: Sequence[str] | None = None
+    ) -> RunBranch | None:
+        """Leave the points of a step and later ones behind, of all metrics or of some; return the branch that they make.
+
+        They are no part of the run's metrics any more, and stay readable. `None` if there were none. Retry-safe: asked
+        again, it returns the same branch.
+
+        Raises:
+            NotFoundError: the run has no metric of a name in `keys`.
+        """
+        ...
+
+    def get_run_branches(self, run_id: str) -> list[RunBranch]:
+        """Return what a run left behind, the first branch first; those that were undone, too."""
+        ...
+
+    def get_superseded_history(
+        self,
+        run_id: str,
+        branch: int,
+        key: str,
+        max_results: int | None = None,
+        page_token: str | None = None,
+    ) -> Page[Metric]:
+        """Return points of a branch, as `get_metric_history` does those that count."""
+        ...
+
+    def undo_branch(self, run_id: str, branch: int) -> None:
+        """Put a branch's points back into the run's metrics, beside what was logged since. Retry-safe."""
+        ...
+
+    def overwrite_params(self, run_id: str, params: Sequence[Param], timestamp: int | None = None) -> None:
+        """Log params; those that have another value get this one, and the one before is kept with the time. Retry-safe."""
+        ...
+
+    def get_param_history(self, run_id: str, key: str | None = None) -> list[ParamVersion]:
+        """Return all values that params of a run have and had, by key, the oldest first, the one that counts last."""
+        ...
+
+    def move_runs(self, run_ids: Sequence[str], experiment_id: str) -> list[str]:
+        """Move runs to an experiment, with the logged models that they made; return which were not there already.
+
+        All or none. They keep their ids, and their files stay where they are. Retry-safe.
+        """
+        ...
+
+    def copy_runs(
+        self, copies: Sequence[RunCopy], experiment_id: str, *, share_files: bool = False
+    ) -> list[str]:
+        """Copy runs into an experiment, all but their files; return the ids of the copies. Retry-safe.
+
+        All or none. A copy has the tag `slipstream.copied_from`. Its artifact URI is one of its own, to which the
+        caller copies the files, or with `share_files` that of the run, whose files are not freed before the copy.
+
+        Raises:
+            AlreadyExistsError: there is another run of an id that a copy shall get.
+        """
+        ...
 
 
 class LoggedModelStore(Protocol):
@@ -447,5 +514,7 @@ class TrashStore(Protocol):
         ...
 
 
-class Store(ExperimentStore, RunStore, LoggedModelStore, RegistryStore, WebhookStore, TrashStore, Protocol):
+class Store(
+    ExperimentStore, RunStore, LivingRunStore, LoggedModelStore, RegistryStore, WebhookStore, TrashStore, Protocol
+):
     """Everything that is tracked and registered."""
