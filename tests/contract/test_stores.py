@@ -9,6 +9,7 @@ from slipstream.testing.store_contract import (
     RunContract,
     SearchContract,
 )
+from slipstream.testing.store_contract_branches import BranchContract
 from slipstream.testing.store_contract_histories import HistoryContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
 from slipstream.testing.store_contract_records import RecordContract
@@ -22,6 +23,7 @@ class StoreContract(
     RunContract,
     MetricContract,
     RecordContract,
+    BranchContract,
     HistoryContract,
     SearchContract,
     DatasetContract,
