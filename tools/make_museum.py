@@ -29,11 +29,13 @@ from slipstream.entities import (
     LoggedModelStatus,
     Metric,
     Param,
+    RunCopy,
     RunTag,
     ViewType,
     WebhookEvent,
 )
 from slipstream.errors import SlipstreamError
+from slipstream.ids import new_run_id
 from slipstream.store.base import Store
 from slipstream.store.engine import open_store
 
@@ -107,6 +109,15 @@ def fill(store: Store) -> None:
     store.finalize_logged_model(failed.model_id, LoggedModelStatus.FAILED)
     store.create_logged_model(first, "pending", run_id)
 
+    rewound = [Metric("rewound", float(step), _FIRST_TIME + step, step) for step in range(9)]
+    store.log_batch(run_id, [*rewound, Metric("left", 1.0, _FIRST_TIME, 8)])
+    store.branch_run(run_id, 7, ["rewound"])
+    store.undo_branch(run_id, 1)
+    store.branch_run(run_id, 4, ["rewound", "left"])
+    store.overwrite_params(run_id, [Param("rate", "0.2")], _FIRST_TIME + 5)
+    store.overwrite_params(run_id, [Param("rate", "0.1")], _FIRST_TIME + 9)
+    store.copy_runs([RunCopy(run_id=runs[3], new_run_id=new_run_id())], first, share_files=True)
+
     store.create_registered_model("museum model", {"owner": "curator"}, "Kept for ever.")
     for _ in range(3):
         store.create_model_version(
@@ -133,6 +144,15 @@ def read(store: Store) -> dict[str, Any]:
         for run in runs
         for point in run.data.latest_metrics
     }
+    branches = {run.info.run_name: store.get_run_branches(run.info.run_id) for run in runs}
+    left = {
+        f"{run.info.run_name} {branch.number}: {point.key}": store.get_superseded_history(
+            run.info.run_id, branch.number, point.key
+        ).items
+        for run in runs
+        for branch in store.get_run_branches(run.info.run_id)
+        for point in branch.latest_metrics
+    }
     models = store.search_logged_models(ids).items
     registered = store.search_registered_models().items
     content = {
@@ -149,6 +169,9 @@ def read(store: Store) -> dict[str, Any]:
             )
         },
         "metric histories": histories,
+        "branches": branches,
+        "left behind": left,
+        "param histories": {run.info.run_name: store.get_param_history(run.info.run_id) for run in runs},
         "datasets": store.search_datasets(ids),
         "logged models": sorted(models, key=lambda each: each.name),
         "registered models": sorted(registered, key=lambda each: each.name),

@@ -17,6 +17,7 @@ from slipstream.entities import (
     Metric,
     Param,
     Run,
+    RunCopy,
     RunTag,
     ViewType,
 )
@@ -120,6 +121,17 @@ CHANGES: dict[str, Callable[[Any, str, str, str], object]] = {
     ),
     "log_outputs": lambda store, experiment, run, other: store.log_outputs(run, [LoggedModelOutput("m-2", 3)]),
     "record_model": lambda store, experiment, run, other: store.record_model(other, MODEL),
+    "branch_run": lambda store, experiment, run, other: store.branch_run(run, 7),
+    "branch_run of all": lambda store, experiment, run, other: store.branch_run(other, 0),
+    "undo_branch": lambda store, experiment, run, other: store.undo_branch(run, 1),
+    "undo_branch of all": lambda store, experiment, run, other: store.undo_branch(other, 1),
+    "overwrite_params": lambda store, experiment, run, other: store.overwrite_params(run, [Param("lr", "0.2")]),
+    "move_runs": lambda store, experiment, run, other: store.move_runs([run], "0"),
+    "change it there": lambda store, experiment, run, other: store.set_tag(run, "team", "green"),
+    "move_runs back": lambda store, experiment, run, other: store.move_runs([run], experiment),
+    "copy_runs": lambda store, experiment, run, other: store.copy_runs(
+        [RunCopy(run_id=run, new_run_id="copy-one")], "0"
+    ),
     "delete_run": lambda store, experiment, run, other: store.delete_run(run),
     "restore_run": lambda store, experiment, run, other: store.restore_run(run),
     "delete_experiment": lambda store, experiment, run, other: store.delete_experiment(experiment),
@@ -320,3 +332,44 @@ def test_searching_while_others_write(opening: Callable[..., Opened]) -> None:
     assert answers(reader.store, ["0"]) == answers(writer.store, ["0"])
     assert reader.index is not None
     assert reader.index.answered > 0
+
+
+def test_a_run_that_moved_is_shown_as_it_is_now(opening: Callable[..., Opened]) -> None:
+    plain, server = opening(), opening(RunIndex())
+    one, other = (plain.store.create_experiment(name) for name in ("one", "other"))
+    run = plain.store.create_run(one).info.run_id
+    later = document(plain.store.create_run(other, start_time=1))
+
+    def shown(experiment: str) -> list[bytes]:
+        return server.store.search_encoded_runs(document, [experiment]).items
+
+    assert (len(shown(one)), shown(other)) == (1, [later])  # known in both, with a document of the one
+    plain.store.move_runs([run], other)
+    # Only the other experiment is looked at: the document that was made for the first is not of use there.
+    assert shown(other) == [later, document(plain.store.get_run(run))]
+    assert shown(one) == []
+    plain.store.move_runs([run], one)
+    assert shown(one) == [document(plain.store.get_run(run))]
+    assert shown(other) == [later]
+
+
+def test_a_document_made_before_a_move_is_not_kept_after_it(opening: Callable[..., Opened]) -> None:
+    plain, server = opening(), opening(RunIndex())
+    one, other = (plain.store.create_experiment(name) for name in ("one", "other"))
+    run = plain.store.create_run(one).info.run_id
+    plain.store.create_run(other)
+    server.store.search_encoded_runs(document, [other])
+
+    def slow(found: Run) -> bytes:
+        # While this page is made, the run moves, and somebody else has the memory catch up.
+        if found.info.run_id == run and found.info.experiment_id == one:
+            plain.store.move_runs([run], other)
+            thread = threading.Thread(
+                target=server.store.search_runs, args=([other],), kwargs={"max_results": 5_000}
+            )
+            thread.start()
+            thread.join()
+        return document(found)
+
+    server.store.search_encoded_runs(slow, [one], max_results=5_000)
+    assert document(plain.store.get_run(run)) in server.store.search_encoded_runs(slow, [other]).items

@@ -22,8 +22,6 @@ _EXPERIMENT_NAME = [settings.EXPERIMENT_NAME.name, str(settings.EXPERIMENT_NAME.
 id_option = click.option("--run-id", required=True, help="ID of the run.")
 
 
-
-
 def to_experiment(command: CommandT) -> CommandT:
     """Add the options that say where runs go."""
     command = click.option("--experiment-name", help="Name of the experiment, instead of its ID.")(command)
@@ -195,7 +193,9 @@ def history(
 
 
 @runs.command()
-@click.option("--run-id", "run_ids", multiple=True, required=True, help="ID of a run; may be given several times.")
+@click.option(
+    "--run-id", "run_ids", multiple=True, required=True, help="ID of a run; may be given several times."
+)
 @to_experiment
 @click.option("--nested", is_flag=True, help="Also the runs below them.")
 def move(
@@ -213,7 +213,9 @@ def move(
 
 
 @runs.command()
-@click.option("--run-id", "run_ids", multiple=True, required=True, help="ID of a run; may be given several times.")
+@click.option(
+    "--run-id", "run_ids", multiple=True, required=True, help="ID of a run; may be given several times."
+)
 @to_experiment
 @click.option("--nested", is_flag=True, help="Also the runs below them.")
 @click.option("--share-files", is_flag=True, help="Let the copies use the files of the runs.")

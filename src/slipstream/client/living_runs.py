@@ -20,9 +20,7 @@ _PAGE = 1000
 
 
 class LivingRunCalls(Calls):
-    def branch_run(
-        self, run_id: str, from_step: int, keys: Sequence[str] | None = None
-    ) -> RunBranch | None:
+    def branch_run(self, run_id: str, from_step: int, keys: Sequence[str] | None = None) -> RunBranch | None:
         """Leave the points of a step and later ones behind, and return them as a branch; `None` if there were none.
 
         They are no part of the run's metrics any more and stay readable: `get_metric_history(..., branch=number)`.
@@ -38,9 +36,7 @@ class LivingRunCalls(Calls):
             UnavailableError: the server does not take now what was logged before.
         """
         named = None if keys is None else [require_text(each, "keys") for each in _several(keys, "keys")]
-        return self._store.branch_run(
-            require_text(run_id, "run_id"), to_int64(from_step, "from_step"), named
-        )
+        return self._store.branch_run(require_text(run_id, "run_id"), to_int64(from_step, "from_step"), named)
 
     def get_run_branches(self, run_id: str) -> list[RunBranch]:
         """Return what a run left behind, the first branch first; those that were undone, too."""
@@ -128,7 +124,9 @@ class LivingRunCalls(Calls):
     def _chosen(self, run_ids: Sequence[str], *, nested: bool) -> list[Run]:
         """Return runs, each once, and if `nested` those below them."""
         found: dict[str, Run] = {}
-        waiting = [self._store.get_run(require_text(each, "run_ids")) for each in _several(run_ids, "run_ids")]
+        waiting = [
+            self._store.get_run(require_text(each, "run_ids")) for each in _several(run_ids, "run_ids")
+        ]
         for run in waiting:
             require_active_run(run.info.run_id, run.info.lifecycle_stage)
         while waiting:

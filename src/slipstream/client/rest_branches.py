@@ -9,12 +9,8 @@ from slipstream.entities import Metric, Page, Param, ParamVersion, RunBranch, Ru
 
 
 class RestBranches(RestCalls):
-    def branch_run(
-        self, run_id: str, from_step: int, keys: Sequence[str] | None = None
-    ) -> RunBranch | None:
-        request = api.BranchRun(
-            run_id=run_id, from_step=from_step, keys=None if keys is None else list(keys)
-        )
+    def branch_run(self, run_id: str, from_step: int, keys: Sequence[str] | None = None) -> RunBranch | None:
+        request = api.BranchRun(run_id=run_id, from_step=from_step, keys=None if keys is None else list(keys))
         found = self._ask(api.branch_run, request).branch
         return None if found is None else api.from_wire(found)
 
@@ -41,9 +37,7 @@ class RestBranches(RestCalls):
 
     def overwrite_params(self, run_id: str, params: Sequence[Param], timestamp: int | None = None) -> None:
         pairs = [KeyValue(each.key, each.value) for each in params]
-        self._ask(
-            api.overwrite_params, api.OverwriteParams(run_id=run_id, params=pairs, timestamp=timestamp)
-        )
+        self._ask(api.overwrite_params, api.OverwriteParams(run_id=run_id, params=pairs, timestamp=timestamp))
 
     def get_param_history(self, run_id: str, key: str | None = None) -> list[ParamVersion]:
         return self._ask(api.get_param_history, api.GetParamHistory(run_id=run_id, key=key)).params

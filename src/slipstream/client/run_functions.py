@@ -39,9 +39,7 @@ _RUNS_PAGE = 10_000
 # -- params, metrics, tags --------------------------------------------------------------------------
 
 
-def log_param(
-    key: str, value: Any, synchronous: bool | None = None, *, overwrite: bool | None = None
-) -> Any:
+def log_param(key: str, value: Any, synchronous: bool | None = None, *, overwrite: bool | None = None) -> Any:
     """Log a param to the active run, as text, and return the value as given.
 
     Args:

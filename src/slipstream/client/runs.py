@@ -194,9 +194,7 @@ class RunCalls(Calls):
             [RunTag(require_text(each.key, "key"), to_text(each.value, "value")) for each in tags],
         )
 
-    def get_metric_history(
-        self, run_id: str, key: str, *, branch: int | None = None
-    ) -> PagedList[Metric]:
+    def get_metric_history(self, run_id: str, key: str, *, branch: int | None = None) -> PagedList[Metric]:
         """Return all points of a metric, whatever their number, by (timestamp, step, value).
 
         With `branch` those that the run left behind in this branch, instead of those that count: see `get_run_branches`.

@@ -238,9 +238,7 @@ class RunStore(Protocol):
 class LivingRunStore(Protocol):
     """What MLflow has not: runs that go on from an earlier step, params that change, runs that move and copies of runs."""
 
-    def branch_run(
-        self, run_id: str, from_step: int, keys: Sequence[str] | None = None
-    ) -> RunBranch | None:
+    def branch_run(self, run_id: str, from_step: int, keys: Sequence[str] | None = None) -> RunBranch | None:
         """Leave the points of a step and later ones behind, of all metrics or of some; return the branch that they make.
 
         They are no part of the run's metrics any more, and stay readable. `None` if there were none. Retry-safe: asked
@@ -515,6 +513,13 @@ class TrashStore(Protocol):
 
 
 class Store(
-    ExperimentStore, RunStore, LivingRunStore, LoggedModelStore, RegistryStore, WebhookStore, TrashStore, Protocol
+    ExperimentStore,
+    RunStore,
+    LivingRunStore,
+    LoggedModelStore,
+    RegistryStore,
+    WebhookStore,
+    TrashStore,
+    Protocol,
 ):
     """Everything that is tracked and registered."""

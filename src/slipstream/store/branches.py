@@ -117,9 +117,7 @@ class BranchesPart(MetricsPart):
 
         def require_run(self, run_id: str, *, active: bool = False) -> tuple[int, int]: ...
 
-    def branch_run(
-        self, run_id: str, from_step: int, keys: Sequence[str] | None = None
-    ) -> RunBranch | None:
+    def branch_run(self, run_id: str, from_step: int, keys: Sequence[str] | None = None) -> RunBranch | None:
         names.check_run_id(run_id)
         limits.check_int64(from_step, "from_step")
         for key in keys or ():

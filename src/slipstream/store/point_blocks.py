@@ -297,7 +297,9 @@ def _rows(run: int, columns: Columns, kind: int) -> Iterator[Row]:
             pieces = -(-size // SERIES_POINTS)
             for piece in range(pieces):
                 part = points.part(size * piece // pieces, size * (piece + 1) // pieces)
-                yield block_row(run, series, Columns(array("q", (series,)), array("q", (len(part.values),)), part))
+                yield block_row(
+                    run, series, Columns(array("q", (series,)), array("q", (len(part.values),)), part)
+                )
             continue
         if kind == SORTED and mixed.size + size > SERIES_POINTS:
             yield block_row(run, SORTED, mixed.columns)

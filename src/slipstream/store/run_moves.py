@@ -213,7 +213,9 @@ class RunMovesPart:
         if row is None:
             return False
         if row[1] != each.run_id:
-            raise AlreadyExistsError(f"Run with id={each.new_run_id} is there already. Give the copy another id.")
+            raise AlreadyExistsError(
+                f"Run with id={each.new_run_id} is there already. Give the copy another id."
+            )
         return True
 
     def _insert_copy(self, each: RunCopy, source: int, experiment: int, uri: str | None) -> int:

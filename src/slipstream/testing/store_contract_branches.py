@@ -148,7 +148,10 @@ class BranchContract:
         assert history(store, run_id, "m") == by_place(first + second)
         assert latest(store.get_run(run_id)) == {"m": (9, 109, "19.0")}
         found = store.get_run_branches(run_id)
-        assert [(each.number, each.from_step, each.latest_metrics) for each in found] == [(1, 5, []), (2, 3, [])]
+        assert [(each.number, each.from_step, each.latest_metrics) for each in found] == [
+            (1, 5, []),
+            (2, 3, []),
+        ]
         assert all(each.undone_time for each in found)
         again = store.branch_run(run_id, 0)
         assert again is not None
@@ -318,7 +321,9 @@ class BranchContract:
         assert history(store, first, "m") == [(1, 1, "1.0"), (2, 2, "2.0")]
         assert {run.info.run_id for run in store.search_runs([target]).items} == {first, second}
         assert store.search_runs([source]).items == []
-        assert [run.info.run_id for run in store.search_runs([target], "dataset.name = 'iris'").items] == [first]
+        assert [run.info.run_id for run in store.search_runs([target], "dataset.name = 'iris'").items] == [
+            first
+        ]
         assert store.search_datasets([source]) == []
         assert [each.name for each in store.search_datasets([target])] == ["iris"]
         moved = store.get_logged_model(model.model_id)
@@ -370,7 +375,11 @@ class BranchContract:
         assert copy.data.params == original.data.params
         assert latest(copy) == latest(original) == {"m": (1, 1, "1.0")}
         assert (copy.inputs, copy.outputs) == (original.inputs, original.outputs)
-        assert (copy.info.status, copy.info.end_time, copy.info.run_name) == ("FAILED", 99, original.info.run_name)
+        assert (copy.info.status, copy.info.end_time, copy.info.run_name) == (
+            "FAILED",
+            99,
+            original.info.run_name,
+        )
         assert left(store, copy.info.run_id, 1, "m") == left(store, parent, 1, "m") == [(2, 2, "2.0")]
         assert store.get_param_history(copy.info.run_id) == store.get_param_history(parent)
         copied_child = store.get_run(copies[0].new_run_id)
@@ -430,7 +439,9 @@ class BranchContract:
             assert _removed(store, TrashSelection(run_ids=(copy.new_run_id,)), dry_run=False) == []
             with pytest.raises(NotFoundError):
                 store.get_run(copy.new_run_id)
-        assert not [r for r in _removed(store, TrashSelection(run_ids=(run_id,)), dry_run=False) if "uses" in r]
+        assert not [
+            r for r in _removed(store, TrashSelection(run_ids=(run_id,)), dry_run=False) if "uses" in r
+        ]
 
     def test_what_a_removed_run_left_behind_goes_with_it(self, store: Store) -> None:
         run_id = new_run(store)

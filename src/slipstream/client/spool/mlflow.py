@@ -97,9 +97,7 @@ def _send(store: RestStore, record: Record) -> None:
                 [RunTag(key, value) for key, value in record.tags.items()],
             )
         case ParamsRecord():  # MLflow refuses another value
-            store.log_batch(
-                record.run_id, params=[Param(key, value) for key, value in record.params.items()]
-            )
+            store.log_batch(record.run_id, params=[Param(key, value) for key, value in record.params.items()])
         case UpdateRecord():
             store.update_run(record.run_id, record.status, record.end_time, record.run_name)
         case UntagRecord():

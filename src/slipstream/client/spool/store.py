@@ -222,9 +222,7 @@ class SpooledStore(RestStore):
         if pairs:
             self._append(ParamsRecord(run_id, pairs, now_ms() if timestamp is None else timestamp))
 
-    def branch_run(
-        self, run_id: str, from_step: int, keys: Sequence[str] | None = None
-    ) -> RunBranch | None:
+    def branch_run(self, run_id: str, from_step: int, keys: Sequence[str] | None = None) -> RunBranch | None:
         """Have the server branch a run, once it has all that was logged here, by programs that have ended, too.
 
         Raises:
