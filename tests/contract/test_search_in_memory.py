@@ -338,7 +338,8 @@ def test_a_run_that_moved_is_shown_as_it_is_now(opening: Callable[..., Opened]) 
     plain, server = opening(), opening(RunIndex())
     one, other = (plain.store.create_experiment(name) for name in ("one", "other"))
     run = plain.store.create_run(one).info.run_id
-    later = document(plain.store.create_run(other, start_time=1))
+    later_id = plain.store.create_run(other, start_time=1).info.run_id
+    later = document(plain.store.get_run(later_id))
 
     def shown(experiment: str) -> list[bytes]:
         return server.store.search_encoded_runs(document, [experiment]).items
