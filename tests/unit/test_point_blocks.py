@@ -21,6 +21,7 @@ from slipstream.db.point_blocks import (
     join,
     merged,
     place_of,
+    rename_series,
 )
 from slipstream.errors import DamagedDatabaseError
 
@@ -163,3 +164,25 @@ def test_a_block_of_a_newer_version_says_so() -> None:
     content = encode(collect({1: [(1, 1, 1.0)]}))
     with pytest.raises(DamagedDatabaseError, match="version 2.*Upgrade slipstream"):
         Block(b"\2" + content[1:])
+
+
+@given(BY_SERIES, st.randoms(use_true_random=False))
+def test_series_get_other_ids(by_series: dict[int, list[Point]], dice: random.Random) -> None:
+    expected = {series: model(points) for series, points in by_series.items()}
+    ids = dice.sample(range(2**62, 2**62 + 100), len(by_series))
+    renamed = {series: new for series, new in zip(by_series, ids, strict=True) if dice.random() < 0.8}
+    content, found = rename_series(encode(collect(by_series)), renamed)
+    block = Block(content)
+    assert list(block.series) == list(found) == sorted(renamed.get(series, series) for series in by_series)
+    assert contents(block.columns()) == {renamed.get(series, series): own for series, own in expected.items()}
+
+
+def test_ids_in_the_same_order_are_only_written_anew() -> None:
+    by_series = {series: [(step, step, float(step)) for step in range(100)] for series in (1, 2)}
+    content = encode(collect(by_series))
+    renamed, _ = rename_series(content, {1: 7, 2: 9})
+    assert contents(Block(renamed).columns())[9] == model(by_series[2])
+    assert len(renamed) < len(content) + 10
+    damaged = bytes(renamed[:-4]) + bytes(4)
+    with pytest.raises(DamagedDatabaseError):
+        Block(damaged)
