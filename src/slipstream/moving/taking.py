@@ -21,7 +21,7 @@ from slipstream.moving.bars import Bar, bar
 from slipstream.moving.files import Files
 from slipstream.moving.report import Mapping, Report
 from slipstream.moving.sifting import Fail, count_points, sift_logged_model, sift_points, sift_run, sift_tags
-from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, RunRecord, Source
+from slipstream.moving.source import FileTree, LoggedModelRecord, RegisteredModelRecord, RunRecord, Source
 from slipstream.moving.target import Target
 from slipstream.store.imports import ImportedVersion, PlacedExperiment
 from slipstream.store.sql import SqlStore
@@ -135,7 +135,7 @@ class Taking:
             (self._report.taken if placed.is_new else self._report.there_already)["experiments"] += 1
             for difference in placed.differences:
                 self._report.differ("experiment", f"'{name}'", difference)
-            if placed.experiment_id != there:
+            if placed.experiment_id != there and there.isdigit():
                 self._report.experiment_ids.append(Mapping(name, there, placed.experiment_id))
 
     # -- runs ---------------------------------------------------------------------------------------
@@ -167,8 +167,9 @@ class Taking:
         run = sift_run(record.run, fail)
         uri = self._kept_uri("run", info.run_id, info.artifact_uri)
         if self._files is not None:
+            found = record.files or record.folder
             uri = self._copy(
-                uri, info.artifact_uri, record.folder, fail, placed.experiment_id, info.run_id, "artifacts"
+                uri, info.artifact_uri, found, fail, placed.experiment_id, info.run_id, "artifacts"
             )
         elif not uri:
             uri = self._target.location(placed.experiment_id, info.run_id, "artifacts")
@@ -249,10 +250,12 @@ class Taking:
         here = self._target.read(lambda store: store.get_run(run_id), there)
         if here is there:
             return
+        if record.only_points:
+            there = msgspec.structs.replace(there, info=here.info)
         kept = sift_run(there, _tell_nobody)
         changed = _changes(here, kept)
         has_ended = here.info.status in RunStatus.__members__ and RunStatus(here.info.status).is_terminal
-        if self._updates and (changed or not has_ended):
+        if self._updates and (changed or not has_ended or record.only_points):
             self._update(record, kept, here, changed)
         elif changed:
             self._report.differ("run", run_id, "; ".join(changed))
@@ -380,14 +383,16 @@ class Taking:
             return str(base / local_folder(uri))
         return uri
 
-    def _copy(self, uri: str, original: str, folder: Path | None, fail: Fail, *parts: str) -> str:
+    def _copy(
+        self, uri: str, original: str, found: Path | FileTree | None, fail: Fail, *parts: str
+    ) -> str:
         """Copy the files of a run or a model; return where they are from now on.
 
         `original` is the URI as the source spells it, which versions of models may name.
         """
         assert self._files is not None, "asked for only where files are copied"
         try:
-            copied = self._files.copy(uri, folder, "/".join(parts), fail)
+            copied = self._files.copy(uri, found, "/".join(parts), fail)
         except SlipstreamError as error:
             fail("artifacts", f"{error} They stay where they are.")
             return uri or self._target.location(*parts)
