@@ -70,7 +70,9 @@ from slipstream.cli import out
     help="What Neptune's steps are multiplied by, so that those with fractions become whole.",
 )
 @click.option("--run-column", help="Column of a table that says which run. [default: run_id, run, ...]")
-@click.option("--key-column", help="Column of a long table with the metric's name. [default: key, metric, ...]")
+@click.option(
+    "--key-column", help="Column of a long table with the metric's name. [default: key, metric, ...]"
+)
 @click.option("--step-column", help="Column of a table with the step. [default: step, _step, epoch, ...]")
 @click.option("--time-column", help="Column of a table with the time. [default: timestamp, time, ...]")
 @click.option("--value-column", help="Column of a long table with the number. [default: value, ...]")
@@ -120,7 +122,18 @@ def import_(
         source=source,
         into=into,
         experiments=experiments,
-        workspace=workspace,
+        about=SourceOptions(
+            kind=kind,
+            workspace=workspace,
+            served_from=served_from,
+            experiment_name=experiment_name,
+            step_multiplier=step_multiplier,
+            run_column=run_column,
+            key_column=key_column,
+            step_column=step_column,
+            time_column=time_column,
+            value_column=value_column,
+        ),
         update=update,
         dry_run=dry_run,
         copy_artifacts=copy_artifacts,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 _POLYNOMIAL = 0x82F63B78
 _MASK = 0xA282EAD8
@@ -14,7 +15,8 @@ def crc32c_function() -> Callable[[bytes], int]:
         import google_crc32c
     except ImportError:
         return crc32c_by_table
-    return google_crc32c.value
+    library: Any = google_crc32c  # it has no annotations
+    return library.value
 
 
 @cache

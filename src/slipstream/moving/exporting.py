@@ -66,7 +66,9 @@ def run_export(options: ExportOptions, report: Report) -> None:
     folder = options.folder.absolute()
     report.target = str(folder)
     with ExitStack() as stack:
-        source = stack.enter_context(closing(open_source(options.source, report, SourceOptions(takes_files=options.artifacts))))
+        source = stack.enter_context(
+            closing(open_source(options.source, report, SourceOptions(takes_files=options.artifacts)))
+        )
         report.source = source.title
         _prepare(folder)
         files = None

@@ -383,9 +383,7 @@ class Taking:
             return str(base / local_folder(uri))
         return uri
 
-    def _copy(
-        self, uri: str, original: str, found: Path | FileTree | None, fail: Fail, *parts: str
-    ) -> str:
+    def _copy(self, uri: str, original: str, found: Path | FileTree | None, fail: Fail, *parts: str) -> str:
         """Copy the files of a run or a model; return where they are from now on.
 
         `original` is the URI as the source spells it, which versions of models may name.

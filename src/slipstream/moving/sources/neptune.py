@@ -27,7 +27,14 @@ from slipstream.moving.report import Report
 from slipstream.moving.source import RunRecord, Totals
 from slipstream.moving.source_options import SourceOptions
 from slipstream.moving.sources.folder_reading import files_below
-from slipstream.moving.sources.runs_only import NOTE_TAG, RUN_NAME_TAG, SOURCE_TAG, USER_TAG, RunsOnly, experiment
+from slipstream.moving.sources.runs_only import (
+    NOTE_TAG,
+    RUN_NAME_TAG,
+    SOURCE_TAG,
+    USER_TAG,
+    RunsOnly,
+    experiment,
+)
 from slipstream.moving.sources.table_files import parquet_file
 
 _PIECE = 10_000
@@ -65,7 +72,7 @@ def _is_part(path: Path) -> bool:
     try:
         with parquet_file(path) as file:
             return set(file.schema_arrow.names) >= _NEEDED
-    except SlipstreamError:
+    except InvalidParameterError:
         return False
 
 
@@ -190,7 +197,9 @@ class Neptune(RunsOnly):
     def _points(self, paths: Sequence[Path], name: _Name) -> Iterator[Sequence[Metric]]:
         keys = Keys()
         points: list[Metric] = []
-        for row in self._rows(paths, name, ("attribute_path", "attribute_type", "step", "timestamp", "float_value")):
+        for row in self._rows(
+            paths, name, ("attribute_path", "attribute_type", "step", "timestamp", "float_value")
+        ):
             if row["attribute_type"] != "float_series" or row["float_value"] is None:
                 continue
             step = (row["step"] or Decimal(0)) * self._options.step_multiplier
@@ -198,7 +207,9 @@ class Neptune(RunsOnly):
                 self._fractions += 1
                 continue
             moment = time_of(row.get("timestamp")) or 0
-            points.append(Metric(keys.fit(str(row["attribute_path"])), float(row["float_value"]), moment, int(step)))
+            points.append(
+                Metric(keys.fit(str(row["attribute_path"])), float(row["float_value"]), moment, int(step))
+            )
             if len(points) >= _PIECE:
                 yield points
                 points = []
@@ -238,7 +249,13 @@ def _info(name: _Name, system: dict[str, Any], last: int) -> RunInfo:
     begin = time_of(system.get("creation_time")) or 0
     end = time_of(system.get("ping_time")) or 0
     state = str(system.get("state", "inactive")).lower()
-    status = "FAILED" if system.get("failed") is True else "RUNNING" if state in ("active", "running") else "FINISHED"
+    status = (
+        "FAILED"
+        if system.get("failed") is True
+        else "RUNNING"
+        if state in ("active", "running")
+        else "FINISHED"
+    )
     return RunInfo(
         run_id=derived_id("neptune", name.project, name.run),
         experiment_id=name.project,
@@ -258,7 +275,11 @@ def _run_name(name: _Name, system: dict[str, Any]) -> str:
 
 def _tags(name: _Name, system: dict[str, Any]) -> dict[str, str]:
     tags = {fit_key(f"neptune.{key}"): _param(value) for key, value in system.items()}
-    tags |= {"neptune.run_id": fit_text(name.run), RUN_NAME_TAG: _run_name(name, system), SOURCE_TAG: "neptune"}
+    tags |= {
+        "neptune.run_id": fit_text(name.run),
+        RUN_NAME_TAG: _run_name(name, system),
+        SOURCE_TAG: "neptune",
+    }
     if system.get("owner"):
         tags[USER_TAG] = text_of(system["owner"])
     if system.get("description"):

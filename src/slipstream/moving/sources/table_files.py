@@ -33,7 +33,9 @@ class CsvFile:
             file.seek(start)
             lines = _Lines(file, start, 1, path)
             with _explained(path, lines):
-                self.columns = [each.strip() for each in next(csv.reader(lines, delimiter=self._delimiter), [])]
+                self.columns = [
+                    each.strip() for each in next(csv.reader(lines, delimiter=self._delimiter), [])
+                ]
             self._begin, self._first_line = lines.offset, lines.number
         if not any(self.columns) or "\0" in "".join(self.columns):
             raise InvalidParameterError(f"{path} begins with no header of a table.")
@@ -100,7 +102,9 @@ class _Lines:
         if not line:
             raise StopIteration
         if len(line) == _LONGEST_LINE:
-            raise InvalidParameterError(f"{self._path}, line {self.number:,} has more than {_LONGEST_LINE:,} bytes.")
+            raise InvalidParameterError(
+                f"{self._path}, line {self.number:,} has more than {_LONGEST_LINE:,} bytes."
+            )
         self.offset += len(line)
         self.number += 1
         return line.decode("utf-8", "replace")
@@ -141,7 +145,7 @@ class ParquetTable:
                 if not count:
                     continue
                 names = [self.columns[each] for each in (run, time) if each is not None]
-                read = file.read_row_group(group, columns=names) if names else None
+                read: Any = file.read_row_group(group, columns=names) if names else None
                 times: Any = None if time is None else read.column(self.columns[time])
                 owners: list[object] = [""] if run is None else read.column(self.columns[run]).to_pylist()
                 begin = 0

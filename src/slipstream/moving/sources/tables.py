@@ -39,7 +39,9 @@ _GUESSES = {
     "value": ("value", "metric_value", "val"),
 }
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(
+    r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.IGNORECASE | re.ASCII
+)
 _MOST_TOLD = 100
 """Of faulty values of one file; the rest is counted."""
 
@@ -55,7 +57,7 @@ class Stretch(NamedTuple):
     """Rows of one run that follow each other."""
 
     begin: int
-    count: int
+    length: int
     mark: int
     """Of the file's own, to find them again."""
 
@@ -129,14 +131,20 @@ class Table(RunsOnly):
                 f"{self._file.path} has no column of times: its points have the time 0 (1970). --time-column names one."
             )
         if self._told > _MOST_TOLD:
-            self._report.fail("table", str(self._file.path), f"{self._told - _MOST_TOLD:,} more values are faulty.")
+            self._report.fail(
+                "table", str(self._file.path), f"{self._told - _MOST_TOLD:,} more values are faulty."
+            )
 
     def _run(self, run: str, stretches: Sequence[Stretch]) -> RunRecord:
         run_id = self._run_id(run)
         name = fit_text(run or self._name)
         first = next(self._file.rows(stretches[:1]), None)
         column = self._layout.time
-        begin = 0 if first is None or column is None or column >= len(first.cells) else time_of(first.cells[column]) or 0
+        begin = (
+            0
+            if first is None or column is None or column >= len(first.cells)
+            else time_of(first.cells[column]) or 0
+        )
         end = time_of(self._last_times[run]) or 0
         info = RunInfo(
             run_id=run_id,

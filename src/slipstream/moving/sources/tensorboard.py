@@ -6,7 +6,6 @@ sum, and once more for the points, no further than the first time, since the fil
 """
 
 import io
-import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -134,7 +133,6 @@ class Tensorboard(RunsOnly):
         packed = scan.files if self._options.takes_files else None
         return RunRecord(Run(info=info, data=RunData(params=scan.params, tags=tags)), points, files=packed)
 
-
     def _points(self, files: Sequence[_Checked], plugins: dict[str, str]) -> Iterator[Sequence[Metric]]:
         points: list[Metric] = []
         keys = Keys()
@@ -200,23 +198,28 @@ class _Scan:
     def read(self, path: Path) -> None:
         end = 0
         unreadable = 0
-        self._changed_ms = max(self._changed_ms, os.stat(path, follow_symlinks=False).st_mtime_ns // 1_000_000)
+        self._changed_ms = max(self._changed_ms, path.lstat().st_mtime_ns // 1_000_000)
         for record in read_records(path, self._report):
             end = record.end
             try:
                 event = read_event(record.data)
                 if seconds_to_ms(event.wall_time) is None:
-                    raise InvalidParameterError("its time is none.")
+                    unreadable += 1
+                    continue
                 if self.first is None:
                     self.first = path.name, event.wall_time
                 self._last = max(self._last, event.wall_time)
                 for index, value in enumerate(event.values):
                     if read_simple(value) is None:
-                        self._take(path, record.end - len(record.data) - 16, index, event, read_summary(value))
+                        self._take(
+                            path, record.end - len(record.data) - 16, index, event, read_summary(value)
+                        )
             except InvalidParameterError:
                 unreadable += 1
         if unreadable:
-            self._report.fail("event file", str(path), f"{unreadable:,} records hold no event that can be read.")
+            self._report.fail(
+                "event file", str(path), f"{unreadable:,} records hold no event that can be read."
+            )
         self.checked.append(_Checked(path, end))
 
     def _take(self, path: Path, at: int, index: int, event: Event, summary: Summary) -> None:
@@ -236,7 +239,11 @@ class _Scan:
                 self.tags[fit_key(f"text/{summary.tag.removesuffix('/text_summary')}")] = text
             self._add_file("text", path, at, index, event, summary)
         else:
-            kind = "histograms" if summary.histogram or plugin in ("histograms", "distributions") else plugin or "tensors"
+            kind = (
+                "histograms"
+                if summary.histogram or plugin in ("histograms", "distributions")
+                else plugin or "tensors"
+            )
             self._leave(f"{kind} of TensorBoard", _NO_PLACE)
 
     def _leave(self, kind: str, reason: str) -> None:

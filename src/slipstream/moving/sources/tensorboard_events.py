@@ -23,7 +23,20 @@ from slipstream.moving.sources.folder_reading import open_file
 LARGEST_RECORD = 256 << 20
 _HEAD = struct.Struct("<QI")
 _SUM = struct.Struct("<I")
-_LETTERS = {1: "f", 2: "d", 3: "i", 4: "B", 5: "h", 6: "b", 9: "q", 10: "?", 17: "H", 19: "e", 22: "I", 23: "Q"}
+_LETTERS = {
+    1: "f",
+    2: "d",
+    3: "i",
+    4: "B",
+    5: "h",
+    6: "b",
+    9: "q",
+    10: "?",
+    17: "H",
+    19: "e",
+    22: "I",
+    23: "Q",
+}
 """How `struct` calls the types of tensors; 7 is text, 14 is bfloat16."""
 _VALUE_FIELDS = {5: "f", 6: "d", 7: "v", 10: "v", 11: "v", 16: "v", 17: "v"}
 _TEXT, _BFLOAT16, _HALF_FIELD = 7, 14, 13
@@ -51,12 +64,18 @@ def read_records(path: Path, report: Report, end: int | None = None) -> Iterator
             length, total = _HEAD.unpack(head)
             if end is None and masked(crc32c(head[:8])) != total:
                 report.fail(
-                    "event file", str(path), f"it is broken from byte {at:,} on; what comes after is not read."
+                    "event file",
+                    str(path),
+                    f"it is broken from byte {at:,} on; what comes after is not read.",
                 )
                 break
             following = at + 16 + length
             if length > LARGEST_RECORD:
-                report.fail("event file", str(path), f"the record at byte {at:,} has {length:,} bytes; it is left out.")
+                report.fail(
+                    "event file",
+                    str(path),
+                    f"the record at byte {at:,} has {length:,} bytes; it is left out.",
+                )
                 if file.seek(0, 2) < following:
                     break
                 file.seek(following)
@@ -74,7 +93,9 @@ def read_records(path: Path, report: Report, end: int | None = None) -> Iterator
             at = following
     if broken:
         report.fail(
-            "event file", str(path), f"{broken:,} records have other checksums than their data, the first at byte {first:,}."
+            "event file",
+            str(path),
+            f"{broken:,} records have other checksums than their data, the first at byte {first:,}.",
         )
 
 
@@ -181,7 +202,9 @@ def tensor_numbers(tensor: bytes) -> list[float]:
     content = b"".join(protobuf.raw(value) for number, value in found if number == 4)
     if content:
         if dtype == _BFLOAT16:
-            return [struct.unpack("<f", b"\0\0" + content[at : at + 2])[0] for at in range(0, len(content) - 1, 2)]
+            return [
+                struct.unpack("<f", b"\0\0" + content[at : at + 2])[0] for at in range(0, len(content) - 1, 2)
+            ]
         letter = _LETTERS.get(dtype)
         if letter is None:
             raise InvalidParameterError(f"its tensor has the type {dtype}, which is no number.")

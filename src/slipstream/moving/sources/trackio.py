@@ -69,8 +69,18 @@ _LEFT_TABLES = {
     "traces": "slipstream keeps no traces yet",
     "artifacts": "their files are kept elsewhere",
 }
-_SIDE_FILES = ("_system", "_configs", "_traces", "_artifacts", "_artifact_versions", "_artifact_aliases", "_run_artifact_links")
-_OWN_COLUMNS = frozenset({"id", "run_id", "run_name", "timestamp", "step", "log_id", "space_id", "created_at"})
+_SIDE_FILES = (
+    "_system",
+    "_configs",
+    "_traces",
+    "_artifacts",
+    "_artifact_versions",
+    "_artifact_aliases",
+    "_run_artifact_links",
+)
+_OWN_COLUMNS = frozenset(
+    {"id", "run_id", "run_name", "timestamp", "step", "log_id", "space_id", "created_at"}
+)
 
 
 class Found(NamedTuple):
@@ -114,9 +124,7 @@ def _project_files(folder: Path) -> Iterator[Path]:
     """Yield what holds a project; a database is truer than the Parquet that was made of it."""
     files = {path.name: path for path in files_in(folder)}
     for name, path in files.items():
-        if name.endswith(".db") and _is_database(path):
-            yield path
-        elif (
+        if (name.endswith(".db") and _is_database(path)) or (
             name.endswith(".parquet")
             and name.removesuffix(".parquet") + ".db" not in files
             and not name.removesuffix(".parquet").endswith(_SIDE_FILES)
@@ -148,7 +156,7 @@ def _is_metrics_file(path: Path) -> bool:
     try:
         with parquet_file(path) as file:
             return {"run_name", "timestamp", "step"} <= set(file.schema_arrow.names)
-    except SlipstreamError:
+    except InvalidParameterError:
         return False
 
 
@@ -322,7 +330,9 @@ class _Database:
         if "config" not in columns:
             return {}
         has_ids = "run_id" in columns
-        for run_id, name, config in self._database.fetch_all(SELECT_CONFIGS if has_ids else SELECT_CONFIGS_BY_NAME):
+        for run_id, name, config in self._database.fetch_all(
+            SELECT_CONFIGS if has_ids else SELECT_CONFIGS_BY_NAME
+        ):
             if (run_id == run.run_id) if has_ids and run.run_id is not None else (name == run.name):
                 return _mapping(config)
         return {}
@@ -342,7 +352,9 @@ class _Database:
                 yield Logged(time_of(timestamp) or 0, _step(step), _mapping(metrics))
 
     def left(self) -> dict[str, int]:
-        return {table: self._database.count(table) for table in _LEFT_TABLES if table in self._database.columns}
+        return {
+            table: self._database.count(table) for table in _LEFT_TABLES if table in self._database.columns
+        }
 
     def close(self) -> None:
         self._database.close()
@@ -398,7 +410,9 @@ class _ParquetProject:
         path = self._path.with_name(f"{self.name}_system.parquet") if system else self._path
         for row in self._rows(path) if path.is_file() else ():
             if _is_of(row, run):
-                values = {key: value for key, value in row.items() if key not in _OWN_COLUMNS and value is not None}
+                values = {
+                    key: value for key, value in row.items() if key not in _OWN_COLUMNS and value is not None
+                }
                 yield Logged(time_of(row.get("timestamp")) or 0, _step(row.get("step")), values)
 
     def _rows(self, path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -421,5 +435,3 @@ def _is_of(row: dict[str, Any], run: Found) -> bool:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
-
-

@@ -5,7 +5,6 @@ order of their folders, whose names begin with the time. Each file is read twice
 no further, for the points.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -97,7 +96,9 @@ class Wandb(RunsOnly):
         if self._root.is_dir():
             for link in links_below(self._root):
                 if link.parent != self._root and not link.name.startswith(("latest-run", "debug")):
-                    self._report.fail("link", str(link.relative_to(self._root)), "symbolic links are not followed")
+                    self._report.fail(
+                        "link", str(link.relative_to(self._root)), "symbolic links are not followed"
+                    )
         for project in sorted({each.project for each in self._found()}):
             yield experiment(project, now_ms())
 
@@ -213,7 +214,10 @@ def _read_history(message: bytes) -> _History:
     nested: dict[str, Any] = {}
     for number, each in protobuf.fields(message):
         if number == 2:
-            step = next((protobuf.signed(value) for name, value in protobuf.fields(protobuf.raw(each)) if name == 1), 0)
+            step = next(
+                (protobuf.signed(value) for name, value in protobuf.fields(protobuf.raw(each)) if name == 1),
+                0,
+            )
         elif number == 1:
             path, value = records.read_item(protobuf.raw(each))
             key = path[0]
@@ -308,7 +312,7 @@ class _Scan:
 
     def read(self, path: Path) -> None:
         self._exit = None
-        self._changed_ms = os.stat(path, follow_symlinks=False).st_mtime_ns // 1_000_000
+        self._changed_ms = path.lstat().st_mtime_ns // 1_000_000
         unreadable = end = 0
         for place, record in records.read_records(path, self._report):
             end = place
@@ -332,7 +336,9 @@ class _Scan:
         elif kind == records.ENVIRONMENT:
             self._take_environment(message)
         elif kind == records.EXIT:
-            self._exit = next((protobuf.signed(value) for number, value in protobuf.fields(message) if number == 1), 0)
+            self._exit = next(
+                (protobuf.signed(value) for number, value in protobuf.fields(message) if number == 1), 0
+            )
         elif kind == records.OUTPUT:
             self.has_console = True
             self._see(next((records.read_time(each) for each in records.items(message, 2)), 0.0))
@@ -364,7 +370,8 @@ class _Scan:
             if isinstance(value, dict):
                 kind = cast("dict[str, Any]", value).get("_type")
                 self._leave(
-                    f"values of W&B's type {ascii(kind)[:50]}", "their files come along; slipstream has no such metric"
+                    f"values of W&B's type {ascii(kind)[:50]}",
+                    "their files come along; slipstream has no such metric",
                 )
             elif isinstance(value, str):
                 self._texts[key] = value
@@ -416,7 +423,9 @@ class _Scan:
 
     def _final(self) -> Iterator[tuple[str, Any]]:
         """Yield what the summary says otherwise than the end of the history."""
-        told = {key: value for key, value in self._summary.items() if key not in ("_wandb", "_step", "_runtime")}
+        told = {
+            key: value for key, value in self._summary.items() if key not in ("_wandb", "_step", "_runtime")
+        }
         told.pop("_timestamp", None)
         for key, value in _whole("", told):
             if key and not isinstance(value, dict) and repr(self._latest.get(key)) != repr(value):

@@ -44,7 +44,9 @@ def read_records(path: Path, report: Report | None, end: int | None = None) -> I
     broken = first = 0
     with open_file(path) as file:
         if not file.read(_HEAD).startswith(MAGIC):
-            raise InvalidParameterError(f"{path} is no file of W&B's: it does not begin with '{MAGIC.decode()}'.")
+            raise InvalidParameterError(
+                f"{path} is no file of W&B's: it does not begin with '{MAGIC.decode()}'."
+            )
         file.seek(0)
         base = 0
         parts: list[bytes] = []
@@ -90,7 +92,9 @@ def read_records(path: Path, report: Report | None, end: int | None = None) -> I
             base += len(block)
     if broken and report is not None:
         report.fail(
-            "file", str(path), f"{broken:,} pieces of records are broken, the first at byte {first:,}; they are left out."
+            "file",
+            str(path),
+            f"{broken:,} pieces of records are broken, the first at byte {first:,}; they are left out.",
         )
 
 
