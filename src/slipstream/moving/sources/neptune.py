@@ -85,7 +85,6 @@ class Neptune(RunsOnly):
         self._data = _data_folder(root)
         self._files = self._data.parent / "files"
         self._runs: dict[_Name, list[Path]] | None = None
-        self._fractions = 0
 
     def _found(self) -> dict[_Name, list[Path]]:
         if self._runs is None:
@@ -115,13 +114,6 @@ class Neptune(RunsOnly):
                     yield self._run(name, paths)
                 except SlipstreamError as error:
                     self._report.fail("run", f"{name.run} of {name.project}", error)
-        if self._fractions:
-            self._report.fail(
-                "points",
-                f"{self._fractions:,}",
-                f"their steps times {self._options.step_multiplier} are no whole numbers. --step-multiplier 1000 takes steps "
-                "of three decimals; use a new store, or the points that are there already stay at the steps that they have.",
-            )
 
     def _rows(self, paths: Sequence[Path], name: _Name, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         for path in paths:
@@ -197,6 +189,7 @@ class Neptune(RunsOnly):
     def _points(self, paths: Sequence[Path], name: _Name) -> Iterator[Sequence[Metric]]:
         keys = Keys()
         points: list[Metric] = []
+        fractions = 0
         for row in self._rows(
             paths, name, ("attribute_path", "attribute_type", "step", "timestamp", "float_value")
         ):
@@ -204,7 +197,7 @@ class Neptune(RunsOnly):
                 continue
             step = (row["step"] or Decimal(0)) * self._options.step_multiplier
             if step != int(step):
-                self._fractions += 1
+                fractions += 1
                 continue
             moment = time_of(row.get("timestamp")) or 0
             points.append(
@@ -215,6 +208,13 @@ class Neptune(RunsOnly):
                 points = []
         if points:
             yield points
+        if fractions:
+            self._report.fail(
+                "run",
+                f"{name.run} of {name.project}",
+                f"the steps of {fractions:,} points times {self._options.step_multiplier} are no whole numbers. Import into a "
+                "new store with --step-multiplier 1000, which takes steps of three decimals.",
+            )
         self._note_keys(keys)
 
 

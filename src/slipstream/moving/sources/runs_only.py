@@ -35,13 +35,18 @@ class RunsOnly:
         """Keys of all runs that are called otherwise here."""
 
     def logged_models(self, experiment_ids: Sequence[str]) -> Iterator[LoggedModelRecord]:
+        """Yield nothing; asked for after the runs, so what was counted in them is noted now, whichever were chosen."""
         del experiment_ids
+        self._note()
         yield from ()
 
     def registered_models(self) -> Iterator[RegisteredModelRecord]:
         yield from ()
 
     def note_left_out(self) -> None:
+        """Nothing: see `logged_models`."""
+
+    def _note(self) -> None:
         for (kind, reason), count in self._left.items():
             self._report.leave(kind, count, reason)
         if self._renamed:

@@ -43,7 +43,7 @@ _NUMBER = re.compile(
     r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.IGNORECASE | re.ASCII
 )
 _MOST_TOLD = 100
-"""Of faulty values of one file; the rest is counted."""
+"""Faulty values of one file, one by one."""
 
 
 class Row(NamedTuple):
@@ -129,10 +129,6 @@ class Table(RunsOnly):
         if self._layout.time is None:
             self._report.notes.append(
                 f"{self._file.path} has no column of times: its points have the time 0 (1970). --time-column names one."
-            )
-        if self._told > _MOST_TOLD:
-            self._report.fail(
-                "table", str(self._file.path), f"{self._told - _MOST_TOLD:,} more values are faulty."
             )
 
     def _run(self, run: str, stretches: Sequence[Stretch]) -> RunRecord:
@@ -224,6 +220,10 @@ class Table(RunsOnly):
         if self._told <= _MOST_TOLD:
             where = row.place if column is None else f"{row.place}, column '{column}'"
             self._report.fail("table", f"{self._file.path}, {where}", reason)
+        elif self._told == _MOST_TOLD + 1:
+            self._report.fail(
+                "table", str(self._file.path), f"more than {_MOST_TOLD} values are faulty; see the first."
+            )
 
 
 class _Cell(NamedTuple):

@@ -65,7 +65,9 @@ def has_event_files(folder: Path) -> bool:
 class _Checked(NamedTuple):
     path: Path
     end: int
-    """Up to where it was read and found right."""
+    """Up to where it was read."""
+    broken: set[int]
+    """Where records begin that are left out."""
 
 
 class Tensorboard(RunsOnly):
@@ -137,9 +139,9 @@ class Tensorboard(RunsOnly):
         points: list[Metric] = []
         keys = Keys()
         fitted: dict[bytes, str] = {}
-        for path, end in files:
+        for path, end, broken in files:
             refused = 0
-            for record in read_records(path, self._report, end):
+            for record in read_records(path, self._report, broken, end):
                 try:
                     event = read_event(record.data)
                     timestamp = seconds_to_ms(event.wall_time)
@@ -190,6 +192,7 @@ class _Scan:
         self.left: dict[tuple[str, str], int] = {}
         self.files = PackedFiles()
         self.files_seen = 0
+        self._begin = 0.0
         self._last = 0.0
         self._sessions: list[Session] = []
         self._param_keys = Keys()
@@ -199,7 +202,8 @@ class _Scan:
         end = 0
         unreadable = 0
         self._changed_ms = max(self._changed_ms, path.lstat().st_mtime_ns // 1_000_000)
-        for record in read_records(path, self._report):
+        broken: set[int] = set()
+        for record in read_records(path, self._report, broken):
             end = record.end
             try:
                 event = read_event(record.data)
@@ -208,7 +212,9 @@ class _Scan:
                     continue
                 if self.first is None:
                     self.first = path.name, event.wall_time
-                self._last = max(self._last, event.wall_time)
+                if event.values:
+                    self._begin = min(self._begin or event.wall_time, event.wall_time)
+                    self._last = max(self._last, event.wall_time)
                 for index, value in enumerate(event.values):
                     if read_simple(value) is None:
                         self._take(
@@ -220,7 +226,7 @@ class _Scan:
             self._report.fail(
                 "event file", str(path), f"{unreadable:,} records hold no event that can be read."
             )
-        self.checked.append(_Checked(path, end))
+        self.checked.append(_Checked(path, end, broken))
 
     def _take(self, path: Path, at: int, index: int, event: Event, summary: Summary) -> None:
         plugin = self.plugins.setdefault(summary.tag, summary.plugin) or summary.plugin
@@ -273,7 +279,7 @@ class _Scan:
     def start_time(self) -> int:
         told = [each.start_time for each in self._sessions if each.start_time]
         assert self.first is not None, "asked only of runs that have begun"
-        return seconds_to_ms(min(told) if told else self.first[1]) or 0
+        return seconds_to_ms(min(told) if told else self._begin or self.first[1]) or 0
 
     def ending(self) -> tuple[str, int | None]:
         """Return status and end time."""
@@ -282,7 +288,7 @@ class _Scan:
         status = _STATUSES.get(told.status or 0, "FINISHED") if told is not None else "FINISHED"
         if told is None and now_ms() - self._changed_ms < STILL_WRITTEN_MS:
             status = "RUNNING"
-        return status, None if status == "RUNNING" else seconds_to_ms(end)
+        return status, None if status == "RUNNING" else seconds_to_ms(end) or self.start_time()
 
 
 def _contents(kind: str, summary: Summary) -> list[bytes]:

@@ -21,6 +21,8 @@ from slipstream.moving.report import Report
 from slipstream.moving.sources.folder_reading import open_file
 
 LARGEST_RECORD = 256 << 20
+MOST_BROKEN = 10_000
+"""Records with wrong sums after which a file is given up."""
 _HEAD = struct.Struct("<QI")
 _SUM = struct.Struct("<I")
 _LETTERS = {
@@ -49,13 +51,20 @@ class Record(NamedTuple):
     data: bytes
 
 
-def read_records(path: Path, report: Report, end: int | None = None) -> Iterator[Record]:
-    """Yield the whole records of an event file, or of its first `end` bytes, which have been checked before.
+def read_records(path: Path, report: Report, broken: set[int], end: int | None = None) -> Iterator[Record]:
+    """Yield the whole records of an event file.
 
-    What is broken is told once, with how much of it there is. Raises `InvalidParameterError` as `open_file`.
+    Args:
+        path: of the file.
+        report: told once what is broken, with how much of it there is.
+        broken: where records begin whose sums are wrong; filled, or left out when `end` is given.
+        end: how far the file has been checked before, which is read again.
+
+    Raises:
+        InvalidParameterError: as `open_file`.
     """
     crc32c = crc32c_function()
-    broken, first, at = 0, 0, 0
+    at = 0
     with open_file(path) as file:
         while end is None or at < end:
             head = file.read(12)
@@ -69,33 +78,34 @@ def read_records(path: Path, report: Report, end: int | None = None) -> Iterator
                     f"it is broken from byte {at:,} on; what comes after is not read.",
                 )
                 break
-            following = at + 16 + length
+            begin, at = at, at + 16 + length
             if length > LARGEST_RECORD:
-                report.fail(
-                    "event file",
-                    str(path),
-                    f"the record at byte {at:,} has {length:,} bytes; it is left out.",
-                )
-                if file.seek(0, 2) < following:
+                if end is None:
+                    report.fail(
+                        "event file",
+                        str(path),
+                        f"the record at byte {begin:,} has {length:,} bytes; it is left out.",
+                    )
+                if file.seek(0, 2) < at:
                     break
-                file.seek(following)
-                at = following
+                file.seek(at)
                 continue
             data = file.read(length + 4)
             if len(data) < length + 4:
                 break
             body = data[:-4]
             if end is None and masked(crc32c(body)) != _SUM.unpack_from(data, length)[0]:
-                first = first or at
-                broken += 1
-            else:
-                yield Record(following, body)
-            at = following
-    if broken:
+                broken.add(begin)
+                if len(broken) == MOST_BROKEN:
+                    break
+            elif begin not in broken:
+                yield Record(at, body)
+    if broken and end is None:
+        rest = " What comes after is not read." if len(broken) == MOST_BROKEN else ""
         report.fail(
             "event file",
             str(path),
-            f"{broken:,} records have other checksums than their data, the first at byte {first:,}.",
+            f"{len(broken):,} records have other checksums than their data, the first at byte {min(broken):,}.{rest}",
         )
 
 
