@@ -40,7 +40,7 @@ from slipstream.moving.sources.tensorboard_events import (
     read_record_at,
     read_records,
     read_session,
-    read_simple,
+    read_simple_event,
     read_summary,
     tensor_numbers,
     tensor_texts,
@@ -142,22 +142,27 @@ class Tensorboard(RunsOnly):
         for path, end, broken in files:
             refused = 0
             for record in read_records(path, self._report, broken, end):
-                try:
-                    event = read_event(record.data)
-                    timestamp = seconds_to_ms(event.wall_time)
-                    others: list[Summary] = []
-                    for value in event.values if timestamp is not None else ():
-                        simple = read_simple(value)
-                        if simple is None:
-                            others.append(read_summary(value))
-                            continue
-                        tag, number = simple
+                simple = read_simple_event(record.data)
+                if simple is not None:
+                    wall_time, step, tag, number = simple
+                    timestamp = seconds_to_ms(wall_time)
+                    if timestamp is not None:
                         key = fitted.get(tag)
                         if key is None:
                             key = fitted[tag] = keys.fit(tag.decode("utf-8", "replace"))
-                        points.append(Metric(key, number, timestamp or 0, event.step))
+                        points.append(Metric(key, number, timestamp, step))
+                        if len(points) >= _PIECE:
+                            yield points
+                            points = []
+                    continue
+                try:
+                    event = read_event(record.data)
+                    others = [read_summary(value) for value in event.values]
                 except InvalidParameterError:
                     continue  # told when the file was checked
+                timestamp = seconds_to_ms(event.wall_time)
+                if timestamp is None:
+                    continue
                 for summary in others:
                     try:
                         found = _scalar(summary, plugins)
@@ -165,7 +170,7 @@ class Tensorboard(RunsOnly):
                         refused += 1
                         continue
                     if found is not None:
-                        points.append(Metric(keys.fit(summary.tag), found, timestamp or 0, event.step))
+                        points.append(Metric(keys.fit(summary.tag), found, timestamp, event.step))
                 if len(points) >= _PIECE:
                     yield points
                     points = []
@@ -205,21 +210,19 @@ class _Scan:
         broken: set[int] = set()
         for record in read_records(path, self._report, broken):
             end = record.end
+            simple = read_simple_event(record.data)
             try:
-                event = read_event(record.data)
+                event = Event(simple[0], simple[1], []) if simple is not None else read_event(record.data)
                 if seconds_to_ms(event.wall_time) is None:
                     unreadable += 1
                     continue
                 if self.first is None:
                     self.first = path.name, event.wall_time
-                if event.values:
+                if simple is not None or event.values:
                     self._begin = min(self._begin or event.wall_time, event.wall_time)
                     self._last = max(self._last, event.wall_time)
                 for index, value in enumerate(event.values):
-                    if read_simple(value) is None:
-                        self._take(
-                            path, record.end - len(record.data) - 16, index, event, read_summary(value)
-                        )
+                    self._take(path, end - len(record.data) - 16, index, event, read_summary(value))
             except InvalidParameterError:
                 unreadable += 1
         if unreadable:

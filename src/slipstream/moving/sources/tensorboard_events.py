@@ -25,6 +25,8 @@ MOST_BROKEN = 10_000
 """Records with wrong sums after which a file is given up."""
 _HEAD = struct.Struct("<QI")
 _SUM = struct.Struct("<I")
+_DOUBLE = struct.Struct("<d")
+_FLOAT = struct.Struct("<f")
 _LETTERS = {
     1: "f",
     2: "d",
@@ -159,13 +161,46 @@ def read_event(data: bytes) -> Event:
     return Event(wall_time, step, values)
 
 
-def read_simple(value: bytes) -> tuple[bytes, float] | None:
-    """Return the tag and number of the commonest kind of value, without looking at more; `None` for all others."""
-    if len(value) > 7 and value[0] == 0x0A and (length := value[1]) < 0x80 and len(value) == length + 7:
-        at = length + 2
-        if value[at] == 0x15:
-            return value[2:at], struct.unpack_from("<f", value, at + 1)[0]
-    return None
+class SimpleEvent(NamedTuple):
+    """The commonest event: one number."""
+
+    wall_time: float
+    step: int
+    tag: bytes
+    value: float
+
+
+def read_simple_event(data: bytes) -> SimpleEvent | None:
+    """Return the commonest kind of event, without looking at more; `None` for all others."""
+    size = len(data)
+    if size < 20 or data[0] != 0x09:
+        return None
+    at, step = 9, 0
+    if data[9] == 0x10:  # a step, which is not written when it is 0
+        at, shift = 10, 0
+        while data[at] >= 0x80:
+            step |= (data[at] & 0x7F) << shift
+            shift += 7
+            at += 1
+            if shift > 56 or at + 12 > size:
+                return None  # negative ones have ten bytes
+        step |= data[at] << shift
+        at += 1
+    if (
+        at + 11 > size
+        or data[at] != 0x2A
+        or data[at + 1] != size - at - 2
+        or data[at + 2] != 0x0A
+        or data[at + 3] != size - at - 4
+        or data[at + 4] != 0x0A
+        or data[at + 5] != size - at - 11
+        or data[size - 5] != 0x15
+        or size - at > 0x7F
+    ):
+        return None
+    return SimpleEvent(
+        _DOUBLE.unpack_from(data, 1)[0], step, data[at + 6 : size - 5], _FLOAT.unpack_from(data, size - 4)[0]
+    )
 
 
 def read_summary(value: bytes) -> Summary:

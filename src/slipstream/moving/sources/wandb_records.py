@@ -27,6 +27,7 @@ HISTORY, SUMMARY, CONFIG, FILES, STATS, ARTIFACT, ALERT, OUTPUT, RUN, EXIT, ENVI
 )
 _HEAD = 7
 _DEEPEST = 100
+_DIGITS = frozenset(b"%d" % digit for digit in range(10)) | {b"-"}
 _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
@@ -139,10 +140,12 @@ def read_item(message: bytes) -> tuple[list[str], Any]:
 
 
 def _json(content: bytes) -> Any:
-    try:
-        return float(content) if content[:1].isdigit() and b"." in content else read_json(content)
-    except ValueError:
-        return read_json(content)
+    if content[:1] in _DIGITS:  # nearly all are numbers
+        try:
+            return float(content) if b"." in content or b"e" in content else int(content)
+        except ValueError:
+            pass
+    return read_json(content)
 
 
 def items(message: bytes, number: int = 1) -> Iterator[bytes]:
