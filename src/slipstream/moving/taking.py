@@ -104,6 +104,8 @@ class Taking:
         if self._files is not None and self._report.there_already["runs"]:
             self._report.notes.append(
                 "Of runs that were there already no files were copied: they stay where the first import found them."
+                if not self._updates
+                else "Of runs that were there already files were copied only where they changed, and have their files here."
             )
         self._report.finished = True
 
@@ -265,6 +267,7 @@ class Taking:
     def _update(self, record: RunRecord, kept: Run, here: Run, changed: Sequence[str]) -> None:
         """Add what a run has logged since, and give it the state that it has there."""
         info = kept.info
+        self._copy_new_files(record, here)
         latest: dict[str, tuple[int, int, float]] = {}
         fail = self._failing("run", info.run_id)
         for piece in record.points():
@@ -292,6 +295,13 @@ class Taking:
             self._target.write_unless_dry(lambda store: store.update_imported_run(kept), None)
         if changed or latest != before:
             self._report.taken["updated runs"] += 1
+
+    def _copy_new_files(self, record: RunRecord, here: Run) -> None:
+        """Copy what has come to the files of a run that is there, if they are where an import puts them."""
+        found = record.files or record.folder
+        parts = here.info.experiment_id, here.info.run_id, "artifacts"
+        if self._files is not None and found is not None and here.info.artifact_uri == self._target.location(*parts):
+            self._copy("", "", found, self._failing("run", here.info.run_id), *parts)
 
     # -- logged models ------------------------------------------------------------------------------
 

@@ -33,9 +33,8 @@ class CsvFile:
             file.seek(start)
             lines = _Lines(file, start, 1, path)
             with _explained(path, lines):
-                self.columns = [
-                    each.strip() for each in next(csv.reader(lines, delimiter=self._delimiter), [])
-                ]
+                header: list[str] | None = next(csv.reader(lines, delimiter=self._delimiter), None)
+            self.columns = [each.strip() for each in header or ()]
             self._begin, self._first_line = lines.offset, lines.number
         if not any(self.columns) or "\0" in "".join(self.columns):
             raise InvalidParameterError(f"{path} begins with no header of a table.")
@@ -188,7 +187,7 @@ def parquet_file(path: Path) -> Generator[Any]:
         import pyarrow.parquet
     except ImportError as error:
         raise MissingDependencyError(
-            "Parquet needs the pyarrow library: pip install 'slipstream[data]'"
+            "Parquet needs the pyarrow library: pip install 'slipstream[imports]'"
         ) from error
     arrow: Any = pyarrow
     with open_file(path) as opened:
