@@ -300,7 +300,11 @@ class Taking:
         """Copy what has come to the files of a run that is there, if they are where an import puts them."""
         found = record.files or record.folder
         parts = here.info.experiment_id, here.info.run_id, "artifacts"
-        if self._files is not None and found is not None and here.info.artifact_uri == self._target.location(*parts):
+        if (
+            self._files is not None
+            and found is not None
+            and here.info.artifact_uri == self._target.location(*parts)
+        ):
             self._copy("", "", found, self._failing("run", here.info.run_id), *parts)
 
     # -- logged models ------------------------------------------------------------------------------
