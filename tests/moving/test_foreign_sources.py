@@ -336,7 +336,7 @@ def test_trackios_older_databases_know_runs_by_name(tmp_path: Path) -> None:
     os.utime(path, (LONG_AGO, LONG_AGO))
     report = take(tmp_path / "trackio", tmp_path / "here.db")
     assert [each.name for each in report.problems] == ["'b' of old"]
-    (run,) = content(tmp_path / "here.db")["old"].values()
+    run = content(tmp_path / "here.db")["old"]["a"]
     assert repr(run["points"]) == repr(
         [("loss", 0, 1735689600000, 1.0), ("loss", 1, 1735689601000, math.nan), ("x", 0, 1735689600000, 2.0)]
     )
@@ -464,6 +464,18 @@ def test_a_source_can_be_named(tmp_path: Path) -> None:
     assert sorted(content(tmp_path / "said.db")["mine"]) == ["first", "second/train"]
     with pytest.raises(InvalidParameterError, match="no file or folder"):
         take(tmp_path / "nothing", tmp_path / "no.db", about)
+
+
+def test_names_that_are_no_letters(tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/lo\xffgs")
+    shutil.copytree(unpack("tensorboard", tmp_path), folder)
+    file = next(Path(folder).rglob("events*"))
+    file.rename(file.with_name(os.fsdecode(b"events.out.tfevents.\xff")))
+    file = next(Path(folder).rglob("events*"))
+    file.write_bytes(file.read_bytes()[:-30] + b"x" * 30)
+    report = take(folder, tmp_path / "here.db")
+    report.save(tmp_path / "report.json")
+    assert len(content(tmp_path / "here.db")["lo?gs"]) == 2
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:

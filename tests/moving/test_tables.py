@@ -150,12 +150,15 @@ def test_wide_tables(tmp_path: Path) -> None:
 def test_tables_without_run_step_or_time(tmp_path: Path) -> None:
     path = written(tmp_path / "loss.csv", "a,b\n1,2\n3,\n")
     found, problems = read(path)
-    assert (found, problems) == ({"loss": [("a", 0, 0, 1.0), ("b", 0, 0, 2.0), ("a", 1, 0, 3.0)]}, [])
+    assert (found, problems) == (
+        {f"{tmp_path.name}/loss": [("a", 0, 0, 1.0), ("b", 0, 0, 2.0), ("a", 1, 0, 3.0)]},
+        [],
+    )
     report = take(path, tmp_path / "here.db", SourceOptions(experiment_name="mine"))
     assert any("has no column of times" in each for each in report.notes)
     # What TensorBoard's page hands out for one metric.
     path = written(tmp_path / "run_train.csv", "Wall time,Step,Value\n1700000000.5,7,0.25\n")
-    assert read(path)[0] == {"run_train": [("run_train", 7, 1_700_000_000_500, 0.25)]}
+    assert read(path)[0] == {f"{tmp_path.name}/run_train": [("run_train", 7, 1_700_000_000_500, 0.25)]}
 
 
 def test_columns_that_are_named(tmp_path: Path) -> None:
@@ -185,6 +188,23 @@ def test_parquet_tables(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes((tmp_path / "t.parquet").read_bytes()[:-20])
     with pytest.raises(InvalidParameterError, match="cannot be read as Parquet"):
         read(tmp_path / "t.parquet")
+
+
+def test_files_of_one_name_are_runs_of_their_own(tmp_path: Path) -> None:
+    """As Lightning's CSVLogger keeps them: a folder for each run, and more columns when there are more metrics."""
+    for number in (0, 1):
+        (tmp_path / f"version_{number}").mkdir()
+        path = written(tmp_path / f"version_{number}" / "metrics.csv", f"epoch,step,loss\n0,0,{number}.5\n")
+        assert take(path, tmp_path / "here.db").taken["runs"] == 1
+    written(path, "epoch,step,loss,acc\n0,0,1.5,\n0,1,1.25,0.5\n")
+    moved = path.rename(tmp_path / "metrics.csv")
+    report = take(moved, tmp_path / "here.db", update=True)
+    assert (report.taken["runs"], report.taken["updated runs"]) == (0, 1)
+    store: Any = open_store(f"sqlite:///{tmp_path}/here.db", "mlflow-artifacts:/")
+    runs = store.search_runs([store.find_experiment_by_name("metrics").experiment_id]).items
+    assert {each.info.run_name for each in runs} == {"version_0/metrics", "version_1/metrics"}
+    assert sorted(len(each.data.latest_metrics) for each in runs) == [2, 3]
+    store.close()
 
 
 # -- faults -----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def varint(number: int) -> bytes:
     return bytes([*parts, number])
 
 
-def written(number: int, value: int | float | bytes) -> bytes:
+def written(number: int, value: float | bytes) -> bytes:
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
     if isinstance(value, float):

@@ -6,6 +6,7 @@ from pathlib import Path
 from slipstream.db.foreign import open_foreign
 from slipstream.db.uri import artifact_folder, is_database_uri
 from slipstream.errors import InvalidParameterError
+from slipstream.moving.foreign_values import fit_text
 from slipstream.moving.plain_files import MANIFEST, UNFINISHED
 from slipstream.moving.report import Report
 from slipstream.moving.source import Source
@@ -95,7 +96,7 @@ def open_source(text: str, report: Report, options: SourceOptions | None = None)
     if found:
         if len(found) > 1:
             report.notes.append(
-                f"{path} looks like {' and '.join(found)}; it was read as {found[0]}. --kind says otherwise."
+                f"{fit_text(str(path))} looks like {' and '.join(found)}; it was read as {found[0]}. --kind says otherwise."
             )
         return KINDS[found[0]](path, report, options)
     raise InvalidParameterError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from slipstream.artifact_store.base import ArtifactStore
 from slipstream.entities import Experiment
 from slipstream.errors import InvalidParameterError
+from slipstream.moving.foreign_values import fit_text
 from slipstream.moving.keys import Keys
 from slipstream.moving.report import Report
 from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord
@@ -25,7 +26,7 @@ class RunsOnly:
     """The part of a `Source` that has nothing to tell."""
 
     def __init__(self, title: str, report: Report, options: SourceOptions) -> None:
-        self.title = title
+        self.title = fit_text(title)
         self.base: Path | None = None
         self._report = report
         self._options = options

@@ -4,7 +4,7 @@
     wide    run, step, timestamp, and a column for each metric
 
 Columns are found by their names, or named by the user. A run column of ids (32 hexadecimal digits, or what our own header
-calls run ids) names runs that may be here already; other texts are names, and ids are made of them. A table knows only
+calls run ids) names runs that may be here already; other texts are names, and ids are made of them and of the run's first row. A table knows only
 points, so it never changes what else is known of a run.
 
 A file is looked through once, to find which rows are whose, and the rows of each run are read when it is taken: memory
@@ -14,6 +14,7 @@ does not grow with the points of a run, only by 24 bytes for each stretch of row
 import re
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -98,7 +99,12 @@ class Table(RunsOnly):
     def __init__(self, path: Path, file: TableFile, report: Report, options: SourceOptions) -> None:
         super().__init__(f"the table {path.absolute()}", report, options)
         self._file = file
-        self._name = options.experiment_name or path.name.partition(".")[0] or "table"
+        stem = fit_text(path.name.partition(".")[0] or "table")
+        self._name = fit_text(options.experiment_name or stem)
+        self._metric = stem
+        """Of a table with one column of values and no names."""
+        self._run_name = fit_text(f"{path.absolute().parent.name}/{stem}")
+        """Where no column names one: half the world's files are called `metrics.csv`."""
         self._layout = _choose_layout(file, options)
         self._keeps_ids = file.columns == _OWN_COLUMNS
         self._stretches: dict[str, array[int]] | None = None
@@ -128,13 +134,13 @@ class Table(RunsOnly):
             yield self._run(run, stretches)
         if self._layout.time is None:
             self._report.notes.append(
-                f"{self._file.path} has no column of times: its points have the time 0 (1970). --time-column names one."
+                f"{fit_text(str(self._file.path))} has no column of times: its points have the time 0 (1970). --time-column names one."
             )
 
     def _run(self, run: str, stretches: Sequence[Stretch]) -> RunRecord:
-        run_id = self._run_id(run)
-        name = fit_text(run or self._name)
         first = next(self._file.rows(stretches[:1]), None)
+        run_id = self._run_id(run, first)
+        name = fit_text(run or self._run_name)
         column = self._layout.time
         begin = (
             0
@@ -157,16 +163,20 @@ class Table(RunsOnly):
             Run(info=info, data=RunData(tags=tags)), partial(self._points, tuple(stretches)), only_points=True
         )
 
-    def _run_id(self, run: str) -> str:
+    def _run_id(self, run: str, first: Row | None) -> str:
+        """Return an id that stays when the file grows, gets more columns or is moved, and that no other run has.
+
+        Besides the names it is made of what the run's first row holds.
+        """
         if _RUN_ID.fullmatch(run):
             return run
         if self._keeps_ids:
-            try:
+            with suppress(InvalidParameterError):  # then it is a name like others
                 names.check_run_id(run)
-            except InvalidParameterError:
-                return derived_id("table", self._name, run)
-            return run
-        return derived_id("table", self._name, run)
+                return run
+        cells = () if first is None else zip(self._file.columns, first.cells, strict=False)
+        begin = sorted(f"{column}={cell}" for column, cell in cells if cell not in (None, ""))
+        return derived_id("table", self._name, run, *begin)
 
     def _points(self, stretches: Sequence[Stretch]) -> Iterator[Sequence[Metric]]:
         points: list[Metric] = []
@@ -189,7 +199,7 @@ class Table(RunsOnly):
             step = number if layout.step is None else _whole(self._cell(row, layout.step))
             timestamp = 0 if layout.time is None else self._timestamp(self._cell(row, layout.time))
             if layout.value is not None:
-                key = self._name if layout.key is None else str(self._cell(row, layout.key).value)
+                key = self._metric if layout.key is None else str(self._cell(row, layout.key).value)
                 points.append(Metric(keys.fit(key), _double(self._cell(row, layout.value)), timestamp, step))
                 return
         except _FaultyError as fault:

@@ -77,7 +77,7 @@ class Tensorboard(RunsOnly):
         root = root.absolute()
         super().__init__(f"TensorBoard's {'folder' if root.is_dir() else 'file'} {root}", report, options)
         self._root = root if root.is_dir() else root.parent
-        self._name = options.experiment_name or self._root.name or "tensorboard"
+        self._name = fit_text(options.experiment_name or self._root.name or "tensorboard")
         self._folders: dict[str, list[Path]] = {}
         for path, file in files_below(root) if root.is_dir() else [(root.name, root)]:
             folder, _, name = path.rpartition("/")

@@ -170,7 +170,9 @@ class Trackio(RunsOnly):
         self._projects: list[Project] = []
         for path in _project_files(root) if root.is_dir() else [root]:
             try:
-                self._projects.append(_Database(path) if path.suffix == ".db" else _ParquetProject(path))
+                self._projects.append(
+                    _Database(path, report) if path.suffix == ".db" else _ParquetProject(path)
+                )
             except SlipstreamError as error:
                 report.fail("project", path.stem, error)
         self._ids: set[str] = set()
@@ -308,9 +310,12 @@ def _run_id(project: str, found: Found) -> str:
 
 
 class _Database:
-    def __init__(self, path: Path) -> None:
-        self.name = path.stem
+    def __init__(self, path: Path, report: Report) -> None:
+        self.name = fit_text(path.stem)
         self.changed_ms = path.stat().st_mtime_ns // 1_000_000
+        self._report = report
+        self._faulty: set[tuple[str, str]] = set()
+        """Rows that hold no JSON, by table, of which the report has been told."""
         self._database = open_foreign(sqlite_uri(path))
         if not is_trackio_database(self._database):
             self._database.close()
@@ -347,9 +352,20 @@ class _Database:
             sql = SELECT_SYSTEM if has_ids else SELECT_SYSTEM_BY_NAME
         else:
             sql = SELECT_METRICS if has_ids else SELECT_METRICS_BY_NAME
+        faulty = 0
         for rows in self._database.stream(sql, run=run.run_id if has_ids else run.name):
             for timestamp, step, metrics in rows:
-                yield Logged(time_of(timestamp) or 0, _step(step), _mapping(metrics))
+                try:
+                    values = _mapping(metrics)
+                except InvalidParameterError:
+                    faulty += 1
+                    continue
+                yield Logged(time_of(timestamp) or 0, _step(step), values)
+        if faulty and (table, run.name) not in self._faulty:
+            self._faulty.add((table, run.name))
+            self._report.fail(
+                "run", f"'{run.name}' of {self.name}", f"{faulty:,} rows of {table} hold no mapping in JSON."
+            )
 
     def left(self) -> dict[str, int]:
         return {
@@ -382,7 +398,7 @@ class _ParquetProject:
     """The Parquet files that Trackio makes of a database: each key of a row's JSON is a column."""
 
     def __init__(self, path: Path) -> None:
-        self.name = path.stem
+        self.name = fit_text(path.stem)
         self.changed_ms = path.stat().st_mtime_ns // 1_000_000
         self._path = path
         self._found: list[Found] | None = None
@@ -401,36 +417,40 @@ class _ParquetProject:
 
     def config(self, run: Found) -> dict[str, Any]:
         path = self._path.with_name(f"{self.name}_configs.parquet")
-        for row in self._rows(path) if path.is_file() else ():
-            if _is_of(row, run):
-                return {key: value for key, value in row.items() if key not in _OWN_COLUMNS}
+        for row in self._rows(path, run=run) if path.is_file() else ():
+            return {key: value for key, value in row.items() if key not in _OWN_COLUMNS}
         return {}
 
     def logged(self, run: Found, *, system: bool) -> Iterator[Logged]:
         path = self._path.with_name(f"{self.name}_system.parquet") if system else self._path
-        for row in self._rows(path) if path.is_file() else ():
-            if _is_of(row, run):
-                values = {
-                    key: value for key, value in row.items() if key not in _OWN_COLUMNS and value is not None
-                }
-                yield Logged(time_of(row.get("timestamp")) or 0, _step(row.get("step")), values)
+        for row in self._rows(path, run=run) if path.is_file() else ():
+            values = {
+                key: value for key, value in row.items() if key not in _OWN_COLUMNS and value is not None
+            }
+            yield Logged(time_of(row.get("timestamp")) or 0, _step(row.get("step")), values)
 
-    def _rows(self, path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    def _rows(
+        self, path: Path, columns: Sequence[str] | None = None, run: Found | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield rows, all or those of one run; others are left out before they become Python's."""
         with parquet_file(path) as file:
+            from pyarrow import compute
+
+            pick: Any = compute  # it has no annotations
             there: list[str] = file.schema_arrow.names
             chosen = None if columns is None else [each for each in columns if each in there]
             for batch in file.iter_batches(_PIECE, columns=chosen):
-                yield from batch.to_pylist()
+                if run is None:
+                    yield from batch.to_pylist()
+                    continue
+                named, name = ("run_name", run.name) if run.run_id is None else ("run_id", run.run_id)
+                yield from batch.filter(pick.equal(batch.column(named), name)).to_pylist()
 
     def left(self) -> dict[str, int]:
         return {}
 
     def close(self) -> None:
         """Nothing: files are open only while they are read."""
-
-
-def _is_of(row: dict[str, Any], run: Found) -> bool:
-    return row.get("run_name") == run.name if run.run_id is None else row.get("run_id") == run.run_id
 
 
 def _text(value: object) -> str | None:
