@@ -49,7 +49,11 @@ def truth(name: str) -> Any:
 
 def content(path: Path) -> dict[str, Any]:
     """Return experiments, and the runs of each by name, with all their points."""
-    store: Any = open_store(f"sqlite:///{path}", "mlflow-artifacts:/")
+    return content_of(f"sqlite:///{path}")
+
+
+def content_of(uri: str) -> dict[str, Any]:
+    store: Any = open_store(uri, "mlflow-artifacts:/")
     found: dict[str, Any] = {}
     try:
         for experiment in store.search_experiments().items:
@@ -485,6 +489,19 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     report = take(source, tmp_path / "here.db")
     assert [(each.kind, each.name) for each in report.problems] == [("link", "second")]
     assert list(content(tmp_path / "here.db")["tensorboard"]) == ["first"]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", ["tensorboard", "wandb_runs", "trackio"])
+def test_all_is_taken_into_postgresql(name: str, tmp_path: Path, postgres_database: str) -> None:
+    source = unpack(name, tmp_path)
+    take(source, tmp_path / "here.db")
+    options = ImportOptions(source=str(source), into=postgres_database)
+    run_import(options, report := Report())
+    assert not report.problems
+    assert repr(content_of(postgres_database)) == repr(content(tmp_path / "here.db"))
+    run_import(options, again := Report())
+    assert not again.changed
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb_runs", "trackio"])
