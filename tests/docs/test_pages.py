@@ -19,7 +19,11 @@ from server_process import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED_SERVER = "http://127.0.0.1:5000"
-SHELL_PAGES = ["docs/how-to/move-from-mlflow.md", "docs/how-to/run-a-project.md"]
+SHELL_PAGES = [
+    "docs/how-to/import-from-other-trackers.md",
+    "docs/how-to/move-from-mlflow.md",
+    "docs/how-to/run-a-project.md",
+]
 """Where blocks without a language are commands to run."""
 PAGES = [
     "README.md",
