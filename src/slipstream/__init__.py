@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         tracking,
         transformers,
         trash,
+        types,
     )
     from slipstream.client.active_experiment import (
         create_experiment,
@@ -98,6 +99,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
     )
     from slipstream.client.sql import sql
     from slipstream.projects import run
+    from slipstream.stand_in import as_mlflow
 
 __version__ = "0.1.0"
 
@@ -187,6 +189,7 @@ _HOMES = {
     ),
     "slipstream.client.sql": ("sql",),
     "slipstream.projects": ("run",),
+    "slipstream.stand_in": ("as_mlflow",),
 }
 """Public names by the module that has them."""
 
@@ -204,6 +207,7 @@ _MODULES = (
     "tracking",
     "transformers",
     "trash",
+    "types",
 )
 
 _ALIASES = {"MlflowClient": "SlipstreamClient"}
@@ -217,6 +221,7 @@ __all__ = [
     "__version__",
     "active_run",
     "artifacts",
+    "as_mlflow",
     "clear_active_model",
     "create_experiment",
     "create_external_model",
@@ -295,6 +300,7 @@ __all__ = [
     "tracking",
     "transformers",
     "trash",
+    "types",
 ]
 
 
