@@ -13,7 +13,9 @@ PYTHON_PATH = "PYTHONPATH"
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     options_metavar="",
 )
-@click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED, metavar="(SCRIPT | -m MODULE) [ARGS]...")
+@click.argument(
+    "program", nargs=-1, required=True, type=click.UNPROCESSED, metavar="(SCRIPT | -m MODULE) [ARGS]..."
+)
 def exec_(program: tuple[str, ...]) -> None:
     """Run SCRIPT, or with -m a module, with slipstream in the place of mlflow.
 
@@ -26,7 +28,9 @@ def exec_(program: tuple[str, ...]) -> None:
         if program[0].startswith("-"):
             raise click.UsageError(f"No such option: {program[0]}. Options of the program go after its name.")
         if not Path(program[0]).exists():
-            raise click.UsageError(f"There is no file '{program[0]}'. For a module, use: slipstream exec -m MODULE")
+            raise click.UsageError(
+                f"There is no file '{program[0]}'. For a module, use: slipstream exec -m MODULE"
+            )
     from slipstream.stand_in import SITE_FOLDER
 
     inherited = os.environ.get(PYTHON_PATH)

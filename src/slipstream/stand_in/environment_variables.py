@@ -31,4 +31,6 @@ def __getattr__(name: str) -> Variable:
     for setting in settings.ALL.values():
         if name.startswith("MLFLOW_") and setting.mlflow_name == name:
             return Variable(setting, name)
-    raise AttributeError(f"slipstream has no setting of the name '{name}'; docs/reference/settings.md lists all.")
+    raise AttributeError(
+        f"slipstream has no setting of the name '{name}'; docs/reference/settings.md lists all."
+    )

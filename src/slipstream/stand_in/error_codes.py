@@ -41,4 +41,4 @@ class ErrorCode(enum.IntEnum):
 
 
 globals().update(ErrorCode.__members__)
-__all__ = ["ErrorCode", *ErrorCode.__members__]  # pyright: ignore[reportUnsupportedDunderAll]  # they are put there above
+__all__ = ["ErrorCode", *ErrorCode.__members__]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]  # put there above

@@ -69,7 +69,9 @@ class Finder:
             if _is_import():
                 raise ModuleNotFoundError(_not_there(fullname))
             return None
-        spec = ModuleSpec(fullname, self, origin=__file__, is_package=True)  # all are packages: some have submodules
+        spec = ModuleSpec(
+            fullname, self, origin=__file__, is_package=True
+        )  # all are packages: some have submodules
         spec.has_location = True  # `__file__`, which Python shows where a name is missing
         return spec
 

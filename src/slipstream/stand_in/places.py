@@ -1,6 +1,6 @@
 """Which modules of ours answer for which of MLflow's. What is in no line here, slipstream does not have."""
 
-from functools import lru_cache
+from functools import cache
 
 _OURS_ONLY = frozenset({"onnx_genai", "trash"})
 """Public modules that MLflow has nothing like; they go by their own name only."""
@@ -73,7 +73,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def homes(name: str) -> tuple[str, ...] | None:
     """Return the modules whose names a module of MLflow's shows, in order; `None` if we do not have it."""
     found = _PLACES.get(name)

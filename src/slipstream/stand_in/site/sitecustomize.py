@@ -5,8 +5,8 @@ slipstream is left as it is.
 """
 
 import importlib.util
-import os
 import sys
+from pathlib import Path
 
 
 def _stand_in() -> None:
@@ -21,8 +21,8 @@ def _run_hidden() -> None:
     """Find the next sitecustomize behind this folder and run it as if this one were not there."""
     from importlib.machinery import PathFinder
 
-    here = os.path.realpath(os.path.dirname(__file__))
-    others = [each for each in sys.path if os.path.realpath(each) != here]
+    here = Path(__file__).resolve().parent
+    others = [each for each in sys.path if Path(each).resolve() != here]
     spec = PathFinder.find_spec("sitecustomize", others)
     if spec is not None and spec.loader is not None:
         module = importlib.util.module_from_spec(spec)
