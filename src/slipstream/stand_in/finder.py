@@ -69,9 +69,8 @@ class Finder:
             if _is_import():
                 raise ModuleNotFoundError(_not_there(fullname))
             return None
-        spec = ModuleSpec(
-            fullname, self, origin=__file__, is_package=True
-        )  # all are packages: some have submodules
+        # All are packages, since some have submodules.
+        spec = ModuleSpec(fullname, self, origin=__file__, is_package=True)  # pyright: ignore[reportArgumentType]
         spec.has_location = True  # `__file__`, which Python shows where a name is missing
         return spec
 
@@ -117,13 +116,14 @@ def install() -> None:
             "or start the program with: slipstream exec script.py"
         )
     if not any(isinstance(each, Finder) for each in sys.meta_path):
-        sys.meta_path.insert(0, Finder())  # pyright: ignore[reportArgumentType]  # by its methods, without importlib.abc
+        sys.meta_path.insert(0, Finder())  # pyright: ignore[reportArgumentType]
 
 
 def _is_import() -> bool:
     """Tell whether the import system asks in order to import, not a program that only wants to know."""
     # This function, find_spec, the import system's search, and what wants it.
-    return sys._getframe(3).f_code.co_name == "_find_and_load_unlocked"
+    frame = sys._getframe(3)  # pyright: ignore[reportPrivateUsage]
+    return frame.f_code.co_name == "_find_and_load_unlocked"
 
 
 def _not_there(name: str) -> str:

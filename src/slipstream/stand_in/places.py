@@ -81,16 +81,18 @@ def homes(name: str) -> tuple[str, ...] | None:
         return found
     package, _, module = name.partition(".")
     # Each public module of ours stands for MLflow's of the same name, later ones without a line here.
-    import slipstream
-
-    if package == "mlflow" and module in slipstream._MODULES and module not in _OURS_ONLY:
+    if package == "mlflow" and module in _public_modules():
         return (f"slipstream.{module}",)
     return None
 
 
 def children(name: str) -> set[str]:
     """Return the names of the modules directly below one."""
+    known = {*_PLACES, *(f"mlflow.{each}" for each in _public_modules())}
+    return {each.rpartition(".")[2] for each in known if each.rpartition(".")[0] == name}
+
+
+def _public_modules() -> set[str]:
     import slipstream
 
-    known = {*_PLACES, *(f"mlflow.{each}" for each in slipstream._MODULES if each not in _OURS_ONLY)}
-    return {each.rpartition(".")[2] for each in known if each.rpartition(".")[0] == name}
+    return set(slipstream._MODULES) - _OURS_ONLY  # pyright: ignore[reportPrivateUsage]
