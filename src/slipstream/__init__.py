@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
 
     from slipstream import (
         artifacts,
+        config,
         data,
         deployments,
         entities,
@@ -98,6 +99,13 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         set_tags,
     )
     from slipstream.client.sql import sql
+    from slipstream.client.system_metrics_settings import (
+        disable_system_metrics_logging,
+        enable_system_metrics_logging,
+        set_system_metrics_node_id,
+        set_system_metrics_samples_before_logging,
+        set_system_metrics_sampling_interval,
+    )
     from slipstream.projects import run
     from slipstream.stand_in import as_mlflow
 
@@ -188,6 +196,13 @@ _HOMES = {
         "set_tags",
     ),
     "slipstream.client.sql": ("sql",),
+    "slipstream.client.system_metrics_settings": (
+        "disable_system_metrics_logging",
+        "enable_system_metrics_logging",
+        "set_system_metrics_node_id",
+        "set_system_metrics_samples_before_logging",
+        "set_system_metrics_sampling_interval",
+    ),
     "slipstream.projects": ("run",),
     "slipstream.stand_in": ("as_mlflow",),
 }
@@ -195,6 +210,7 @@ _HOMES = {
 
 _MODULES = (
     "artifacts",
+    "config",
     "data",
     "deployments",
     "entities",
@@ -223,6 +239,7 @@ __all__ = [
     "artifacts",
     "as_mlflow",
     "clear_active_model",
+    "config",
     "create_experiment",
     "create_external_model",
     "data",
@@ -233,6 +250,8 @@ __all__ = [
     "delete_run",
     "delete_tag",
     "deployments",
+    "disable_system_metrics_logging",
+    "enable_system_metrics_logging",
     "end_run",
     "entities",
     "exceptions",
@@ -291,6 +310,9 @@ __all__ = [
     "set_logged_model_tags",
     "set_model_version_tag",
     "set_registry_uri",
+    "set_system_metrics_node_id",
+    "set_system_metrics_samples_before_logging",
+    "set_system_metrics_sampling_interval",
     "set_tag",
     "set_tags",
     "set_tracking_uri",

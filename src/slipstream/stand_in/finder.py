@@ -20,6 +20,10 @@ _METADATA = "METADATA"
 class StandInModule(ModuleType):
     """A module of MLflow's name whose attributes are those of our modules: the same objects, so `isinstance` holds."""
 
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        """Pickle by name, as cloudpickle does with modules; a Python with the real mlflow reads it, too."""
+        return importlib.import_module, (self.__name__,)
+
     def __getattr__(self, name: str) -> Any:
         """Return a submodule, or what one of our modules has under this name; it is kept, so it is asked once."""
         if name == "__all__":

@@ -95,4 +95,4 @@ def children(name: str) -> set[str]:
 def _public_modules() -> set[str]:
     import slipstream
 
-    return set(slipstream._MODULES) - _OURS_ONLY  # pyright: ignore[reportPrivateUsage]
+    return {each for each in slipstream._MODULES if each not in _OURS_ONLY}  # pyright: ignore[reportPrivateUsage]
