@@ -21,10 +21,10 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-ray lint format types docs bench ui lock install clean conformance museum
+.PHONY: help demo serve test test-ray lint format types docs bench ui lock install clean conformance conformance-client museum
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## train, register, serve and check a model of real data
 	@$(BIN)/slipstream demo $(ARGS)
@@ -64,6 +64,9 @@ bench: $(VENV)/.run ## measure slipstream, beside MLflow if MLFLOW_PYTHON names 
 
 conformance: $(VENV)/.dev ## compare a server with recorded answers of MLflow (KIT=folder of the kit)
 	@$(BIN)/python tools/conformance.py $(or $(KIT),../shared/conformance)
+
+conformance-client: $(VENV)/.dev ## run the kit's tests of the client on slipstream in mlflow's place (KIT=folder of the kit)
+	@$(BIN)/python tools/conformance_client.py $(or $(KIT),../shared/conformance)
 
 museum: $(VENV)/.dev ## keep a database and models of the present schema, for tests of later versions
 	@$(BIN)/python tools/make_museum.py
