@@ -105,7 +105,7 @@ $(VENV)/.demo: pyproject.toml dev.lock | $(UV)
 	@touch $@
 
 # Without the libraries of language models all else works: their tests say what is missing.
-$(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt | $(UV)
+$(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt tests/libraries/requirements.txt | $(UV)
 	@echo "installing slipstream and its workshop into $(VENV)"
 	@$(INSTALL) -r dev.lock -e .
 	@$(INSTALL) --no-deps --group kserve
@@ -113,6 +113,10 @@ $(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt | $(UV)
 	@if $(INSTALL) $(TORCH_BUILD) -c dev.lock -r tests/llm/requirements.txt 2> $(VENV)/llm-failure; then rm $(VENV)/llm-failure; else \
 	  cat $(VENV)/llm-failure >&2; \
 	  echo "!! tests/llm/requirements.txt could not be installed (above): the tests of language models will be SKIPPED" >&2; fi
+	@echo "installing libraries that import mlflow into $(VENV), for their tests"
+	@if $(INSTALL) $(TORCH_BUILD) -c dev.lock -c tests/llm/requirements.txt -r tests/libraries/requirements.txt 2> $(VENV)/libraries-failure; then \
+	  rm $(VENV)/libraries-failure; else cat $(VENV)/libraries-failure >&2; \
+	  echo "!! tests/libraries/requirements.txt could not be installed (above): the tests of these libraries will be SKIPPED" >&2; fi
 	@touch $@ $(VENV)/.run $(VENV)/.demo
 
 $(VENV)/.ray: $(VENV)/.dev

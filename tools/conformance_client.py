@@ -58,7 +58,9 @@ def main(arguments: list[str]) -> int:
         problems = [each for tag in ("failure", "error", "skipped") if (each := case.find(tag)) is not None]
         if problems:
             failed.add(test := case.get("name", ""))
-            print(f"{'not there' if test in absent else 'FAILS'}: {test}: {problems[0].get('message', '')[:300]}")
+            print(
+                f"{'not there' if test in absent else 'FAILS'}: {test}: {problems[0].get('message', '')[:300]}"
+            )
     if not cases:
         sys.exit("The kit ran no test.")
     unexpected = failed ^ absent
