@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
     from slipstream.client.client import SlipstreamClient
     from slipstream.client.client import SlipstreamClient as MlflowClient
     from slipstream.client.histories import history, history_arrow
+    from slipstream.client.images import Image
     from slipstream.client.model_functions import (
         ActiveModel,
         clear_active_model,
@@ -106,6 +107,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         set_system_metrics_samples_before_logging,
         set_system_metrics_sampling_interval,
     )
+    from slipstream.exceptions import MlflowException
     from slipstream.projects import run
     from slipstream.stand_in import as_mlflow
 
@@ -146,6 +148,7 @@ _HOMES = {
         "history",
         "history_arrow",
     ),
+    "slipstream.client.images": ("Image",),
     "slipstream.client.model_functions": (
         "ActiveModel",
         "clear_active_model",
@@ -203,6 +206,7 @@ _HOMES = {
         "set_system_metrics_samples_before_logging",
         "set_system_metrics_sampling_interval",
     ),
+    "slipstream.exceptions": ("MlflowException",),
     "slipstream.projects": ("run",),
     "slipstream.stand_in": ("as_mlflow",),
 }
@@ -232,7 +236,9 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "ActiveModel",
     "ActiveRun",
+    "Image",
     "MlflowClient",
+    "MlflowException",
     "SlipstreamClient",
     "__version__",
     "active_run",

@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from slipstream.client.context import resolve_tags
 from slipstream.entities import Dataset, DatasetInput, InputTag
-from slipstream.errors import InvalidParameterError
+from slipstream.errors import InvalidParameterError, MissingDependencyError
 
 CONTEXT_TAG = "mlflow.data.context"
 DEFAULT_NAME = "dataset"
@@ -57,7 +57,7 @@ class DatasetSource:
 
 @dataclass(frozen=True, eq=False)
 class TrackedDataset:
-    """Data in memory with what identifies and describes it. Made by `from_pandas` and `from_numpy`."""
+    """Data in memory with what identifies and describes it. Made by `from_pandas`, `from_numpy`, `from_polars`."""
 
     name: str
     digest: str
@@ -177,6 +177,53 @@ def from_numpy(
         data=features,
         targets=targets,
     )
+
+
+def from_polars(
+    df: Any,
+    source: str | DatasetSource | None = None,
+    targets: str | None = None,
+    name: str | None = None,
+    digest: str | None = None,
+    predictions: str | None = None,
+) -> TrackedDataset:
+    """Describe a polars data frame; arguments as in `from_pandas`, whose digest equal data has.
+
+    Raises:
+        MissingDependencyError: pandas or pyarrow is not installed, through which it is read.
+    """
+    try:
+        frame = df.to_pandas()
+    except ImportError as error:
+        raise MissingDependencyError(
+            "A polars frame is described through pandas: pip install pandas pyarrow."
+        ) from error
+    return replace(from_pandas(frame, source, targets, name, digest, predictions), data=df)
+
+
+def get_source(dataset: Any) -> DatasetSource:
+    """Return where a dataset comes from: one made here, or one that a run has as its input.
+
+    Raises:
+        InvalidParameterError: it is neither, or what is stored of its source is no JSON object.
+    """
+    if isinstance(dataset, TrackedDataset):
+        return dataset.source
+    entity = dataset.dataset if isinstance(dataset, DatasetInput) else dataset
+    if not isinstance(entity, Dataset):
+        raise InvalidParameterError(
+            "A dataset's source is asked of a dataset, or of an entry of run.inputs.dataset_inputs, "
+            f"not of a {type(dataset).__name__}."
+        )
+    try:
+        document: Any = json.loads(entity.source)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise InvalidParameterError(
+            f"The source of dataset '{entity.name}' is no JSON object but '{entity.source}'."
+        )
+    return DatasetSource(entity.source_type, cast("dict[str, Any]", document))
 
 
 def to_dataset_input(
