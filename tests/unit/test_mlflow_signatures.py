@@ -136,12 +136,6 @@ ABSENT: dict[str, tuple[str, ...]] = {
 BEING_MADE = {"autolog"}
 """Compared as soon as they are there."""
 
-DIFFERENT = {
-    "models.Model": "a class; its fields are compared by the tests of MLmodel files",
-    "PyFuncModel.predict": "also takes keyword arguments that are passed on to flavors",
-}
-"""Parameters that differ, and why."""
-
 
 def short(name: str) -> str:
     """Return a name without `mlflow`: `log_metric`, `MlflowClient.log_metric`, `models.predict`."""
@@ -205,7 +199,7 @@ def test_parameters_and_defaults_are_mlflows(theirs: dict[str, list[list[str]]])
         if found != described:
             different[name] = {"ours": found, "theirs": described}
 
-    assert {name: difference for name, difference in different.items() if name not in DIFFERENT} == {}
+    assert different == {}
     assert compared > 130
 
 

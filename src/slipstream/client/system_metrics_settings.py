@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from slipstream import settings
+from slipstream.errors import InvalidParameterError
 
 
 def enable_system_metrics_logging() -> None:
@@ -39,5 +40,10 @@ def _set(setting: "settings.Setting[Any]", value: object) -> None:
             if name is not None:
                 os.environ.pop(name, None)
         return
-    setting.parse(str(value))
+    try:
+        setting.parse(str(value))
+    except ValueError as error:
+        raise InvalidParameterError(
+            f"{setting.name} cannot be '{value}': {error}. By default it is {setting.default}."
+        ) from error
     os.environ[setting.name] = str(value)
