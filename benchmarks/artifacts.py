@@ -5,7 +5,9 @@
 MLFLOW_PYTHON is the interpreter of an environment with mlflow, measured with its default of four workers and with one;
 without it, and where there is no nginx, these are left out. The same files over loopback, taking turns A B C, C B A. nginx has
 one worker process, sends files with sendfile and takes them with its DAV module; it syncs nothing, while slipstream has a file
-on the disk when it answers. Prints a markdown table of medians; exit code 1 when an answer was wrong. Needs wrk and Linux.
+on the disk when it answers, unless it is started with `--durability normal`, which is measured, too. Prints a markdown table of
+medians; exit code 1 when an answer was wrong. Needs wrk and Linux. TMPDIR says on which disk. Where many files have just been
+deleted, ext4 without a journal finds room for new ones slowly: measure in another folder then.
 """
 
 import argparse
@@ -67,8 +69,10 @@ def servers(folder: Path) -> list[Server]:
     """Return what is measured; ours comes first."""
     options = ["--host", "127.0.0.1", "--port", "{port}", "--backend-store-uri", "sqlite:///{folder}/db"]
     options += ["--artifacts-destination", "{folder}/files"]
+    ours = [str(Path(sys.executable).with_name("slipstream")), "server", *options]
     found: dict[str, list[str]] = {
-        "slipstream": [str(Path(sys.executable).with_name("slipstream")), "server", *options]
+        "slipstream": ours,
+        "slipstream, normal": [*ours, "--durability", "normal"],
     }
     if python := os.environ.get("MLFLOW_PYTHON"):
         path = f"PATH={Path(python).parent}:{os.environ['PATH']}"  # it starts uvicorn by name

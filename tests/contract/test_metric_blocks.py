@@ -131,6 +131,46 @@ def test_readers_find_each_point_once_whatever_is_merged(engine: Engine, actions
     }
 
 
+def test_a_history_in_parts_is_the_history(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipstream.store.point_blocks.PART", 5)
+    monkeypatch.setattr(
+        SqlStore, "compact_run", lambda *_args, **_kwargs: False
+    )  # so that there are many blocks
+    draw = random.Random(11)
+    run_id, _ = new_run(engine)
+    metrics: list[Metric] = []
+    for number in range(150):
+        time = 2_000 + 20 * number - (draw.randrange(100) if number % 9 == 0 else 0)  # some late
+        batch = [
+            Metric(
+                draw.choice("ab"), draw.choice([0.0, math.nan, draw.random()]), time + draw.randrange(9), each
+            )
+            for each in range(draw.choice([1, 2, 70]))
+        ]
+        if number % 10 == 9:
+            batch += draw.sample(metrics[-60:], 5)  # sent again
+        engine.write(lambda store, batch=batch: store.log_batch(run_id, batch))
+        metrics += batch
+    for key in "ab":
+        own = expected([metric for metric in metrics if metric.key == key])
+        assert history(engine, run_id, key) == own
+
+        def parts_of(store: SqlStore, key: str = key, token: str | None = None) -> list[int]:
+            parts, _ = store.get_history_parts(run_id, key, None, token)
+            return [len(part.values) for part in parts]
+
+        lengths = engine.read(parts_of)
+        assert len(lengths) > 10
+        assert sum(lengths) == len(own)
+        token = engine.read(lambda store, key=key: store.get_metric_history(run_id, key, 100)).token
+        rest = engine.read(lambda store, key=key, token=token: parts_of(store, key, token))
+        assert sum(rest) == len(own) - 100
+        last = engine.read(
+            lambda store, key=key, token=token: store.get_metric_history(run_id, key, None, token)
+        )
+        assert shown(last.items) == own[100:]
+
+
 def test_thousands_of_single_points_become_few_blocks(engine: Engine) -> None:
     run_id, run = new_run(engine)
     metrics = [Metric("loss", 1 / (step + 1), 1000 + step, step) for step in range(5_000)]

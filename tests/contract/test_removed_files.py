@@ -18,7 +18,13 @@ import pytest
 
 from slipstream.artifact_store.local import PARTIAL
 from slipstream.entities import Metric, TrashKind, TrashSelection
-from slipstream.errors import ConflictError, NotFoundError, SlipstreamError, UnavailableError
+from slipstream.errors import (
+    ConflictError,
+    InvalidParameterError,
+    NotFoundError,
+    SlipstreamError,
+    UnavailableError,
+)
 from slipstream.store import queued_trash
 from slipstream.store.engine import QueuedStore, open_store
 from slipstream.store.filters import ViewFilter
@@ -131,6 +137,58 @@ def test_a_link_out_of_the_root_is_not_followed(store: Any, tmp_path: Path) -> N
     remove(store)
     assert not folder.exists()
     assert (outside / "precious.txt").read_text() == "mine"
+
+
+def test_a_link_to_the_folder_of_another_run_is_not_followed(store: Any, tmp_path: Path) -> None:
+    run, folder = new_run(store)
+    _, of_other = new_run(store)
+    shutil.rmtree(folder.parent)
+    folder.parent.symlink_to(of_other.parent)
+    store.delete_run(run)
+    (part,) = remove(store)
+    assert part.counts.runs == 0
+    assert "link" in part.kept[0].reason
+    assert len(list(of_other.rglob("*.bin"))) == 2
+
+
+def test_a_folder_that_was_moved_and_linked_is_deleted(store: Any, tmp_path: Path) -> None:
+    experiment = store.create_experiment("moved")
+    run, folder = new_run(store, experiment)
+    place = folder.parent.parent
+    place.rename(tmp_path / "artifacts" / "archive")
+    place.symlink_to(tmp_path / "artifacts" / "archive")
+    store.delete_run(run)
+    (part,) = remove(store)
+    assert (part.counts.runs, part.counts.files) == (1, 2)
+    assert not folder.exists()
+
+
+def test_an_experiment_inside_of_a_run_keeps_it_under_any_name(tmp_path: Path) -> None:
+    """Such as that of the server and that of the folder, or one through a link."""
+    from slipstream.artifact_store.places import ArtifactPlaces, open_root
+
+    root = tmp_path / "artifacts"
+    root.mkdir()
+    for link in ("link", "another"):
+        (tmp_path / link).symlink_to(root)
+    store: Any = open_store(
+        f"sqlite:///{tmp_path / 's.db'}",
+        "mlflow-artifacts:/",
+        places=lambda: ArtifactPlaces(
+            open_root(str(root)), [open_root(str(root)), open_root(str(tmp_path / "link"))]
+        ),
+    )
+    for name in ("artifacts", "link", "another"):
+        run = store.create_run("0", start_time=1).info
+        assert run.artifact_uri == f"mlflow-artifacts:/0/{run.run_id}/artifacts"
+        inner = store.create_experiment(name, str(tmp_path / name / "0" / run.run_id / "artifacts" / "inner"))
+        _, folder = new_run(store, inner)
+        store.delete_run(run.run_id)
+        (part,) = remove(store)
+        assert part.counts.runs == 0
+        assert "inside" in part.kept[-1].reason
+        assert len(list(folder.rglob("*.bin"))) == 2
+    store.close()
 
 
 @pytest.mark.parametrize(
@@ -326,6 +384,37 @@ def test_one_process_at_a_time(store: QueuedStore, monkeypatch: pytest.MonkeyPat
     store.remove_trash(NOW)
 
 
+def test_a_claim_of_a_clock_that_was_wrong_does_not_hold_for_years(
+    store: QueuedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queued_trash, "_LEASE_WAIT_SECONDS", 0.1)
+    year = 365 * DAY_SECONDS * 1000
+    assert store.engine.write(lambda sql: sql.claim_lease(queued_trash.LEASE, "another", year))
+    store.remove_trash(NOW)
+
+
+def test_a_logged_model_that_was_deleted_later_than_asked_for_keeps_its_experiment(store: Any) -> None:
+    experiment = store.create_experiment("e")
+    model = store.create_logged_model(experiment, "m")
+    new_files(model.artifact_location)
+    store.delete_experiment(experiment)
+    store.delete_logged_model(model.model_id)
+    store.engine.write(
+        lambda sql: sql.tx.execute("UPDATE experiments SET deleted_time = 1000 WHERE name = 'e'")
+    )
+    (part,) = remove(store, TrashSelection(before_time=2000))
+    assert (part.counts.experiments, part.counts.models) == (0, 0)
+    assert model.model_id in part.kept[0].reason
+    (part,) = remove(store)
+    assert (part.counts.experiments, part.counts.models) == (1, 1)
+
+
+@pytest.mark.parametrize("milliseconds", [-1, -(2**63), 2**63 - 1, 10**30])
+def test_ages_that_are_none_are_refused(store: Any, milliseconds: int) -> None:
+    with pytest.raises(InvalidParameterError, match="older_than_ms"):
+        store.remove_trash(TrashSelection(older_than_ms=milliseconds))
+
+
 # -- orphans ----------------------------------------------------------------------------------------------
 
 
@@ -373,6 +462,25 @@ def test_the_artifacts_of_another_database_are_not_taken_for_orphans(store: Any,
     assert len(list((tmp_path / "artifacts").rglob("*.bin"))) == 6
     store.remove_orphans(force=True)
     assert list((tmp_path / "artifacts").rglob("*.bin")) == []
+
+
+def test_what_is_not_only_ours_or_is_needed_is_no_orphan(store: Any, tmp_path: Path) -> None:
+    """Such as a run of MLflow's in a folder `mlruns`, and a version whose run did not come with an import."""
+    root = tmp_path / "artifacts"
+    for _ in range(3):
+        new_run(store)
+    of_mlflow = root / "7" / ("a" * 32)
+    new_files(str(of_mlflow / "artifacts"))
+    (of_mlflow / "meta.yaml").write_text("run_id: ...")
+    run, folder = new_run(store)
+    store.create_registered_model("m")
+    store.create_model_version("m", f"runs:/{run}/deep", run)
+    other_id = "UPDATE runs SET run_id = 'another' WHERE run_id = :id"
+    store.engine.write(lambda sql: sql.tx.execute(other_id, id=run))
+    for path in (of_mlflow, folder.parent):
+        make_old(path)
+    assert store.remove_orphans().folders == []
+    assert len(list(folder.rglob("*.bin"))) == len(list(of_mlflow.rglob("*.bin"))) == 2
 
 
 # -- killed -----------------------------------------------------------------------------------------------

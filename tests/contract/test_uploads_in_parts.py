@@ -5,11 +5,13 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import BinaryIO
 
 import pytest
 
 from object_servers import ObjectServer, server_before
 from server_process import ServerProcess
+from slipstream.artifact_store import local_uploads
 from slipstream.artifact_store.local import LocalArtifactStore
 from slipstream.artifact_store.local_uploads import LocalUploads
 from slipstream.artifact_store.object_uris import open_object_store
@@ -218,6 +220,51 @@ def test_a_part_that_is_being_replaced_does_not_count(local: LocalUploads) -> No
     writer.close()
     assert local.parts("f", upload_id) == []
     local.send("f", upload_id, 1, b"ab", checksum_of(b"ab"))
+    assert [part.number for part in local.parts("f", upload_id)] == [1]
+
+
+def test_a_part_that_arrived_while_another_waited_for_its_turn_does_not_count_once_it_is_written_over(
+    local: LocalUploads, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    upload_id = local.begin("f", 2, 2).upload_id
+    lock = local_uploads._lock
+
+    def first_the_other(file: BinaryIO, path: Path) -> None:
+        monkeypatch.setattr(local_uploads, "_lock", lock)
+        local.send("f", upload_id, 1, b"ab", checksum_of(b"ab"))
+        lock(file, path)
+
+    monkeypatch.setattr(local_uploads, "_lock", first_the_other)
+    writer = local.receive("f", upload_id, 1, checksum_of(b"cd"))
+    writer.write(b"c")
+    writer.close()  # its client has gone
+    assert local.parts("f", upload_id) == []
+    with pytest.raises(ConflictError):
+        local.complete("f", upload_id, 2, [checksum_of(b"ab")])
+
+
+def test_a_part_that_is_replaced_just_before_the_end_is_not_taken_for_the_one_before(
+    local: LocalUploads, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    upload_id = local.begin("f", 2, 2).upload_id
+    local.send("f", upload_id, 1, b"ab", checksum_of(b"ab"))
+    lock = local_uploads._lock
+
+    def first_the_other(file: BinaryIO, path: Path) -> None:
+        monkeypatch.setattr(local_uploads, "_lock", lock)
+        local.send("f", upload_id, 1, b"cd", checksum_of(b"cd"))
+        lock(file, path)
+
+    monkeypatch.setattr(local_uploads, "_lock", first_the_other)
+    with pytest.raises(ConflictError, match="other ones than named"):
+        local.complete("f", upload_id, 2, [checksum_of(b"ab")])
+    assert not (tmp_path / "root" / "f").exists()
+
+
+def test_what_uploads_have_sent_is_no_artifact_to_delete(local: LocalUploads, tmp_path: Path) -> None:
+    upload_id = begin_small(local)
+    local.send("f", upload_id, 1, b"ab", checksum_of(b"ab"))
+    LocalArtifactStore(tmp_path / "root").delete(local_uploads.FOLDER)
     assert [part.number for part in local.parts("f", upload_id)] == [1]
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mlflow_museum import VERSIONS, differences, read, unpack
-from slipstream.errors import InvalidParameterError
+from slipstream.artifact_store.local import LocalArtifactStore
+from slipstream.errors import InvalidParameterError, StorageError
 from slipstream.moving import taking
 from slipstream.moving.importing import ImportOptions, run_import
 from slipstream.moving.report import Report
@@ -79,6 +81,7 @@ def test_what_is_there_stays_and_the_rest_comes_beside_it(tmp_path: Path) -> Non
     }
     told = [each.reason for each in report.differences]
     assert told == [
+        "its description is another one",
         "tag 'owner' is 'eve' here and 'ada' there",
         "alias 'champion' is '1' here and '2' there",
     ]
@@ -159,6 +162,101 @@ def test_a_run_that_went_on_is_brought_up_to_date(tmp_path: Path) -> None:
         assert [(each.name, each.reason) for each in report.differences] == [(ended, "param 'late'")]
 
 
+def test_experiments_and_models_that_changed_are_told_and_brought_up_to_date(tmp_path: Path) -> None:
+    source = unpack(NEWEST, "mlflow.db", tmp_path)
+    take(source, tmp_path / "here.db")
+    before = content(tmp_path / "here.db")
+    model, version = next(name for name in before["versions"] if before["versions"][name]["aliases"]).rsplit(
+        " ", 1
+    )
+    alias = before["versions"][f"{model} {version}"]["aliases"][0]
+    other = next(
+        name.rsplit(" ", 1)[1]
+        for name in before["versions"]
+        if name.startswith(f"{model} ") and name != f"{model} {version}"
+    )
+    tag, logged = next(
+        (next(iter(each["tags"])), model_id)
+        for model_id, each in before["logged models"].items()
+        if each["tags"]
+    )
+    with sqlite3.connect(source) as connection:
+        for sql, values in (
+            ("UPDATE experiment_tags SET value = 'new there'", ()),
+            ("UPDATE registered_models SET description = 'new there' WHERE name = ?", (model,)),
+            ("INSERT INTO registered_model_tags (name, key, value) VALUES (?, 'added', '1')", (model,)),
+            (
+                "UPDATE registered_model_aliases SET version = ? WHERE name = ? AND alias = ?",
+                (int(other), model, alias),
+            ),
+            (
+                """
+                UPDATE model_versions SET description = 'new there', current_stage = 'Archived'
+                WHERE name = ? AND version = ?
+                """,
+                (model, int(version)),
+            ),
+            (
+                "INSERT INTO model_version_tags (name, version, key, value) VALUES (?, ?, 'added', '1')",
+                (model, int(version)),
+            ),
+            (
+                "UPDATE logged_model_tags SET tag_value = 'new there' WHERE model_id = ? AND tag_key = ?",
+                (logged, tag),
+            ),
+        ):
+            assert connection.execute(sql, values).rowcount >= 1, sql
+    connection.close()
+    told = take(source, tmp_path / "here.db")
+    reasons = {(each.kind, each.name): each.reason for each in told.differences}
+    assert reasons["model version", f"'{model}' {version}"].startswith(
+        "its description is another one; its stage is "
+    )
+    assert reasons["logged model", logged] == f"tag '{tag}'"
+    assert any(kind == "experiment" for kind, _ in reasons)
+    models = [each.reason for each in told.differences if each.kind == "registered model"]
+    assert models == [
+        "its description is another one",
+        f"alias '{alias}' is '{version}' here and '{other}' there",
+    ]
+
+    store = opened(tmp_path / "here.db")
+    store.set_registered_model_tag(model, "only here", "yes")
+    store.close()
+    dry = take(source, tmp_path / "here.db", update=True, dry_run=True)
+    report = take(source, tmp_path / "here.db", update=True)
+    for kind in ("experiments", "registered models", "model versions", "logged models"):
+        assert report.taken[f"updated {kind}"] == dry.taken[f"updated {kind}"] >= 1, kind
+    assert report.taken["updated registered models"] == report.taken["updated model versions"] == 1
+    assert not report.differences
+    assert not take(source, tmp_path / "here.db", update=True).changed
+
+    store = opened(tmp_path / "here.db")
+    assert store.get_registered_model(model).tags["only here"] == "yes"
+    store.delete_registered_model_tag(model, "only here")
+    store.close()
+    take(source, tmp_path / "anew.db")
+    assert same(tmp_path / "anew.db", tmp_path / "here.db") == []
+
+
+def test_what_is_another_version_here_is_not_brought_up_to_date(tmp_path: Path) -> None:
+    source = unpack(NEWEST, "mlflow.db", tmp_path)
+    store = opened(tmp_path / "here.db")
+    store.create_registered_model("digits model", description="ours")
+    for number in range(1, 4):
+        store.create_model_version("digits model", f"s3://mine/{number}")
+        store.set_registered_model_alias("digits model", f"mine-{number}", str(number))
+    store.close()
+    take(source, tmp_path / "here.db", update=True)
+    store = opened(tmp_path / "here.db")
+    for number in range(1, 4):
+        found = store.get_model_version("digits model", str(number))
+        assert (found.source, found.description or "") == (f"s3://mine/{number}", "")
+    assert store.get_registered_model("digits model").aliases["mine-1"] == "1"
+    store.close()
+    assert not take(source, tmp_path / "here.db", update=True).changed
+
+
 def test_a_store_is_not_imported_into_itself_nor_into_a_server(tmp_path: Path) -> None:
     opened(tmp_path / "here.db").close()
     with pytest.raises(InvalidParameterError, match="into itself"):
@@ -236,6 +334,79 @@ def test_a_killed_import_goes_on_where_it_was(kind: str, tmp_path: Path) -> None
     assert not report.problems
     assert same(tmp_path / "whole.db", into) == []
     assert not take(source, into).changed
+
+
+def places_of_versions(folder: Path) -> dict[str, str]:
+    store = opened(folder / "here.db")
+    try:
+        found = {
+            f"{version.name} {version.version}": store.get_model_version_download_uri(
+                version.name, version.version
+            )
+            for version in store.search_model_versions().items
+        }
+    finally:
+        store.close()
+    return {name: uri.replace(str(folder), "HERE") for name, uri in found.items()}
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_an_import_that_broke_off_before_the_registry_finds_the_files_that_it_copied(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = unpack(version, "mlruns", tmp_path)
+    run = run_folders(source)[0]
+    (run / "artifacts" / "model").mkdir(parents=True)
+    (run / "artifacts" / "model" / "MLmodel").write_text("flavors: {}")
+    meta = yaml.safe_load((run / "meta.yaml").read_text())
+    for path in source.glob("models/*/version-*/meta.yaml"):
+        model = yaml.safe_load(path.read_text())
+        path.write_text(yaml.safe_dump(model | {"storage_location": f"{meta['artifact_uri']}/model"}))
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    first = take(source, whole / "here.db", copy_artifacts=True)
+
+    def leave(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(taking.Taking, "_take_registered_model", leave)
+        with pytest.raises(KeyboardInterrupt):
+            take(source, broken / "here.db", copy_artifacts=True)
+    report = take(source, broken / "here.db", copy_artifacts=True)
+    assert first.taken["files"] > 0
+    assert report.there_already["files"] == first.taken["files"]
+    assert report.taken["files"] == 0
+    assert any("HERE" in place for place in places_of_versions(whole).values())
+    assert places_of_versions(broken) == places_of_versions(whole)
+
+
+def test_files_that_could_not_be_copied_come_with_the_next_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = unpack(NEWEST, "mlruns", tmp_path)
+    run = next(each for each in run_folders(source) if (each / "artifacts").is_dir())
+    (run / "artifacts" / "a.txt").write_text("one")
+    (run / "artifacts" / "b.txt").write_text("two")
+    write = LocalArtifactStore.write
+
+    def full(store: LocalArtifactStore, path: str, chunks: Any) -> int:
+        if path.endswith("b.txt"):
+            raise StorageError("There is no space left.")
+        return write(store, path, chunks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalArtifactStore, "write", full)
+        report = take(source, tmp_path / "here.db", copy_artifacts=True)
+    assert "no space" in problems(report)[f"run {run.name}, file 'b.txt'"]
+    (copied,) = (tmp_path / "slipstream-artifacts").rglob(f"{run.name}/artifacts")
+    assert (copied / "a.txt").read_text() == "one"
+    (copied / "a.txt").write_text("changed here")
+    report = take(source, tmp_path / "here.db", copy_artifacts=True)
+    assert report.taken["files"] == 1
+    assert (copied / "b.txt").read_text() == "two"
+    assert (copied / "a.txt").read_text() == "changed here"
 
 
 def test_a_large_run_is_hidden_until_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,6 +536,58 @@ def test_broken_files_are_told_and_the_rest_is_taken(tmp_path: Path, monkeypatch
     assert len(points) == 11
     store.close()
     assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
+
+
+def test_values_of_any_type_are_told_and_the_rest_is_taken(tmp_path: Path) -> None:
+    source = unpack(NEWEST, "mlruns", tmp_path)
+    bad_list, bad_map, address = run_folders(source)[:3]
+    for run, line in (
+        (bad_list, "status: [1]"),
+        (bad_map, "status: {a: 1}"),
+        (address, "artifact_uri: 'http://[::1'"),
+    ):
+        meta = run / "meta.yaml"
+        field = line.partition(":")[0]
+        others = [each for each in meta.read_text().splitlines() if not each.startswith(f"{field}:")]
+        meta.write_text("\n".join([*others, line, ""]))
+    model = next(source.glob("[0-9]*/models/m-*/meta.yaml"))
+    lines = [each for each in model.read_text().splitlines() if not each.startswith("status:")]
+    model.write_text("\n".join([*lines, "status: [2]", ""]))
+    version = next(source.glob("models/*/version-1/meta.yaml"))
+    lines = [each for each in version.read_text().splitlines() if not each.startswith("storage_location:")]
+    version.write_text("\n".join([*lines, "storage_location: [x]", ""]))
+    report = take(source, tmp_path / "here.db")
+    found = problems(report)
+    assert "status" in found[f"run {bad_list.name}"]
+    assert "status" in found[f"run {bad_map.name}"]
+    assert "not kept" in found[f"run {address.name}"]
+    assert "status" in found[f"logged model {model.parent.name}"]
+    assert any(
+        "storage_location" in reason for name, reason in found.items() if name.startswith("model version")
+    )
+    assert report.finished
+    assert report.taken["runs"] == 13 - 2
+
+
+def test_odd_types_in_a_database_are_told_and_the_rest_is_taken(tmp_path: Path) -> None:
+    source = unpack(NEWEST, "mlflow.db", tmp_path)
+    with sqlite3.connect(source) as connection:
+        connection.execute("UPDATE experiments SET artifact_location = x'00ff' WHERE experiment_id = 0")
+        connection.execute("UPDATE model_versions SET version = 'two' WHERE version = 2")
+    connection.close()
+    report = take(source, tmp_path / "here.db")
+    found = problems(report)
+    assert "no text" in found["experiment 'Default'"]
+    assert any("'two'" in reason for name, reason in found.items() if name.startswith("model version"))
+    assert report.finished
+
+
+def test_yaml_that_names_its_parts_is_refused(tmp_path: Path) -> None:
+    """Ten lines of it make a text of gigabytes."""
+    lines = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12))]
+    (tmp_path / "meta.yaml").write_text("\n".join([*lines, "status: *a11"]))
+    with pytest.raises(InvalidParameterError, match="by its name"):
+        folder_reading.read_yaml(tmp_path / "meta.yaml")
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])

@@ -207,6 +207,18 @@ def test_through_a_server_and_on_its_database(tmp_path: Path) -> None:
     assert server.stop() == 0
 
 
+def test_names_of_clients_are_not_obeyed_by_terminals() -> None:
+    name = "a\x1b[2J\nrun   deadbeef\u202e"
+    run_id = slipstream.SlipstreamClient().create_run("0", run_name=name).info.run_id
+    slipstream.trash.delete_run(run_id)
+    for arguments in (["gc", "--dry-run"], ["trash", "list"]):
+        said = CliRunner().invoke(main, arguments, color=True).output  # without colour click takes them out
+        (row,) = (each for each in said.splitlines() if "deadbeef" in each)
+        assert run_id in row
+        assert r"a\x1b[2J\x0arun   deadbeef\u202e" in row
+        assert "\x1b" not in said
+
+
 # -- words ------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +235,22 @@ def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="30d"):
         parse_duration(text)
     with pytest.raises(InvalidParameterError, match="older_than"):
+        slipstream.trash.plan_removal(text)
+
+
+def test_ages_are_told_by_the_name_of_the_option() -> None:
+    for text in ("soon", "9" * 30 + "d"):
+        assert "--older-than" in run("gc", "--older-than", text, code=1)
+
+
+def test_orphans_are_not_chosen_by_what_would_be_ignored() -> None:
+    for option, value in (("--older-than", "30d"), ("--run-ids", "f" * 32), ("--experiment-ids", "")):
+        assert "--orphans" in run("gc", "--orphans", option, value, "--yes", code=2)
+
+
+@pytest.mark.parametrize("text", ["365001d", "9" * 30 + "d", "9" * 400 + "d"])
+def test_durations_without_an_end(text: str) -> None:
+    with pytest.raises(InvalidParameterError, match="older_than.*365000d"):
         slipstream.trash.plan_removal(text)
 
 

@@ -77,6 +77,14 @@ def test_settings_that_are_wrong_or_unknown(monkeypatch: pytest.MonkeyPatch) -> 
     assert "ok" not in told
 
 
+def test_a_key_of_webhooks_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPSTREAM_WEBHOOK_SECRET_ENCRYPTION_KEY", "hunter2hunter2")
+    (found,) = examine(code=1)["settings"]
+    assert found["state"] == "error"
+    assert "SLIPSTREAM_WEBHOOK_SECRET_ENCRYPTION_KEY is no key" in found["found"]
+    assert "hunter2" not in found["found"]
+
+
 def test_variables_of_options_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPSTREAM_BACKEND_STORE_URI", "sqlite:///x.db")
     monkeypatch.setenv("MLFLOW_HOST", "127.0.0.1")
@@ -109,6 +117,8 @@ def test_a_place_that_is_not_there(uri: str, said: str) -> None:
     found = examine(uri, code=1)["tracking"]
     assert states(found) == ["error"]
     assert said in found[0]["found"]
+    if uri.startswith("postgresql"):
+        assert "Start it, or correct" in found[0]["found"]
 
 
 def test_a_foreign_database(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import numpy
 import pandas
 import pyarrow.ipc
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 
 import slipstream
 from server_process import ServerProcess
+from slipstream.cli import out
 from slipstream.cli.main import main
 from slipstream.client.rest import RestStore
 from slipstream.entities import Metric
@@ -153,6 +155,16 @@ def test_command_searches(runs: list[str]) -> None:
         f"{runs[2]},loss,0,100,2.0",
         f"{runs[2]},loss,1,101,{numpy.float64(2 + 1 / 3)!s}",
     ]
+
+
+def test_command_names_what_is_not_there(runs: list[str], tmp_path: Path) -> None:
+    assert b"4711" in call("--experiment-id", "4711", code=1)
+    error = call("--run-id", runs[0], "-o", str(tmp_path / "no" / "h.csv"), code=2)
+    assert b"there is no folder" in error
+    assert b".part" not in error
+    with pytest.raises(click.BadParameter, match="cannot write") as told:
+        out.save([b"x"], tmp_path / ("x" * 300), binary=True)
+    assert ".part" not in told.value.message
 
 
 def test_command_that_fails_leaves_no_file(runs: list[str], tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import json
 import math
 import struct
 import threading
+import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from click.testing import CliRunner
 import slipstream
 from server_process import ServerProcess
 from slipstream.bulk.formats import Format
+from slipstream.bulk.sql import SQL_FORMATS
 from slipstream.bulk.tables import TABLES
 from slipstream.cli.main import main
 from slipstream.client.connect import connect
@@ -176,6 +179,8 @@ def test_kinds_of_select(local: None, query: str) -> None:
 
 
 def test_explain(local: None) -> None:
+    for options in ("(FORMAT json)", "ANALYZE", "( analyze, format json )"):
+        assert rows(f"-- so\n/* why */ EXPLAIN {options} SELECT count(*) FROM runs")
     assert "runs" in str(rows("EXPLAIN SELECT * FROM runs"))
 
 
@@ -251,6 +256,23 @@ def test_times_after_the_last_one_of_json_are_refused(tracked: str, form: Format
     assert b"290000" in whole(form, "SELECT CAST('290000-01-01'::DATE AS VARCHAR)")
 
 
+@pytest.mark.parametrize("text", ["290000-01-01", "infinity"])
+def test_times_that_pandas_cannot_hold_are_refused(tracked: str, text: str) -> None:
+    with pytest.raises(InvalidParameterError, match="CAST"):
+        slipstream.sql(f"SELECT '{text}'::DATE")
+
+
+@pytest.mark.parametrize("form", list(SQL_FORMATS))
+@pytest.mark.parametrize(
+    "value",
+    ["340282366920938463463374607431768211455::UHUGEINT", "'12:00:00+02'::TIMETZ", "[1::UHUGEINT]"],
+)
+def test_values_that_would_arrive_as_others_are_refused(local: None, value: str, form: Format) -> None:
+    with pytest.raises(InvalidParameterError, match="CAST"):
+        whole(form, f"SELECT {value} AS x")
+    assert whole(Format.CSV, f"SELECT CAST(x AS VARCHAR) FROM (SELECT {value} AS x)")
+
+
 def test_types_without_a_word_in_json(local: None) -> None:
     query = "SELECT 1.50::DECIMAL(5,2), 'ab'::BLOB, TIMESTAMP '2020-01-02 03:04:05', INTERVAL 1 DAY, {'a': 'inf'::DOUBLE}, 1::HUGEINT"
     (row,) = json.loads(whole(Format.JSON, query))["rows"]
@@ -266,6 +288,11 @@ ATTACKS = [
     "CREATE TABLE x AS SELECT 1", "ALTER TABLE runs RENAME TO y", "CREATE MACRO f() AS 1", "TRUNCATE runs",
     "MERGE INTO runs USING params ON true WHEN MATCHED THEN DELETE", "VACUUM", "CHECKPOINT", "BEGIN", "ANALYZE",
     "SELECT 1; DROP TABLE runs", "", "   ", ";", "-- nothing",
+    "WITH x AS (DELETE FROM runs RETURNING *) SELECT * FROM x", "WITH x AS (UPDATE runs SET run_id = 'z') FROM runs",
+    "EXPLAIN ANALYZE WITH x AS (DELETE FROM runs RETURNING *) SELECT * FROM x",
+    "SELECT 1 WHERE EXISTS (WITH x AS (INSERT INTO runs (run_id) VALUES ('z') RETURNING *) SELECT 1)",
+    "SELECT * FROM checkpoint()", "SELECT * FROM query('SELECT 1')",
+    "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
     # files
     "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM read_text('/etc/passwd')", "SELECT * FROM '/etc/passwd'",
     "SELECT * FROM read_blob('/etc/passwd')", "SELECT * FROM read_json('/etc/passwd')", "SELECT * FROM glob('/etc/*')",
@@ -283,6 +310,8 @@ ATTACKS = [
     # settings, secrets, environment, Python
     "SET memory_limit = '100GB'", "RESET lock_configuration", "PRAGMA enable_external_access = true",
     "SET enable_external_access = true", "SET GLOBAL lock_configuration = false", "CREATE SECRET s (TYPE s3)",
+    "SELECT * FROM duckdb_settings()", "SELECT * FROM pg_catalog.pg_settings", "SELECT * FROM duckdb_logs()",
+    "SELECT current_setting('home_directory')", "EXPLAIN ANALYZE SELECT * FROM duckdb_settings()",
     "SELECT getenv('HOME')", "SELECT * FROM duckdb_secrets()", "SELECT * FROM reader", "SELECT * FROM asked",
     "SELECT * FROM incoming", "SELECT * FROM source", "CALL pragma_version()", "PRAGMA version",
     "PREPARE q AS SELECT 1", "EXECUTE q", "SET VARIABLE x = 1",
@@ -322,13 +351,11 @@ def test_hostile_statements_are_refused(local: None, query: str) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "SELECT * FROM duckdb_settings()",
         "SELECT * FROM information_schema.tables",
         "SELECT * FROM duckdb_tables()",
         "SELECT * FROM duckdb_databases()",
         "SELECT sql FROM sqlite_master",
         "SELECT * FROM duckdb_columns()",
-        "SELECT current_setting('home_directory')",
     ],
 )
 def test_what_duckdb_tells_of_itself_has_nothing_of_ours(
@@ -401,6 +428,28 @@ def test_a_server_that_stops_ends_its_queries(place: Path) -> None:
     assert server.stop() == 0  # it gives requests under way 10 s
     asked.join(5)
     assert not asked.is_alive()
+
+
+def test_a_client_that_leaves_ends_its_query(place: Path) -> None:
+    endless = "WITH RECURSIVE t(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM t) SELECT sum(a) FROM t"
+    server = ServerProcess(place, backend=f"sqlite:///{place / 's.db'}")
+    tasks = Path(f"/proc/{server.process.pid}/task")
+
+    def is_asked() -> bool:
+        return any(task.read_text().split() for task in tasks.glob("*/children"))
+
+    for _ in range(3):  # more than may run at a time
+        parts = urllib.parse.urlsplit(server.url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        body = json.dumps({"query": endless})
+        connection.request("POST", "/api/slipstream/v1/sql", body, {"Content-Type": "application/json"})
+        begun = time.monotonic()
+        while not is_asked():
+            assert time.monotonic() < begun + 20
+        connection.close()
+        while is_asked():
+            assert time.monotonic() < begun + 20  # it would run for 30 s
+    assert server.stop() == 0
 
 
 def post_and_forget(url: str, body: dict[str, object]) -> None:

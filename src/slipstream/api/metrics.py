@@ -1,13 +1,14 @@
 """The routes of metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from math import isfinite
 from typing import Any, Protocol
 
 import msgspec
 
-from slipstream.api.routing import AJAX, Empty, Permission, Request, Response, route
+from slipstream.api.many_points import PointsText
+from slipstream.api.routing import AJAX, Empty, Encoded, Permission, Request, Response, route
 from slipstream.api.runs import MetricMessage, RunIdentified, measured
 from slipstream.entities import Metric
 from slipstream.errors import InvalidParameterError, SlipstreamError
@@ -94,11 +95,14 @@ class PointColumns(Protocol):
 
 
 class ReadsColumns(Protocol):
-    """A store that returns histories as columns (timestamps, steps, values): the server's."""
+    """A store that returns histories as columns (timestamps, steps, values): the server's.
 
-    def get_history_columns(
+    Parts of a history may be read as they are asked for.
+    """
+
+    def get_history_parts(
         self, run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
-    ) -> tuple[PointColumns, str | None]: ...
+    ) -> tuple[Iterable[PointColumns], str | None]: ...
 
     def get_history_columns_bulk(
         self, run_ids: Sequence[str], key: str, max_results: int
@@ -115,12 +119,14 @@ class ReadsColumns(Protocol):
 
 
 @route("GET", "metrics/get-history", permission=Permission.READ)
-def get_metric_history(store: ReadsColumns, req: GetMetricHistory) -> GetMetricHistoryResponse:
+def get_metric_history(store: ReadsColumns, req: GetMetricHistory) -> GetMetricHistoryResponse | Encoded:
     """Return every point of one metric of a run, by (timestamp, step, value)."""
-    columns, token = store.get_history_columns(req.run, req.metric_key, req.max_results, req.page_token)
-    values = _wire_values(columns.values)
-    points = list(map(HistoryPoint, repeat(req.metric_key), values, columns.timestamps, columns.steps))
-    return GetMetricHistoryResponse(metrics=points, next_page_token=token)
+    parts, token = store.get_history_parts(req.run, req.metric_key, req.max_results, req.page_token)
+    text = PointsText("metrics")
+    for part in parts:
+        values = _wire_values(part.values)
+        text.add(map(HistoryPoint, repeat(req.metric_key), values, part.timestamps, part.steps))
+    return GetMetricHistoryResponse() if text.is_empty else text.end(next_page_token=token)
 
 
 def _wire_values(values: Sequence[float]) -> Sequence[float | str]:
@@ -149,22 +155,24 @@ _BARE_NAN = msgspec.Raw(b"NaN")
 
 
 @route("GET", "metrics/get-history-bulk", permission=Permission.READ, prefixes=(AJAX,))
-def get_metric_history_bulk(store: ReadsColumns, req: GetMetricHistoryBulk) -> GetMetricHistoryBulkResponse:
+def get_metric_history_bulk(
+    store: ReadsColumns, req: GetMetricHistoryBulk
+) -> GetMetricHistoryBulkResponse | Encoded:
     """Return points of one metric of up to 100 runs, for charts. NaN is the bare token, as in MLflow."""
     run_ids = _few_runs(req.run_id, "run_id")
     if req.max_results == 0:
         return GetMetricHistoryBulkResponse([])
     # MLflow takes a negative number for no limit of one's own.
     most = req.max_results if req.max_results > 0 else limits.HISTORY_BULK_POINTS
-    points: list[BulkPoint] = []
+    text = PointsText("metrics")
     for run_id, columns in store.get_history_columns_bulk(run_ids, req.metric_key, most):
         values: Sequence[Any] = columns.values
         if not all(map(isfinite, values)):
             values = list(map(_chart_value, values))
-        points += map(
-            BulkPoint, repeat(req.metric_key), repeat(run_id), columns.steps, columns.timestamps, values
+        text.add(
+            map(BulkPoint, repeat(req.metric_key), repeat(run_id), columns.steps, columns.timestamps, values)
         )
-    return GetMetricHistoryBulkResponse(points)
+    return text.end()
 
 
 class IntervalPoint(MetricMessage, kw_only=True):

@@ -12,7 +12,8 @@ import enum
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, cast, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
@@ -47,6 +48,12 @@ class Response(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 class Empty(Response, kw_only=True):
     """The response `{}`."""
+
+
+class Encoded(msgspec.Struct, frozen=True):
+    """What a handler returns in place of its response message where that would be large: the message as JSON."""
+
+    text: bytes
 
 
 class StreamRequest(Request, kw_only=True):
@@ -146,7 +153,7 @@ def route(
                     streams=streams,
                     handler=handler,
                     request_type=request_type,
-                    response_type=hints["return"],
+                    response_type=_message_of(hints["return"]),
                     decode=decode,
                     decode_query=decode_query,
                 )
@@ -160,7 +167,15 @@ _ENCODER = msgspec.json.Encoder()
 
 def encode(response: Any) -> bytes:
     """Return a response message as JSON."""
+    if type(response) is Encoded:
+        return response.text
     return _ENCODER.encode(response)
+
+
+def _message_of(returned: Any) -> Any:
+    """Return the response message of a handler that returns it, or it or `Encoded`."""
+    messages = [each for each in get_args(returned) if each is not Encoded]
+    return messages[0] if isinstance(returned, UnionType) and len(messages) == 1 else returned
 
 
 def _decoders(request_type: type[Request], *, ours: bool) -> tuple[Any, Any]:

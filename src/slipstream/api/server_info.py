@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from slipstream.api.routing import OWN, OWN_AJAX, Permission, Request, Response, route
+from slipstream.artifact_store.base import Signer
 from slipstream.store.base import Store
 
 API3 = "/api/3.0/mlflow/"
@@ -18,6 +19,7 @@ class Transfers(Protocol):
 
     signed_uploads: bool
     signed_downloads: bool
+    signer: Signer | None
 
 
 class ConfiguredStore(Store, Protocol):
@@ -39,14 +41,16 @@ class ServerInfoResponse(Response, kw_only=True):
 @route("GET", "server-info", permission=Permission.READ, prefixes=(API3, AJAX3))
 def server_info(store: ConfiguredStore, req: ServerInfo) -> ServerInfoResponse:
     """Tell clients what this server can do."""
+    signer = store.config.signer
+    presigns = signer is not None and signer.signs_uploads
     return ServerInfoResponse(
         store_type="SqlStore",
         workspaces_enabled=False,
         trace_archival_enabled=False,
         multipart_uploads_enabled=store.config.signed_uploads,
         multipart_downloads_enabled=store.config.signed_downloads,
-        presigned_upload_run_id_supported=False,
-        presigned_upload_model_id_supported=False,
+        presigned_upload_run_id_supported=presigns,
+        presigned_upload_model_id_supported=presigns,
         features_enabled={},
     )
 

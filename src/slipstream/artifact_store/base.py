@@ -79,3 +79,20 @@ class ArtifactStore(Protocol):
     def local_path(self, path: str = "") -> Path | None:
         """Return where the file or folder is on this machine, or `None` when it is elsewhere."""
         ...
+
+
+class Signer(Protocol):
+    """Signs addresses of files below artifact URIs that are straight in an object store, for a server."""
+
+    @property
+    def signs_uploads(self) -> bool:
+        """Some artifacts may be where uploads can be signed for."""
+        ...
+
+    def upload(self, root_uri: str, path: str, seconds: int) -> tuple[str, dict[str, str]]:
+        """Return an address to put a file to, and the headers to send."""
+        ...
+
+    def download(self, root_uri: str, path: str, seconds: int) -> tuple[str, int | None]:
+        """Return an address to get a file from, and its size."""
+        ...

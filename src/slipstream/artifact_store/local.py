@@ -12,10 +12,19 @@ from typing import BinaryIO
 
 from slipstream.artifact_store.paths import clean_path
 from slipstream.entities import FileInfo
-from slipstream.errors import InternalError, InvalidParameterError, NotFoundError, StorageError
+from slipstream.errors import (
+    InternalError,
+    InvalidParameterError,
+    NotFoundError,
+    SlipstreamError,
+    StorageError,
+)
 
 PARTIAL = ".slipstream-partial-"
 """How names of unfinished files begin. No artifact has such a name; `abandoned.py` deletes what a crash left."""
+
+SMALL_PARTIAL = f"{PARTIAL}small-"
+"""How names of unfinished files begin that may be deleted at any time (`small_writes.py`)."""
 
 REFUSALS = frozenset(
     {
@@ -29,7 +38,8 @@ REFUSALS = frozenset(
 )
 """How systems say that a disk is full, or may not be written to or read by this user; trying again is no use."""
 
-_DEEPEST = 200
+DEEPEST = 200
+"""Folders that a file may lie below."""
 _OPEN_FLAGS = (
     os.O_RDONLY
     # Not following a link in the last place closes the gap between the check and the opening.
@@ -48,16 +58,18 @@ class LocalArtifactStore:
         within: the folder that symbolic links may not lead out of, where that is not the root. A server whose
             clients choose the root names the folder that contains all roots, so that no link above a
             client's root is trusted.
+        syncs: whether a file that was written survives a power cut, not only the end of the process.
     """
 
-    def __init__(self, root: str | Path, *, within: str | Path | None = None) -> None:
+    def __init__(self, root: str | Path, *, within: str | Path | None = None, syncs: bool = True) -> None:
         self.root = Path(root).absolute()
+        self.syncs = syncs
         self._limit = self.root if within is None else Path(within).absolute()
         self.where = str(self.root)
 
     def below(self, path: str) -> "LocalArtifactStore":
         """Return the store whose root is a folder of this one; links must not lead out of this one."""
-        return LocalArtifactStore(self.root / clean_path(path), within=self._limit)
+        return LocalArtifactStore(self.root / clean_path(path), within=self._limit, syncs=self.syncs)
 
     def path_of(self, uri: str) -> str | None:
         """Return the path of a storage URI below this store, or `None` if it is elsewhere."""
@@ -123,16 +135,26 @@ class LocalArtifactStore:
 
     def create(self, path: str) -> "LocalWriter":
         clean = clean_path(path)
+        target = self.prepare(clean)
+        with explained(clean):
+            return LocalWriter(target, clean, syncs=self.syncs)
+
+    def prepare(self, path: str) -> Path:
+        """Make the folders of a new file, and return where it would be.
+
+        Raises:
+            InvalidParameterError: nothing may be written under this path.
+        """
+        clean = clean_path(path)
         with explained(clean):
             target = self._writable(clean)
             try:
-                _make_folders(target.parent)
+                _make_folders(target.parent, syncs=self.syncs)
             except (FileExistsError, NotADirectoryError) as error:
                 raise InvalidParameterError(
                     f"Cannot write '{clean}': a part of its path is a file."
                 ) from error
-            self._inside(clean)  # again, now that its folders exist
-            return LocalWriter(target, clean)
+            return self._inside(clean)  # looked at again, now that its folders exist
 
     def adopt(self, path: str, file: Path) -> None:
         """Put a finished file of the same disk, whose content is on it, in its place.
@@ -154,9 +176,9 @@ class LocalArtifactStore:
     def _writable(self, clean: str) -> Path:
         if not clean:
             raise InvalidParameterError("Cannot write to the artifact root itself; name a file.")
-        if clean.count("/") > _DEEPEST:
+        if clean.count("/") > DEEPEST:
             raise InvalidParameterError(
-                f"Cannot write '{clean[:200]}...': it lies more than {_DEEPEST} folders deep."
+                f"Cannot write '{clean[:200]}...': it lies more than {DEEPEST} folders deep."
             )
         if _is_unfinished(clean):
             raise InvalidParameterError(
@@ -174,6 +196,8 @@ class LocalArtifactStore:
             raise InvalidParameterError(
                 "Refusing to delete the artifact root itself; name a file or folder in it."
             )
+        if _is_unfinished(clean):  # nobody's artifact, but what uploads under way have sent
+            return
         with explained(clean):
             target = self._inside(clean)
             try:
@@ -223,8 +247,9 @@ def _is_link_below(limit: str, target: str) -> bool:
 class LocalWriter:
     """A file that is being written, under a name that nobody looks at until it is complete."""
 
-    def __init__(self, target: Path, clean: str) -> None:
+    def __init__(self, target: Path, clean: str, *, syncs: bool = True) -> None:
         self._target = target
+        self._syncs = syncs
         self._clean = clean
         self._partial = target.with_name(PARTIAL + secrets.token_hex(8))
         self._file = self._partial.open("xb")
@@ -239,7 +264,8 @@ class LocalWriter:
     def commit(self) -> int:
         with explained(self._clean):
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if self._syncs:
+                os.fsync(self._file.fileno())
             self._file.close()
             self.replace_by(self._partial)
         return self._size
@@ -250,7 +276,8 @@ class LocalWriter:
             file.replace(self._target)
         except IsADirectoryError as error:
             raise InvalidParameterError(f"Cannot write '{self._clean}': a folder has this name.") from error
-        _sync_folder(self._target.parent)
+        if self._syncs:
+            _sync_folder(self._target.parent)
 
     def close(self) -> None:
         with suppress(OSError):  # a full disk is told by write and commit; here the content is thrown away
@@ -301,31 +328,30 @@ def explained(clean: str) -> Generator[None]:
     """Turn the system's errors into ours; they name the artifact, not the server's folder."""
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"No artifact '{clean}' exists here.") from error
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EMLINK):
-            raise InvalidParameterError(
-                f"The artifact '{clean}' is a symbolic link; links are not followed."
-            ) from error
-        if error.errno == errno.ENAMETOOLONG:
-            raise InvalidParameterError(
-                f"The artifact path '{clean[:200]}...' is too long for this disk."
-            ) from error
-        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-            raise StorageError(
-                f"There is no space left for '{clean}' where artifacts are kept; free some."
-            ) from error
-        if error.errno in REFUSALS:
-            raise StorageError(
-                f"Artifact '{clean}': {error.strerror or error}. Give the user of the process that keeps artifacts the "
-                "rights to read and write its folder."
-            ) from error
-        raise InternalError(f"Artifact '{clean}': {error.strerror or error}.") from error
+        raise explain(clean, error) from error
 
 
-def _make_folders(folder: Path) -> None:
-    """Create a folder and those above it, so that they survive a power cut."""
+def explain(clean: str, error: OSError) -> SlipstreamError:
+    """Return what to say of a system's error with an artifact."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return NotFoundError(f"No artifact '{clean}' exists here.")
+    if error.errno in (errno.ELOOP, errno.EMLINK):
+        return InvalidParameterError(f"The artifact '{clean}' is a symbolic link; links are not followed.")
+    if error.errno == errno.ENAMETOOLONG:
+        return InvalidParameterError(f"The artifact path '{clean[:200]}...' is too long for this disk.")
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return StorageError(f"There is no space left for '{clean}' where artifacts are kept; free some.")
+    if error.errno in REFUSALS:
+        return StorageError(
+            f"Artifact '{clean}': {error.strerror or error}. Give the user of the process that keeps artifacts the "
+            "rights to read and write its folder."
+        )
+    return InternalError(f"Artifact '{clean}': {error.strerror or error}.")
+
+
+def _make_folders(folder: Path, *, syncs: bool) -> None:
+    """Create a folder and those above it, if need be so that they survive a power cut."""
     missing = [folder]
     while not missing[-1].is_dir() and missing[-1].parent != missing[-1]:
         missing.append(missing[-1].parent)
@@ -333,7 +359,7 @@ def _make_folders(folder: Path) -> None:
     if not missing:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    for changed in (there, *reversed(missing[1:])):
+    for changed in (there, *reversed(missing[1:])) if syncs else ():
         _sync_folder(changed)
 
 

@@ -91,12 +91,15 @@ class LocalUploads:
         require_checksum(checksum)
         data, notes = self._files(upload_id)
         with explained(path):
-            plan, checksums = _read(notes)
+            plan, _ = _read(notes)
             length = _length(plan, number)
             file = data.open("r+b")
             try:
                 _lock(file, data)
-                if number in checksums:  # what is there is good until the first byte is written over it
+                # Read now: another writer may have noted the part before it let go of the file.
+                if (
+                    number in _read(notes).checksums
+                ):  # what is there is good until the first byte is written over it
                     _note(notes, number, "-")
                 file.seek((number - 1) * plan.part_bytes)
             except BaseException:
@@ -107,24 +110,14 @@ class LocalUploads:
     def complete(self, path: str, upload_id: str, size: int, checksums: Sequence[str]) -> None:
         data, notes = self._files(upload_id)
         with explained(path):
-            plan, arrived = _read(notes)
+            plan, _ = _read(notes)
             if size != plan.size:
                 raise ConflictError(
                     f"The upload was begun for {plan.size} bytes, not {size}. Begin a new one."
                 )
-            count = require_plan(plan.size, plan.part_bytes)
-            wrong = [
-                number
-                for number in range(1, count + 1)
-                if number > len(checksums) or arrived.get(number) != checksums[number - 1]
-            ]
-            if wrong or len(checksums) != count:
-                raise ConflictError(
-                    f"Of the {count} parts of '{path}' {len(wrong)} are missing or other ones than named, part "
-                    f"{wrong[0] if wrong else count + 1} for one. Send them again."
-                )
             with data.open("r+b") as file:
                 _lock(file, data)
+                _require_parts(path, _read(notes), checksums)  # nobody replaces one from here on
                 if os.fstat(file.fileno()).st_size != plan.size:
                     raise ConflictError(
                         f"The parts of '{path}' do not make {plan.size} bytes. Upload it anew."
@@ -220,6 +213,21 @@ def _read(notes: Path) -> _Notes:
         else:
             checksums.pop(int(number), None)
     return _Notes(plan, checksums)
+
+
+def _require_parts(path: str, notes: _Notes, checksums: Sequence[str]) -> None:
+    """Refuse to complete a file whose parts are not all there, or are others than named."""
+    count = require_plan(notes.plan.size, notes.plan.part_bytes)
+    wrong = [
+        number
+        for number in range(1, count + 1)
+        if number > len(checksums) or notes.checksums.get(number) != checksums[number - 1]
+    ]
+    if wrong or len(checksums) != count:
+        raise ConflictError(
+            f"Of the {count} parts of '{path}' {len(wrong)} are missing or other ones than named, part "
+            f"{wrong[0] if wrong else count + 1} for one. Send them again."
+        )
 
 
 def _note(notes: Path, number: int, checksum: str) -> None:

@@ -5,9 +5,11 @@ a root and has the form that the store itself gives the folder of a run (`.../<r
 (`.../models/<model id>/artifacts`).
 """
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -71,10 +73,21 @@ class ArtifactPlaces:
                     return Place(root, clean_path(below))
         return None
 
+    def find_real_path(self, uri: str) -> str:
+        """Return the one name of where a URI leads, outside of the roots too: a link may lead into one. Else `""`."""
+        place = self.find(uri)
+        if place is not None:
+            return real_path(place)
+        with suppress(InvalidParameterError, ValueError):
+            if is_local(uri):
+                return real_path(Place(LocalArtifactStore(local_folder(uri)), ""))
+        return ""
+
     def find_own(self, uri: str, item_id: str, *, model: bool) -> Place | None:
         """Return the folder of a run or logged model that holds its `artifacts` and nothing else.
 
-        `None` if the URI leads below no root, or has not the form that the store gives it.
+        `None` if the URI leads below no root, or has not the form that the store gives it, or a link makes it the folder of
+        something else.
         """
         place = self.find(uri)
         if place is None or _ID.fullmatch(item_id) is None:
@@ -83,7 +96,16 @@ class ArtifactPlaces:
         form = ["models", item_id, "artifacts"] if model else [item_id, "artifacts"]
         if segments[-len(form) :] != form:
             return None
-        return Place(place.store, "/".join(segments[:-1]))
+        own = Place(place.store, "/".join(segments[:-1]))
+        return own if real_path(own).endswith(f"/{item_id}") else None
+
+
+def real_path(place: Place) -> str:
+    """Return the one name of a place: links are followed, and roots that overlap agree."""
+    if isinstance(place.store, LocalArtifactStore):
+        return Path(os.path.realpath(place.store.root / place.path)).as_posix()
+    where = place.store.where.rstrip("/") if isinstance(place.store, ObjectArtifactStore) else id(place.store)
+    return f"{where}/{place.path}"
 
 
 def delete_own(place: Place) -> None:

@@ -98,8 +98,26 @@ class S3Requests:
 
     # -- signing ------------------------------------------------------------------------------------
 
-    def sign(self, method: str, key: str, query: Mapping[str, str], seconds: int) -> str:
-        """Return the address of one request on an object, or on the bucket for the key `""`."""
+    def sign(
+        self,
+        method: str,
+        key: str,
+        query: Mapping[str, str],
+        seconds: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """Return the address of one request on an object, or on the bucket for the key `""`.
+
+        Args:
+            method: that of the request.
+            key: the object's.
+            query: what else the address says.
+            seconds: how long it is good for.
+            headers: those that must come with the request, with these values.
+        """
+        signed = {name.lower(): value.strip() for name, value in (headers or {}).items()}
+        signed["host"] = self._host.lower()
+        names = ";".join(sorted(signed))
         now = datetime.now(UTC)
         stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
         scope = f"{day}/{self._region}/s3/aws4_request"
@@ -109,7 +127,7 @@ class S3Requests:
             "X-Amz-Credential": f"{self._credentials.key}/{scope}",
             "X-Amz-Date": stamp,
             "X-Amz-Expires": str(seconds),
-            "X-Amz-SignedHeaders": "host",
+            "X-Amz-SignedHeaders": names,
         }
         if self._credentials.token is not None:
             fields["X-Amz-Security-Token"] = self._credentials.token
@@ -118,9 +136,8 @@ class S3Requests:
             f"{name}={value}"
             for name, value in sorted((_quoted(name), _quoted(value)) for name, value in fields.items())
         )
-        request = "\n".join(
-            (method, path, text, f"host:{self._host.lower()}", "", "host", "UNSIGNED-PAYLOAD")
-        )
+        lines = [f"{name}:{signed[name]}" for name in sorted(signed)]
+        request = "\n".join((method, path, text, *lines, "", names, "UNSIGNED-PAYLOAD"))
         to_sign = "\n".join(("AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(request.encode()).hexdigest()))
         secret = f"AWS4{self._credentials.secret}".encode()
         for each in (day, self._region, "s3", "aws4_request"):

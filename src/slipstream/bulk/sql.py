@@ -20,6 +20,7 @@ import msgspec
 
 from slipstream import settings
 from slipstream.bulk import arrow, frames
+from slipstream.bulk.departure import departure
 from slipstream.bulk.formats import Format
 from slipstream.bulk.histories import gather
 from slipstream.bulk.tables import HISTORY, TABLES
@@ -88,6 +89,7 @@ def run_sql(store: HasSnapshots, query: SqlQuery) -> Iterator[bytes]:
         InvalidParameterError: the query is wrong, not allowed, or beyond a limit; says which.
         DeadlineExceededError: it took too long.
         TooManyRequestsError: others are running.
+        UnavailableError: the client has gone (`departure.py`).
         MissingDependencyError: duckdb or pyarrow is not installed.
     """
     _check(query)
@@ -146,6 +148,7 @@ class _Run:
             self._most_rows = min(self._most_rows, query.max_rows)
         self._room = self._most_input = settings.SQL_MAX_INPUT_ROWS.get()
         self._late = threading.Event()
+        self._departure = departure.get()
         self._fed = False
 
     def answer(self) -> IO[bytes]:
@@ -165,9 +168,11 @@ class _Run:
         _processes.add(process)
         timer.start()
         try:
-            return self._talk(process)
+            with self._departure.ending(process.kill):
+                return self._talk(process)
         except (EOFError, OSError) as error:  # it has gone
             process.wait()
+            self._require_asker()
             if self._late.is_set():
                 raise DeadlineExceededError(
                     f"The query took longer than {self._seconds:g} s and was ended. Let it read less, or raise "
@@ -194,6 +199,10 @@ class _Run:
                 except OSError:  # what was still to be written has no reader any more
                     continue
 
+    def _require_asker(self) -> None:
+        if self._departure.is_gone:
+            raise UnavailableError("The client has gone, so its query was ended.")
+
     def _stop(self, process: "subprocess.Popen[bytes]") -> None:
         self._late.set()
         process.kill()
@@ -215,7 +224,7 @@ class _Run:
             raise _refused(data)
         names: list[str] = json.loads(data)
         gone: OSError | None = self._store.read_snapshot(lambda snapshot: self._feed(snapshot, to, names))
-        if gone is not None and self._late.is_set():
+        if gone is not None and (self._late.is_set() or self._departure.is_gone):
             raise gone
         return self._take(source)
 
@@ -297,6 +306,7 @@ class _Run:
                 "the rows that it needs: runs or experiments, for metrics also keys (--run, --experiment, --key; "
                 f"run_ids, experiment_ids, keys). Or raise {settings.SQL_MAX_INPUT_ROWS.name} where it runs."
             )
+        self._require_asker()
         if self._late.is_set():
             raise DeadlineExceededError(
                 f"Reading the rows of '{name}' took longer than {self._seconds:g} s. Name the runs or experiments that "

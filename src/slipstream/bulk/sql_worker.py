@@ -15,7 +15,7 @@ import re
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, cast
 
 from slipstream import settings
 from slipstream.bulk import frames
@@ -31,8 +31,21 @@ _BESIDE = 640 * _MIB
 """Memory of the process besides DuckDB's: the interpreter, its libraries, batches on their way."""
 _FILES = 16
 _SHOWN = 2_000
-_EXPLAIN = re.compile(r"^\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
-_ABOUT_TABLES = re.compile(r"^\s*(DESCRIBE|DESC|SHOW)\b", re.IGNORECASE)
+_COMMENTS = r"^(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+_EXPLAIN = re.compile(
+    _COMMENTS + r"EXPLAIN\b(?:\s+ANALYZE\b|\s*\(\s*(?:ANALYZE|FORMAT)\b[^()]*\))?", re.IGNORECASE | re.DOTALL
+)
+_ABOUT_TABLES = re.compile(_COMMENTS + r"(DESCRIBE|DESC|SHOW)\b", re.IGNORECASE | re.DOTALL)
+_READING_NODES = frozenset(("SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"))
+_TABLE_FUNCTIONS = frozenset(
+    "range generate_series unnest repeat repeat_row summary histogram histogram_values json_each json_tree "
+    "duckdb_tables duckdb_columns duckdb_views duckdb_schemas duckdb_databases duckdb_types duckdb_functions "
+    "duckdb_keywords duckdb_constraints pragma_table_info".split()
+)
+"""Others read files, run texts as SQL, or tell of DuckDB's settings."""
+_ABOUT_SETTINGS = frozenset(("pg_settings", "duckdb_settings", "duckdb_secrets", "duckdb_logs"))
+_ALTERED = re.compile(r"\b(?:UHUGEINT|TIME WITH TIME ZONE|BIGNUM)\b")
+"""Types whose values are others in Arrow: beyond its widths, or without their zone."""
 _LOCKED = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -136,19 +149,49 @@ def _create(connection: Any, statement: Any) -> list[str]:
 
 
 def _named(connection: Any, text: str) -> set[str]:
-    """Return the names of tables anywhere in a query, as DuckDB's parser sees them."""
+    """Return the names of tables anywhere in a query, as DuckDB's parser sees them.
+
+    What is a SELECT by its kind may hold parts that change tables, and functions that are not for everybody.
+    """
     (row,) = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [text]).fetchall()
+    parsed = json.loads(row[0])
+    if parsed.get("error"):
+        raise _RefusedError(str(parsed.get("error_message")))
     names: set[str] = set()
-    waiting: list[Any] = [json.loads(row[0])]
+    waiting: list[Any] = [parsed]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
-            if node.get("type") == "BASE_TABLE":  # pyright: ignore[reportUnknownMemberType]
-                names.add(str(node["table_name"]).lower())  # pyright: ignore[reportUnknownArgumentType]
+            names |= _names_in(cast("dict[str, Any]", node))
             waiting += node.values()  # pyright: ignore[reportUnknownArgumentType]
         elif isinstance(node, list):
             waiting += node
     return names
+
+
+def _names_in(node: dict[str, Any]) -> set[str]:
+    """Return the table that a part of a query names itself, if any.
+
+    Raises:
+        _RefusedError: the part may not be run.
+    """
+    kind = str(node.get("type"))
+    if "cte_map" in node and kind.endswith("_NODE") and kind not in _READING_NODES:
+        raise _RefusedError(f"A part of it is {kind.partition('_')[0]}: SQL reads here, and changes nothing.")
+    if kind == "TABLE_FUNCTION":
+        name = str(node["function"]["function_name"]).lower()
+        if name not in _TABLE_FUNCTIONS:
+            raise _RefusedError(
+                f"The function '{name[:100]}' is none that gives rows here; these are: {', '.join(sorted(_TABLE_FUNCTIONS))}."
+            )
+    if kind == "FUNCTION" and str(node.get("function_name")).lower() == "current_setting":
+        raise _RefusedError("DuckDB's settings are not told here: leave current_setting out.")
+    if kind != "BASE_TABLE":
+        return set()
+    name = str(node["table_name"]).lower()
+    if name in _ABOUT_SETTINGS:
+        raise _RefusedError(f"DuckDB's settings are not told here: leave {name} out.")
+    return {name}
 
 
 def _load(connection: Any, source: IO[bytes]) -> None:
@@ -186,6 +229,12 @@ def _lock(connection: Any) -> None:
 
 def _write(connection: Any, answer: IO[bytes], asked: dict[str, Any]) -> None:
     types = [str(column[1]) for column in connection.description]
+    for column, kind in zip(connection.description, types, strict=True):
+        if _ALTERED.search(kind):
+            raise _RefusedError(
+                f"The column '{column[0]}' of the answer is of the type {kind[:100]}, which no format here can hold. Cast it, "
+                "such as with CAST(... AS VARCHAR)."
+            )
     # The name of DuckDB 1.4 and later, and the one before.
     read = getattr(connection, "to_arrow_reader", None) or connection.fetch_record_batch
     reader = read(_BATCH)

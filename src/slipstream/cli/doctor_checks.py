@@ -30,6 +30,7 @@ from slipstream.db.sqlite import SqliteDatabase
 from slipstream.db.uri import artifact_folder, is_database_uri, open_database
 from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.httpd.logs import hide_secrets
+from slipstream.webhooks.secrets import check_key
 
 State = Literal["ok", "note", "warning", "error"]
 
@@ -141,6 +142,11 @@ def check_settings() -> Iterator[Finding]:
             if any(word in setting.name for word in _SECRET_WORDS):
                 text = f"The value of {setting.name} is not valid."
             yield Finding("settings", "error", text)
+    try:
+        check_key()
+    except SlipstreamError as error:  # it does not tell the key
+        wrong = True
+        yield Finding("settings", "error", str(error))
     known = known_variables()
     ours = [name for name in os.environ if name.startswith("SLIPSTREAM_") and name not in known]
     theirs = [name for name in os.environ if name.startswith("MLFLOW_") and name not in known]

@@ -147,7 +147,7 @@ def write_csv(experiment_id: str, filename: Path | None) -> None:
     writer.writerow(columns)
     writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
     if filename is None:
-        out.line(buffer.getvalue().removesuffix("\n"))
+        out.data(buffer.getvalue().removesuffix("\n"))
         return
     try:
         filename.write_text(buffer.getvalue(), encoding="utf-8")

@@ -64,7 +64,18 @@ def gc(
     """
     from slipstream.client.connect import open_for_removal
     from slipstream.client.trash import select, work
+    from slipstream.clock import parse_duration
+    from slipstream.errors import InvalidParameterError
 
+    chosen = (older_than, run_ids, experiment_ids, logged_model_ids)
+    if orphans and any(each is not None for each in chosen):
+        raise click.UsageError(
+            "--orphans looks at all files of nobody that did not change for a day: leave --older-than and the ids out."
+        )
+    try:
+        parse_duration(older_than or "0s")
+    except ValueError as error:
+        raise InvalidParameterError(f"Invalid value for '--older-than': {error}.") from error
     connection = open_for_removal(tracking_uri, backend_store_uri, artifacts_destination, artifact_root)
     store = connection.store
     if orphans:

@@ -29,7 +29,7 @@ from slipstream.cli import out
 @click.option(
     "--update",
     is_flag=True,
-    help="Bring runs up to date that are there already and changed in the source: add what they logged, take their state.",
+    help="Bring up to date what is there already and changed in the source: runs, tags, descriptions, aliases, stages.",
 )
 @click.option("--dry-run", is_flag=True, help="Read everything, write nothing, and say what would be taken.")
 @click.option(

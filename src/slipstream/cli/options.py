@@ -42,9 +42,19 @@ def format_option(formats: Sequence[str], default: str | None) -> Callable[[Func
     )
 
 
+def _require_folder(_context: click.Context, _parameter: click.Parameter, output: Path | None) -> Path | None:
+    """Refuse a file in a folder that is not there, before any work is done for it."""
+    if output is not None and not output.parent.is_dir():
+        raise click.BadParameter(
+            f"there is no folder '{output.parent}' for the file '{output.name}'. Make it first."
+        )
+    return output
+
+
 output_option = click.option(
     "--output",
     "-o",
     type=click.Path(path_type=Path, dir_okay=False),
+    callback=_require_folder,
     help="File to write to, instead of stdout; it is there only once it is whole.",
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,21 +12,40 @@ import click
 
 _GAP = "  "
 _NARROWEST = 4
+_OBEYED = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+"""Control characters, ends of lines, turns of the direction of writing, halves of characters."""
+
+
+def plain(text: str) -> str:
+    """Return a text on one line that no terminal obeys: names and values are whatever clients gave."""
+    return _OBEYED.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def line(text: str) -> None:
-    """Print one line of a result."""
+    """Print one line of a result, or several."""
+    click.echo("\n".join(map(plain, text.split("\n"))))
+
+
+def data(text: str) -> None:
+    """Print what programs read, as it is."""
     click.echo(text)
 
 
 def note(text: str) -> None:
     """Say something that is not a result."""
-    click.echo(text, err=True)
+    click.echo("\n".join(map(plain, text.split("\n"))), err=True)
 
 
 def error(text: str) -> None:
     """Print an error as one line, whatever its message holds."""
-    click.echo(f"error: {' '.join(text.split())}", err=True)
+    click.echo(f"error: {plain(' '.join(text.split()))}", err=True)
 
 
 def document(value: Any, indent: int = 2) -> None:
@@ -37,11 +57,12 @@ def fields(pairs: Sequence[tuple[str, object]]) -> None:
     """Print names and values, one pair a line, with the colons below each other."""
     width = max(len(name) for name, _ in pairs) + 2
     for name, value in pairs:
-        click.echo(f"{name.ljust(width)}: {value}")
+        click.echo(f"{name.ljust(width)}: {plain(str(value))}")
 
 
 def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> None:
     """Print rows in columns as wide as their widest cell, below headers that are underlined."""
+    rows = [[plain(cell) for cell in row] for row in rows]
     widths = [
         max([len(header) + 2, _NARROWEST, *(len(row[index]) for row in rows)])
         for index, header in enumerate(headers)
@@ -54,7 +75,7 @@ def save(chunks: Iterable[bytes], output: Path | None, *, binary: bool) -> None:
     """Write bytes to a file, which is there only once it is whole, or to stdout.
 
     Raises:
-        UsageError: they are no text, and stdout is a terminal.
+        UsageError: they are no text, and stdout is a terminal; or nothing can be written there.
     """
     if output is None:
         if binary and sys.stdout.isatty():
@@ -68,7 +89,13 @@ def save(chunks: Iterable[bytes], output: Path | None, *, binary: bool) -> None:
         return
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        opened = part.open("wb")
+    except OSError as error:  # the unfinished file is nothing that the user has named
+        raise click.BadParameter(
+            f"cannot write '{output}': {error.strerror}. Name another file.", param_hint="'--output'"
+        ) from error
+    try:
+        with opened as file:
             for chunk in chunks:
                 file.write(chunk)
         part.replace(output)

@@ -164,10 +164,13 @@ def history(
     """
     from slipstream.bulk.formats import Format
     from slipstream.bulk.histories import history_chunks
+    from slipstream.client.client import SlipstreamClient
     from slipstream.client.histories import read_history
 
     if bool(run_ids) == bool(experiment_ids):
         raise click.UsageError("Say which runs: either --run-id or --experiment-id.")
+    for each in experiment_ids:  # a search in an experiment that is not there finds nothing, silently
+        SlipstreamClient().get_experiment(each)
     series = read_history(
         run_ids or None,
         keys or None,

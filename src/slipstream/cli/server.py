@@ -128,7 +128,7 @@ def _retention(text: str | None) -> int | None:
     type=click.Choice(["full", "normal"]),
     default="full",
     show_default=True,
-    help="full: an answered write survives a power cut. normal: only a crash of the server; faster.",
+    help="full: an answered write or uploaded file survives a power cut. normal: only a crash of the server; faster.",
 )
 @click.option(
     "--trash-retention",

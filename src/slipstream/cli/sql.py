@@ -64,9 +64,7 @@ def sql(
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    # A line end or a terminal's control character would spoil the table, or worse.
-    return "".join(mark if mark.isprintable() else f"\\x{ord(mark):02x}" for mark in text)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _list_tables() -> None:

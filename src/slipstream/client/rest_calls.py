@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from slipstream.api.routing import OWN, ROUTES, Request, Route
+from slipstream.api.routing import OWN, ROUTES, Encoded, Request, Route
 from slipstream.client.transport import Transport
 from slipstream.entities import Metric
 from slipstream.errors import EndpointNotFoundError, InvalidParameterError
@@ -41,7 +41,7 @@ class RestCalls:
         except (ValueError, KeyError, TypeError):
             return frozenset()
 
-    def _ask(self, handler: Callable[[Any, RequestT], ResponseT], request: RequestT) -> ResponseT:
+    def _ask(self, handler: Callable[[Any, RequestT], ResponseT | Encoded], request: RequestT) -> ResponseT:
         """Have the server run a handler, and return what it returns or raise what it raises."""
         route = _route_of(handler)
         query: list[tuple[str, str]] = []

@@ -10,7 +10,7 @@ from slipstream.api.routing import OWN
 from slipstream.bulk.arrow import has_pyarrow, load_pyarrow
 from slipstream.bulk.formats import Format
 from slipstream.client.connect import connect
-from slipstream.errors import MissingDependencyError, NotImplementedByServerError
+from slipstream.errors import InvalidParameterError, MissingDependencyError, NotImplementedByServerError
 from slipstream.store.filters import ViewFilter
 
 _CHUNK = 1 << 20
@@ -47,7 +47,14 @@ def sql(
     wanted = to_filter(run_ids, experiment_ids, keys)
     body = b"".join(read_sql(query, form, wanted, max_rows))
     if form is Format.ARROW:
-        return load_pyarrow("pyarrow.ipc").open_stream(body).read_pandas()
+        table = load_pyarrow("pyarrow.ipc").open_stream(body).read_all()
+        try:
+            return table.to_pandas()
+        except (ValueError, OverflowError) as error:  # of pyarrow's own, too
+            raise InvalidParameterError(
+                f"The answer has a value that pandas cannot hold ({error}), such as a time outside of the years 1 to 9999. "
+                "Cast it to a text in the query, CAST(... AS VARCHAR), or leave such rows out."
+            ) from error
     answer = json.loads(body)
     return pandas.DataFrame(answer["rows"], columns=[column["name"] for column in answer["columns"]])
 

@@ -96,7 +96,11 @@ class PostgresDatabase:
                 "characters of a password are percent-encoded."
             ) from error
         except psycopg.OperationalError as error:
-            raise UnavailableError(f"Cannot connect to {self.describe()}: {error}") from error
+            said = " ".join(str(error).split()).rstrip(".")
+            raise UnavailableError(
+                f"Cannot connect to {self.describe()}: {said}. Start it, or correct host, port, user, password or name in "
+                "the address."
+            ) from error
         return PostgresConnection(connection)
 
     def is_unavailable(self, error: BaseException) -> bool:

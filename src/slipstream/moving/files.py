@@ -55,10 +55,13 @@ class Files:
         self._shown = shown
         self._is_dry = is_dry
 
-    def copy(self, uri: str, folder: Path | None, path: str, fail: Fail) -> Copied:
+    def copy(
+        self, uri: str, folder: Path | None, path: str, fail: Fail, *, only_missing: bool = False
+    ) -> Copied:
         """Copy all files below a storage URI, or of a folder that is known to have them.
 
-        What is there already is compared and left. A file that cannot be copied is told to `fail`.
+        What is there already is compared and left, or with `only_missing` just left. A file that cannot be copied is told to
+        `fail`.
 
         Raises:
             InvalidParameterError: files may not be read there, or nothing can.
@@ -69,7 +72,7 @@ class Files:
         new = new_bytes = known = 0
         for info in _walk(there, ""):
             try:
-                size = self._copy_file(there, info, f"{path}/{info.path}")
+                size = self._copy_file(there, info, f"{path}/{info.path}", only_missing=only_missing)
             except SlipstreamError as error:
                 fail(f"file '{info.path}'", error)
                 continue
@@ -89,9 +92,13 @@ class Files:
             )
         return self._open_there(uri)
 
-    def _copy_file(self, there: ArtifactStore, info: FileInfo, path: str) -> int | None:
+    def _copy_file(
+        self, there: ArtifactStore, info: FileInfo, path: str, *, only_missing: bool
+    ) -> int | None:
         """Copy one file and return its size; `None` if it was there."""
         before = self._root.stat(path)
+        if only_missing and before is not None:
+            return None
         has_size = before is not None and before.file_size == info.file_size
         if has_size and _digest(there, info.path) == _digest(self._root, path):
             return None

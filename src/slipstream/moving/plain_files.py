@@ -23,7 +23,7 @@ import msgspec
 
 from slipstream.entities import Experiment, LoggedModel, Metric, RegisteredModel, Run
 from slipstream.errors import InvalidParameterError, MissingDependencyError
-from slipstream.store.imports import ImportedVersion
+from slipstream.store.import_records import ImportedVersion
 
 FORMAT = "slipstream-export"
 VERSION = 1

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from slipstream.artifact_store.base import ArtifactStore
 from slipstream.entities import Experiment, LoggedModel, Metric, RegisteredModel, Run
-from slipstream.store.imports import ImportedVersion
+from slipstream.store.import_records import ImportedVersion
 
 
 class Totals(NamedTuple):

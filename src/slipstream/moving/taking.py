@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -23,7 +24,7 @@ from slipstream.moving.report import Mapping, Report
 from slipstream.moving.sifting import Fail, count_points, sift_logged_model, sift_points, sift_run, sift_tags
 from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, RunRecord, Source
 from slipstream.moving.target import Target
-from slipstream.store.imports import ImportedVersion, PlacedExperiment
+from slipstream.store.import_records import ImportedVersion, PlacedExperiment
 from slipstream.store.sql import SqlStore
 
 GROUP_POINTS = 20_000
@@ -48,7 +49,7 @@ class Taking:
         report: filled as it goes.
         files: copies artifacts; without it their URIs are kept as they are.
         experiments: names of those to take; all when empty. The registry is taken only with all.
-        updates: bring runs up to date that are there already.
+        updates: bring what is there already up to date.
     """
 
     def __init__(
@@ -68,6 +69,8 @@ class Taking:
         self._chosen = frozenset(experiments)
         self._updates = updates
         self._unended = 0
+        self._elsewhere = 0
+        """Runs that are there already and have their files elsewhere."""
         self._placed: dict[str, PlacedExperiment] = {}
         self._group: list[_Ready] = []
         self._group_points = 0
@@ -101,9 +104,10 @@ class Taking:
                 f"{self._unended:,} runs that were there already have not ended here. --update adds what they have logged "
                 "since."
             )
-        if self._files is not None and self._report.there_already["runs"]:
+        if self._elsewhere:
             self._report.notes.append(
-                "Of runs that were there already no files were copied: they stay where the first import found them."
+                f"Of {self._elsewhere:,} runs that were there already no files were copied: they stay where the first import "
+                "found them."
             )
         self._report.finished = True
 
@@ -127,12 +131,16 @@ class Taking:
                 artifact_location=self._kept_uri("experiment", f"'{name}'", each.artifact_location),
             )
             try:
-                placed = self._target.place_experiment(experiment, keep_location=self._files is None)
+                placed = self._target.place_experiment(
+                    experiment, keep_location=self._files is None, update=self._updates
+                )
             except SlipstreamError as error:
                 self._report.fail("experiment", f"'{name}'", f"{error} Its runs are not taken either.")
                 continue
             self._placed[there] = placed
             (self._report.taken if placed.is_new else self._report.there_already)["experiments"] += 1
+            if placed.is_updated:
+                self._report.taken["updated experiments"] += 1
             for difference in placed.differences:
                 self._report.differ("experiment", f"'{name}'", difference)
             if placed.experiment_id != there:
@@ -249,6 +257,14 @@ class Taking:
         here = self._target.read(lambda store: store.get_run(run_id), there)
         if here is there:
             return
+        self._complete_files(
+            "run",
+            run_id,
+            here.info.artifact_uri,
+            there.info.artifact_uri,
+            record.folder,
+            there.info.experiment_id,
+        )
         kept = sift_run(there, _tell_nobody)
         changed = _changes(here, kept)
         has_ended = here.info.status in RunStatus.__members__ and RunStatus(here.info.status).is_terminal
@@ -295,10 +311,26 @@ class Taking:
     def _take_logged_models(self, records: Sequence[LoggedModelRecord]) -> None:
         ids = [record.model.model_id for record in records]
         here = self._target.read(lambda store: store.find_logged_model_ids(ids), set[str]())
+        self._meet_logged_models([record for record in records if record.model.model_id in here])
         for record in records:
             model_id = record.model.model_id
             if model_id in here:
                 self._report.there_already["logged models"] += 1
+                there = record.model
+                stays = self._target.read(
+                    lambda store, model_id=model_id: (
+                        store.get_logged_model(model_id, allow_deleted=True).artifact_location
+                    ),
+                    "",
+                )
+                self._complete_files(
+                    "logged model",
+                    model_id,
+                    stays,
+                    there.artifact_location,
+                    record.folder,
+                    there.experiment_id,
+                )
                 continue
             fail = self._failing("logged model", model_id)
             try:
@@ -334,6 +366,23 @@ class Taking:
                 fail(f"points of run {run_id}", "the run is not here")
             self._report.taken["logged models"] += 1
 
+    def _meet_logged_models(self, records: Sequence[LoggedModelRecord]) -> None:
+        """Bring logged models that are there already up to date if that was asked for, or tell what differs."""
+        theirs = [sift_logged_model(record.model, _tell_nobody) for record in records]
+        changes = self._target.read(
+            lambda store: store.find_logged_model_changes(theirs), dict[str, list[str]]()
+        )
+        for model in theirs:
+            if model.model_id not in changes:
+                continue
+            if not self._updates:
+                self._report.differ("logged model", model.model_id, "; ".join(changes[model.model_id]))
+                continue
+            self._target.write_unless_dry(
+                lambda store, model=model: store.update_imported_logged_model(model), None
+            )
+            self._report.taken["updated logged models"] += 1
+
     # -- the registry -------------------------------------------------------------------------------
 
     def _take_registered_model(self, record: RegisteredModelRecord) -> None:
@@ -352,13 +401,19 @@ class Taking:
             for each in record.versions
         ]
         try:
-            placed = self._target.place_model(model, versions, record.last_version)
+            placed = self._target.place_model(model, versions, record.last_version, update=self._updates)
         except SlipstreamError as error:
             self._report.fail("registered model", f"'{name}'", error)
             return
         (self._report.taken if placed.is_new else self._report.there_already)["registered models"] += 1
         self._report.taken["model versions"] += len(placed.new_versions)
         self._report.there_already["model versions"] += len(placed.known_versions)
+        if placed.is_updated:
+            self._report.taken["updated registered models"] += 1
+        if placed.updated_versions:
+            self._report.taken["updated model versions"] += len(placed.updated_versions)
+        for version, words in placed.version_differences.items():
+            self._report.differ("model version", f"'{name}' {version}", "; ".join(words))
         for version, reason in placed.refused:
             self._report.fail("model version", f"'{name}' {version}", reason)
         for difference in placed.differences:
@@ -372,7 +427,8 @@ class Taking:
             return ""
         try:
             check_no_escape(uri, "artifact_uri")
-        except InvalidParameterError as error:
+            urlsplit(uri)
+        except (InvalidParameterError, ValueError) as error:
             self._report.fail(kind, name, f"its artifact URI is not kept: {error}")
             return ""
         base = self._source.base
@@ -380,14 +436,22 @@ class Taking:
             return str(base / local_folder(uri))
         return uri
 
-    def _copy(self, uri: str, original: str, folder: Path | None, fail: Fail, *parts: str) -> str:
+    def _copy(
+        self,
+        uri: str,
+        original: str,
+        folder: Path | None,
+        fail: Fail,
+        *parts: str,
+        only_missing: bool = False,
+    ) -> str:
         """Copy the files of a run or a model; return where they are from now on.
 
         `original` is the URI as the source spells it, which versions of models may name.
         """
         assert self._files is not None, "asked for only where files are copied"
         try:
-            copied = self._files.copy(uri, folder, "/".join(parts), fail)
+            copied = self._files.copy(uri, folder, "/".join(parts), fail, only_missing=only_missing)
         except SlipstreamError as error:
             fail("artifacts", f"{error} They stay where they are.")
             return uri or self._target.location(*parts)
@@ -399,6 +463,21 @@ class Taking:
             self._moved[uri] = here
             self._moved[original] = here
         return here
+
+    def _complete_files(
+        self, kind: str, item_id: str, here: str, there: str, folder: Path | None, experiment_id: str
+    ) -> None:
+        """Copy what an import before this one could not, and note where the files are, which versions of models may name."""
+        if self._files is None:
+            return
+        parts = (item_id, "artifacts") if kind == "run" else ("models", item_id, "artifacts")
+        placed = self._placed[experiment_id]
+        if here != self._target.location(placed.experiment_id, *parts):
+            self._elsewhere += kind == "run"
+            return
+        uri = self._kept_uri(kind, item_id, there)
+        fail = self._failing(kind, item_id)
+        self._copy(uri, there, folder, fail, placed.experiment_id, *parts, only_missing=True)
 
     def _moved_uri(self, uri: str) -> str:
         """Return where files are now, if they were copied along with a run or a logged model."""

@@ -6,7 +6,7 @@ from typing import TypeVar
 from slipstream.entities import Experiment, RegisteredModel
 from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine
-from slipstream.store.imports import ImportedVersion, PlacedExperiment, PlacedModel
+from slipstream.store.import_records import ImportedVersion, PlacedExperiment, PlacedModel
 from slipstream.store.sql import SqlStore
 
 T = TypeVar("T")
@@ -56,10 +56,12 @@ class Target:
     def write_unless_dry(self, run: Callable[[SqlStore], T], otherwise: T) -> T:
         return otherwise if self._engine is None else self._engine.write(run)
 
-    def place_experiment(self, experiment: Experiment, *, keep_location: bool) -> PlacedExperiment:
+    def place_experiment(
+        self, experiment: Experiment, *, keep_location: bool, update: bool
+    ) -> PlacedExperiment:
         if self._engine is not None:
             return self._engine.write(
-                lambda store: store.import_experiment(experiment, keep_location=keep_location)
+                lambda store: store.import_experiment(experiment, keep_location=keep_location, update=update)
             )
         found = self.read(lambda store: store.find_experiment_by_name(experiment.name), None)
         if found is None:
@@ -69,22 +71,29 @@ class Target:
                 is_deleted=experiment.lifecycle_stage == "deleted",
             )
         return PlacedExperiment(
-            experiment_id=found.experiment_id, is_new=False, is_deleted=found.lifecycle_stage == "deleted"
+            experiment_id=found.experiment_id,
+            is_new=False,
+            is_deleted=found.lifecycle_stage == "deleted",
+            is_updated=update and {**found.tags, **experiment.tags} != found.tags,
         )
 
     def place_model(
-        self, model: RegisteredModel, versions: Sequence[ImportedVersion], last_version: int
+        self, model: RegisteredModel, versions: Sequence[ImportedVersion], last_version: int, *, update: bool
     ) -> PlacedModel:
         if self._engine is not None:
             return self._engine.write(
-                lambda store: store.import_registered_model(model, versions, last_version)
+                lambda store: store.import_registered_model(model, versions, last_version, update=update)
             )
         numbers = [each.version.version for each in versions]
         known = self.read(lambda store: store.find_version_numbers(model.name), None)
         if known is None:
             return PlacedModel(is_new=True, new_versions=numbers)
+        theirs = [each.version for each in versions]
+        changes = self.read(lambda store: store.find_model_changes(model, theirs), None) if update else None
         return PlacedModel(
             is_new=False,
+            is_updated=changes is not None and changes.of_model,
+            updated_versions=[] if changes is None else list(changes.versions),
             new_versions=[each for each in numbers if each not in known],
             known_versions=[each for each in numbers if each in known],
         )

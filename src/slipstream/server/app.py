@@ -36,6 +36,7 @@ from slipstream.server.observer import Observer, RouteCounts
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
 from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
+from slipstream.server.signing import RootSigner
 from slipstream.server.start_page import start_page
 from slipstream.server.streams import Streams
 from slipstream.server.trash_retention import TrashRetention
@@ -97,6 +98,7 @@ class TrackingApp:
             list_files=self.context.list_files,
             signed_uploads=self.context.signs("s3"),
             signed_downloads=self.context.signs(),
+            signer=RootSigner(self.context),
             run_index=RunIndex(),
             places=self.context.places,
             trash_retention_ms=self.options.trash_retention_ms,

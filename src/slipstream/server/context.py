@@ -28,7 +28,8 @@ class ServerContext:
 
     def __init__(self, options: ServerOptions) -> None:
         self.options = options
-        self._root = _open_root(options.destination)
+        syncs = options.durability == "full"
+        self._root = _open_root(options.destination, syncs)
         self.destination: ServedStore | None = (
             self._root if options.serve_artifacts or options.artifacts_only else None
         )
@@ -36,7 +37,7 @@ class ServerContext:
         if options.artifact_root not in ("mlflow-artifacts:/", options.destination):
             root = options.artifact_root
             if is_local(root) or is_object_store(root):
-                self._roots.append(_open_root(root))
+                self._roots.append(_open_root(root, syncs))
 
     def database(self) -> Database:
         return open_database(self.options.backend_store_uri, self.options.durability)
@@ -104,9 +105,9 @@ class ServerContext:
         }
 
 
-def _open_root(uri: str) -> ServedStore:
+def _open_root(uri: str, syncs: bool) -> ServedStore:
     if is_local(uri):
-        return LocalArtifactStore(local_folder(uri).absolute())
+        return LocalArtifactStore(local_folder(uri).absolute(), syncs=syncs)
     if is_object_store(uri):
         return open_object_store(uri)
     raise no_artifact_root("--artifacts-destination", uri)

@@ -170,9 +170,6 @@ class FastProtocol(ShortWayProtocol):
         files.count(received=len(body))
 
         def done(answer: Answer | None) -> None:
-            self.loop.call_soon_threadsafe(finish, answer)
-
-        def finish(answer: Answer | None) -> None:
             if answer is None:
                 self._send_file(way, _NOTHING, asked, reply)
             else:

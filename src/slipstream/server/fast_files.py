@@ -5,16 +5,19 @@ the long way, which says what it says. A GET is answered on the event loop, so o
 network disk may take for ever.
 """
 
+import asyncio
 import os
 import stat as modes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 from slipstream.api.routing import AJAX, API
+from slipstream.artifact_store.disks import is_on_local_disk, keeps_order
 from slipstream.artifact_store.local import PARTIAL, LocalArtifactStore
+from slipstream.artifact_store.small_writes import SmallWrite, SmallWrites, Written, open_folder
 from slipstream.server.artifacts import PathInUrl, clean_url_path
 from slipstream.server.dispatch import Answer, error_answer
 from slipstream.server.file_headers import file_etag, headers_of_file
@@ -25,9 +28,6 @@ SMALL_FILE = 64 * 1024
 _THREADS = 16
 _LONGEST_URL = 1024
 _KNOWN_PATHS = 4096
-_LOCAL_DISKS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay", "tmpfs"})
-_MOUNTS = Path("/proc/self/mountinfo")
-_FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FILE_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -46,6 +46,11 @@ class Upload(NamedTuple):
     path: str
 
 
+class _Sender(NamedTuple):
+    loop: asyncio.AbstractEventLoop
+    done: Callable[[Answer | None], None]
+
+
 class FastFiles:
     """The files below one artifact root.
 
@@ -59,7 +64,6 @@ class FastFiles:
         self._store = store
         self._root = str(store.root)
         self._observer = observer
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="slipstream-files")
         self._prefixes: list[tuple[bytes, RouteCounts, RouteCounts]] = []
         for base in (API, AJAX):
             start = f"{base.removesuffix('mlflow/')}mlflow-artifacts/artifacts/"
@@ -67,6 +71,13 @@ class FastFiles:
             counts = (observer.counts_of("GET", template), observer.counts_of("PUT", template))
             self._prefixes.append(((prefix + start).encode(), *counts))
         self._reads = os.open in os.supports_dir_fd and is_on_local_disk(store.root)
+        self._together = (
+            SmallWrites(store, _tell, keeps_order=keeps_order(store.root)) if self._reads else None
+        )
+        # A disk behind a network may keep one file waiting; the others go on.
+        self._threads = (
+            None if self._reads else ThreadPoolExecutor(_THREADS, thread_name_prefix="slipstream-files")
+        )
         self._parse = lru_cache(maxsize=_KNOWN_PATHS)(_parse)
 
     def find(self, url: bytes) -> tuple[PathInUrl, RouteCounts, RouteCounts] | None:
@@ -86,11 +97,7 @@ class FastFiles:
         *folders, name = path.clean.split("/")
         handle = -1
         try:
-            # No link is followed below the root, so it cannot be left; the root itself may be one.
-            handle = os.open(self._root, _FOLDER_FLAGS & ~getattr(os, "O_NOFOLLOW", 0))
-            for folder in folders:
-                above, handle = handle, os.open(folder, _FOLDER_FLAGS, dir_fd=handle)
-                os.close(above)
+            handle = open_folder(self._root, folders)
             above, handle = handle, os.open(name, _FILE_FLAGS, dir_fd=handle)
             os.close(above)
             status = os.fstat(handle)
@@ -107,23 +114,48 @@ class FastFiles:
         return SmallFile(content, (*path.headers, (b"etag", file_etag(status).encode())))
 
     def write(self, path: str, content: bytes, done: Callable[[Answer | None], None]) -> None:
-        """Write a file in a thread; `done` gets nothing when it is on the disk, else the error's answer, in that thread."""
-        self._threads.submit(self._write, path, content, done)
+        """Write a file; on this thread's event loop `done` gets nothing when it is on the disk, else the error's answer."""
+        tag = _Sender(asyncio.get_running_loop(), done)
+        if self._together is not None:
+            self._together.submit(SmallWrite(path, content, tag))
+        elif self._threads is not None:
+            self._threads.submit(self._write, path, content, tag)
 
-    def _write(self, path: str, content: bytes, done: Callable[[Answer | None], None]) -> None:
+    def _write(self, path: str, content: bytes, tag: "_Sender") -> None:
         try:
             self._store.write(path, [content])
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
-            done(error_answer(error))
+            _tell([Written(tag, error)])
         else:
-            done(None)
+            _tell([Written(tag, None)])
 
     def count(self, *, received: int = 0, sent: int = 0) -> None:
         self._observer.bytes_in += received
         self._observer.bytes_out += sent
 
     def close(self) -> None:
-        self._threads.shutdown()
+        if self._together is not None:
+            self._together.close()
+        if self._threads is not None:
+            self._threads.shutdown()
+
+
+def _tell(written: Sequence[Written]) -> None:
+    """Tell those who sent files what became of them: one call for all of one loop."""
+    loops = {one.tag.loop for one in written}
+    for loop in loops:
+        answers = [
+            (one.tag.done, None if one.error is None else error_answer(one.error))
+            for one in written
+            if one.tag.loop is loop
+        ]
+        with suppress(RuntimeError):  # the loop is closed, and with it the connections
+            loop.call_soon_threadsafe(_answer, answers)
+
+
+def _answer(answers: Sequence[tuple[Callable[[Answer | None], None], Answer | None]]) -> None:
+    for done, answer in answers:
+        done(answer)
 
 
 def _parse(encoded: bytes) -> PathInUrl | None:
@@ -133,20 +165,3 @@ def _parse(encoded: bytes) -> PathInUrl | None:
     if path is None or any(part.startswith(PARTIAL) for part in path.split("/")):
         return None
     return PathInUrl(path, headers_of_file(path))
-
-
-def is_on_local_disk(folder: Path) -> bool:
-    """Tell whether a folder is surely on a disk of this machine; only Linux tells."""
-    try:
-        lines = _MOUNTS.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return False
-    real = os.path.realpath(folder)
-    kind, longest = "", -1
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        point = before.split(" ")[4].encode().decode("unicode_escape")
-        inside = real == point or real.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= longest:  # of two on one point the later hides the earlier
-            kind, longest = after.split(" ", 1)[0], len(point)
-    return kind in _LOCAL_DISKS

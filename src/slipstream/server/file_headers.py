@@ -21,7 +21,7 @@ def headers_of_file(path: str) -> tuple[tuple[bytes, bytes], ...]:
     headers = [
         # Starlette would add a charset, which nobody knows here.
         (b"content-type", kind.encode("latin-1")),
-        (b"content-disposition", _disposition(path).encode("latin-1")),
+        (b"content-disposition", disposition(path).encode("latin-1")),
         (b"x-content-type-options", b"nosniff"),
         (b"accept-ranges", b"bytes"),
     ]
@@ -42,7 +42,8 @@ def content_type(path: str) -> str:
     return mimetypes.guess_type(name.lower())[0] or "application/octet-stream"
 
 
-def _disposition(path: str) -> str:
+def disposition(path: str) -> str:
+    """Return what has browsers save a file under its name instead of showing it."""
     name = path.rpartition("/")[2]
     if name.isascii():
         return f"attachment; filename={_token_or_quoted(name)}"

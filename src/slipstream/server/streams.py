@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from slipstream.api.routing import Route, Stream, StreamRequest
+from slipstream.bulk.departure import Departure, departure
 from slipstream.bulk.sql import end_queries
 from slipstream.errors import TooManyRequestsError
 from slipstream.server.dispatch import Answer, error_answer
@@ -60,13 +61,15 @@ class Streams:
         self, route: Route, request: StreamRequest, headers: Headers, receive: Receive, send: Send
     ) -> Answer | None:
         in_thread = asyncio.get_running_loop().run_in_executor
-        stream: Stream | None = None
+        client = Departure()
+        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
+        gone.add_done_callback(lambda _: client.tell())
         try:
-            stream = cast("Stream", await in_thread(self._threads, route.handler, self._store, request))
+            stream = await in_thread(self._threads, _begin, client, route, self._store, request)
             first = await in_thread(self._threads, next, stream.chunks, None)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
+            gone.cancel()
             return error_answer(error)
-        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
         try:
             await send(
                 {
@@ -101,6 +104,14 @@ class Streams:
     def close(self) -> None:
         end_queries()  # which would be waited for
         self._threads.shutdown(cancel_futures=True)
+
+
+def _begin(client: Departure, route: Route, store: QueuedStore, request: StreamRequest) -> Stream:
+    token = departure.set(client)
+    try:
+        return cast("Stream", route.handler(store, request))
+    finally:
+        departure.reset(token)
 
 
 def _close(chunks: Iterator[bytes]) -> None:

@@ -124,6 +124,7 @@ class Link(asyncio.Protocol):
         self._first: asyncio.Future[Ready | CannotStart] = asyncio.get_running_loop().create_future()
         self._serving = False
         self._report: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
 
     @property
     def pid(self) -> int:
@@ -155,7 +156,8 @@ class Link(asyncio.Protocol):
             self._close_lifeline()
 
     async def end(self, seconds: float) -> None:
-        """Let the worker end after what it does now; kill it after so long."""
+        """Let the worker end after what it does now; kill it after so long. Nothing of it goes on after this."""
+        self._first.cancel()  # if nobody waits for it any more
         self._serving = False
         if self._transport is not None and self._transport.can_write_eof():
             with contextlib.suppress(OSError):  # the socket is closed already
@@ -163,8 +165,14 @@ class Link(asyncio.Protocol):
         if not await self._has_ended(seconds):
             self.kill()
             await self._has_ended(_KILL_SECONDS)
-        if self._transport is not None:
-            self._transport.close()
+        if self._transport is None:
+            return
+        self._transport.close()
+        # The loop says only later that the connection is lost, and the report of it begins then: whoever ends the loop
+        # right after this would leave it behind.
+        await self._lost.wait()
+        if self._report is not None:
+            await asyncio.wait((self._report,))
 
     async def _has_ended(self, seconds: float) -> bool:
         deadline = asyncio.get_running_loop().time() + seconds
@@ -190,6 +198,8 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for frame in self._reader.feed(data):
+            if self._first.cancelled():
+                return  # whoever began it has given up: its first words are nobody's
             if not self._first.done():
                 self._first.set_result(decode_first_answer(frame))
                 continue
@@ -201,6 +211,7 @@ class Link(asyncio.Protocol):
         self.kill()
         # Give the system a moment to say how it ended.
         self._report = asyncio.get_running_loop().create_task(self._report_end())
+        self._lost.set()
 
     async def _report_end(self) -> None:
         if not await self._has_ended(1.0):

@@ -237,6 +237,7 @@ class WorkerPool:
             first = await link.begin(self._start)
         except BaseException:
             link.kill()
+            await link.end(0)
             raise
         if isinstance(first, CannotStart):
             await link.end(5.0)

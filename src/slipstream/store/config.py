@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from slipstream.artifact_store.base import Signer
 from slipstream.entities import FileInfo
 from slipstream.errors import NotImplementedByServerError
 
@@ -23,6 +24,8 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     signed_uploads: bool = False
     """Whether clients may put parts of files straight into the object store, by addresses that the server signs."""
     signed_downloads: bool = False
+    signer: Signer | None = None
+    """Given by a server, which has the credentials."""
 
     run_index: "RunIndex | None" = None
     """Answers searches of runs from memory; given by a server, which searches often enough for it to pay."""

@@ -23,9 +23,10 @@ SELECT_EXPERIMENT_BY_NAME: LiteralString = f"SELECT {_COLUMNS} FROM experiments 
 SELECT_STAGE: LiteralString = (
     "SELECT lifecycle_stage FROM experiments WHERE id = :id AND lifecycle_stage <> 'removing'"
 )
-SELECT_TAGS: LiteralString = (
-    "SELECT experiment, key, value FROM experiment_tags WHERE experiment IN :experiments__in"
-)
+SELECT_TAGS: LiteralString = """
+    SELECT experiment, key, value FROM experiment_tags
+    WHERE experiment IN :experiments__in ORDER BY experiment, key
+"""
 INSERT_EXPERIMENT: LiteralString = """
     INSERT INTO experiments (name, artifact_location, lifecycle_stage, creation_time, last_update_time)
     VALUES (:name, :artifact_location, 'active', :now, :now)

@@ -10,28 +10,39 @@ All of it may be done again: what is there stays as it is. A run that is too lar
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, LiteralString
 
-import msgspec
-
 from slipstream.clock import now_ms
 from slipstream.db.base import Row, Transaction
 from slipstream.entities import (
     DatasetInput,
     Experiment,
-    LifecycleStage,
     LoggedModel,
     Metric,
-    ModelVersion,
     RegisteredModel,
     Run,
-    RunStatus,
 )
-from slipstream.errors import AlreadyExistsError, InvalidParameterError
-from slipstream.rules import limits, names, registry
+from slipstream.errors import AlreadyExistsError
+from slipstream.rules import limits, names
 from slipstream.store import logged_models, models, versions
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import INSERT_RUN_MODEL
 from slipstream.store.experiments import SELECT_EXPERIMENT_BY_NAME
 from slipstream.store.experiments import UPSERT_TAG as UPSERT_EXPERIMENT_TAG
+from slipstream.store.import_checks import (
+    check_logged_model,
+    check_registered_model,
+    check_run,
+    check_texts,
+    check_version,
+    checked_stage,
+)
+from slipstream.store.import_records import ImportedVersion, PlacedExperiment, PlacedModel
+from slipstream.store.import_updates import (
+    OTHER_DESCRIPTION,
+    SELECT_MODEL_ALIASES,
+    SELECT_MODEL_TAGS,
+    ImportUpdatesPart,
+    otherwise,
+)
 from slipstream.store.params_tags import DELETE_TAG, INSERT_PARAM, UPSERT_TAG
 
 UNFINISHED_TAG = "slipstream.import.unfinished"
@@ -111,41 +122,12 @@ INSERT_VERSION: LiteralString = """
     VALUES (:model, :version, :creation_timestamp, :last_updated_timestamp, :current_stage, :description, :source,
             :storage_location, :run_id, :run_link, :model_id, :status, 'active')
 """
-SELECT_MODEL_TAGS: LiteralString = "SELECT key, value FROM registered_model_tags WHERE model = :model"
-SELECT_MODEL_ALIASES: LiteralString = "SELECT alias, version FROM model_aliases WHERE model = :model"
+UPDATE_EXPERIMENT_TIME: LiteralString = (
+    "UPDATE experiments SET last_update_time = :updated WHERE id = :id AND last_update_time < :updated"
+)
 
 
-class PlacedExperiment(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an experiment."""
-
-    experiment_id: str
-    """Its id here."""
-    is_new: bool
-    is_deleted: bool = False
-    differences: list[str] = []
-    """What is otherwise here, and stayed."""
-
-
-class ImportedVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a registered model, and the place of its files, which `ModelVersion` does not tell."""
-
-    version: ModelVersion
-    storage_location: str
-
-
-class PlacedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a registered model and its versions."""
-
-    is_new: bool
-    new_versions: list[str] = []
-    known_versions: list[str] = []
-    refused: list[tuple[str, str]] = []
-    """Version and reason: its number is another version's here."""
-    differences: list[str] = []
-    """What is otherwise here, and stayed."""
-
-
-class ImportsPart:
+class ImportsPart(ImportUpdatesPart):
     tx: Transaction
     config: StoreConfig
     changed_runs: set[int]
@@ -167,22 +149,25 @@ class ImportsPart:
             return set()
         return {str(row[0]) for row in self.tx.fetch_all(SELECT_EXPERIMENT_IDS, ids__in=numbers)}
 
-    def import_experiment(self, experiment: Experiment, *, keep_location: bool = True) -> PlacedExperiment:
+    def import_experiment(
+        self, experiment: Experiment, *, keep_location: bool = True, update: bool = False
+    ) -> PlacedExperiment:
         """Find an experiment by its name, or create it, under its own id if that is free.
 
-        Tags that the one here lacks are added. `keep_location=False` gives a new one a place below our artifact root.
+        Tags that the one here lacks are added. `keep_location=False` gives a new one a place below our artifact root;
+        `update` overwrites the tags of one that is here.
         """
         names.check_experiment_name(experiment.name)
-        stage = _checked_stage(experiment.lifecycle_stage)
+        stage = checked_stage(experiment.lifecycle_stage)
         for number, field in (
             (experiment.creation_time, "creation_time"),
             (experiment.last_update_time, "last_update_time"),
         ):
             limits.check_int64(number, field)
-        _check_texts(experiment.tags, "tags")
+        check_texts(experiment.tags, "tags")
         row = self.tx.fetch_one(SELECT_EXPERIMENT_BY_NAME, name=experiment.name)
         if row is not None:
-            return self._merge_experiment(experiment, row)
+            return self._merge_experiment(experiment, row, update=update)
         values = {
             "name": experiment.name,
             "artifact_location": experiment.artifact_location,
@@ -206,16 +191,24 @@ class ImportsPart:
             self.tx.execute_many(UPSERT_EXPERIMENT_TAG, [(number, *pair) for pair in experiment.tags.items()])
         return PlacedExperiment(experiment_id=str(number), is_new=True, is_deleted=stage == "deleted")
 
-    def _merge_experiment(self, experiment: Experiment, row: Row) -> PlacedExperiment:
+    def _merge_experiment(self, experiment: Experiment, row: Row, *, update: bool) -> PlacedExperiment:
         number, stage = row[0], row[3]
         here: dict[str, str] = dict(self.tx.fetch_all(SELECT_EXPERIMENT_TAGS, id=number))
-        missing, differences = _compare(here, experiment.tags, "tag")
-        if missing:
-            self.tx.execute_many(UPSERT_EXPERIMENT_TAG, [(number, *pair) for pair in missing.items()])
+        written, differences = _compare(here, experiment.tags, "tag")
+        is_updated = update and bool(written or differences)
+        if is_updated:
+            written, differences = experiment.tags, []
+            self.tx.execute(UPDATE_EXPERIMENT_TIME, id=number, updated=experiment.last_update_time)
+        if written:
+            self.tx.execute_many(UPSERT_EXPERIMENT_TAG, [(number, *pair) for pair in written.items()])
         if stage != experiment.lifecycle_stage:
             differences.append(f"it is {stage} here and {experiment.lifecycle_stage} there")
         return PlacedExperiment(
-            experiment_id=str(number), is_new=False, is_deleted=stage == "deleted", differences=differences
+            experiment_id=str(number),
+            is_new=False,
+            is_deleted=stage == "deleted",
+            is_updated=is_updated,
+            differences=differences,
         )
 
     # -- runs ---------------------------------------------------------------------------------------
@@ -239,7 +232,7 @@ class ImportsPart:
             AlreadyExistsError: it is here.
         """
         info = run.info
-        _check_run(run)
+        check_run(run)
         experiment = names.experiment_number(info.experiment_id)
         row = self.tx.fetch_one(
             INSERT_RUN,
@@ -274,7 +267,7 @@ class ImportsPart:
         number = self.require_run(run_id)[0]
         self.changed_runs.add(number)
         self.end_blocks(number)
-        stage = _checked_stage(lifecycle_stage)
+        stage = checked_stage(lifecycle_stage)
         self.tx.execute(UPDATE_RUN_STAGE, id=number, stage=stage, deleted_time=_deleted_time(stage))
         self.tx.execute(DELETE_TAG, run=number, key=UNFINISHED_TAG)
 
@@ -283,7 +276,7 @@ class ImportsPart:
 
         Tags are overwritten and never taken away, params stay as they are.
         """
-        _check_run(run)
+        check_run(run)
         info = run.info
         number, experiment = self.require_run(info.run_id)
         self.tx.execute(
@@ -327,7 +320,7 @@ class ImportsPart:
         Raises:
             AlreadyExistsError: it is here.
         """
-        _check_logged_model(model)
+        check_logged_model(model)
         row = self.tx.fetch_one(
             INSERT_LOGGED_MODEL,
             model_id=model.model_id,
@@ -339,7 +332,7 @@ class ImportsPart:
             model_type=model.model_type,
             source_run_id=model.source_run_id,
             status=model.status.number,
-            lifecycle_stage=_checked_stage(lifecycle_stage),
+            lifecycle_stage=checked_stage(lifecycle_stage),
             deleted_time=_deleted_time(lifecycle_stage),
         )
         if row is None:
@@ -367,7 +360,12 @@ class ImportsPart:
     # -- the registry -------------------------------------------------------------------------------
 
     def import_registered_model(
-        self, model: RegisteredModel, imported: Sequence[ImportedVersion], last_version: int
+        self,
+        model: RegisteredModel,
+        imported: Sequence[ImportedVersion],
+        last_version: int,
+        *,
+        update: bool = False,
     ) -> PlacedModel:
         """Find a registered model by its name or create it, and add the versions, tags and aliases that it lacks.
 
@@ -375,10 +373,13 @@ class ImportsPart:
             model: its `latest_versions` are not looked at.
             imported: its versions; each keeps its number, or is refused where another one has it.
             last_version: the largest number that was ever given, so that it is not given again.
+            update: overwrite what one that is here has otherwise.
         """
-        _check_registered_model(model, last_version)
+        check_registered_model(model, last_version)
         for each in imported:
-            _check_version(each)
+            check_version(each)
+        theirs = [each.version for each in imported]
+        changes = self.find_model_changes(model, theirs)
         row = self.tx.fetch_one(
             INSERT_REGISTERED_MODEL,
             name=model.name,
@@ -405,7 +406,11 @@ class ImportsPart:
                 refused.append(
                     (each.version.version, f"here it is another one, with the source '{here[version][0]}'")
                 )
+        is_updated = update and changes is not None and changes.of_model
+        if update and changes is not None:
+            self.update_imported_model(model, theirs, changes)
         self.tx.execute(RAISE_LAST_VERSION, id=number, version=last_version)
+        described = [OTHER_DESCRIPTION] if changes is not None and changes.is_described_otherwise else []
         tags, differences = _compare(
             dict(self.tx.fetch_all(SELECT_MODEL_TAGS, model=number)), model.tags, "tag"
         )
@@ -427,7 +432,10 @@ class ImportsPart:
             new_versions=new,
             known_versions=known,
             refused=refused,
-            differences=differences + differing,
+            is_updated=is_updated,
+            updated_versions=list(changes.versions) if update and changes is not None else [],
+            version_differences=changes.versions if not update and changes is not None else {},
+            differences=([] if update else described) + differences + differing,
         )
 
     def find_version_numbers(self, name: str) -> set[str] | None:
@@ -475,118 +483,9 @@ def _compare(
 ) -> tuple[dict[str, str], list[str]]:
     """Return what is only there, and in words what is otherwise here."""
     missing = {key: value for key, value in there.items() if key not in here}
-    return missing, [
-        f"{what} '{key}' is '{_short(here[key])}' here and '{_short(value)}' there"
-        for key, value in there.items()
-        if key in here and here[key] != value
-    ]
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 80 else text[:80] + "..."
+    return missing, otherwise(here, there, what)
 
 
 def _deleted_time(stage: str) -> int | None:
     """Return when something counts as deleted: its time in the trash begins with the import."""
     return now_ms() if stage == "deleted" else None
-
-
-def _checked_stage(stage: str) -> str:
-    if stage not in (LifecycleStage.ACTIVE, LifecycleStage.DELETED):
-        raise InvalidParameterError(
-            f"Invalid value {ascii(stage)[:100]} for 'lifecycle_stage': it is active or deleted."
-        )
-    return stage
-
-
-def _check_texts(pairs: Mapping[str, str], field: str) -> None:
-    for key, value in pairs.items():
-        names.check_key(key, f"{field}.key")
-        names.check_text(value, f"{field}.{key}")
-
-
-def _check_run(run: Run) -> None:
-    info = run.info
-    names.check_run_id(info.run_id)
-    for text, field in (
-        (info.run_name, "run_name"),
-        (info.user_id, "user_id"),
-        (info.artifact_uri, "artifact_uri"),
-    ):
-        names.check_text(text, field)
-    if info.status not in RunStatus.__members__:
-        raise InvalidParameterError(
-            f"Invalid value {ascii(info.status)[:100]} for 'status': it is one of {', '.join(RunStatus.__members__)}."
-        )
-    _checked_stage(info.lifecycle_stage)
-    limits.check_int64(info.start_time, "start_time")
-    if info.end_time is not None:
-        limits.check_int64(info.end_time, "end_time")
-    _check_texts(run.data.params, "params")
-    _check_texts(run.data.tags, "tags")
-    for each in run.inputs.dataset_inputs:
-        dataset = each.dataset
-        for text, field in (
-            (dataset.name, "name"),
-            (dataset.digest, "digest"),
-            (dataset.source_type, "source_type"),
-            (dataset.source, "source"),
-        ):
-            names.check_text(text, f"dataset.{field}")
-        for tag in each.tags:
-            names.check_text(tag.key, "dataset.tags.key")
-            names.check_text(tag.value, f"dataset.tags.{tag.key}")
-    for output in run.outputs.model_outputs:
-        names.check_text(output.model_id, "outputs.model_id")
-        limits.check_int64(output.step, "outputs.step")
-
-
-def _check_logged_model(model: LoggedModel) -> None:
-    for text, field in (
-        (model.model_id, "model_id"),
-        (model.name, "name"),
-        (model.artifact_location, "artifact_location"),
-    ):
-        names.check_text(text, field)
-    limits.check_int64(model.creation_timestamp, "creation_timestamp")
-    limits.check_int64(model.last_updated_timestamp, "last_updated_timestamp")
-    for pairs, field in ((model.tags, "tags"), (model.params, "params")):
-        for key, value in pairs.items():
-            names.check_text(key, f"{field}.key")
-            names.check_text(value, f"{field}.{key}")
-    for point in model.metrics:
-        names.check_key(point.key, "metrics.key")
-        limits.check_int64(point.step, "metrics.step")
-        limits.check_int64(point.timestamp, "metrics.timestamp")
-        if type(point.value) is not float:
-            raise InvalidParameterError(
-                f"Invalid value {ascii(point.value)[:100]} of the metric '{point.key}' of logged model {model.model_id}."
-            )
-
-
-def _check_registered_model(model: RegisteredModel, last_version: int) -> None:
-    registry.check_model_name(model.name)
-    limits.check_int64(model.creation_timestamp, "creation_timestamp")
-    limits.check_int64(model.last_updated_timestamp, "last_updated_timestamp")
-    limits.check_int64(last_version, "last_version")
-    _check_texts(model.tags, "tags")
-    for alias, version in model.aliases.items():
-        registry.check_alias(alias)
-        registry.version_number(version)
-
-
-def _check_version(each: ImportedVersion) -> None:
-    version = each.version
-    registry.version_number(version.version)
-    registry.canonical_stage(version.current_stage)
-    limits.check_int64(version.creation_timestamp, "creation_timestamp")
-    limits.check_int64(version.last_updated_timestamp, "last_updated_timestamp")
-    for text, field in (
-        (version.source, "source"),
-        (each.storage_location, "storage_location"),
-        (version.run_id, "run_id"),
-        (version.run_link, "run_link"),
-        (version.status, "status"),
-    ):
-        names.check_text(text, field)
-    _check_texts(version.tags, "tags")

@@ -9,13 +9,12 @@ import base64
 import json
 import operator
 import zlib
-from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, LiteralString
 
 from slipstream.db.base import Row, Transaction
-from slipstream.db.point_blocks import Place, Point, Sight
+from slipstream.db.point_blocks import Place, Point, Sight, seen
 from slipstream.entities import Metric, Page
 from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.rules import limits, names
@@ -45,8 +44,6 @@ SELECT_SERIES_OF: LiteralString = """
     SELECT r.run_id, s.run, s.id FROM series s JOIN runs r ON r.id = s.run
     WHERE r.run_id IN :run_ids__in AND s.key = :key
 """
-
-NOTHING = Sight([], [], array("d"))
 
 _LIMIT = 1 << 63
 _SERIES_COLUMNS = ("run", "key", "step", "timestamp", "value", "is_nan")
@@ -181,6 +178,16 @@ class MetricsPart(PointBlocksPart):
         self, run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
     ) -> tuple[Sight, str | None]:
         """Return what `get_metric_history` does as columns, and the next page's token."""
+        parts, token = self.get_history_parts(run_id, key, max_results, page_token)
+        return seen(list(parts)), token
+
+    def get_history_parts(
+        self, run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
+    ) -> tuple[Iterable[Sight], str | None]:
+        """Return what `get_metric_history` does as columns of some points each, and the next page's token.
+
+        Without `max_results` a part is read when it is asked for, inside this transaction.
+        """
         if max_results is not None:
             limits.check_int64(max_results, "max_results")
             if max_results < 1:
@@ -190,14 +197,15 @@ class MetricsPart(PointBlocksPart):
         after = _decode_token(page_token, run_id, key) if page_token else None
         found = self._find_series([run_id], key)
         if not found:
-            return NOTHING, None
+            return (), None
         _, run, series = found[0]
-        most = None if max_results is None else min(max_results, limits.INT64_MAX - 1) + 1
-        points = self.see_points(run, series, after, most)
-        if max_results is None or len(points.values) <= max_results:
-            return points, None
+        if max_results is None:
+            return self.see_in_parts(run, series, after), None
+        points = self.see_points(run, series, after, min(max_results, limits.INT64_MAX - 1) + 1)
+        if len(points.values) <= max_results:
+            return (points,), None
         points = points.part(0, max_results)
-        return points, _encode_token(points.place(-1), run_id, key)
+        return (points,), _encode_token(points.place(-1), run_id, key)
 
     def get_metric_history_bulk(self, run_ids: Sequence[str], key: str, max_results: int) -> list[Metric]:
         parts = self.get_history_columns_bulk(run_ids, key, max_results)

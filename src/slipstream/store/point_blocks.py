@@ -78,6 +78,8 @@ _ROUND = 65_536
 """Points that one compaction reads at most: some fifty milliseconds in which no other write begins."""
 ALIKE = 8
 """Blocks of a size that are merged together; each merge makes blocks about that many times as large."""
+PART = _FULL
+"""Points that are worth handing to who reads a history part after part."""
 _READ = 65_536
 """Points whose blocks are read together."""
 
@@ -146,15 +148,38 @@ class PointBlocksPart:
             for identity, first_time, last_time, _ in group:
                 if wanted is not None and count >= wanted and first_time > latest:
                     return parts, False
-                points = Block(contents[identity]).look(series)
-                if points is not None and after is not None:
-                    begin = bisect.bisect_right(range(len(points.values)), after, key=points.place)
-                    points = points.part(begin, len(points.values))
-                if points is not None and points.values:
+                points = _look(contents[identity], series, after)
+                if points is not None:
                     parts.append(points)
                     count += len(points.values)
                     latest = max(latest, last_time)
         return parts, True
+
+    def see_in_parts(self, run: int, series: int, after: Place | None = None) -> Iterator[Sight]:
+        """Return all that `see_points` does, part after part: what is in one block, or in some small ones.
+
+        A block is read and decoded when its part is asked for, inside this transaction, so that a million points take no
+        more memory than a few thousand.
+        """
+        first, last = _growing(run)[0], _settled(run)[1]
+        earliest = -(1 << 63) if after is None else after[0]
+        blocks = self.tx.fetch_all(SELECT_BLOCKS, first=first, last=last, series=series, after=earliest)
+        together: list[Sight] = []
+        count, latest = 0, -(1 << 63)
+        for group in _groups(blocks):
+            contents = dict(self.tx.fetch_all(SELECT_CONTENTS, ids__in=[row[0] for row in group]))
+            for identity, first_time, _, _ in group:
+                # Blocks come by their first time: none after this one has a point that belongs before it.
+                if count >= PART and first_time > latest:
+                    yield together[0] if len(together) == 1 else seen(together)
+                    together, count = [], 0
+                points = _look(contents.pop(identity), series, after)
+                if points is not None:
+                    together.append(points)
+                    count += len(points.values)
+                    latest = max(latest, points.timestamps[-1])
+        if together:
+            yield seen(together)
 
     def read_points(
         self, run: int, series: int, after: Place | None = None, most: int | None = None
@@ -345,6 +370,15 @@ def _settled(run: int) -> tuple[int, int]:
 def _size(points: int) -> int:
     """Return the class of a size; each is eight times as large as the one before."""
     return points.bit_length() // 3
+
+
+def _look(content: bytes, series: int, after: Place | None) -> Sight | None:
+    """Return a block's points of a series that are behind a place, if there are any."""
+    points = Block(content).look(series)
+    if points is not None and after is not None:
+        begin = bisect.bisect_right(range(len(points.values)), after, key=points.place)
+        points = points.part(begin, len(points.values))
+    return points if points is not None and points.values else None
 
 
 def _groups(blocks: Sequence[Row]) -> Iterator[list[Row]]:

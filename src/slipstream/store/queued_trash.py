@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from slipstream.clock import now_ms
+from slipstream.clock import LONGEST_DURATION, now_ms
 from slipstream.entities import (
     KeptItem,
     OrphanFolder,
@@ -45,8 +45,8 @@ _LEASE_WAIT_SECONDS = 5.0
 ORPHAN_AGE_MS = 24 * 60 * 60 * 1000
 """An upload may begin before its run is known here, and lasts long; a folder where nothing changed for a day is none."""
 ELSEWHERE = (
-    "its files are at '{uri}', where this process deletes nothing: it is outside of its artifact roots, or not of the form "
-    "that the store gives"
+    "its files are at '{uri}', where this process deletes nothing: it is outside of its artifact roots, not of the form "
+    "that the store gives, or a link to another one"
 )
 NESTED = "an experiment keeps its artifacts inside of its folder"
 
@@ -67,6 +67,11 @@ class QueuedTrash:
     def remove_trash(
         self, selection: TrashSelection, page_token: str | None = None, *, dry_run: bool = False
     ) -> RemovalPart:
+        if not 0 <= selection.older_than_ms <= LONGEST_DURATION:
+            raise InvalidParameterError(
+                f"Invalid value {selection.older_than_ms} for 'older_than_ms': give 0 to {LONGEST_DURATION}, which is a "
+                "thousand years."
+            )
         if selection.before_time is None:
             before = now_ms() - selection.older_than_ms
             selection = msgspec.structs.replace(selection, before_time=before)
@@ -108,7 +113,7 @@ class _Work:
         self._going = going
         """Experiments that will go, of a plan: nothing marks them."""
         self._at_once = PLANNED_AT_ONCE if dry_run else AT_ONCE
-        self._occupied: set[tuple[int, str]] | None = None
+        self._occupied: set[str] | None = None
 
     def run(self, phase: str, after: int, *, named: bool) -> RemovalPart:
         if named:
@@ -257,6 +262,8 @@ class _Work:
 
     def _place(self, kind: TrashKind, item_id: str, uri: str) -> "Place | str":
         """Return the folder to delete, or why none may be."""
+        from slipstream.artifact_store.places import real_path
+
         places = self._places
         place = places.find_own(uri, item_id, model=kind is TrashKind.MODEL)
         if place is None:
@@ -264,7 +271,7 @@ class _Work:
         if self._occupied is None:
             locations = self._engine.read(lambda store: store.find_experiment_locations())
             self._occupied = _with_all_above(places, locations)
-        return NESTED if (id_of(place), place.path) in self._occupied else place
+        return NESTED if real_path(place) in self._occupied else place
 
     def _delete_files(self, candidate: Candidate, place: "Place") -> bool:
         from slipstream.artifact_store.places import delete_own
@@ -298,20 +305,13 @@ def _places(engine: "Engine") -> "ArtifactPlaces":
     return ArtifactPlaces(None) if engine.config.places is None else engine.config.places()
 
 
-def id_of(place: "Place") -> int:
-    return id(place.store)
-
-
-def _with_all_above(places: "ArtifactPlaces", locations: Sequence[str]) -> set[tuple[int, str]]:
-    """Return the folders of experiments and all folders above them."""
-    occupied: set[tuple[int, str]] = set()
+def _with_all_above(places: "ArtifactPlaces", locations: Sequence[str]) -> set[str]:
+    """Return the real paths of the folders of experiments and of all folders above them."""
+    occupied: set[str] = set()
     for location in locations:
-        place = places.find(location)
-        if place is None:
-            continue
-        path = place.path
-        while path and (id_of(place), path) not in occupied:
-            occupied.add((id_of(place), path))
+        path = places.find_real_path(location)
+        while path and path not in occupied:
+            occupied.add(path)
             path = path.rpartition("/")[0]
     return occupied
 
@@ -361,7 +361,7 @@ def _parse_token(token: str | None) -> tuple[str, int, set[int]]:
 
 def _orphans(engine: "Engine", places: "ArtifactPlaces", *, delete: bool) -> OrphanReport:
     from slipstream.artifact_store.orphans import find_own_folders, remove_unfinished
-    from slipstream.artifact_store.places import Place, delete_own
+    from slipstream.artifact_store.places import Place, delete_own, real_path
     from slipstream.artifact_store.usage import measure
 
     root = places.find(engine.config.artifact_root)
@@ -371,6 +371,7 @@ def _orphans(engine: "Engine", places: "ArtifactPlaces", *, delete: bool) -> Orp
         )
     locations = engine.read(lambda store: store.find_experiment_locations())
     occupied = _with_all_above(places, locations)
+    needed = engine.read(lambda store: store.needed_ids())
     folders: list[OrphanFolder] = []
     known = 0
     latest_allowed = now_ms() - ORPHAN_AGE_MS
@@ -380,8 +381,10 @@ def _orphans(engine: "Engine", places: "ArtifactPlaces", *, delete: bool) -> Orp
             known += len(owned)
             for item_id, path in by_id.items():
                 place = Place(root.store, path)
-                if item_id in owned or (id_of(place), path) in occupied:
+                if item_id in owned or item_id in needed or real_path(place) in occupied:
                     continue
+                if [each.path for each in root.store.list(path)] != [f"{path}/artifacts"]:
+                    continue  # MLflow's own runs in a folder look the same, and have more in them
                 usage = measure(root.store, path)
                 if usage.last_change_ms is None or usage.last_change_ms > latest_allowed:
                     continue

@@ -67,6 +67,10 @@ SELECT_LATER_RUN: LiteralString = """
         AND (deleted_time > :before OR deleted_time IS NULL)
     ORDER BY id LIMIT 1
 """
+SELECT_LATER_MODEL: LiteralString = """
+    SELECT model_id FROM logged_models WHERE experiment = :id AND lifecycle_stage = 'deleted' AND deleted_time > :before
+    ORDER BY id LIMIT 1
+"""
 SELECT_RUN_PLACES: LiteralString = """
     SELECT id, run_id, artifact_uri FROM runs
     WHERE experiment = :id AND lifecycle_stage <> 'removing' AND id > :after ORDER BY id LIMIT 1000
@@ -158,7 +162,7 @@ SELECT_DUE: LiteralString = """
 UPSERT_LEASE: LiteralString = """
     INSERT INTO leases (name, holder, until) VALUES (:name, :holder, :until)
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
-    WHERE leases.holder = excluded.holder OR leases.until < :now
+    WHERE leases.holder = excluded.holder OR leases.until < :now OR leases.until > :latest
 """
 DELETE_LEASE: LiteralString = "DELETE FROM leases WHERE name = :name AND holder = :holder"
 
@@ -195,10 +199,16 @@ class RemovalsPart:
 
     # -- who removes ------------------------------------------------------------------------------------
     def claim_lease(self, name: str, holder: str, milliseconds: int) -> bool:
-        """Claim or prolong what one process may have at a time; tell whether that worked."""
+        """Claim or prolong what one process may have at a time; tell whether that worked.
+
+        One that ends much later than anybody claims is of a clock that was wrong, and would hold for years.
+        """
         now = now_ms()
+        latest = now + 10 * milliseconds
         return bool(
-            self.tx.count_changed(UPSERT_LEASE, name=name, holder=holder, until=now + milliseconds, now=now)
+            self.tx.count_changed(
+                UPSERT_LEASE, name=name, holder=holder, until=now + milliseconds, now=now, latest=latest
+            )
         )
 
     def end_lease(self, name: str, holder: str) -> None:
@@ -261,6 +271,9 @@ class RemovalsPart:
         row = self.tx.fetch_one(SELECT_LATER_RUN, id=experiment, before=selection.before_time)
         if row is not None:
             return f"its run {row[0]} was deleted later than was asked for, or is being imported"
+        row = self.tx.fetch_one(SELECT_LATER_MODEL, id=experiment, before=selection.before_time)
+        if row is not None:
+            return f"its logged model {row[0]} was deleted later than was asked for"
         if not selection.force:
             found = self.find_needed(experiment, needed)
             if found is not None:

@@ -69,11 +69,12 @@ UPDATE_RESTORED: LiteralString = """
     RETURNING id
 """
 SELECT_RUNS: LiteralString = f"SELECT {_COLUMNS} FROM runs r WHERE r.id IN :runs__in"
-SELECT_PARAMS: LiteralString = "SELECT run, key, value FROM params WHERE run IN :runs__in"
-SELECT_TAGS: LiteralString = "SELECT run, key, value FROM run_tags WHERE run IN :runs__in"
-SELECT_LATEST: LiteralString = (
-    "SELECT run, key, value, is_nan, timestamp, step FROM series WHERE run IN :runs__in"
-)
+# By key on every database: SQLite finds them so in its indexes, PostgreSQL in whatever order rows lie.
+SELECT_PARAMS: LiteralString = "SELECT run, key, value FROM params WHERE run IN :runs__in ORDER BY run, key"
+SELECT_TAGS: LiteralString = "SELECT run, key, value FROM run_tags WHERE run IN :runs__in ORDER BY run, key"
+SELECT_LATEST: LiteralString = """
+    SELECT run, key, value, is_nan, timestamp, step FROM series WHERE run IN :runs__in ORDER BY run, key
+"""
 
 
 class _Search(msgspec.Struct, frozen=True):
@@ -143,6 +144,7 @@ class RunsPart:
         name = run_name or named or new_run_name()
         names.check_run_name(name)
         pairs[RUN_NAME_TAG] = name
+        pairs = dict(sorted(pairs.items()))  # as they are read later
         run_id = new_run_id()
         uri = f"{row[0].rstrip('/')}/{run_id}/artifacts"
         inserted = self.tx.fetch_one(

@@ -24,6 +24,16 @@ SELECT_VERSIONS: LiteralString = """
     FROM model_versions v JOIN registered_models m ON m.id = v.model
     WHERE v.lifecycle_stage = 'active' ORDER BY m.name, v.version
 """
+# As `client/artifacts.py` finds the model that runs:/<run>/<name> means: in the run's experiment, made by the run.
+SELECT_MODELS_OF_RUNS: LiteralString = """
+    SELECT r.run_id, l.name, l.model_id FROM runs r JOIN logged_models l ON l.experiment = r.experiment
+    WHERE r.run_id IN :runs__in AND (
+        l.source_run_id = r.run_id
+        OR EXISTS (
+            SELECT 1 FROM run_models m WHERE m.run = r.id AND m.direction = 'output' AND m.model_id = l.model_id
+        )
+    )
+"""
 SELECT_NEEDED_RUN: LiteralString = (
     "SELECT run_id FROM runs WHERE experiment = :experiment AND run_id IN :ids__in ORDER BY id LIMIT 1"
 )
@@ -48,7 +58,7 @@ UPDATE_MODEL_TAKEN_BACK: LiteralString = """
     UPDATE logged_models SET lifecycle_stage = 'active', deleted_time = NULL, last_updated_timestamp = :now
     WHERE model_id = :model_id AND lifecycle_stage = 'deleted'
 """
-SELECT_MODEL: LiteralString = "SELECT lifecycle_stage FROM logged_models WHERE model_id = :model_id"
+SELECT_MODEL: LiteralString = "SELECT experiment FROM logged_models WHERE model_id = :model_id"
 # Runs that were deleted with their experiment come and go with it, so they are not shown beside it.
 SELECT_TRASH: LiteralString = """
     SELECT kind, number, id, name, experiment, deleted_time FROM (
@@ -150,14 +160,25 @@ class TrashPart:
     def needed_ids(self) -> dict[str, str]:
         """Return what versions of registered models were made from: ids of runs and models, each with a version's name.
 
-        A version names its run and its model, and its files are in the folder of one, whose path holds the id.
+        A version names its run and its model, and its files are in the folder of one, whose path holds the id; or it names a
+        logged model by its run and name, `runs:/<run>/<name>`.
         """
         needed: dict[str, str] = {}
+        by_name: dict[tuple[str, str], str] = {}
         for name, version, run_id, model_id, source, location in self.tx.fetch_all(SELECT_VERSIONS):
             said = f"version {version} of the registered model '{name}'"
             for each in (run_id, model_id, *source.split("/"), *location.split("/")):
                 if each:
                     needed.setdefault(each, said)
+            for uri in (source, location):
+                scheme, *parts = [part for part in uri.split("/") if part] or [""]
+                if scheme == "runs:" and len(parts) > 1:
+                    by_name.setdefault((parts[0], parts[1]), said)
+        if by_name:
+            runs = list({run for run, _ in by_name})
+            for run, name, model_id in self.tx.fetch_all(SELECT_MODELS_OF_RUNS, runs__in=runs):
+                if (run, name) in by_name:
+                    needed.setdefault(model_id, by_name[run, name])
         return needed
 
     def find_needed(self, experiment: int, needed: Mapping[str, str]) -> str | None:
@@ -179,10 +200,12 @@ class TrashPart:
             _, experiment = self.require_run(item_id)
             self.require_active_experiment(experiment)
             self.restore_run(item_id)
-        elif not self.tx.count_changed(UPDATE_MODEL_TAKEN_BACK, model_id=item_id, now=now_ms()):
+        else:
             row = self.tx.fetch_one(SELECT_MODEL, model_id=item_id)
             if row is None:
                 raise NotFoundError(f"Logged model with ID '{item_id}' not found")
+            self.require_active_experiment(row[0])
+            self.tx.execute(UPDATE_MODEL_TAKEN_BACK, model_id=item_id, now=now_ms())
 
     def _take_experiment_back(self, experiment_id: str, new_name: str | None) -> None:
         experiment = self.get_experiment(experiment_id)

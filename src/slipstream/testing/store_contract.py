@@ -93,6 +93,12 @@ class ExperimentContract:
         with pytest.raises(NotFoundError, match="k"):
             store.delete_experiment_tag(number, "k")
 
+    def test_tags_come_by_key(self, store: Store) -> None:
+        number = store.create_experiment(unique())
+        for key in ("m", "z", "B", "a"):
+            store.set_experiment_tag(number, key, "1")
+        assert list(store.get_experiment(number).tags) == ["B", "a", "m", "z"]
+
     @pytest.mark.parametrize("number", ["abc", "1.5", "-1", "", "١"])
     def test_an_id_that_is_no_number_is_refused(self, store: Store, number: str) -> None:
         with pytest.raises(InvalidParameterError, match="experiment_id"):
@@ -155,6 +161,35 @@ class RunContract:
         with pytest.raises(InvalidParameterError, match=r"lr.*0\.1.*0\.2"):
             store.log_param(run, "lr", "0.2")
         assert store.get_run(run).data.params == {"lr": "0.1"}
+
+    def test_what_a_run_has_comes_by_key(self, store: Store) -> None:
+        number = store.create_experiment(unique())
+        made = store.create_run(number, tags=[RunTag("b", "1"), RunTag("a", "1"), RunTag("z", "1")])
+        run = made.info.run_id
+        for key in (
+            "m",
+            "c",
+            "Z",
+            "\u00e9",
+            "x",
+            "a",
+            "mm",
+            "\U0001d400",
+            "\ufb01",
+        ):  # none but names by code point
+            store.log_metric(run, Metric(key, 1.0, 1))
+            store.log_param(run, key, "1")
+            store.set_tag(run, key, "1")
+        store.log_batch(
+            run, [Metric(key, 2.0, 2, 1) for key in ("m", "b")], [Param("b", "1")], [RunTag("m", "2")]
+        )
+        [found] = store.search_runs([number]).items
+        for data in (made.data, store.get_run(run).data, found.data):
+            keys = [metric.key for metric in data.latest_metrics]
+            assert keys == sorted(keys)
+            assert list(data.params) == sorted(data.params)
+            assert list(data.tags) == sorted(data.tags)
+        assert len(store.get_run(run).data.latest_metrics) == len(found.data.params) == 10
 
     def test_a_batch_is_all_or_nothing(self, store: Store) -> None:
         run = new_run(store)

@@ -16,7 +16,13 @@ from slipstream.entities import (
     TrashSelection,
     ViewType,
 )
-from slipstream.errors import AlreadyExistsError, ConflictError, InvalidParameterError, NotFoundError
+from slipstream.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidParameterError,
+    NotFoundError,
+    SlipstreamError,
+)
 from slipstream.store.base import Store
 from slipstream.testing.store_contract import unique
 
@@ -197,6 +203,38 @@ class TrashContract:
         store.take_from_trash(MODEL, model)
         assert store.get_logged_model(model).model_id == model
         assert in_trash(store, model) is None
+
+    def test_a_version_needs_the_logged_model_that_it_names_by_its_run(self, store: Store) -> None:
+        experiment = new_experiment(store)
+        run = new_run(store, experiment)
+        model = store.create_logged_model(experiment, "net", source_run_id=run).model_id
+        other = store.create_logged_model(experiment, "other", source_run_id=run).model_id
+        name = unique("trash")
+        store.create_registered_model(name)
+        store.create_model_version(name, f"runs:/{run}/net", run)
+        store.move_to_trash(MODEL, other)
+        with pytest.raises(ConflictError, match=name):
+            store.move_to_trash(MODEL, model)
+        store.delete_logged_model(model)  # in MLflow's manner, which asks nothing
+        counts, kept = remove(store, model_ids=(model, other))
+        assert counts.models == 1
+        assert name in kept[model]
+        store.take_from_trash(MODEL, model)
+        store.delete_model_version(name, "1")
+        store.move_to_trash(MODEL, model)
+
+    def test_a_logged_model_of_a_deleted_experiment_does_not_come_back_alone(self, store: Store) -> None:
+        experiment = new_experiment(store)
+        model = store.create_logged_model(experiment, "m").model_id
+        store.move_to_trash(MODEL, model)
+        store.move_to_trash(EXPERIMENT, experiment)
+        with pytest.raises(
+            SlipstreamError, match=experiment
+        ):  # it would be removed with its experiment all the same
+            store.take_from_trash(MODEL, model)
+        store.take_from_trash(EXPERIMENT, experiment)
+        store.take_from_trash(MODEL, model)
+        assert store.get_logged_model(model).model_id == model
 
     @pytest.mark.parametrize("kind", [RUN, MODEL])
     def test_what_is_not_there(self, store: Store, kind: TrashKind) -> None:

@@ -14,7 +14,8 @@ from slipstream.moving.report import Report
 from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, RunRecord, Totals
 from slipstream.moving.sources.mlflow_db import model_of
 from slipstream.store.base import Store
-from slipstream.store.imports import UNFINISHED_TAG, ImportedVersion
+from slipstream.store.import_records import ImportedVersion
+from slipstream.store.imports import UNFINISHED_TAG
 
 EXPERIMENTS_AT_ONCE = 100
 _PAGE = 500

@@ -120,6 +120,12 @@ def read_yaml(path: Path, limit: int = SMALL) -> dict[str, Any]:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST_YAML:
                 raise InvalidParameterError(f"{path} is nested more than {_DEEPEST_YAML} deep.")
+            if isinstance(
+                event, yaml.AliasEvent
+            ):  # MLflow writes none; a few lines of them make a text without an end
+                raise InvalidParameterError(
+                    f"{path} repeats a part by its name (*{event.anchor}), which is not read."
+                )
         document: object = loader(text).get_single_data()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidParameterError(

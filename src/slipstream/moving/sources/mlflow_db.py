@@ -34,7 +34,7 @@ from slipstream.entities import (
 from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.moving.report import Report
 from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, RunRecord, Totals
-from slipstream.store.imports import ImportedVersion
+from slipstream.store.import_records import ImportedVersion
 
 DEFAULT_WORKSPACE = "default"
 DELETED_VERSION = "Deleted_Internal"
@@ -216,6 +216,9 @@ class MlflowDatabase:
         for number, name, location, stage, made, changed in self._database.fetch_all(
             sql, workspace=self._workspace
         ):
+            if location is not None and not isinstance(location, str):
+                self._report.fail("experiment", f"'{name}'", "its artifact location is no text, and not kept")
+                location = None  # noqa: PLW2901  # SQLite keeps bytes in columns of texts
             yield Experiment(
                 experiment_id=str(number),
                 name=name,
@@ -369,6 +372,9 @@ class MlflowDatabase:
             f"{linked}, {stored}",
         ):
             name, version = row[0], row[1]
+            if type(version) is not int:
+                self._report.fail("model version", f"'{name}'", f"its number {ascii(version)[:100]} is none")
+                continue
             last[name] = max(last.get(name, 0), version)
             if row[5] == DELETED_VERSION:
                 self._report.deleted_versions += 1

@@ -46,13 +46,13 @@ from slipstream.moving.sources.folder_reading import (
     read_yaml,
 )
 from slipstream.moving.sources.mlflow_db import DELETED_VERSION, RUN_NAME_TAG, model_of
-from slipstream.store.imports import ImportedVersion
+from slipstream.store.import_records import ImportedVersion
 
 META = "meta.yaml"
 TRASH = ".trash"
 _REGISTRY = "models"
 _RESERVED = frozenset({"tags", "datasets", "traces", "models"})
-_STATUSES = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
+_STATUSES = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
 _MODEL_STATUSES = {status.number: status for status in LoggedModelStatus}
 _LINES = 10_000
 _VERSION = "version-"
@@ -156,13 +156,13 @@ class Mlruns:
         for name in ("metrics", "params", "tags", "inputs", "outputs"):
             self._note_links(folder / name)
         tags = self._values(folder / "tags", "run", run_id)
-        status: Any = meta.get("status", 1)
+        told_status = _text(meta, "status") or "1"
         info = RunInfo(
             run_id=run_id,
             experiment_id=experiment_id,
             run_name=_text(meta, "run_name") or _text(meta, "name") or tags.get(RUN_NAME_TAG, ""),
             user_id=_text(meta, "user_id"),
-            status=_STATUSES.get(status, str(status)),
+            status=_STATUSES.get(told_status, told_status),
             start_time=_number(meta, "start_time") or 0,
             end_time=_number(meta, "end_time"),
             lifecycle_stage=_text(meta, "lifecycle_stage") or "active",
@@ -222,9 +222,10 @@ class Mlruns:
         model_id = _text(meta, "model_id")
         if model_id != folder.name:
             raise InvalidParameterError(f"its {META} says that it is {model_id[:100]!r}.")
-        status = _MODEL_STATUSES.get(meta.get("status", 0))
+        number = _number(meta, "status") or 0
+        status = _MODEL_STATUSES.get(number)
         if status is None:
-            raise InvalidParameterError(f"its status {str(meta.get('status'))[:100]!r} is none of MLflow's.")
+            raise InvalidParameterError(f"its status {number} is none of MLflow's.")
         points: list[Metric] = []
         for key, path in files_below(folder / "metrics"):
             for lines in read_lines(path, _LINES):
@@ -285,6 +286,7 @@ class Mlruns:
                     self._report.deleted_versions += 1
                     continue
                 source = _text(meta, "source")
+                stored = _text(meta, "storage_location") or source
                 version = ModelVersion(
                     name=name,
                     version=number,
@@ -302,7 +304,6 @@ class Mlruns:
             except InvalidParameterError as error:
                 self._report.fail("model version", f"'{name}' {number}", error)
                 continue
-            stored = _text(meta, "storage_location") or source
             versions.append(ImportedVersion(version=version, storage_location=stored))
         return versions, last
 

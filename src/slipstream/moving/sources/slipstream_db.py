@@ -18,7 +18,7 @@ from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, T
 from slipstream.moving.sources.any_store import StoreSource
 from slipstream.store.base import Store
 from slipstream.store.config import StoreConfig
-from slipstream.store.imports import ImportedVersion
+from slipstream.store.import_records import ImportedVersion
 from slipstream.store.sql import SqlStore
 
 SELECT_SCHEMA: LiteralString = "SELECT MAX(number) FROM schema_migrations"
