@@ -275,6 +275,36 @@ print(pickle.loads(metric) == slipstream.entities.Metric("a", 1.0, 2, 3))
     assert run(code, tmp_path) == "True"
 
 
+def test_a_model_that_names_mlflow_is_written_for_every_python(tmp_path: Path) -> None:
+    """Those that load it have the stand-in, slipstream alone, or the real mlflow."""
+    code = """
+import mlflow
+
+class Version(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return [mlflow.active_run() is None for _ in model_input]
+
+from slipstream.flavors import pickling
+content = pickling.dumps(Version())
+print(b"import_module" in content, b"subimport" in content, b"slipstream" in content)
+with open("model.pkl", "wb") as file:
+    file.write(content)
+"""
+    assert run(code, tmp_path) == "False True False"
+    load = """
+import pickle
+from slipstream.flavors import pickling
+with open("model.pkl", "rb") as file:
+    print(pickling.load(file).predict(None, [1]))
+"""
+    assert run(load, tmp_path) == "[True]"
+    plain = "import warnings; warnings.simplefilter('ignore')" + load
+    done = subprocess.run(
+        [sys.executable, "-c", plain], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stdout.strip() == "[True]", done.stderr
+
+
 # -- the table --------------------------------------------------------------------------------------------
 
 
