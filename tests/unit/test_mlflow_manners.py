@@ -1,7 +1,10 @@
 """What code for MLflow asks of entities, data sets, pictures and settings beside calling functions."""
 
+import functools
+import http.server
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +26,18 @@ from slipstream.entities import (
     ViewType,
 )
 from slipstream.errors import (
+    ConnectionFailedError,
     ExecutionError,
     InvalidParameterError,
     NotFoundError,
     SchemaEnforcementError,
     SlipstreamError,
 )
+
+
+class QuietFiles(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
 
 
 @pytest.fixture
@@ -125,6 +134,36 @@ def test_the_source_of_a_data_set(run: Run) -> None:
         data.get_source("tiny")
     with pytest.raises(InvalidParameterError, match="no JSON object but 'a.csv'"):
         data.get_source(Dataset("tiny", "d1", "local", "a.csv"))
+
+
+def test_a_source_is_loaded_from_its_address(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    (tmp_path / "copies").mkdir()
+    local = data.DatasetSource("local", {"uri": str(tmp_path / "a.csv")})
+
+    assert local.load() == str(tmp_path / "a.csv")
+    assert Path(local.load(str(tmp_path / "copies"))).read_text() == "a\n1\n"
+    with pytest.raises(InvalidParameterError, match="type 'code' has no address"):
+        data.get_source(data.from_pandas(pd.DataFrame({"a": [1.0]}))).load()
+    with pytest.raises(InvalidParameterError, match="no web address"):
+        data.DatasetSource("http", {"url": f"file://{tmp_path}/a.csv"}).load()
+
+
+def test_a_source_is_loaded_from_a_web_server(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    handler = functools.partial(QuietFiles, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            source = data.from_pandas(pd.DataFrame({"a": [1]}), source=f"{url}/a.csv").source
+            assert Path(source.load()).read_text() == "a\n1\n"
+            with pytest.raises(ConnectionFailedError, match="absent.csv' cannot be loaded: HTTP Error 404"):
+                data.DatasetSource("http", {"url": f"{url}/absent.csv"}).load()
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_polars_frames_are_described_as_those_of_pandas() -> None:

@@ -4,12 +4,14 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from slipstream.client.context import resolve_tags
+from slipstream.client.scratch import make_scratch_folder, writing_to
 from slipstream.entities import Dataset, DatasetInput, InputTag
-from slipstream.errors import InvalidParameterError, MissingDependencyError
+from slipstream.errors import ConnectionFailedError, InvalidParameterError, MissingDependencyError
 
 CONTEXT_TAG = "mlflow.data.context"
 DEFAULT_NAME = "dataset"
@@ -25,6 +27,8 @@ _SOURCE_TYPES = {
     "gs": ("gs", "uri"),
     "hdfs": ("hdfs", "uri"),
 }
+_LOADABLE = frozenset(kind for kind, _ in _SOURCE_TYPES.values())
+_FETCH_SECONDS = 60
 _NUMBERS = {
     "int8": "integer",
     "int16": "integer",
@@ -53,6 +57,47 @@ class DatasetSource:
 
     def to_json(self) -> str:
         return json.dumps(self.document)
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.document
+
+    def load(self, dst_path: str | None = None) -> str:
+        """Return a local path of the data; what is elsewhere, or with `dst_path` all, is copied into that folder first.
+
+        Raises:
+            InvalidParameterError: the source is a program, a table or another thing without an address.
+            ConnectionFailedError: a web server does not give it.
+        """
+        from slipstream.client.artifacts import download_artifacts, download_folder
+
+        address = self.document.get("uri") or self.document.get("url")
+        if self.type not in _LOADABLE or not isinstance(address, str):
+            raise InvalidParameterError(
+                f"A source of type '{self.type}' has no address to load from: {self.to_json()}. Load it with what made it."
+            )
+        if self.type == "http":
+            return _fetch(address, Path(dst_path or make_scratch_folder("", download_folder())))
+        return download_artifacts(address, dst_path=dst_path)
+
+
+def _fetch(url: str, folder: Path) -> str:
+    """Load a file from a web server; `url` begins with http: or https:, as the source's type says."""
+    import shutil
+    import urllib.request
+
+    target = folder / (PurePosixPath(urlsplit(url).path).name or "dataset")
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise InvalidParameterError(f"Dataset source '{url}' is no web address.")
+    try:
+        with (
+            urllib.request.urlopen(url, timeout=_FETCH_SECONDS) as answer,  # noqa: S310  # the scheme was looked at
+            writing_to(folder),
+            target.open("wb") as file,
+        ):
+            shutil.copyfileobj(answer, file)
+    except OSError as error:  # of the network and of HTTP, too
+        raise ConnectionFailedError(f"The data set at '{url}' cannot be loaded: {error}.") from error
+    return str(target)
 
 
 @dataclass(frozen=True, eq=False)
