@@ -102,6 +102,29 @@ print(builtins.customized == sitecustomize.__file__, builtins.customized.startsw
 
 
 @pytest.mark.parametrize(
+    ("variables", "address"),
+    [
+        ({}, "sqlite:///slipstream.db"),
+        ({"SLIPSTREAM_TRACKING_URI": "sqlite:///ours.db"}, "sqlite:///ours.db"),
+        ({"MLFLOW_TRACKING_URI": "sqlite:///theirs.db"}, "sqlite:///theirs.db"),
+    ],
+)
+def test_libraries_find_the_address_in_mlflows_variable(
+    variables: dict[str, str], address: str, tmp_path: Path
+) -> None:
+    """Lightning's logger makes a folder `./mlruns` of its own when the variable is not set."""
+    (tmp_path / "main.py").write_text("""\
+import os
+
+import mlflow
+
+print(os.environ["MLFLOW_TRACKING_URI"], mlflow.get_tracking_uri())
+""")
+
+    assert run(tmp_path, "main.py", **variables).stdout == f"{address} {address}\n"
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (("absent.py",), "There is no file 'absent.py'. For a module, use: slipstream exec -m MODULE"),

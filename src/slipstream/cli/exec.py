@@ -31,11 +31,15 @@ def exec_(program: tuple[str, ...]) -> None:
             raise click.UsageError(
                 f"There is no file '{program[0]}'. For a module, use: slipstream exec -m MODULE"
             )
+    from slipstream import settings
+    from slipstream.client.addresses import get_tracking_uri
     from slipstream.stand_in import SITE_FOLDER
 
     inherited = os.environ.get(PYTHON_PATH)
     environment = {
         **os.environ,
+        # Where libraries look for an address themselves, and take a folder of their own if there is none.
+        str(settings.TRACKING_URI.mlflow_name): get_tracking_uri(),
         PYTHON_PATH: os.pathsep.join([str(SITE_FOLDER), *([inherited] if inherited else [])]),
     }
     command = [sys.executable, *program]
