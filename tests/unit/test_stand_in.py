@@ -209,6 +209,28 @@ except ImportError as error:
     assert "has no 'mlflow.environment_variables.MLFLOW_ENABLE_ASSISTANT'" in lines[2]
 
 
+def test_names_are_checked_by_mlflows_functions(tmp_path: Path) -> None:
+    """Ignite leaves out the metrics whose names are not taken."""
+    code = """
+from mlflow.exceptions import MlflowException
+from mlflow.utils import validation
+print([validation.validate_param_and_metric_name(each) for each in ("loss", "val/loss: 1", "loss (mean)")])
+for check, wrong in (
+    (validation._validate_metric_name, "a(b"),
+    (validation._validate_param_name, "a(b"),
+    (validation._validate_tag_name, "a(b"),
+    (validation._validate_run_id, "a b"),
+    (validation._validate_experiment_name, ""),
+):
+    check("abc")
+    try:
+        check(wrong)
+    except MlflowException as error:
+        print(error.error_code)
+"""
+    assert run(code, tmp_path).splitlines() == ["[True, True, False]", *["INVALID_PARAMETER_VALUE"] * 5]
+
+
 def test_artifact_addresses(tmp_path: Path) -> None:
     code = """
 from pathlib import Path

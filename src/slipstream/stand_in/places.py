@@ -68,7 +68,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "mlflow.types.schema": _SCHEMA,
     "mlflow.utils": ("slipstream.stand_in.python_version",),
     "mlflow.utils.mlflow_tags": ("slipstream.stand_in.tag_names",),
-    "mlflow.utils.validation": ("slipstream.stand_in.limits",),
+    "mlflow.utils.validation": ("slipstream.stand_in.validation",),
     "mlflow.version": ("slipstream.stand_in.version",),
 }
 
