@@ -32,6 +32,7 @@ PAGES = [
     "docs/how-to/log-a-model.md",
     "docs/how-to/query-your-data.md",
     "docs/how-to/track-a-run.md",
+    "docs/how-to/use-libraries-that-import-mlflow.md",
     "docs/how-to/webhooks.md",
     *SHELL_PAGES,
 ]
