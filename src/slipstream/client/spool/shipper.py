@@ -18,6 +18,8 @@ from slipstream.errors import SlipstreamError
 
 GATHER_SECONDS = 0.05
 """How long one waits for more before one sends."""
+LOOK_SECONDS = 60.0
+"""How often a process that logs nothing looks for what others left."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 BARRED_PAUSE_SECONDS = 60.0
@@ -67,8 +69,15 @@ class Shipper:
             if self._spool is None:
                 self._spool = OwnSpool(self.server)
             if self._thread is None and self._open is not None:
-                self._thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
+                try:
+                    thread.start()
+                except (
+                    RuntimeError
+                ) as error:  # the interpreter is ending; what is logged now is sent by the next program
+                    self.trouble = str(error)
+                else:
+                    self._thread = thread
             return self._spool
 
     def new_stage(self) -> Path:
@@ -123,14 +132,19 @@ class Shipper:
             self._spool.close()
         return delivered
 
+    def abandon(self) -> None:
+        """Let go of the file without a word, in a process made by fork: the lock on it is the parent's."""
+        if self._spool is not None:
+            self._spool.abandon()
+
     # -- sending ------------------------------------------------------------------------------------
     def _run(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while not self._stopping:
-            self._something.wait()
+            if not self._something.wait(LOOK_SECONDS):
+                self._looked_for_left = False  # another process may have died meanwhile
             self._something.clear()
-            if not self._hurry.wait(GATHER_SECONDS):
-                pass
+            self._hurry.wait(GATHER_SECONDS)
             try:
                 self._send_all()
             except SlipstreamError as error:
@@ -170,6 +184,8 @@ class Shipper:
             )
         self.is_away = True
         self.trouble = str(error)
+        if self._spool is not None:
+            self._spool.file.sync()  # it may have to stay there for long
         with self._progress:
             self._progress.notify_all()
 
@@ -197,7 +213,10 @@ class Shipper:
         while not self._stopping:
             if spool.file.held and not spool.file.write_held():
                 self._warn_of_memory(spool)
+            size = spool.file.size
             lines = spool.file.read(spool.sent.offset)
+            if not lines and spool.sent.offset < size:  # a line that a full disk cut off
+                spool.note_sent(Sent(spool.sent.number, size))
             if lines:
                 delivery.send(spool, spool.writer, lines)
                 self._arrived()
@@ -216,7 +235,6 @@ class Shipper:
                     self._arrived()
                 break
         if not self._looked_for_left and not self._stopping:
-            self._looked_for_left = True
             self._send_left(delivery)
 
     def _send_left(self, delivery: Delivery) -> None:
@@ -233,9 +251,9 @@ class Shipper:
                     left.head.host,
                 )
             if not self.is_delivered:  # this process's own go first
-                self._looked_for_left = False
                 self._something.set()
                 return
+        self._looked_for_left = True
 
     def deliver_left(self) -> None:
         """Send what programs that have ended left on this machine, before anything else.
