@@ -61,6 +61,15 @@ def check_run_id(run_id: str) -> None:
         )
 
 
+def check_new_run_id(run_id: str) -> None:
+    """Accept what a client may choose as the id of a new run."""
+    check_run_id(run_id)
+    if run_id.startswith("removing-"):  # as the ids of runs that are being removed (store/removals.py)
+        raise InvalidParameterError(
+            f"Invalid value '{run_id[:300]}' for the id of a new run: it must not begin with 'removing-'. Leave that out."
+        )
+
+
 def check_experiment_name(name: str) -> None:
     check_text(name, "name")
     if not name:

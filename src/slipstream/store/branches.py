@@ -258,6 +258,7 @@ class BranchesPart(MetricsPart):
                 self.tx.execute_many(UPDATE_BLOCK, updated)
             if new:
                 self.tx.execute_many(INSERT_BLOCK, new)
+                self.runs_to_compact.setdefault(run, False)  # cut often, a run would have many small blocks
 
 
 def _cut_block(

@@ -216,7 +216,7 @@ class RecordsPart:
                 raise
 
     def _begin_run(self, record: RunRecord) -> None:
-        names.check_run_id(record.run_id)
+        names.check_new_run_id(record.run_id)
         tags = [RunTag(key, value) for key, value in record.tags.items()]
         experiment_id = record.experiment_id
         if experiment_id is None:

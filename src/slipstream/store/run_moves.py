@@ -193,7 +193,7 @@ class RunMovesPart:
             )
         for each in copies:
             names.check_run_id(each.run_id)
-            names.check_run_id(each.new_run_id)
+            names.check_new_run_id(each.new_run_id)
             if self._is_copied(each):
                 continue
             source, _ = self.require_run(each.run_id, active=True)
