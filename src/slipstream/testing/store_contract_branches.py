@@ -396,7 +396,7 @@ class BranchContract:
         with pytest.raises(AlreadyExistsError, match=other):
             store.copy_runs([RunCopy(run_id=one, new_run_id=other)], "0")
         for wrong in ("removing-" + one, "a/b", "", "x" * 300):
-            with pytest.raises(InvalidParameterError, match="run_id|new run"):
+            with pytest.raises(InvalidParameterError, match=r"run_id|new run"):
                 store.copy_runs([RunCopy(run_id=one, new_run_id=wrong)], "0")
         again = RunCopy(run_id=one, new_run_id=new_run_id())
         with pytest.raises(InvalidParameterError, match="twice"):
