@@ -51,9 +51,13 @@ def latest(run: Run) -> dict[str, tuple[int, int, str]]:
 
 
 def by_place(points: list[Metric]) -> list[Facts]:
-    """Return points, each once, in the order of histories."""
-    ordered = sorted(points, key=lambda p: (p.timestamp, p.step, 0.0 if math.isnan(p.value) else p.value))
-    return list(dict.fromkeys(facts(ordered)))
+    """Return points, each once, in the order of histories, in which NaN is where 0 would be, after a real 0."""
+
+    def place(point: Metric) -> tuple[int, int, float, bool]:
+        is_nan = math.isnan(point.value)
+        return point.timestamp, point.step, 0.0 if is_nan else point.value, is_nan
+
+    return list(dict.fromkeys(facts(sorted(points, key=place))))
 
 
 WAYS: dict[str, Callable[[Store, str, list[Metric]], object]] = {
