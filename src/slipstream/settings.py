@@ -303,6 +303,13 @@ SQL_MAX_ROWS = _setting(
     "Most rows that a query may answer.",
     mlflow=False,
 )
+LOST_AFTER = _setting(
+    "LOST_AFTER",
+    _at_least(0, float),
+    40.0,
+    "Seconds without a sign of life after which a server takes a run for dead; 0 for never. Only runs whose clients send them.",
+    mlflow=False,
+)
 # -- webhooks ---------------------------------------------------------------------------------------
 WEBHOOK_SECRET_ENCRYPTION_KEY = _setting(
     "WEBHOOK_SECRET_ENCRYPTION_KEY",

@@ -9,6 +9,8 @@ from slipstream.artifact_store.base import Signer
 from slipstream.entities import FileInfo
 from slipstream.errors import NotImplementedByServerError
 
+from slipstream.store.beats import Beats
+
 if TYPE_CHECKING:
     from slipstream.artifact_store.places import ArtifactPlaces
     from slipstream.store.run_index.index import RunIndex
@@ -29,6 +31,9 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     run_index: "RunIndex | None" = None
     """Answers searches of runs from memory; given by a server, which searches often enough for it to pay."""
+
+    beats: Beats | None = None
+    """Where signs of life of runs are gathered; given by a server, which writes them down."""
 
     places: "Callable[[], ArtifactPlaces] | None" = None
     """Where the files of runs and logged models may be deleted when these are removed for ever."""
