@@ -197,6 +197,34 @@ UPLOAD_STATE_FOLDER = _setting(
     "Folder in which a client notes uploads under way; by default slipstream/uploads in the user's cache folder.",
     mlflow=False,
 )
+SPOOL = _setting(
+    "SPOOL",
+    _boolean,
+    True,
+    "Whether what is logged to a server is written to a local file first and sent from there; false waits for the server.",
+    mlflow=False,
+)
+SPOOL_FOLDER = _setting(
+    "SPOOL_FOLDER",
+    _text,
+    None,
+    "Folder of what is logged and not yet delivered; by default slipstream/spool in the user's data folder.",
+    mlflow=False,
+)
+DELIVERY_TIMEOUT = _setting(
+    "DELIVERY_TIMEOUT",
+    _at_least(0, float),
+    60.0,
+    "Seconds that the end of a run, a flush and the end of the program wait for what was logged to be delivered.",
+    mlflow=False,
+)
+PATIENCE = _setting(
+    "PATIENCE",
+    _at_least(0, float),
+    10.0,
+    "Seconds that the start of a run waits for a server that does not answer, before it goes on without.",
+    mlflow=False,
+)
 # -- the server -------------------------------------------------------------------------------------
 SIGNED_TRANSFERS = _setting(
     "SIGNED_TRANSFERS",

@@ -81,19 +81,25 @@ def _is_in_repository(folder: Path) -> bool:
     return any((parent / ".git").exists() for parent in (folder, *folder.parents))
 
 
+def git_argv(folder: str, arguments: list[str]) -> list[str]:
+    """Return the command line of git for a folder. The repository's own settings start no programs when all we do is look."""
+    argv = ["git", "-C", folder, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+    return [*argv, "--no-optional-locks", *arguments]
+
+
+def git_environment() -> dict[str, str]:
+    return {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+
+
 def _git(folder: str, *arguments: str) -> str | None:
     """Return what a git command prints, `None` if it fails."""
-    # The repository's own settings must not start programs when all we do is look.
-    argv = ["git", "-C", folder, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
-    argv += ["--no-optional-locks", *arguments]
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(  # argv is ours; the folder is data
-            argv,
+            git_argv(folder, list(arguments)),
             capture_output=True,
             text=True,
             timeout=_TIMEOUT_SECONDS,
-            env=environment,
+            env=git_environment(),
             stdin=subprocess.DEVNULL,
             check=False,
         )
