@@ -121,6 +121,51 @@ RUN_CONTEXT = _setting("RUN_CONTEXT", _text, None, "JSON object of extra tags fo
 HOME = _setting(
     "HOME", _text, None, "Folder for this user's data: trusted digests, environments.", mlflow=False
 )
+# -- the context of runs ----------------------------------------------------------------------------
+CAPTURES = ("command", "diff", "host", "notebook", "packages", "untracked")
+
+
+def _captures(text: str) -> frozenset[str]:
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    chosen = set(CAPTURES) if not words or words[0].startswith("-") else set[str]()
+    for word in words:
+        name = word.removeprefix("-")
+        if name not in (*CAPTURES, "all", "none"):
+            raise ValueError(f"names of {', '.join(CAPTURES)}, all or none, with commas; a minus leaves one out")
+        names = CAPTURES if name == "all" else () if name == "none" else (name,)
+        chosen = chosen.difference(names) if word.startswith("-") else chosen.union(names)
+    return frozenset(chosen)
+
+
+CAPTURE = _setting(
+    "CAPTURE",
+    _captures,
+    frozenset(CAPTURES),
+    "What is captured at the start of a run beside its tags: command, diff, host, notebook, packages, untracked, with commas; "
+    "or all, none, or all but some (-diff,-untracked). In tests of pytest nothing, unless this is set.",
+    mlflow=False,
+)
+CONSOLE = _setting(
+    "CONSOLE",
+    _optional(_boolean),
+    None,
+    "Keep what the process prints with runs at a server; when unset in scripts, not in notebooks, at prompts and in pytest.",
+    mlflow=False,
+)
+WATCHER = _setting(
+    "WATCHER",
+    _optional(_boolean),
+    None,
+    "Have a small program beside the process of runs at a server see how it ends; when unset everywhere but in pytest.",
+    mlflow=False,
+)
+HEARTBEAT_SECONDS = _setting(
+    "HEARTBEAT_SECONDS",
+    _at_least(0, float),
+    10.0,
+    "Seconds between two signs of life of runs at a server; 0 for none, and in pytest none when unset.",
+    mlflow=False,
+)
 # -- how the client talks ---------------------------------------------------------------------------
 TRACKING_USERNAME = _setting("TRACKING_USERNAME", _text, None, "User name for HTTP basic authentication.")
 TRACKING_PASSWORD = _setting("TRACKING_PASSWORD", _text, None, "Password for HTTP basic authentication.")

@@ -12,6 +12,7 @@ from slipstream import settings
 from slipstream.client.active_experiment import active_experiment_id, current_experiment_id
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.context import resolve_tags
+from slipstream.client.liveness import attendant
 from slipstream.client.runs import PARENT_RUN_TAG, RUN_NAME_TAG, to_status
 from slipstream.client.values import require_pairs, require_text
 from slipstream.entities import LifecycleStage, Run, RunStatus, RunTag
@@ -128,6 +129,7 @@ def start_run(
         run = _create(client, experiment_id, run_name, _parent(client, parent_run_id), own)
     active_run = ActiveRun(info=run.info, data=run.data, inputs=run.inputs, outputs=run.outputs)
     stack.append(_Entry(active_run, client))
+    attendant.begin(run, client.tracking_uri, outermost=len(stack) == 1)
     return active_run
 
 
@@ -210,6 +212,7 @@ def end_run(status: str = RunStatus.FINISHED) -> None:
     entry = stack.pop()
     run_id = entry.run.info.run_id
     _state.ended(run_id)
+    attendant.end(run_id)
     entry.client.set_terminated(run_id, ended)
     _print_address(entry)
 
@@ -236,6 +239,7 @@ def _end_runs_at_exit() -> None:
             end_run()
         except SlipstreamError as error:
             _log.warning("The active run could not be ended: %s", error)
+    attendant.close()
 
 
 def active_run() -> ActiveRun | None:

@@ -43,11 +43,19 @@ def tags_of_folder(folder: str) -> tuple[tuple[str, str], ...]:
     branch = _git(folder, "rev-parse", "--abbrev-ref", "HEAD")
     if branch and branch != "HEAD":  # which it is when no branch is checked out
         tags[BRANCH_TAG] = branch
+    dirty = is_dirty(folder)
+    if dirty is not None:
+        tags[DIRTY_TAG] = str(dirty).lower()
+    return tuple(tags.items())
+
+
+def is_dirty(folder: str) -> bool | None:
+    """Tell whether tracked files of the repository around a folder differ from the commit; `None` where there is none."""
+    if not _is_in_repository(Path(folder)) or shutil.which("git") is None:
+        return None
     # Untracked files do not count, and to look for them takes long in large trees.
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    if changes is not None:
-        tags[DIRTY_TAG] = str(bool(changes)).lower()
-    return tuple(tags.items())
+    return None if changes is None else bool(changes)
 
 
 def commit_tags(folder: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from slipstream.client.context.git import without_credentials
 MASK = "<masked>"
 
 _NAME = re.compile(
-    r"pass(word|wd|phrase)?$|(^|[_.-])pass|passw|pwd|secret|(^|[_.-])tokens?($|[_.-])|[a-z]Token|api[_-]?key|access[_-]?key|"
+    r"pass(word|wd|phrase)?$|(^|[_.-])pass|passw|pwd|secret|(^|[_.-])token($|[_.-])|[a-z]Token($|[_.-])|api[_-]?key|access[_-]?key|"
     r"private[_-]?key|signing[_-]?key|encryption[_-]?key|account[_-]?key|credential|(^|[_.-])auth($|[_.-])|authorization|bearer|"
     r"cookie|(^|[_.-])dsn($|[_.-])|conn(ection)?[_-]?str",
     re.IGNORECASE,
@@ -82,9 +82,11 @@ def _mask_assignment(match: re.Match[str]) -> str:
 
 def _is_secret(name: str, value: str, *, is_code: bool) -> bool:
     if _NAME.search(name):
+        if not is_code:
+            return bool(value)
         # `token = read_token` names another variable; `TOKEN=abc123` of a shell does not.
-        is_name = is_code and value.replace(".", "").replace("_", "").isalpha() and not name.isupper()
-        return bool(value) and not _CODE.match(value) and not is_name
+        is_variable = value.replace(".", "").replace("_", "").isalpha() and not name.isupper()
+        return not _CODE.match(value) and not is_variable
     return not _HARMLESS_NAME.search(name) and is_random(value)
 
 
@@ -110,13 +112,13 @@ def mask_arguments(arguments: Sequence[str]) -> list[str]:
     for each in arguments:
         flag = _FLAG.match(each)
         if hide_next and flag is None:
-            masked.append(each if _CODE.match(each) else MASK)
+            masked.append(MASK)
             hide_next = False
             continue
         hide_next = flag is not None and bool(_NAME.search(flag["name"]))
         name, equals, value = each.partition("=")
         bare = name.lstrip("-+")
-        if equals and value and not _CODE.match(value) and (_NAME.search(bare) or (is_random(value) and not _HARMLESS_NAME.search(bare))):
+        if equals and value and (_NAME.search(bare) or (is_random(value) and not _HARMLESS_NAME.search(bare))):
             masked.append(f"{name}={MASK}")
         elif is_random(each):
             masked.append(MASK)
