@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from types import TracebackType
@@ -12,10 +13,11 @@ from slipstream import settings
 from slipstream.client.active_experiment import active_experiment_id, current_experiment_id
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.context import resolve_tags
-from slipstream.client.liveness import attendant
+from slipstream.client.liveness import attending
 from slipstream.client.runs import PARENT_RUN_TAG, RUN_NAME_TAG, to_status
 from slipstream.client.values import require_pairs, require_text
 from slipstream.entities import LifecycleStage, Run, RunStatus, RunTag
+from slipstream.entities.liveness import END_REASON_TAG
 from slipstream.errors import InvalidParameterError, InvalidStateError, SlipstreamError
 
 _log = logging.getLogger(__name__)
@@ -129,7 +131,7 @@ def start_run(
         run = _create(client, experiment_id, run_name, _parent(client, parent_run_id), own)
     active_run = ActiveRun(info=run.info, data=run.data, inputs=run.inputs, outputs=run.outputs)
     stack.append(_Entry(active_run, client))
-    attendant.begin(run, client.tracking_uri, outermost=len(stack) == 1)
+    attending.begin(run, client.tracking_uri, outermost=len(stack) == 1)
     return active_run
 
 
@@ -212,7 +214,7 @@ def end_run(status: str = RunStatus.FINISHED) -> None:
     entry = stack.pop()
     run_id = entry.run.info.run_id
     _state.ended(run_id)
-    attendant.end(run_id)
+    attending.end(run_id)
     entry.client.set_terminated(run_id, ended)
     _print_address(entry)
 
@@ -234,12 +236,26 @@ def _print_address(entry: _Entry) -> None:
 @atexit.register
 def _end_runs_at_exit() -> None:
     # Registered after connect's own atexit function, hence called before the connections close.
+    status, tags = _how_the_program_ends()
     while _state.stack():
+        entry = _state.stack()[-1]
         try:
-            end_run()
+            if tags:
+                entry.client.log_batch(entry.run.info.run_id, tags=tags)
+            end_run(status)
         except SlipstreamError as error:
             _log.warning("The active run could not be ended: %s", error)
-    attendant.close()
+    attending.close()
+
+
+def _how_the_program_ends() -> tuple[RunStatus, list[RunTag]]:
+    """Return how runs end that the program did not end: by the exception that ended it, if one did."""
+    error: BaseException | None = getattr(sys, "last_value", None)
+    if error is None or hasattr(sys, "ps1") or sys.flags.interactive:  # at a prompt it is of any line before
+        return RunStatus.FINISHED, []
+    status = RunStatus.KILLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
+    reason = f"{type(error).__name__}: {error}".rstrip(": ")[:1000]
+    return status, [RunTag(END_REASON_TAG, reason)]
 
 
 def active_run() -> ActiveRun | None:

@@ -15,7 +15,7 @@ from slipstream.rules import limits, names
 from slipstream.store.config import StoreConfig
 
 SELECT_BEATING: LiteralString = """
-    SELECT r.id, r.run_id, r.status, h.lost FROM runs r LEFT JOIN heartbeats h ON h.run = r.id
+    SELECT r.id, r.run_id, r.status, h.lost, h.beat_time FROM runs r LEFT JOIN heartbeats h ON h.run = r.id
     WHERE r.run_id IN :ids__in AND r.lifecycle_stage = 'active'
 """
 UPSERT_BEAT: LiteralString = """
@@ -24,7 +24,7 @@ UPSERT_BEAT: LiteralString = """
 """
 UPSERT_LOST: LiteralString = """
     INSERT INTO heartbeats (run, beat_time, lost) VALUES (:run, :beat_time, 1)
-    ON CONFLICT (run) DO UPDATE SET lost = 1
+    ON CONFLICT (run) DO UPDATE SET beat_time = excluded.beat_time, lost = 1
 """
 REVIVE_RUN: LiteralString = "UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE id = :run"
 SELECT_SILENT: LiteralString = """
@@ -111,8 +111,10 @@ class HeartbeatsPart:
         ]
         revived: list[str] = []
         kept: list[tuple[int, int]] = []
-        for run, run_id, status, lost in rows:
+        for run, run_id, status, lost, at in rows:
             if lost == 1 and status in ("FAILED", "KILLED"):
+                if beats[run_id] <= at:  # given before it was lost
+                    continue
                 self._forget_end(run)
                 self.tx.execute(REVIVE_RUN, run=run)
                 self.changed_runs.add(run)
@@ -170,7 +172,7 @@ class HeartbeatsPart:
             # The server has missed it already; who was beside it knows better why it ended.
             self.tx.execute_many(DELETE_ONE_TAG, [(run, key) for key in END_TAGS])
             self.tx.execute(SET_STATUS, status=lost.status, run=run)
-        self.tx.execute(UPSERT_LOST, run=run, beat_time=lost.end_time)
+        self.tx.execute(UPSERT_LOST, run=run, beat_time=now_ms())
         tags = {key: value for key, value in lost.tags.items() if key in END_TAGS}
         if END_LINES_TAG not in tags and (lines := self._last_lines(run)):
             tags[END_LINES_TAG] = lines

@@ -86,6 +86,9 @@ def _add_untracked(changes: Changes, top: str) -> None:
             if count == UNTRACKED_FILES or total + len(content) > UNTRACKED_BYTES:
                 changes.left_out.append(f"{shown} and what follows: only {UNTRACKED_FILES} files or {UNTRACKED_BYTES} bytes are kept")
                 break
+            if b"\0" in content:
+                changes.left_out.append(f"{shown}: it is binary")
+                continue
             text = content.decode("utf-8", "surrogateescape")
             if mask_text(text) != text:
                 changes.left_out.append(f"{shown}: something in it looks like a secret")

@@ -4,17 +4,13 @@ Everything here is done in threads that nobody waits for, and its failures are l
 It is one file since all of it shares the notes of which runs go on.
 """
 
-import contextlib
 import logging
-import os
 import queue
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from slipstream import settings
-from slipstream.client.connect import Connection, normalise, shown_uri
+from slipstream.client.connect import Connection, shown_uri
 from slipstream.client.console.capture import Capture, flush_streams, make_plan
 from slipstream.client.console.logs import Log, open_log, read_chunks
 from slipstream.client.context.captured import Captured, capture
@@ -253,6 +249,10 @@ class Attendant:
         if self._capture is not None:
             self._capture.abandon()
 
+    @property
+    def keeps_console(self) -> bool:
+        return self._capture is not None
+
     def close(self, until: float) -> None:
         """Give the streams back, and wait until then for what is under way; what is left is for the next start."""
         capture, link = self._capture, self._link
@@ -279,57 +279,3 @@ class Attendant:
             self._link.close()
         if self._folder is not None:
             self._folder.forget()
-
-
-_attendants: dict[str, Attendant] = {}
-_making = threading.Lock()
-
-
-def begin(run: Run, tracking_uri: str, *, outermost: bool) -> None:
-    """Attend to a run that has started here."""
-    try:
-        asked = wanted(tracking_uri)
-        if not asked.anything:
-            return
-        address = normalise(tracking_uri)
-        with _making:
-            attendant = _attendants.get(address)
-            if attendant is None:
-                taken = any(each._capture is not None for each in _attendants.values())  # noqa: SLF001  # its own class
-                attendant = _attendants[address] = Attendant(address, asked, console=asked.console and not taken)
-        attendant.begin(run, outermost=outermost)
-    except Exception:
-        _logger.debug("Nothing goes on beside run %s", run.info.run_id, exc_info=True)
-
-
-def end(run_id: str) -> None:
-    """Attend to a run no more: it is about to be ended."""
-    for attendant in list(_attendants.values()):
-        try:
-            attendant.end(run_id)
-        except Exception:
-            _logger.debug("What run %s printed is not stored", run_id, exc_info=True)
-
-
-def close() -> None:
-    """End what goes on beside runs, at the end of the program."""
-    until = time.monotonic() + settings.DELIVERY_TIMEOUT.get()
-    for attendant in list(_attendants.values()):
-        try:
-            attendant.close(until)
-        except Exception:
-            _logger.debug("What goes on beside runs could not be ended", exc_info=True)
-    _attendants.clear()
-
-
-def _forget_after_fork() -> None:
-    global _making
-    _making = threading.Lock()
-    for attendant in _attendants.values():
-        with contextlib.suppress(OSError):
-            attendant.forget()
-    _attendants.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
