@@ -97,6 +97,13 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         set_tags,
     )
     from slipstream.client.sql import sql
+    from slipstream.client.system_metrics import (
+        disable_system_metrics_logging,
+        enable_system_metrics_logging,
+        set_system_metrics_node_id,
+        set_system_metrics_samples_before_logging,
+        set_system_metrics_sampling_interval,
+    )
     from slipstream.projects import run
 
 __version__ = "0.1.0"
@@ -186,6 +193,13 @@ _HOMES = {
         "set_tags",
     ),
     "slipstream.client.sql": ("sql",),
+    "slipstream.client.system_metrics": (
+        "disable_system_metrics_logging",
+        "enable_system_metrics_logging",
+        "set_system_metrics_node_id",
+        "set_system_metrics_samples_before_logging",
+        "set_system_metrics_sampling_interval",
+    ),
     "slipstream.projects": ("run",),
 }
 """Public names by the module that has them."""
@@ -201,6 +215,7 @@ _MODULES = (
     "projects",
     "pyfunc",
     "sklearn",
+    "system_metrics",
     "tracking",
     "transformers",
     "trash",
@@ -228,6 +243,8 @@ __all__ = [
     "delete_run",
     "delete_tag",
     "deployments",
+    "disable_system_metrics_logging",
+    "enable_system_metrics_logging",
     "end_run",
     "entities",
     "exceptions",
@@ -286,12 +303,16 @@ __all__ = [
     "set_logged_model_tags",
     "set_model_version_tag",
     "set_registry_uri",
+    "set_system_metrics_node_id",
+    "set_system_metrics_samples_before_logging",
+    "set_system_metrics_sampling_interval",
     "set_tag",
     "set_tags",
     "set_tracking_uri",
     "sklearn",
     "sql",
     "start_run",
+    "system_metrics",
     "tracking",
     "transformers",
     "trash",

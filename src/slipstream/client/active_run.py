@@ -15,6 +15,7 @@ from slipstream.client.client import SlipstreamClient
 from slipstream.client.context import resolve_tags
 from slipstream.client.liveness import attending
 from slipstream.client.runs import PARENT_RUN_TAG, RUN_NAME_TAG, to_status
+from slipstream.client.system_metrics import SystemMetricsMonitor, require_meter, start_monitor
 from slipstream.client.values import require_pairs, require_text
 from slipstream.entities import LifecycleStage, Run, RunStatus, RunTag
 from slipstream.entities.liveness import END_REASON_TAG
@@ -48,6 +49,8 @@ class _Entry:
         self.linked_datasets = {
             (each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs
         }
+        self.monitor: SystemMetricsMonitor | None = None
+        """Measures the machine for it."""
         self.model_steps = {each.model_id: each.step for each in run.outputs.model_outputs}
 
 
@@ -98,15 +101,17 @@ def start_run(
         parent_run_id: Run to be a child of; by default the active one.
         tags: Tags, over those of the run's context (user, program, git).
         description: Text that the UI shows; tag `mlflow.note.content`.
-        log_system_metrics: Not available; `True` is refused.
+        log_system_metrics: Measure CPU, memory, disk, network and GPUs while the run goes, as metrics below
+            `system/`; by default SLIPSTREAM_ENABLE_SYSTEM_METRICS_LOGGING.
 
     Raises:
         InvalidStateError: a run is active and `nested` is not said.
         InvalidParameterError: the run to resume is deleted or not in the experiment that is set,
             the parent is deleted or not the active run, or the name is not a text.
+        MissingDependencyError: `log_system_metrics` is true and psutil is not installed.
     """
     if log_system_metrics:
-        raise InvalidParameterError("'log_system_metrics' is not available; leave it out.")
+        require_meter()
     stack = _state.stack()
     if stack and not nested:
         active = stack[0].run.info.run_id
@@ -130,7 +135,11 @@ def start_run(
     else:
         run = _create(client, experiment_id, run_name, _parent(client, parent_run_id), own)
     active_run = ActiveRun(info=run.info, data=run.data, inputs=run.inputs, outputs=run.outputs)
-    stack.append(_Entry(active_run, client))
+    entry = _Entry(active_run, client)
+    stack.append(entry)
+    entry.monitor = start_monitor(
+        run, log_system_metrics, lambda run_id, points: client.log_batch(run_id, metrics=points)
+    )
     attending.begin(run, client.tracking_uri, outermost=len(stack) == 1)
     return active_run
 
@@ -214,6 +223,8 @@ def end_run(status: str = RunStatus.FINISHED) -> None:
     entry = stack.pop()
     run_id = entry.run.info.run_id
     _state.ended(run_id)
+    if entry.monitor is not None:
+        entry.monitor.finish()
     attending.end(run_id)
     entry.client.set_terminated(run_id, ended)
     _print_address(entry)

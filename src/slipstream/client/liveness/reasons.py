@@ -16,8 +16,8 @@ _WORDS = {
     "SIGTERM": "told to end",
     "SIGINT": "interrupted",
     "SIGHUP": "ended with its terminal or connection",
-    "SIGSEGV": "crashed: a library read memory that is not its own",
-    "SIGBUS": "crashed: memory that was not there, such as of a full /dev/shm",
+    "SIGSEGV": "ended by a crash: a library read memory that is not its own",
+    "SIGBUS": "ended by a crash: memory that was not there, such as of a full /dev/shm",
     "SIGABRT": "aborted by a library",
     "SIGXCPU": "out of CPU time",
 }
