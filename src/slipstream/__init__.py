@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         projects,
         pyfunc,
         sklearn,
+        system_metrics,
         tracking,
         transformers,
         trash,

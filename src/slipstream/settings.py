@@ -131,7 +131,9 @@ def _captures(text: str) -> frozenset[str]:
     for word in words:
         name = word.removeprefix("-")
         if name not in (*CAPTURES, "all", "none"):
-            raise ValueError(f"names of {', '.join(CAPTURES)}, all or none, with commas; a minus leaves one out")
+            raise ValueError(
+                f"names of {', '.join(CAPTURES)}, all or none, with commas; a minus leaves one out"
+            )
         names = CAPTURES if name == "all" else () if name == "none" else (name,)
         chosen = chosen.difference(names) if word.startswith("-") else chosen.union(names)
     return frozenset(chosen)
@@ -167,10 +169,16 @@ HEARTBEAT_SECONDS = _setting(
     mlflow=False,
 )
 ENABLE_SYSTEM_METRICS_LOGGING = _setting(
-    "ENABLE_SYSTEM_METRICS_LOGGING", _boolean, False, "Measure CPU, memory, disk, network and GPUs while runs go."
+    "ENABLE_SYSTEM_METRICS_LOGGING",
+    _boolean,
+    False,
+    "Measure CPU, memory, disk, network and GPUs while runs go.",
 )
 SYSTEM_METRICS_SAMPLING_INTERVAL = _setting(
-    "SYSTEM_METRICS_SAMPLING_INTERVAL", _at_least(0.1, float), 10.0, "Seconds between two measurements of the machine."
+    "SYSTEM_METRICS_SAMPLING_INTERVAL",
+    _at_least(0.1, float),
+    10.0,
+    "Seconds between two measurements of the machine.",
 )
 SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING = _setting(
     "SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING",

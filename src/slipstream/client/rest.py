@@ -11,6 +11,13 @@ from slipstream.client.rest_webhooks import RestWebhooks
 
 
 class RestStore(
-    RestExperiments, RestHeartbeats, RestHistories, RestInputs, RestLoggedModels, RestRegistry, RestWebhooks, RestTrash
+    RestExperiments,
+    RestHeartbeats,
+    RestHistories,
+    RestInputs,
+    RestLoggedModels,
+    RestRegistry,
+    RestWebhooks,
+    RestTrash,
 ):
     """Implements `Store` over HTTP; made from a `Transport`, which retries and authenticates."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from slipstream import settings
+from slipstream.client.context.nvml import open_nvml
 from slipstream.clock import now_ms
 from slipstream.entities import Metric, Run
 from slipstream.errors import MissingDependencyError, SlipstreamError
@@ -154,15 +155,10 @@ class Meter:
         counters = self._psutil.net_io_counters()
         if counters is not None:
             self._received, self._sent = counters.bytes_recv / 1e6, counters.bytes_sent / 1e6
-        try:
-            import pynvml
-
-            pynvml.nvmlInit()
-        except Exception as error:  # noqa: BLE001  # not installed, no driver, no card
-            _logger.debug("No GPU is measured: %s", error)
-            return
-        self._nvml = pynvml
-        self._gpus = [pynvml.nvmlDeviceGetHandleByIndex(each) for each in range(pynvml.nvmlDeviceGetCount())]
+        self._nvml = open_nvml()
+        if self._nvml is not None:
+            count: int = self._nvml.nvmlDeviceGetCount()
+            self._gpus = [self._nvml.nvmlDeviceGetHandleByIndex(each) for each in range(count)]
 
     def close(self) -> None:
         if self._nvml is not None:
@@ -226,7 +222,9 @@ class Meter:
         )
 
 
-def start_monitor(run: Run, asked: bool | None, log: Callable[[str, list[Metric]], None]) -> SystemMetricsMonitor | None:
+def start_monitor(
+    run: Run, asked: bool | None, log: Callable[[str, list[Metric]], None]
+) -> SystemMetricsMonitor | None:
     """Start to measure for a run if that is asked for, or by default where the settings say so.
 
     Raises:

@@ -56,7 +56,9 @@ class RunWatch:
     def _watch(self) -> None:
         while not self._stopping.wait(self._poll_seconds):
             now = time.time()
-            if abs(now - self._looked) > 3 * self._poll_seconds + 1:  # the machine slept, or its clock was set
+            if (
+                abs(now - self._looked) > 3 * self._poll_seconds + 1
+            ):  # the machine slept, or its clock was set
                 self._listening_since = now
             self._looked = now
             if self._keep():
@@ -70,7 +72,7 @@ class RunWatch:
                 revived = self._engine.write(lambda store: store.keep_beats(beats))
                 for run_id in revived:
                     _logger.warning("Run %s gave a sign of life again and goes on.", run_id)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the thread goes on
             self._beats.put_back(beats)
             self._trouble(error)
             return False
@@ -83,10 +85,12 @@ class RunWatch:
         try:
             if self._engine.read(lambda store: store.find_silent_runs(before)):
                 for run_id in self._engine.write(lambda store: store.end_silent_runs(before)):
-                    _logger.warning("Run %s gave no sign of life for %g s; it is FAILED.", run_id, self._lost_after)
+                    _logger.warning(
+                        "Run %s gave no sign of life for %g s; it is FAILED.", run_id, self._lost_after
+                    )
             if self._engine.read(lambda store: store.find_whether_beats_are_old(before)):
                 self._engine.write(lambda store: store.delete_old_beats(before))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # as above
             self._trouble(error)
         else:
             self._failing = False
@@ -96,6 +100,8 @@ class RunWatch:
         if not self._failing:  # said once, not every few seconds
             known = isinstance(error, UnavailableError)
             _logger.warning(
-                "Signs of life of runs cannot be written down now: %s", error, exc_info=None if known else error
+                "Signs of life of runs cannot be written down now: %s",
+                error,
+                exc_info=None if known else error,
             )
         self._failing = True

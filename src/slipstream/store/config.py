@@ -8,7 +8,6 @@ import msgspec
 from slipstream.artifact_store.base import Signer
 from slipstream.entities import FileInfo
 from slipstream.errors import NotImplementedByServerError
-
 from slipstream.store.beats import Beats
 
 if TYPE_CHECKING:

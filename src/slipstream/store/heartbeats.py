@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, LiteralString
 
 from slipstream.clock import now_ms
 from slipstream.db.base import Transaction
-from slipstream.entities import RunTag
-from slipstream.entities.liveness import END_BY_TAG, END_LINES_TAG, END_REASON_TAG, END_TAGS, ConsoleChunk, LostRun
+from slipstream.entities import Metric, Param, RunTag
+from slipstream.entities.liveness import (
+    END_BY_TAG,
+    END_LINES_TAG,
+    END_REASON_TAG,
+    END_TAGS,
+    ConsoleChunk,
+    LostRun,
+)
 from slipstream.errors import InvalidParameterError
 from slipstream.rules import limits, names
 from slipstream.store.config import StoreConfig
@@ -83,7 +90,13 @@ class HeartbeatsPart:
 
         def require_run(self, run_id: str, *, active: bool = False) -> tuple[int, int]: ...
         def end_blocks(self, run: int) -> None: ...
-        def log_batch(self, run_id: str, *, tags: Sequence[RunTag] = ()) -> None: ...
+        def log_batch(
+            self,
+            run_id: str,
+            metrics: Sequence[Metric] = (),
+            params: Sequence[Param] = (),
+            tags: Sequence[RunTag] = (),
+        ) -> None: ...
 
     # -- signs of life ------------------------------------------------------------------------------
     def beat(self, run_ids: Sequence[str]) -> None:
@@ -149,7 +162,9 @@ class HeartbeatsPart:
 
     def find_whether_beats_are_old(self, before: int) -> bool:
         """Tell whether there is something that `delete_old_beats` would delete."""
-        return self.tx.fetch_one(SELECT_OLD_BEAT, before=before, long_before=before - _LOST_KEPT_MS) is not None
+        return (
+            self.tx.fetch_one(SELECT_OLD_BEAT, before=before, long_before=before - _LOST_KEPT_MS) is not None
+        )
 
     def delete_old_beats(self, before: int) -> None:
         """Forget the signs of life of runs that have ended, and of those lost a month ago."""
@@ -193,7 +208,10 @@ class HeartbeatsPart:
         """Keep what a run printed, and of what it printed before only the latest. Retry-safe."""
         run, _ = self.require_run(run_id)
         for chunk in chunks:
-            if not 0 <= chunk.first < chunk.next <= limits.INT64_MAX or chunk.next - chunk.first > CHUNK_BYTES:
+            if (
+                not 0 <= chunk.first < chunk.next <= limits.INT64_MAX
+                or chunk.next - chunk.first > CHUNK_BYTES
+            ):
                 raise InvalidParameterError(
                     f"Invalid chunk from {chunk.first} to {chunk.next}: send 1 to {CHUNK_BYTES} bytes, numbered from 0."
                 )
@@ -201,11 +219,12 @@ class HeartbeatsPart:
             return
         self.tx.execute_many(
             INSERT_CHUNK,
-            [(run, each.first, each.next, each.text[:CHUNK_BYTES].replace("\0", "\ufffd")) for each in chunks],
+            [
+                (run, each.first, each.next, each.text[:CHUNK_BYTES].replace("\0", "\ufffd"))
+                for each in chunks
+            ],
         )
-        self.tx.execute(
-            DELETE_CHUNKS, run=run, before=max(each.next for each in chunks) - CONSOLE_KEPT_BYTES
-        )
+        self.tx.execute(DELETE_CHUNKS, run=run, before=max(each.next for each in chunks) - CONSOLE_KEPT_BYTES)
 
     def end_console(self, run_id: str) -> None:
         """Forget what a run printed: all of it is among its artifacts now."""

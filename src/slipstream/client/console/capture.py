@@ -192,7 +192,9 @@ def _copy_writes(stream: Any, copy: int) -> Callable[[], None]:
 
     def write(text: str) -> int:
         written: int = original(text)
-        with contextlib.suppress(OSError, ValueError, UnicodeError):  # full or closed: the terminal has it all the same
+        with contextlib.suppress(
+            OSError, ValueError, UnicodeError
+        ):  # full or closed: the terminal has it all the same
             os.write(copy, text.encode("utf-8", "replace"))
         return written
 

@@ -91,9 +91,7 @@ class SegmentReader:
         found: list[tuple[int, int]] = []
         try:
             with os.scandir(self.folder) as entries:
-                for entry in entries:
-                    if entry.name.isdigit():
-                        found.append((int(entry.name), entry.stat().st_size))
+                found += [(int(each.name), each.stat().st_size) for each in entries if each.name.isdigit()]
         except FileNotFoundError:
             return []
         return sorted(found)

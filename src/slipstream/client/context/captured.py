@@ -77,7 +77,9 @@ def _command(captured: Captured) -> None:
     arguments[0] = Path(arguments[0]).name or "python"
     if "-c" in arguments[1:]:  # a whole program; what comes behind it are its arguments
         arguments[arguments.index("-c") + 1 : arguments.index("-c") + 2] = ["..."]
-    captured.tags[COMMAND_TAG] = shlex.join(mask_arguments(arguments)).encode("utf-8", "backslashreplace").decode()[:5000]
+    captured.tags[COMMAND_TAG] = (
+        shlex.join(mask_arguments(arguments)).encode("utf-8", "backslashreplace").decode()[:5000]
+    )
 
 
 def _packages(captured: Captured) -> None:

@@ -79,12 +79,14 @@ def _add_untracked(changes: Changes, top: str) -> None:
             if looks_like_secret_file(shown):
                 changes.left_out.append(f"{shown}: its name says that secrets are in it")
                 continue
-            content = _read_small(os.path.join(os.fsencode(top), name))
+            content = _read_small(os.fsencode(top) + b"/" + name)
             if isinstance(content, str):
                 changes.left_out.append(f"{shown}: {content}")
                 continue
             if count == UNTRACKED_FILES or total + len(content) > UNTRACKED_BYTES:
-                changes.left_out.append(f"{shown} and what follows: only {UNTRACKED_FILES} files or {UNTRACKED_BYTES} bytes are kept")
+                changes.left_out.append(
+                    f"{shown} and what follows: only {UNTRACKED_FILES} files or {UNTRACKED_BYTES} bytes are kept"
+                )
                 break
             if b"\0" in content:
                 changes.left_out.append(f"{shown}: it is binary")

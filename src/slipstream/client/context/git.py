@@ -8,12 +8,13 @@ import subprocess
 from pathlib import Path
 
 from slipstream.client.context.source import main_file
+from slipstream.client.context.wanted import captures_here
 
 COMMIT_TAG = "mlflow.source.git.commit"
 BRANCH_TAG = "mlflow.source.git.branch"
 REPO_URL_TAG = "mlflow.source.git.repoURL"
 DIRTY_TAG = "mlflow.source.git.dirty"
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 2.0
 # What stands before the last @ of a URL's host. Credentials of a broken URL count too, so nothing is parsed.
 _USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/?#:@'\"]*)[^\s/?#'\"]*@")
 
@@ -27,11 +28,13 @@ def git_tags() -> dict[str, str]:
     if program is None:
         return {}
     folder = Path(program).absolute()
-    return dict(tags_of_folder(str(folder if folder.is_dir() else folder.parent)))
+    # Whether files changed takes long in large trees: where it is found out in the background, nobody waits for it here.
+    later = "diff" in captures_here()
+    return dict(tags_of_folder(str(folder if folder.is_dir() else folder.parent), dirty=not later))
 
 
 @functools.lru_cache(maxsize=16)
-def tags_of_folder(folder: str) -> tuple[tuple[str, str], ...]:
+def tags_of_folder(folder: str, *, dirty: bool = True) -> tuple[tuple[str, str], ...]:
     """Return the tags for the repository around a folder, as pairs.
 
     Not for folders that came from elsewhere: to find changes, git runs the filters that the repository's own
@@ -43,9 +46,9 @@ def tags_of_folder(folder: str) -> tuple[tuple[str, str], ...]:
     branch = _git(folder, "rev-parse", "--abbrev-ref", "HEAD")
     if branch and branch != "HEAD":  # which it is when no branch is checked out
         tags[BRANCH_TAG] = branch
-    dirty = is_dirty(folder)
-    if dirty is not None:
-        tags[DIRTY_TAG] = str(dirty).lower()
+    changed = is_dirty(folder) if dirty else None
+    if changed is not None:
+        tags[DIRTY_TAG] = str(changed).lower()
     return tuple(tags.items())
 
 

@@ -1,5 +1,6 @@
 """On what a run runs: machine, memory, GPUs, and the scheduler or container around it."""
 
+import contextlib
 import os
 import platform
 import socket
@@ -7,13 +8,35 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from slipstream.client.context.nvml import nvml
+
 _ENVIRONMENT = (
-    *("SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_NODELIST", "SLURM_NODEID"),
-    *("SLURM_PROCID", "SLURM_NTASKS", "SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE", "SLURM_GPUS", "SLURM_JOB_PARTITION"),
+    *(
+        "SLURM_JOB_ID",
+        "SLURM_JOB_NAME",
+        "SLURM_ARRAY_JOB_ID",
+        "SLURM_ARRAY_TASK_ID",
+        "SLURM_NODELIST",
+        "SLURM_NODEID",
+    ),
+    *(
+        "SLURM_PROCID",
+        "SLURM_NTASKS",
+        "SLURM_CPUS_PER_TASK",
+        "SLURM_MEM_PER_NODE",
+        "SLURM_GPUS",
+        "SLURM_JOB_PARTITION",
+    ),
     *("PBS_JOBID", "LSB_JOBID", "JOB_ID", "SGE_TASK_ID"),
     *("POD_NAME", "POD_NAMESPACE", "NODE_NAME", "KUBERNETES_SERVICE_HOST", "HOSTNAME"),
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT"),
-    *("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "CONDA_DEFAULT_ENV", "VIRTUAL_ENV"),
+    *(
+        "CUDA_VISIBLE_DEVICES",
+        "NVIDIA_VISIBLE_DEVICES",
+        "OMP_NUM_THREADS",
+        "CONDA_DEFAULT_ENV",
+        "VIRTUAL_ENV",
+    ),
     *("CI", "GITHUB_RUN_ID", "GITHUB_WORKFLOW", "CI_JOB_ID", "CI_PIPELINE_ID", "BUILD_ID"),
 )
 """What schedulers, clusters and launchers say; nothing else of the environment is read."""
@@ -88,32 +111,21 @@ def _around() -> dict[str, str]:
 
 
 def _gpus() -> list[dict[str, Any]]:
-    try:
-        import pynvml
-    except ImportError:
-        return []
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:  # no driver, or no card
-        return []
     gpus: list[dict[str, Any]] = []
-    try:
-        driver = _text(pynvml.nvmlSystemGetDriverVersion())
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    with nvml() as module:
+        if module is None:
+            return gpus
+        driver = _text(module.nvmlSystemGetDriverVersion())
+        for index in range(module.nvmlDeviceGetCount()):
+            handle = module.nvmlDeviceGetHandleByIndex(index)
             gpu: dict[str, Any] = {"index": index, "driver": driver}
-            for name, ask in (
-                ("name", lambda each: _text(pynvml.nvmlDeviceGetName(each))),
-                ("uuid", lambda each: _text(pynvml.nvmlDeviceGetUUID(each))),
-                ("memory_bytes", lambda each: int(pynvml.nvmlDeviceGetMemoryInfo(each).total)),
-            ):
-                try:
-                    gpu[name] = ask(handle)
-                except pynvml.NVMLError:  # one missing fact must not cost the others
-                    continue
+            with contextlib.suppress(module.NVMLError):  # one missing fact must not cost the others
+                gpu["name"] = _text(module.nvmlDeviceGetName(handle))
+            with contextlib.suppress(module.NVMLError):
+                gpu["uuid"] = _text(module.nvmlDeviceGetUUID(handle))
+            with contextlib.suppress(module.NVMLError):
+                gpu["memory_bytes"] = int(module.nvmlDeviceGetMemoryInfo(handle).total)
             gpus.append(gpu)
-    finally:
-        pynvml.nvmlShutdown()
     return gpus
 
 

@@ -29,11 +29,16 @@ _FILE = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _FILE_ABOUT = re.compile(
-    r"(^|[._-])(secrets?|credentials?|passwords?|passwd|tokens?|apikeys?|api[_-]keys?)($|[._-])", re.IGNORECASE
+    r"(^|[._-])(secrets?|credentials?|passwords?|passwd|tokens?|apikeys?|api[_-]keys?)($|[._-])",
+    re.IGNORECASE,
 )
-_CODE_SUFFIXES = frozenset({".py", ".pyi", ".pyx", ".ipynb", ".c", ".cc", ".cpp", ".cu", ".h", ".go", ".rs", ".js", ".ts", ".md"})
+_CODE_SUFFIXES = frozenset(
+    {".py", ".pyi", ".pyx", ".ipynb", ".c", ".cc", ".cpp", ".cu", ".h", ".go", ".rs", ".js", ".ts", ".md"}
+)
 """Files that may speak of secrets; what is in them is looked at."""
-_FOLDERS = frozenset({".aws", ".ssh", ".gnupg", ".azure", ".kube", ".docker", ".config", "gcloud", ".secrets", "secrets"})
+_FOLDERS = frozenset(
+    {".aws", ".ssh", ".gnupg", ".azure", ".kube", ".docker", ".config", "gcloud", ".secrets", "secrets"}
+)
 _VALUE = re.compile(
     r"\b(?:AKIA|ASIA|AGPA|AIDA|AROA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}|"
     r"\bsk-[A-Za-z0-9_-]{20,}|\b[rs]k_(?:live|test)_\w{16,}|\bxox[abeoprs]-[\w-]{10,}|\bAIza[\w-]{30,}|\bya29\.[\w-]{20,}|"
@@ -48,10 +53,16 @@ _ASSIGNMENT = re.compile(
 )
 _ODD = re.compile(r"[A-Za-z0-9+/=_\-.~]{20,}\Z")
 _HEX = re.compile(r"[0-9a-fA-F-]{32,}\Z")
-_HARMLESS_NAME = re.compile(r"sha\d*|hash|digest|commit|revision|checksum|integrity|md5|uuid|guid|etag|(^|_)rev$", re.IGNORECASE)
+_HARMLESS_NAME = re.compile(
+    r"sha\d*|hash|digest|commit|revision|checksum|integrity|md5|uuid|guid|etag|(^|_)rev$", re.IGNORECASE
+)
 _PLACE = re.compile(r"[/\\]|\.(py|json|ya?ml|csv|txt|pt|ckpt|safetensors|parquet)$")
-_CODE = re.compile(r"^(None|True|False|null|true|false|self|os|os\.\w.*|str|int|float|[-+]?\d+(\.\d+)?(e[-+]?\d+)?|\$\{?\w+\}?)$")
-_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*(?:PRIVATE KEY|PGP MESSAGE)[A-Z ]*-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL)
+_CODE = re.compile(
+    r"^(None|True|False|null|true|false|self|os|os\.\w.*|str|int|float|[-+]?\d+(\.\d+)?(e[-+]?\d+)?|\$\{?\w+\}?)$"
+)
+_KEY_BLOCK = re.compile(
+    r"-----BEGIN [A-Z ]*(?:PRIVATE KEY|PGP MESSAGE)[A-Z ]*-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL
+)
 _FLAG = re.compile(r"--?(?P<name>[A-Za-z][\w.-]*)\Z")
 
 
@@ -118,7 +129,11 @@ def mask_arguments(arguments: Sequence[str]) -> list[str]:
         hide_next = flag is not None and bool(_NAME.search(flag["name"]))
         name, equals, value = each.partition("=")
         bare = name.lstrip("-+")
-        if equals and value and (_NAME.search(bare) or (is_random(value) and not _HARMLESS_NAME.search(bare))):
+        if (
+            equals
+            and value
+            and (_NAME.search(bare) or (is_random(value) and not _HARMLESS_NAME.search(bare)))
+        ):
             masked.append(f"{name}={MASK}")
         elif is_random(each):
             masked.append(MASK)

@@ -34,12 +34,19 @@ def wanted(tracking_uri: str) -> Wanted:
     watcher = settings.WATCHER.get()
     beats = settings.HEARTBEAT_SECONDS
     return Wanted(
-        captures=settings.CAPTURE.get() if settings.CAPTURE.is_set() or not is_test else frozenset(),
+        captures=captures_here(),
         console=console and is_server,
         watcher=(not is_test if watcher is None else watcher) and is_server,
         heartbeat_seconds=beats.get() if is_server and (beats.is_set() or not is_test) else 0.0,
         notes=not is_test,
     )
+
+
+def captures_here() -> frozenset[str]:
+    """Return what of `settings.CAPTURES` is captured in this process."""
+    if "_pytest" in sys.modules and not settings.CAPTURE.is_set():
+        return frozenset()
+    return settings.CAPTURE.get()
 
 
 def is_interactive() -> bool:

@@ -14,7 +14,7 @@ from slipstream.client.connect import Connection, shown_uri
 from slipstream.client.console.capture import Capture, flush_streams, make_plan
 from slipstream.client.console.logs import Log, open_log, read_chunks
 from slipstream.client.context.captured import Captured, capture
-from slipstream.client.context.wanted import Wanted, wanted
+from slipstream.client.context.wanted import Wanted
 from slipstream.client.liveness.folder import FILES, LOG, FileNote, OwnFolder, RunNote
 from slipstream.client.liveness.left import open_quietly, store_console, store_file, try_deliver_left
 from slipstream.client.liveness.link import Link
@@ -153,7 +153,7 @@ class Attendant:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
-            except Exception as error:  # noqa: BLE001  # a training must not notice
+            except Exception as error:  # a training must not notice
                 _logger.debug("Left for later: %s", error, exc_info=not isinstance(error, SlipstreamError))
 
     def _connect(self) -> Connection:
@@ -239,7 +239,8 @@ class Attendant:
         chunks = read_chunks(log, after, _SENT_AT_ONCE)
         if chunks:
             own = [
-                type(each)(first=each.first - note.first, next=each.next - note.first, text=each.text) for each in chunks
+                type(each)(first=each.first - note.first, next=each.next - note.first, text=each.text)
+                for each in chunks
             ]
             self._connect().store.append_console(note.run_id, own)
             self._sent[note.run_id] = chunks[-1].next
@@ -270,7 +271,11 @@ class Attendant:
             with self._lock:
                 if not folder.note.runs and not folder.note.files:
                     folder.remove()
-        if self._is_server and self._connection is not None and (self._worker is None or not self._worker.is_alive()):
+        if (
+            self._is_server
+            and self._connection is not None
+            and (self._worker is None or not self._worker.is_alive())
+        ):
             self._connection.close()
 
     def forget(self) -> None:

@@ -17,6 +17,10 @@ import signal
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing itself costs a megabyte
+    from typing import Any
+
 READ_BYTES = 1 << 16
 _DRAINED_SECONDS = 3.0
 _POLL_SECONDS = 1.0
@@ -30,7 +34,7 @@ class Orders:
     def __init__(self, fields: "dict[str, object]") -> None:
         self.pid: int = fields["pid"]  # type: ignore[assignment]
         """The training process."""
-        self.sources: list[tuple[int, int]] = [tuple(each) for each in fields["sources"]]  # type: ignore
+        self.sources: list[tuple[int, int]] = [tuple(each) for each in fields["sources"]]  # type: ignore[misc]
         """(where to read, where to pass it on; -1 keeps it only), as numbers of open files."""
         self.log: str | None = fields["log"]  # type: ignore[assignment]
         self.end_file: str = fields["end_file"]  # type: ignore[assignment]
@@ -61,19 +65,24 @@ class Source:
                 with lock:
                     self._log.append(data)  # type: ignore[attr-defined]
                 if self.write >= 0:
-                    view = memoryview(data)
-                    while view:
-                        view = view[os.write(self.write, view) :]
-        except BlockingIOError:
-            pass  # told not to wait by whoever shares the stream; see _write in tests
+                    _write_all(self.write, data)
         except OSError:
-            # Nobody reads any more. The process must find that out by itself, as it would without us: its end of the pipe
-            # breaks once this one is closed, and it takes its own streams back.
-            pass
+            # Nobody reads any more. The process must find that out by itself, as it would without us: it is told, and takes
+            # its streams back.
+            _answer("broken")
         finally:
             self.done = True
             self.busy = False
             os.close(self.read)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(handle, view) :]
+        except BlockingIOError:  # whoever shares the stream has told it not to wait
+            select.select([], [handle], [], _POLL_SECONDS)
 
 
 def main() -> None:
@@ -88,10 +97,10 @@ def main() -> None:
     before = _oom_kills(orders.pid)
     sources: list[Source] = []
     if orders.log is not None:
-        names: dict[str, object] = {"__name__": "segments"}
-        with open(orders.segments, encoding="utf-8") as file:  # noqa: PTH123  # pathlib would double the memory
+        names: dict[str, Any] = {"__name__": "segments"}
+        with open(orders.segments, encoding="utf-8") as file:  # pathlib would double the memory
             exec(compile(file.read(), orders.segments, "exec"), names)  # noqa: S102  # our own file
-        log = names["SegmentWriter"](orders.log)  # type: ignore[operator]
+        log = names["SegmentWriter"](orders.log)
         lock = _thread.allocate_lock()
         for read, write in orders.sources:
             source = Source(read, write, log)
@@ -185,7 +194,7 @@ def _is_alive(pid: int) -> bool:
 
 def _state(pid: int) -> str:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+        with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b") ")[2][:1].decode()
     except OSError:
         return ""
@@ -233,7 +242,7 @@ def _exit_code(pid: int, pidfd: int) -> "int | None":
 
 def _code_of_zombie(pid: int) -> "int | None":
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+        with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b") ")[2].split()
     except OSError:
         return None
@@ -246,7 +255,7 @@ def _oom_kills(pid: int) -> int:
     total = 0
     for path, name in _oom_files(pid):
         try:
-            with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            with open(path, encoding="ascii", errors="replace") as file:
                 for line in file:
                     key, _, value = line.partition(" ")
                     if key == name:
@@ -259,7 +268,7 @@ def _oom_kills(pid: int) -> int:
 def _oom_files(pid: int) -> "list[tuple[str, str]]":
     files = [("/proc/vmstat", "oom_kill")]
     try:
-        with open(f"/proc/{pid}/cgroup", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+        with open(f"/proc/{pid}/cgroup", encoding="ascii", errors="replace") as file:
             for line in file:
                 number, controllers, path = line.rstrip("\n").split(":", 2)
                 if number == "0":
@@ -274,7 +283,7 @@ def _oom_files(pid: int) -> "list[tuple[str, str]]":
 def _write_end(path: str, end: "dict[str, object]") -> None:
     try:
         temporary = f"{path}.new"
-        with open(temporary, "w", encoding="utf-8") as file:  # noqa: PTH123
+        with open(temporary, "w", encoding="utf-8") as file:
             json.dump(end, file)
         os.replace(temporary, path)
     except OSError:

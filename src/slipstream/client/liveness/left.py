@@ -7,7 +7,17 @@ from pathlib import Path
 from slipstream.artifact_store.paths import clean_path
 from slipstream.client.connect import Connection, connect, shown_uri
 from slipstream.client.console.logs import open_log, tail_of, write_log
-from slipstream.client.liveness.folder import FILES, FileNote, ProcessNote, RunNote, claim, is_gone, left_folders, read_note, save_note
+from slipstream.client.liveness.folder import (
+    FILES,
+    FileNote,
+    ProcessNote,
+    RunNote,
+    claim,
+    is_gone,
+    left_folders,
+    read_note,
+    save_note,
+)
 from slipstream.client.liveness.reasons import judge, read_end
 from slipstream.client.progress import Progress
 from slipstream.client.transfer import FilePieces

@@ -36,7 +36,7 @@ class Link:
             address: the tracking address.
             sources: what it passes on and keeps: pairs of open files.
             log: the folder where it keeps that.
-            gone: called in a thread when it has ended without being told to.
+            gone: called in a thread when it has ended without being told to, or cannot pass on what is printed.
 
         Raises:
             OSError: it cannot be started.
@@ -109,6 +109,8 @@ class Link:
             waiting = b""
             while data := answers.read(4096):
                 *lines, waiting = (waiting + data).split(b"\n")
+                if b"broken" in lines:
+                    self._gone()
                 with self._answered:
                     self._answers.update(line.decode() for line in lines)
                     self._answered.notify_all()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+from slipstream.client.liveness.folder import END, ProcessNote, was_restarted
 from slipstream.entities import RunStatus
 from slipstream.entities.liveness import END_CODE_TAG, END_REASON_TAG, END_SIGNAL_TAG
-from slipstream.client.liveness.folder import END, ProcessNote, was_restarted
 
 _ASKED = {"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGALRM"}
 """Sent by somebody, a scheduler for example; the others come from a fault of the process."""
