@@ -55,14 +55,16 @@ class RunWatch:
 
     def _watch(self) -> None:
         while not self._stopping.wait(self._poll_seconds):
-            now = time.time()
-            if (
-                abs(now - self._looked) > 3 * self._poll_seconds + 1
-            ):  # the machine slept, or its clock was set
-                self._listening_since = now
-            self._looked = now
-            if self._keep():
-                self._end_silent(now)
+            self.look()
+
+    def look(self) -> None:
+        """Write down what was gathered, and end what is silent."""
+        now = time.time()
+        if abs(now - self._looked) > 3 * self._poll_seconds + 1:  # the machine slept, or its clock was set
+            self._listening_since = now
+        self._looked = now
+        if self._keep():
+            self._end_silent(now)
 
     def _keep(self) -> bool:
         """Write down what was gathered; tell whether the database took it."""

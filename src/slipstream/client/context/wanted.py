@@ -38,7 +38,7 @@ def wanted(tracking_uri: str) -> Wanted:
         console=console and is_server,
         watcher=(not is_test if watcher is None else watcher) and is_server,
         heartbeat_seconds=beats.get() if is_server and (beats.is_set() or not is_test) else 0.0,
-        notes=not is_test,
+        notes=not is_test and watcher is not False,
     )
 
 
