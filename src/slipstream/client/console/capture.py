@@ -15,6 +15,7 @@ import contextlib
 import io
 import logging
 import os
+import select
 import stat
 import sys
 import threading
@@ -24,6 +25,8 @@ from typing import Any
 from slipstream.client.liveness.folder import PlainLog
 
 _PIPE_BYTES = 256 << 10
+_PAUSE_SECONDS = 0.2
+_CALM_SECONDS = 5.0
 _logger = logging.getLogger(__name__)
 
 
@@ -92,7 +95,8 @@ class Capture:
         self._pipes: list[_Pipe] = []
         self._copy = -1
         self._pid = os.getpid()
-        self._restored = False
+        self._ended = False
+        self._abandoned = False
         self._lock = threading.Lock()
         self._unpatch: list[Callable[[], None]] = []
         for numbers in plan.piped:
@@ -120,34 +124,35 @@ class Capture:
             os.close(self._copy_read)
 
     def end(self) -> None:
-        """Give the streams back what they had; what is in the pipes is left to the program that reads them."""
+        """Give the streams back what they had; what is in the pipes is left to whoever reads them."""
         with self._lock:
-            if self._restored or self._pid != os.getpid():
+            if self._ended or self._pid != os.getpid():
                 return
-            self._restored = True
+            self._ended = True
+            abandoned = self._abandoned
         flush_streams()
-        for undo in self._unpatch:
-            undo()
+        self._undo_copies()
         for pipe in self._pipes:
             pipe.restore()
         for pipe in self._pipes:
-            os.close(pipe.read)
+            if abandoned:
+                pipe.calm.wait(_CALM_SECONDS)
+            else:
+                os.close(pipe.read)
 
     def abandon(self) -> None:
-        """Take the streams back from a program that has ended, with what it had not passed on.
-
-        Blocks as long as children of this process write into the pipes: for a thread.
-        """
+        """Do what the program that read the pipes did, since it has ended, until nothing is in them; then be without them."""
         with self._lock:
-            if self._restored or self._pid != os.getpid():
+            if self._ended or self._abandoned or self._pid != os.getpid():
                 return
-            self._restored = True
-        for undo in self._unpatch:
-            undo()
-        for pipe in self._pipes:
-            pipe.restore()
+            self._abandoned = True
+        self._undo_copies()
         for pipe in self._pipes:
             threading.Thread(target=pipe.pass_on, name="slipstream-console", daemon=True).start()
+
+    def _undo_copies(self) -> None:
+        while self._unpatch:
+            self._unpatch.pop()()
 
 
 class _Pipe:
@@ -155,6 +160,9 @@ class _Pipe:
         self.numbers = numbers
         self.original = os.dup(numbers[0])
         self.read, self._write = _make_pipe()
+        self.calm = threading.Event()
+        """Set when all that was written has been passed on by this process."""
+        self._restored = False
 
     def begin(self) -> None:
         for number in self.numbers:
@@ -162,19 +170,33 @@ class _Pipe:
         os.close(self._write)
 
     def restore(self) -> None:
-        for number in self.numbers:
-            os.dup2(self.original, number)
+        if not self._restored:
+            self._restored = True
+            for number in self.numbers:
+                os.dup2(self.original, number)
 
     def pass_on(self) -> None:
+        """Pass on what is written, in its order, and let writers do without once they pause."""
         try:
-            while data := os.read(self.read, 1 << 16):
+            while True:
+                ready = select.select([self.read], [], [], _PAUSE_SECONDS)[0]
+                if not ready:
+                    self.restore()  # children may hold it still
+                    self.calm.set()
+                    continue
+                self.calm.clear()
+                data = os.read(self.read, 1 << 16)
+                if not data:
+                    break
                 view = memoryview(data)
                 while view:
                     view = view[os.write(self.original, view) :]
         except OSError as error:  # nobody reads any more; who writes finds that out by itself
             _logger.debug("Output is not passed on: %s", error)
         finally:
+            self.restore()
             os.close(self.read)
+            self.calm.set()
 
 
 def _make_pipe() -> tuple[int, int]:
