@@ -69,7 +69,7 @@ def read_chunks(log: Log, after: int, most: int) -> list[ConsoleChunk]:
     """Return what was printed behind a place in chunks that can be sent, no letter cut in two."""
     chunks: list[ConsoleChunk] = []
     while most > 0:
-        first, data = log.read(after, min(CHUNK_BYTES, most))
+        first, data = _read_span(log, after, min(CHUNK_BYTES, most))
         whole = len(data) - _cut_letter(data)
         if whole <= 0:
             break
@@ -78,6 +78,17 @@ def read_chunks(log: Log, after: int, most: int) -> list[ConsoleChunk]:
         after = first + whole
         most -= whole
     return chunks
+
+
+def _read_span(log: Log, after: int, most: int) -> tuple[int, bytes]:
+    """Return bytes that follow each other, also over the border of two files."""
+    first, data = log.read(after, most)
+    while data and len(data) < most:
+        place, more = log.read(first + len(data), most - len(data))
+        if not more or place != first + len(data):
+            break
+        data += more
+    return first, data
 
 
 def _cut_letter(data: bytes) -> int:
