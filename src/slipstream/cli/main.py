@@ -28,6 +28,7 @@ COMMANDS = {
     "run": ("slipstream.cli.run:run", "Run a project."),
     "runs": ("slipstream.cli.runs:runs", "Manage runs."),
     "server": ("slipstream.cli.server:server", "Start the tracking server with its web pages."),
+    "sync": ("slipstream.cli.sync:sync", "Send what programs logged and did not deliver."),
     "trash": ("slipstream.cli.trash:trash", "List what was deleted, and take it back."),
     "sql": ("slipstream.cli.sql:sql", "Query what is tracked with SQL, read-only."),
     "ui": ("slipstream.cli.server:server", "The same as server."),

@@ -16,6 +16,8 @@ from slipstream.entities import Experiment, LifecycleStage, ViewType
 from slipstream.errors import AlreadyExistsError, InvalidParameterError, NotFoundError
 
 _log = logging.getLogger(__name__)
+NAMED = "named:"
+"""What an experiment's id begins with while only its name is known, since the server was away."""
 _PAGE = 1000
 _DEFAULT_ID = "0"
 
@@ -53,6 +55,9 @@ def set_experiment(experiment_name: str | None = None, experiment_id: str | None
 
 
 def _find_or_create(client: SlipstreamClient, name: str) -> Experiment:
+    choose = getattr(client.connection.store, "choose_experiment", None)
+    if choose is not None:  # a server that need not answer now
+        return choose(name)
     found = client.get_experiment_by_name(name)
     if found is not None:
         return found
@@ -67,10 +72,19 @@ def _find_or_create(client: SlipstreamClient, name: str) -> Experiment:
 
 def active_experiment_id() -> str | None:
     """Return the id given to `set_experiment`, if it was for the current tracking URI."""
+    global _active
     if _active is None:
         return None
     uri, experiment_id = _active
-    return experiment_id if uri == addresses.get_tracking_uri() else None
+    if uri != addresses.get_tracking_uri():
+        return None
+    if experiment_id.startswith(NAMED):  # chosen while the server was away: it may know the name by now
+        found = _find_or_create(SlipstreamClient(), experiment_id.removeprefix(NAMED)).experiment_id
+        if found != experiment_id:
+            _active = (uri, found)
+            os.environ[settings.EXPERIMENT_ID.name] = found
+        return found
+    return experiment_id
 
 
 def current_experiment_id() -> str:

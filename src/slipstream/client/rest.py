@@ -5,6 +5,7 @@ from slipstream.client.rest_heartbeats import RestHeartbeats
 from slipstream.client.rest_histories import RestHistories
 from slipstream.client.rest_inputs import RestInputs
 from slipstream.client.rest_logged_models import RestLoggedModels
+from slipstream.client.rest_records import RestRecords
 from slipstream.client.rest_registry import RestRegistry
 from slipstream.client.rest_trash import RestTrash
 from slipstream.client.rest_webhooks import RestWebhooks
@@ -16,6 +17,7 @@ class RestStore(
     RestHistories,
     RestInputs,
     RestLoggedModels,
+    RestRecords,
     RestRegistry,
     RestWebhooks,
     RestTrash,

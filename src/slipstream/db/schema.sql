@@ -269,6 +269,14 @@ CREATE TABLE leases (
     until BIGINT NOT NULL
 );
 
+-- How far each client's records have been stored, so that what is sent again is not stored again.
+CREATE TABLE record_writers (
+    writer TEXT PRIMARY KEY,
+    stored BIGINT NOT NULL,
+    updated_time BIGINT NOT NULL
+);
+CREATE INDEX record_writers_by_time ON record_writers (updated_time);
+
 -- When clients last said that their runs live.
 -- lost = 1: the run was ended since nothing more was heard; a sign of life brings it back.
 CREATE TABLE heartbeats (

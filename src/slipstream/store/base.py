@@ -45,6 +45,7 @@ from slipstream.entities import (
     WebhookTestResult,
 )
 from slipstream.entities.liveness import ConsoleChunk, LostRun
+from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
 
 
 class ExperimentStore(Protocol):
@@ -105,6 +106,16 @@ class RunStore(Protocol):
         tags: Sequence[RunTag] = (),
     ) -> Run:
         """Create a RUNNING run; without a name it gets a generated one."""
+        ...
+
+    def store_records(
+        self, writer: str, first: int, records: Sequence[Record | RefusedRecord]
+    ) -> DeliveryReceipt:
+        """Store what a writer logged earlier, numbered from `first`; what is stored already is left out.
+
+        Retry-safe, and in one transaction. A record that breaks a rule is refused, which the receipt says, and does not
+        touch the others.
+        """
         ...
 
     def get_run(self, run_id: str) -> Run:
