@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from slipstream.client.connect import Connection, shown_uri
+from slipstream.client.connect import Connection, connect, shown_uri
 from slipstream.client.console.capture import Capture, flush_streams, make_plan
 from slipstream.client.console.logs import Log, open_log, read_chunks
 from slipstream.client.context.captured import Captured, capture
@@ -24,6 +24,8 @@ from slipstream.errors import EndpointNotFoundError, NotFoundError, SlipstreamEr
 CONSOLE_SECONDS = 3.0
 _SYNC_SECONDS = 1.0
 _BYE_SECONDS = 2.0
+_AWAY_SECONDS = 3.0
+"""How long the end of the program waits for a server that was away a moment ago."""
 _SENT_AT_ONCE = 4 * 48 * 1024
 _KEPT_BYTES = 256 * 1024
 """What a server keeps of what a run prints."""
@@ -58,6 +60,10 @@ class Attendant:
         self._hears = self._is_server
         """Whether the server takes signs of life and what is printed."""
         self._connection: Connection | None = None
+        self._later: list[Callable[[], None]] = []
+        """What failed, and is tried once more at the end; after that it is for the next start."""
+        self._is_away = False
+        """Whether the server did not take the last thing that it was sent."""
         if self._folder is not None and self._is_server:
             self._start_console(self._folder, console=console)
 
@@ -178,16 +184,24 @@ class Attendant:
         with self._lock:
             folder.note.files += notes
             self._save()
-        connection = self._connect()
         if captured.tags:
             tags = [RunTag(key, value) for key, value in captured.tags.items()]
-            connection.store.log_batch(run_id, tags=tags)
-        for note in notes:
-            store_file(folder.path, note, connection)
+            connect(self.address).store.log_batch(run_id, tags=tags)  # with what else is logged, in its order
+        self._do(lambda: self._store_files(notes))
+
+    def _store_files(self, notes: list[FileNote]) -> None:
+        folder = self._folder
+        if folder is None:
+            return
+        try:
+            for note in notes:
+                if note in folder.note.files:
+                    store_file(folder.path, note, self._connect())
+                    with self._lock:
+                        folder.note.files.remove(note)
+        finally:
             with self._lock:
-                folder.note.files.remove(note)
-        with self._lock:
-            self._save()
+                self._save()
 
     def _store_console(self, note: RunNote) -> None:
         folder = self._folder
@@ -264,7 +278,12 @@ class Attendant:
         self._closing = True
         self._wake.set()
         if self._worker is not None:
+            later, self._later = self._later, []
+            for job in later:
+                self._jobs.put(job)
             self._jobs.put(None)
+            if self._is_away:
+                until = min(until, time.monotonic() + _AWAY_SECONDS)
             self._worker.join(max(0.0, until - time.monotonic()))
         folder = self._folder
         if folder is not None:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from slipstream.artifact_store.paths import clean_path
-from slipstream.client.connect import Connection, connect, shown_uri
+from slipstream.client.connect import OFFLINE, Connection, connect, shown_uri
 from slipstream.client.console.logs import open_log, tail_of, write_log
 from slipstream.client.liveness.folder import (
     FILES,
@@ -15,6 +15,7 @@ from slipstream.client.liveness.folder import (
     claim,
     is_gone,
     left_folders,
+    processes_folder,
     read_note,
     save_note,
 )
@@ -52,6 +53,7 @@ def deliver_left(address: str, noticed_by: str = "next start") -> int:
         SlipstreamError: the server does not take it now; what is left is left as it is.
     """
     done = 0
+    send_spools(address)  # first: a run may be known only by them
     connection: Connection | None = None
     for folder in left_folders(shown_uri(address)):
         connection = connection or open_quietly(address)
@@ -60,6 +62,36 @@ def deliver_left(address: str, noticed_by: str = "next start") -> int:
         except (NotFoundError, InvalidParameterError) as error:  # the others can be finished all the same
             _logger.debug("%s waits: %s", folder, error)
     return done
+
+
+def send_spools(address: str) -> None:
+    """Send what processes that are gone logged to a server, as far as that can be done now."""
+    from slipstream.client.spool.folder import SUFFIX, folder_of
+    from slipstream.client.spool.sync import sync
+
+    folder = folder_of(shown_uri(address))
+    if address.startswith(("http://", "https://")) and any(folder.glob(f"*{SUFFIX}")):
+        for left, message in sync(folder, address).failed:
+            _logger.debug("%s waits: %s", left.path, message)
+
+
+def deliver_all() -> tuple[int, list[tuple[str, str]]]:
+    """Finish for all processes on this machine that are gone, whatever they tracked to.
+
+    Return how many were finished, and of which servers some were not, with the reason.
+    """
+    done = 0
+    failed: list[tuple[str, str]] = []
+    for server in sorted(
+        {note.server for path in processes_folder().glob("*/*") if (note := read_note(path))}
+    ):
+        if server == OFFLINE:
+            continue
+        try:
+            done += deliver_left(server)
+        except SlipstreamError as error:
+            failed.append((server, str(error)))
+    return done, failed
 
 
 def deliver_folder(folder: Path, connection: Connection, noticed_by: str) -> bool:
@@ -144,6 +176,12 @@ def store_file(folder: Path, file: FileNote, connection: Connection) -> None:
     """Store a file among a run's artifacts and remove it here once nothing else needs it."""
     source = folder / FILES / file.name
     if not source.exists():
+        return
+    stage = getattr(connection.store, "stage_files", None)
+    if stage is not None:  # no server to send it to now; with what else is logged
+        stage(
+            file.run_id, lambda store: store.write(clean_path(file.path), FilePieces(source, Progress("", 0)))
+        )
         return
     uri = connection.store.get_run(file.run_id).info.artifact_uri
     connection.artifacts(uri).write(clean_path(file.path), FilePieces(source, Progress("", 0)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slipstream.client.connect import shown_uri
 from slipstream.client.liveness.folder import is_gone, read_note
-from slipstream.client.liveness.left import deliver_folder, open_quietly
+from slipstream.client.liveness.left import deliver_folder, open_quietly, send_spools
 from slipstream.client.liveness.link import ADDRESS_VARIABLE
 from slipstream.errors import SlipstreamError
 
@@ -30,6 +30,7 @@ def main() -> int:
             return 0
         if is_gone(folder):
             try:
+                send_spools(address)
                 if deliver_folder(folder, open_quietly(address), "watcher"):
                     return 0
             except SlipstreamError as error:
