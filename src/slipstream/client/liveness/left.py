@@ -1,8 +1,11 @@
 """Finish for a process that is gone: end its runs, and store what it printed and what else waits."""
 
+import contextlib
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slipstream.artifact_store.paths import clean_path
 from slipstream.client.connect import OFFLINE, Connection, connect, shown_uri
@@ -26,6 +29,9 @@ from slipstream.clock import now_ms
 from slipstream.entities import RunStatus, RunTag
 from slipstream.entities.liveness import END_BY_TAG, END_LINES_TAG, LostRun
 from slipstream.errors import EndpointNotFoundError, InvalidParameterError, NotFoundError, SlipstreamError
+
+if TYPE_CHECKING:
+    from slipstream.artifact_store.base import ArtifactStore
 
 CONSOLE_PATH = "logs/console.log"
 
@@ -70,7 +76,9 @@ def send_spools(address: str) -> None:
     from slipstream.client.spool.sync import sync
 
     folder = folder_of(shown_uri(address))
-    if address.startswith(("http://", "https://")) and any(folder.glob(f"*{SUFFIX}")):
+    if not address.startswith(("http://", "https://")) or not any(folder.glob(f"*{SUFFIX}")):
+        return
+    with contextlib.suppress(NotFoundError, InvalidParameterError):  # sent by somebody else meanwhile
         for left, message in sync(folder, address).failed:
             _logger.debug("%s waits: %s", left.path, message)
 
@@ -177,14 +185,17 @@ def store_file(folder: Path, file: FileNote, connection: Connection) -> None:
     source = folder / FILES / file.name
     if not source.exists():
         return
+
+    def write(store: "ArtifactStore") -> None:
+        store.write(clean_path(file.path), FilePieces(source, Progress("", 0)))
+
+    stage: Callable[[str, Callable[[ArtifactStore], None]], None] | None
     stage = getattr(connection.store, "stage_files", None)
     if stage is not None:  # no server to send it to now; with what else is logged
-        stage(
-            file.run_id, lambda store: store.write(clean_path(file.path), FilePieces(source, Progress("", 0)))
-        )
+        stage(file.run_id, write)
         return
     uri = connection.store.get_run(file.run_id).info.artifact_uri
-    connection.artifacts(uri).write(clean_path(file.path), FilePieces(source, Progress("", 0)))
+    write(connection.artifacts(uri))
 
 
 def try_deliver_left(address: str) -> None:
