@@ -125,7 +125,7 @@ HOME = _setting(
 CAPTURES = ("command", "diff", "host", "notebook", "packages", "untracked")
 
 
-def _captures(text: str) -> frozenset[str]:
+def _captures(text: str) -> tuple[str, ...]:
     words = [word.strip().lower() for word in text.split(",") if word.strip()]
     chosen = set(CAPTURES) if not words or words[0].startswith("-") else set[str]()
     for word in words:
@@ -136,13 +136,13 @@ def _captures(text: str) -> frozenset[str]:
             )
         names = CAPTURES if name == "all" else () if name == "none" else (name,)
         chosen = chosen.difference(names) if word.startswith("-") else chosen.union(names)
-    return frozenset(chosen)
+    return tuple(sorted(chosen))
 
 
 CAPTURE = _setting(
     "CAPTURE",
     _captures,
-    frozenset(CAPTURES),
+    CAPTURES,
     "What is captured at the start of a run beside its tags: command, diff, host, notebook, packages, untracked, with commas; "
     "or all, none, or all but some (-diff,-untracked). In tests of pytest nothing, unless this is set.",
     mlflow=False,

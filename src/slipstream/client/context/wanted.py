@@ -46,7 +46,7 @@ def captures_here() -> frozenset[str]:
     """Return what of `settings.CAPTURES` is captured in this process."""
     if "_pytest" in sys.modules and not settings.CAPTURE.is_set():
         return frozenset()
-    return settings.CAPTURE.get()
+    return frozenset(settings.CAPTURE.get())
 
 
 def is_interactive() -> bool:

@@ -97,10 +97,10 @@ def main() -> None:
     before = _oom_kills(orders.pid)
     sources: list[Source] = []
     if orders.log is not None:
-        names: dict[str, Any] = {"__name__": "segments"}
-        with open(orders.segments, encoding="utf-8") as file:  # pathlib would double the memory
-            exec(compile(file.read(), orders.segments, "exec"), names)  # noqa: S102  # our own file
-        log = names["SegmentWriter"](orders.log)
+        sys.path.insert(0, os.path.dirname(orders.segments))
+        segments: Any = __import__("segments")
+        del sys.path[0]
+        log = segments.SegmentWriter(orders.log)
         lock = _thread.allocate_lock()
         for read, write in orders.sources:
             source = Source(read, write, log)
