@@ -168,26 +168,24 @@ HEARTBEAT_SECONDS = _setting(
     "Seconds between two signs of life of runs at a server; 0 for none, and in pytest none when unset.",
     mlflow=False,
 )
+# -- what is measured beside a run ------------------------------------------------------------------
 ENABLE_SYSTEM_METRICS_LOGGING = _setting(
     "ENABLE_SYSTEM_METRICS_LOGGING",
     _boolean,
     False,
-    "Measure CPU, memory, disk, network and GPUs while runs go.",
+    "Measure the machine during every run; start_run(log_system_metrics=...) wins.",
 )
 SYSTEM_METRICS_SAMPLING_INTERVAL = _setting(
-    "SYSTEM_METRICS_SAMPLING_INTERVAL",
-    _at_least(0.1, float),
-    10.0,
-    "Seconds between two measurements of the machine.",
+    "SYSTEM_METRICS_SAMPLING_INTERVAL", _at_least(0.001, float), 10.0, "Seconds between two measurements."
 )
 SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING = _setting(
     "SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING",
     _at_least(1, int),
     1,
-    "Of how many measurements of the machine each logged value is the mean.",
+    "How many measurements are logged as one, their mean.",
 )
 SYSTEM_METRICS_NODE_ID = _setting(
-    "SYSTEM_METRICS_NODE_ID", _text, None, "Name of this machine in the names of the metrics of machines."
+    "SYSTEM_METRICS_NODE_ID", _text, None, "Name of this machine in the names of its metrics."
 )
 # -- how the client talks ---------------------------------------------------------------------------
 TRACKING_USERNAME = _setting("TRACKING_USERNAME", _text, None, "User name for HTTP basic authentication.")

@@ -72,7 +72,7 @@ from slipstream.client.run_functions import (
     set_tags,
 )
 from slipstream.client.sql import sql
-from slipstream.client.system_metrics import (
+from slipstream.client.system_metrics_settings import (
     disable_system_metrics_logging,
     enable_system_metrics_logging,
     set_system_metrics_node_id,

@@ -17,45 +17,6 @@ PREFIX = "system/"
 _logger = logging.getLogger(__name__)
 
 
-def enable_system_metrics_logging() -> None:
-    """Have every run that starts from now on measure the machine, unless `start_run(log_system_metrics=False)`."""
-    _set(settings.ENABLE_SYSTEM_METRICS_LOGGING, "true")
-
-
-def disable_system_metrics_logging() -> None:
-    """Have no run measure the machine, unless `start_run(log_system_metrics=True)`."""
-    _set(settings.ENABLE_SYSTEM_METRICS_LOGGING, "false")
-
-
-def set_system_metrics_sampling_interval(interval: float | None) -> None:
-    """Set how many seconds are between two measurements; `None` for the default, 10."""
-    _set(settings.SYSTEM_METRICS_SAMPLING_INTERVAL, interval)
-
-
-def set_system_metrics_samples_before_logging(samples: int | None) -> None:
-    """Set of how many measurements each logged value is the mean; `None` for the default, 1."""
-    _set(settings.SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING, samples)
-
-
-def set_system_metrics_node_id(node_id: str | None) -> None:
-    """Set the name of this machine in the metrics' names, `system/<node_id>/...`; `None` for none."""
-    _set(settings.SYSTEM_METRICS_NODE_ID, node_id)
-
-
-def _set(setting: "settings.Setting[Any]", value: object) -> None:
-    # In the environment, as MLflow does, so that processes which this one starts do the same.
-    for name in (setting.name, setting.mlflow_name):
-        if name is not None:
-            os.environ.pop(name, None)
-    if value is not None:
-        os.environ[setting.name] = str(value)
-        try:
-            setting.get()
-        except SlipstreamError:
-            del os.environ[setting.name]
-            raise
-
-
 class SystemMetricsMonitor:
     """Measures for one run in a thread of its own, from `start` to `finish`.
 

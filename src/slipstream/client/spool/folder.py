@@ -130,6 +130,12 @@ class OwnSpool:
         if delivered:
             _remove(self.file.path)
 
+    def abandon(self) -> None:
+        """Close the handles, in a process made by fork; no lock, since another thread may have held it."""
+        if self.file.handle >= 0:
+            os.close(self.file.handle)
+        self._mark.close()
+
     def _create(self) -> SpoolFile:
         self._next_writer = writer = uuid.uuid4().hex
         head = SpoolHead(

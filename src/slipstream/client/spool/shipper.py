@@ -67,8 +67,15 @@ class Shipper:
             if self._spool is None:
                 self._spool = OwnSpool(self.server)
             if self._thread is None and self._open is not None:
-                self._thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
+                try:
+                    thread.start()
+                except (
+                    RuntimeError
+                ) as error:  # the interpreter is ending; what is logged now is sent by the next program
+                    self.trouble = str(error)
+                else:
+                    self._thread = thread
             return self._spool
 
     def new_stage(self) -> Path:
@@ -122,6 +129,11 @@ class Shipper:
         if self._spool is not None and (thread is None or not thread.is_alive()):
             self._spool.close()
         return delivered
+
+    def abandon(self) -> None:
+        """Let go of the file without a word, in a process made by fork: the lock on it is the parent's."""
+        if self._spool is not None:
+            self._spool.abandon()
 
     # -- sending ------------------------------------------------------------------------------------
     def _run(self) -> None:
