@@ -31,13 +31,21 @@ class Captured:
     tags: dict[str, str] = field(default_factory=dict[str, str])
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """By their path among the artifacts."""
+    tried: set[str] = field(default_factory=set[str])
 
 
-def capture(wanted: Wanted) -> Captured:
-    """Collect what is wanted. One thing that fails is left out, and the others are not."""
+BY_PROGRAMS = frozenset({"diff", "untracked"})
+"""What starts programs. While they run they are children of this process, whose program may wait for any of its children: so
+it is not done in the background."""
+ALL = frozenset({"command", "host", "packages", "notebook"}) | BY_PROGRAMS
+
+
+def capture(wanted: Wanted, names: frozenset[str] = ALL) -> Captured:
+    """Collect what is wanted of some names. One thing that fails is left out, and the others are not."""
     captured = Captured()
     for name, collect in _COLLECTORS.items():
-        if name in wanted.captures:
+        if name in wanted.captures and name in names:
+            captured.tried.add(name)
             began = time.perf_counter()
             try:
                 collect(captured)
@@ -60,6 +68,8 @@ def _patch(captured: Captured) -> None:
 
 
 def _untracked(captured: Captured) -> None:
+    if DIRTY_TAG not in captured.tags and "diff" in captured.tried:  # no repository, or one that is too slow
+        return
     changes = find_changes(folder_of_program(main_file()), patch=False)
     if changes.untracked:
         captured.files["context/untracked.zip"] = changes.untracked

@@ -17,8 +17,8 @@ UNTRACKED_FILE_BYTES = 256 << 10
 UNTRACKED_BYTES = 5 << 20
 UNTRACKED_FILES = 500
 _LIST_BYTES = 1 << 20
-SECONDS = 10.0
-"""How long git may take for one answer; it is waited for in the background."""
+SECONDS = 0.5
+"""How long git may take for one answer; the start of the run waits for it."""
 
 
 @dataclass

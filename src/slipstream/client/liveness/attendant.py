@@ -13,7 +13,7 @@ from collections.abc import Callable
 from slipstream.client.connect import Connection, connect, shown_uri
 from slipstream.client.console.capture import Capture, flush_streams, make_plan
 from slipstream.client.console.logs import Log, open_log, read_chunks
-from slipstream.client.context.captured import Captured, capture
+from slipstream.client.context.captured import ALL, BY_PROGRAMS, Captured, capture
 from slipstream.client.context.wanted import Wanted
 from slipstream.client.liveness.folder import FILES, LOG, FileNote, OwnFolder, RunNote
 from slipstream.client.liveness.left import open_quietly, store_console, store_file, try_deliver_left
@@ -56,6 +56,7 @@ class Attendant:
         self._wake = threading.Event()
         self._closing = False
         self._captured: Captured | None = None
+        self._is_whole = False
         self._sent: dict[str, int] = {}
         self._hears = self._is_server
         """Whether the server takes signs of life and what is printed."""
@@ -100,6 +101,8 @@ class Attendant:
                 self._folder.note.runs.append(note)
                 self._save()
         if outermost and self._wanted.captures:
+            if self._captured is None:
+                self._captured = capture(self._wanted, BY_PROGRAMS)
             self._do(lambda: self._store_context(run_id))
         if self._worker is None:
             self._do(lambda: try_deliver_left(self.address))
@@ -168,9 +171,13 @@ class Attendant:
         return self._connection
 
     def _store_context(self, run_id: str) -> None:
-        if self._captured is None:
-            self._captured = capture(self._wanted)
         captured = self._captured
+        assert captured is not None, "begin has made it"
+        if not self._is_whole:
+            more = capture(self._wanted, ALL - BY_PROGRAMS)
+            captured.tags.update(more.tags)
+            captured.files.update(more.files)
+            self._is_whole = True
         folder = self._folder
         if folder is None:
             return

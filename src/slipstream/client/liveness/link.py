@@ -29,7 +29,7 @@ class Link:
         log: Path | None,
         gone: Callable[[], None],
     ) -> None:
-        """Start it; returns as soon as the system has started the program.
+        """Start it; returns when it runs, and is no child of this process.
 
         Args:
             folder: the process's folder.
@@ -61,6 +61,9 @@ class Link:
             env=_environment(address),
             bufsize=0,
         )
+        # The first of two processes, which ends as soon as it has made the second. Until then it is a child, and the program
+        # may wait for any of its children: so it is over before the program goes on.
+        self._process.wait()
         self._gone = gone
         self._said_bye = False
         self._lock = threading.Lock()
@@ -104,7 +107,6 @@ class Link:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None, "it was asked for"
-        self._process.wait()  # the first of two processes, which ends when the second goes on
         with self._process.stdout as answers:
             waiting = b""
             while data := answers.read(4096):
