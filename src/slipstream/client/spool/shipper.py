@@ -18,6 +18,8 @@ from slipstream.errors import SlipstreamError
 
 GATHER_SECONDS = 0.05
 """How long one waits for more before one sends."""
+LOOK_SECONDS = 60.0
+"""How often a process that logs nothing looks for what others left."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 BARRED_PAUSE_SECONDS = 60.0
@@ -139,10 +141,10 @@ class Shipper:
     def _run(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while not self._stopping:
-            self._something.wait()
+            if not self._something.wait(LOOK_SECONDS):
+                self._looked_for_left = False  # another process may have died meanwhile
             self._something.clear()
-            if not self._hurry.wait(GATHER_SECONDS):
-                pass
+            self._hurry.wait(GATHER_SECONDS)
             try:
                 self._send_all()
             except SlipstreamError as error:
@@ -182,6 +184,8 @@ class Shipper:
             )
         self.is_away = True
         self.trouble = str(error)
+        if self._spool is not None:
+            self._spool.file.sync()  # it may have to stay there for long
         with self._progress:
             self._progress.notify_all()
 
@@ -209,7 +213,10 @@ class Shipper:
         while not self._stopping:
             if spool.file.held and not spool.file.write_held():
                 self._warn_of_memory(spool)
+            size = spool.file.size
             lines = spool.file.read(spool.sent.offset)
+            if not lines and spool.sent.offset < size:  # a line that a full disk cut off
+                spool.note_sent(Sent(spool.sent.number, size))
             if lines:
                 delivery.send(spool, spool.writer, lines)
                 self._arrived()
@@ -228,7 +235,6 @@ class Shipper:
                     self._arrived()
                 break
         if not self._looked_for_left and not self._stopping:
-            self._looked_for_left = True
             self._send_left(delivery)
 
     def _send_left(self, delivery: Delivery) -> None:
@@ -245,9 +251,9 @@ class Shipper:
                     left.head.host,
                 )
             if not self.is_delivered:  # this process's own go first
-                self._looked_for_left = False
                 self._something.set()
                 return
+        self._looked_for_left = True
 
     def _refuse(self, text: bytes, message: str) -> None:
         self.refused += 1
