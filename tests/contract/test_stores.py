@@ -11,6 +11,7 @@ from slipstream.testing.store_contract import (
 )
 from slipstream.testing.store_contract_branches import BranchContract
 from slipstream.testing.store_contract_histories import HistoryContract
+from slipstream.testing.store_contract_liveness import LivenessContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
 from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
@@ -31,6 +32,7 @@ class StoreContract(
     RegistryContract,
     WebhookContract,
     TrashContract,
+    LivenessContract,
 ):
     """All of it."""
 

@@ -8,6 +8,7 @@ from slipstream.api import (
     branches,
     datasets,
     experiments,
+    heartbeats,
     histories,
     logged_models,
     metrics,
@@ -42,5 +43,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     webhooks,
     trash,
     server_info,
+    heartbeats,
     graphql,
 )

@@ -2,6 +2,7 @@
 
 from slipstream.client.rest_branches import RestBranches
 from slipstream.client.rest_experiments import RestExperiments
+from slipstream.client.rest_heartbeats import RestHeartbeats
 from slipstream.client.rest_histories import RestHistories
 from slipstream.client.rest_inputs import RestInputs
 from slipstream.client.rest_logged_models import RestLoggedModels
@@ -14,6 +15,7 @@ from slipstream.client.rest_webhooks import RestWebhooks
 class RestStore(
     RestBranches,
     RestExperiments,
+    RestHeartbeats,
     RestHistories,
     RestInputs,
     RestLoggedModels,
