@@ -69,7 +69,7 @@ def test_every_kind_of_entity_is_there(room: str) -> None:
     assert len(kept["metric histories"]["run 0: loss"]) == 50
     assert {each["current_stage"] for each in kept["model versions"]} == {"Production", "Staging"}
     assert all(kept["runs by search"].values())
-    if int(room) >= 7:
+    if int(room) >= 7:  # the schema of branches
         assert [each["undone_time"] is None for each in kept["branches"]["run 0"]] == [False, True]
         assert len(kept["left behind"]["run 0 2: rewound"]) == 5
         assert len([each for each in kept["param histories"]["run 0"] if each["key"] == "rate"]) == 3
