@@ -15,15 +15,21 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         deployments,
         entities,
         exceptions,
+        keras,
+        lightgbm,
         models,
         onnx_genai,
         projects,
         pyfunc,
+        pytorch,
         sklearn,
+        statsmodels,
         tracking,
         transformers,
         trash,
+        xgboost,
     )
+    from slipstream.autologging.all_libraries import autolog
     from slipstream.client.active_experiment import (
         create_experiment,
         delete_experiment,
@@ -102,6 +108,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
 __version__ = "0.1.0"
 
 _HOMES = {
+    "slipstream.autologging.all_libraries": ("autolog",),
     "slipstream.client.active_experiment": (
         "create_experiment",
         "delete_experiment",
@@ -196,14 +203,19 @@ _MODULES = (
     "deployments",
     "entities",
     "exceptions",
+    "keras",
+    "lightgbm",
     "models",
     "onnx_genai",
     "projects",
     "pyfunc",
+    "pytorch",
     "sklearn",
+    "statsmodels",
     "tracking",
     "transformers",
     "trash",
+    "xgboost",
 )
 
 _ALIASES = {"MlflowClient": "SlipstreamClient"}
@@ -217,6 +229,7 @@ __all__ = [
     "__version__",
     "active_run",
     "artifacts",
+    "autolog",
     "clear_active_model",
     "create_experiment",
     "create_external_model",
@@ -247,8 +260,10 @@ __all__ = [
     "history_arrow",
     "initialize_logged_model",
     "is_tracking_uri_set",
+    "keras",
     "last_active_run",
     "last_logged_model",
+    "lightgbm",
     "load_table",
     "log_artifact",
     "log_artifacts",
@@ -270,6 +285,7 @@ __all__ = [
     "onnx_genai",
     "projects",
     "pyfunc",
+    "pytorch",
     "register_model",
     "restore_experiment",
     "restore_run",
@@ -292,9 +308,11 @@ __all__ = [
     "sklearn",
     "sql",
     "start_run",
+    "statsmodels",
     "tracking",
     "transformers",
     "trash",
+    "xgboost",
 ]
 
 

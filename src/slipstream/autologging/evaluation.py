@@ -48,8 +48,8 @@ _models: dict[int, _Model] = {}
 _predictions: dict[int, _Prediction] = {}
 
 
-def remember_model(model: Any, run_id: str, model_id: str | None) -> None:
-    _keep(_models, model, _Model(run_id, model_id, SlipstreamClient().tracking_uri))
+def remember_model(model: Any, run_id: str, model_id: str | None, tracking_uri: str) -> None:
+    _keep(_models, model, _Model(run_id, model_id, tracking_uri))
 
 
 def _keep(table: dict[int, Any], thing: Any, value: Any) -> None:
