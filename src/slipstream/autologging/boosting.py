@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from slipstream.autologging import evaluation
 from slipstream.autologging.given_data import example_and_signature, sample
 from slipstream.autologging.integrations import Integration
 from slipstream.autologging.patching import Call, Observer, Steps
@@ -71,12 +72,15 @@ def estimator_training(
 
     def observe(call: Call) -> Steps:
         estimator = call.args[0]
+        recorder = Recorder.of_active_run(integration)
         example = None
         with attempt(integration.flavor, "taking an example of the input"):
             example = sample(call.given()["X"])
         yield
+        model_id = None
         if integration.options["log_models"]:
-            log(integration, log_model, estimator, example, estimator.predict)
+            model_id = log(integration, log_model, estimator, example, estimator.predict)
+        evaluation.remember_model(estimator, recorder.run_id, model_id, recorder.client.tracking_uri)
 
     return observe
 
@@ -88,11 +92,11 @@ def log(
     example: Any,
     predict: Callable[[Any], Any],
     model_id: str | None = None,
-) -> None:
-    """Log a model as "model"."""
+) -> str | None:
+    """Log a model as "model" and return its id; `None` if it could not be logged."""
     example, signature = example_and_signature(integration, example, predict)
     with attempt(integration.flavor, "logging the model"):
-        log_model(
+        made = log_model(
             model,
             {
                 "name": "model",
@@ -102,6 +106,17 @@ def log(
                 "model_id": model_id,
             },
         )
+        return made.model_id
+    return None
+
+
+def watch_evaluation(integration: Integration, kind: type) -> None:
+    """Watch what an estimator predicts and scores after its training, as of scikit-learn's own."""
+    for method in evaluation.PREDICTIONS:
+        integration.patches.put(
+            kind, method, evaluation.prediction_watch(integration, f"{kind.__name__}.{method}")
+        )
+    integration.patches.put(kind, "score", evaluation.score_watch(integration, f"{kind.__name__}.score"))
 
 
 # -- feature importances ----------------------------------------------------------------------------------

@@ -69,16 +69,18 @@ def _keep(table: dict[int, Any], thing: Any, value: Any) -> None:
 
 
 def _is_on(integration: Integration) -> Callable[[], bool]:
-    return lambda: bool(_models) and integration.wants() and bool(integration.options["log_post_training_metrics"])
+    return (
+        lambda: bool(_models)
+        and integration.wants()
+        and bool(integration.options.get("log_post_training_metrics", True))
+    )
 
 
-def metric_names(module: ModuleType) -> list[str]:
-    """Return the names of the functions of `sklearn.metrics` that compute a metric."""
-    return [
-        name
-        for name in module.__all__
-        if name not in _NO_METRICS and inspect.isfunction(getattr(module, name, None))
-    ]
+def watch_metrics(integration: Integration, module: ModuleType) -> None:
+    """Watch the functions of `sklearn.metrics` that compute a metric."""
+    for name in module.__all__:
+        if name not in _NO_METRICS and inspect.isfunction(getattr(module, name, None)):
+            integration.patches.put(module, name, _metric_watch(integration, name))
 
 
 def prediction_watch(integration: Integration, name: str) -> Watch:
@@ -120,7 +122,7 @@ def score_watch(integration: Integration, name: str) -> Watch:
     return Watch(integration.flavor, name, observe, wanted=_is_on(integration))
 
 
-def metric_watch(integration: Integration, name: str) -> Watch:
+def _metric_watch(integration: Integration, name: str) -> Watch:
     def observe(call: Call) -> Steps:
         found = next(
             (

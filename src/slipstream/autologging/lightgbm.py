@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from slipstream.autologging import boosting
+from slipstream.autologging import boosting, evaluation
 from slipstream.autologging.given_data import describe
 from slipstream.autologging.integrations import Integration
 from slipstream.autologging.patching import Call, Observer, Steps, Watch
@@ -37,6 +37,8 @@ def autolog(
 
 
 def _watch_module(module: ModuleType, integration: Integration) -> None:
+    if module.__name__ == "sklearn.metrics":
+        evaluation.watch_metrics(integration, module)
     if module.__name__ != "lightgbm":
         return
     put = integration.patches.put
@@ -54,6 +56,7 @@ def _watch_module(module: ModuleType, integration: Integration) -> None:
             and issubclass(each, estimators.LGBMModel)
         ):
             put(each, "fit", training(integration, f"{each.__name__}.fit", observer, admits=frozenset({_TRAIN})))
+            boosting.watch_evaluation(integration, each)
 
 
 def _log_model(model: Any, arguments: Mapping[str, Any]) -> Any:
@@ -133,7 +136,7 @@ class _Callback:
 
 INTEGRATION = Integration(
     "lightgbm",
-    ("lightgbm",),
+    ("lightgbm", "sklearn"),
     _watch_module,
     {name: each.default for name, each in inspect.signature(autolog).parameters.items()},
     distribution="lightgbm",

@@ -156,12 +156,32 @@ def is_wanted(integration: Integration) -> bool:
 
 
 def training(
-    integration: Integration, name: str, observer: Observer, *, admits: frozenset[str] = frozenset()
+    integration: Integration,
+    name: str,
+    observer: Observer,
+    *,
+    admits: frozenset[str] = frozenset(),
+    applies: Callable[[Call], bool] | None = None,
+    run_name: Callable[[Call], str | None] | None = None,
 ) -> Watch:
-    """Watch a training: in the active run, or in one that is started for it and ends with it."""
+    """Watch a training: in the active run, or in one that is started for it and ends with it.
+
+    Args:
+        integration: Whose training it is.
+        name: How warnings and `admits` call it.
+        observer: Logs it.
+        admits: Names of watches that are also logged inside this one.
+        applies: Tells whether a call is to be logged by this process.
+        run_name: Names a run that is started for a call.
+    """
 
     def observe(call: Call) -> Steps:
-        run_id = None if active_run() is not None else _start_run(integration)
+        if applies is not None and not applies(call):
+            yield
+            return
+        run_id = None
+        if active_run() is None:
+            run_id = _start_run(integration, None if run_name is None else run_name(call))
         steps: Steps | None = None
         is_done = False
         try:
@@ -179,13 +199,13 @@ def training(
     )
 
 
-def _start_run(integration: Integration) -> str:
+def _start_run(integration: Integration, name: str | None) -> str:
     extra = {
         str(key): str(value)
         for key, value in (integration.options.get("extra_tags") or {}).items()
         if key != AUTOLOGGING_TAG
     }
-    run_id = start_run(tags={AUTOLOGGING_TAG: integration.flavor, **extra}).info.run_id
+    run_id = start_run(run_name=name, tags={AUTOLOGGING_TAG: integration.flavor, **extra}).info.run_id
     _ours.add(run_id)
     _log.info("Run '%s' is started for a training with %s.", run_id, integration.flavor)
     return run_id

@@ -85,8 +85,7 @@ def _watch_module(module: ModuleType, integration: Integration) -> None:
     name = module.__name__
     put = integration.patches.put
     if name == "sklearn.metrics":
-        for each in evaluation.metric_names(module):
-            put(module, each, evaluation.metric_watch(integration, each))
+        evaluation.watch_metrics(integration, module)
     elif name == "sklearn.model_selection":
         for each in _QUIET:
             put(module, each, Watch(integration.flavor, each, None))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from slipstream.autologging import boosting
+from slipstream.autologging import boosting, evaluation
 from slipstream.autologging.given_data import describe
 from slipstream.autologging.integrations import Integration
 from slipstream.autologging.patching import Call, Observer, Steps, Watch
@@ -56,6 +56,8 @@ def autolog(
 
 
 def _watch_module(module: ModuleType, integration: Integration) -> None:
+    if module.__name__ == "sklearn.metrics":
+        evaluation.watch_metrics(integration, module)
     if module.__name__ != "xgboost":
         return
     put = integration.patches.put
@@ -69,6 +71,7 @@ def _watch_module(module: ModuleType, integration: Integration) -> None:
     for each in vars(estimators).values():
         if inspect.isclass(each) and issubclass(each, estimators.XGBModel) and each is not estimators.XGBModel:
             put(each, "fit", training(integration, f"{each.__name__}.fit", observer, admits=frozenset({_TRAIN})))
+            boosting.watch_evaluation(integration, each)
 
 
 def _log_model(model: Any, arguments: Mapping[str, Any]) -> Any:
@@ -154,7 +157,7 @@ def _last(values: Sequence[Any]) -> Any:
 
 INTEGRATION = Integration(
     "xgboost",
-    ("xgboost",),
+    ("xgboost", "sklearn"),
     _watch_module,
     {name: each.default for name, each in inspect.signature(autolog).parameters.items()},
     distribution="xgboost",
