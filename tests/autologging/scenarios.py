@@ -87,7 +87,6 @@ def sklearn_search(mlflow: Any) -> None:
     X, y = _numbers()
     search = GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1, 15, 31]}, cv=2)
     search.fit(X, y)
-    # What depends on the clock cannot be compared.
 
 
 @needs("sklearn")
@@ -118,9 +117,10 @@ def sklearn_evaluation(mlflow: Any) -> None:
 @needs("sklearn")
 def sklearn_in_a_run(mlflow: Any) -> None:
     from sklearn.linear_model import LinearRegression
-    from sklearn.model_selection import cross_val_score
 
     mlflow.sklearn.autolog(log_datasets=False, log_model_signatures=False)
+    from sklearn.model_selection import cross_val_score  # now, since MLflow does not know what was imported before
+
     X, y = _numbers()
     with mlflow.start_run():
         cross_val_score(LinearRegression(), X, y, cv=2)

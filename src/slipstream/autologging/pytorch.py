@@ -3,7 +3,6 @@
 import importlib
 import inspect
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,11 +11,13 @@ from slipstream.autologging.patching import Call, Observer, Steps
 from slipstream.autologging.recording import Recorder, training
 from slipstream.autologging.warnings_once import attempt, warn_once
 from slipstream.client.model_functions import initialize_logged_model
+from slipstream.client.scratch import scratch_folder
 from slipstream.errors import InvalidParameterError
 from slipstream.flavors import pytorch as flavor
 from slipstream.models.signature import infer_signature
 
 _STOPPING_PARAMS = ("monitor", "mode", "patience", "min_delta", "stopped_epoch")
+_CHECKPOINT_TAG = "mlflow.latest_checkpoint_artifact"
 _PACKAGES = ("pytorch_lightning", "lightning.pytorch")
 
 
@@ -290,26 +291,24 @@ class _Checkpoints:
             if self._best is not None and not (value < self._best if is_less else value > self._best):
                 return
             self._best = value
-            place, name = "checkpoints", "latest_checkpoint"
+            place, prefix = "checkpoints", "latest_"
         elif self._options["checkpoint_save_freq"] == "epoch":
-            place = f"checkpoints/epoch_{trainer.current_epoch}"
-            name = "checkpoint"
+            place, prefix = f"checkpoints/epoch_{trainer.current_epoch}", ""
         else:
-            place = f"checkpoints/global_step_{trainer.global_step}"
-            name = "checkpoint"
-        document = {"epoch": trainer.current_epoch, "global_step": trainer.global_step, **metrics}
-        client, run_id = self._recorder.client, self._recorder.run_id
+            place, prefix = f"checkpoints/global_step_{trainer.global_step}", ""
         weights_only = bool(self._options["checkpoint_save_weights_only"])
-        from slipstream.client.scratch import scratch_folder
-
+        name = f"{prefix}checkpoint{'.weights' if weights_only else ''}.pth"
+        client, run_id = self._recorder.client, self._recorder.run_id
         with scratch_folder("slipstream-checkpoint-") as folder:
-            file: Path = folder / f"{name}.pth"
+            file = folder / name
             # Not `save_checkpoint`, which waits for all processes; this is the first one only.
             trainer.strategy.save_checkpoint(
                 trainer._checkpoint_connector.dump_checkpoint(weights_only), str(file)
             )
             client.log_artifact(run_id, file, place)
-        client.log_dict(run_id, document, f"{place}/{name}_metrics.json")
+        document = {**metrics, "epoch": trainer.current_epoch, "global_step": trainer.global_step}
+        client.log_dict(run_id, document, f"{place}/{prefix}checkpoint_metrics.json")
+        self._recorder.set_tags({_CHECKPOINT_TAG: f"{place}/{name}"})
 
 
 INTEGRATION = Integration(
