@@ -183,19 +183,35 @@ def variable_name(value: Any, otherwise: str) -> str:
     while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_OURS):
         frame = frame.f_back
     while frame is not None and value is not None:
-        code = frame.f_code
-        count = code.co_argcount + code.co_kwonlyargcount
-        has_args, has_kwargs = bool(code.co_flags & inspect.CO_VARARGS), bool(code.co_flags & inspect.CO_VARKEYWORDS)
-        local = frame.f_locals
+        found = _find(value, frame)
+        if found != _PASSED:
+            return found or otherwise
+        frame = frame.f_back
+    return otherwise
+
+
+_PASSED = "(argument)"  # no variable can have this name
+
+
+def _find(value: Any, frame: FrameType) -> str | None:
+    """Return the name of the local variable that holds a value, or `_PASSED` if it came as an argument."""
+    code = frame.f_code
+    count = code.co_argcount + code.co_kwonlyargcount
+    has_args, has_more = bool(code.co_flags & inspect.CO_VARARGS), bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    local = frame.f_locals
+    try:
         passed = [local.get(each) for each in code.co_varnames[:count]]
         if has_args:
             passed += list(local.get(code.co_varnames[count], ()))
-        if has_kwargs:
+        if has_more:
             passed += list(local.get(code.co_varnames[count + has_args], {}).values())
-        if not any(each is value for each in passed):
-            return next((name for name, each in local.items() if each is value), otherwise)
-        frame = frame.f_back
-    return otherwise
+        if any(each is value for each in passed):
+            return _PASSED
+        return next((name for name, each in local.items() if each is value), None)
+    finally:
+        if sys.version_info < (3, 13) and code.co_flags & inspect.CO_OPTIMIZED:
+            # Before Python 3.13 this is a copy, which the frame keeps: what the user deletes would not be freed.
+            local.clear()
 
 
 def _command(name: str, call: Call, *, skip: int) -> str:

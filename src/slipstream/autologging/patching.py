@@ -193,6 +193,8 @@ class Patches:
             if not callable(found) or isinstance(found, (staticmethod, classmethod)) or hasattr(found, MARK):
                 return
             watched = watching(cast("Callable[..., Any]", found), watch)
+            if inspect.ismodule(owner):  # a pickle that names a function must find this one
+                watched.__module__, watched.__qualname__ = owner.__name__, name
             own = name in vars(owner)
             setattr(owner, name, watched)
             self._all.append(Patch(owner, name, found, watched, own=own))
