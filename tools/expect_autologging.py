@@ -49,7 +49,9 @@ def observe(name: str, module: str, folder: Path) -> dict[str, object]:
 def main() -> int:
     import scenarios
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("scenario", nargs="*")
     parser.add_argument("--module", default="mlflow", help="mlflow, or slipstream to look at ours")
     parser.add_argument("--to", type=Path, default=ROOT / "tests" / "autologging" / "expected")
@@ -65,7 +67,16 @@ def main() -> int:
             (options.to / f"{name}.json").write_text(text + "\n", encoding="utf-8")
         else:
             done = subprocess.run(
-                [sys.executable, __file__, "--here", "--module", options.module, "--to", str(options.to), name],
+                [
+                    sys.executable,
+                    __file__,
+                    "--here",
+                    "--module",
+                    options.module,
+                    "--to",
+                    str(options.to),
+                    name,
+                ],
                 check=False,
                 capture_output=True,
                 text=True,

@@ -31,7 +31,10 @@ def _run(mlflow: Any, client: Any, run: Any, others: list[Any]) -> dict[str, Any
         },
         "artifacts": sorted(_files(client, run_id)),
         "datasets": sorted(
-            tag.value for each in run.inputs.dataset_inputs for tag in each.tags if tag.key == "mlflow.data.context"
+            tag.value
+            for each in run.inputs.dataset_inputs
+            for tag in each.tags
+            if tag.key == "mlflow.data.context"
         ),
     }
     if children:

@@ -43,9 +43,14 @@ def _compare_runs(where: str, expected: Document, found: Document, allowed: froz
     yield from _compare_names(f"{where} metrics", expected["metrics"], found["metrics"], allowed)
     for key in sorted(expected["metrics"].keys() & found["metrics"].keys()):
         if "_time" not in key and "runtime" not in key and "per_second" not in key:
-            yield from _compare_points(f"{where} metric {key}", expected["metrics"][key], found["metrics"][key])
+            yield from _compare_points(
+                f"{where} metric {key}", expected["metrics"][key], found["metrics"][key]
+            )
     yield from _compare_names(
-        f"{where} artifacts", _without_names(expected["artifacts"]), _without_names(found["artifacts"]), allowed
+        f"{where} artifacts",
+        _without_names(expected["artifacts"]),
+        _without_names(found["artifacts"]),
+        allowed,
     )
     yield from _compare_lists(f"{where} datasets", expected["datasets"], found["datasets"])
     theirs, ours = expected.get("children", []), found.get("children", [])
@@ -58,7 +63,8 @@ def _compare_runs(where: str, expected: Document, found: Document, allowed: froz
 
 def _without_names(paths: list[str]) -> dict[str, None]:
     return dict.fromkeys(
-        "restored_model_checkpoint/*" if each.startswith("restored_model_checkpoint/") else each for each in paths
+        "restored_model_checkpoint/*" if each.startswith("restored_model_checkpoint/") else each
+        for each in paths
     )
 
 

@@ -119,7 +119,9 @@ def sklearn_in_a_run(mlflow: Any) -> None:
     from sklearn.linear_model import LinearRegression
 
     mlflow.sklearn.autolog(log_datasets=False, log_model_signatures=False)
-    from sklearn.model_selection import cross_val_score  # now, since MLflow does not know what was imported before
+    from sklearn.model_selection import (
+        cross_val_score,
+    )  # now, since MLflow does not know what was imported before
 
     X, y = _numbers()
     with mlflow.start_run():
@@ -248,7 +250,9 @@ def keras_fit(mlflow: Any) -> None:
     mlflow.keras.autolog()
     keras.utils.set_random_seed(1)
     X, y = _numbers()
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="relu"), keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(3, activation="relu"), keras.layers.Dense(1)]
+    )
     model.compile(keras.optimizers.Adam(0.01), loss="mse", metrics=["mae"])
     model.fit(X, y, batch_size=20, epochs=3, validation_data=(X[:10], y[:10]), verbose=0, callbacks=[])
 
@@ -262,7 +266,14 @@ def keras_steps(mlflow: Any) -> None:
     X, y = _numbers()
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.01), loss="mse")
-    model.fit(X, y, batch_size=20, epochs=2, verbose=0, callbacks=[keras.callbacks.EarlyStopping("loss", patience=1)])
+    model.fit(
+        X,
+        y,
+        batch_size=20,
+        epochs=2,
+        verbose=0,
+        callbacks=[keras.callbacks.EarlyStopping("loss", patience=1)],
+    )
 
 
 def _lightning_parts(package: Any) -> tuple[Any, Any, Any]:

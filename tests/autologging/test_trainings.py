@@ -87,7 +87,11 @@ def test_a_store_that_fails_hurts_no_training(
     assert model.fit(X, y) is model
     if method != "log_text":  # not used by scikit-learn
         assert "the server is away" in caplog.text
-        told = [record.message.partition(" failed")[0] for record in caplog.records if record.levelno >= logging.WARNING]
+        told = [
+            record.message.partition(" failed")[0]
+            for record in caplog.records
+            if record.levelno >= logging.WARNING
+        ]
         assert len(told) == len(set(told))
     monkeypatch.undo()
 
@@ -109,7 +113,9 @@ def test_a_search_is_one_run_with_children_also_in_threads(runs: Runs) -> None:
 
     slipstream.sklearn.autolog(log_models=False, max_tuning_runs=2)
     with joblib.parallel_backend("threading"):
-        GridSearchCV(DecisionTreeClassifier(random_state=1), {"max_depth": [1, 2, 3]}, cv=2, n_jobs=2).fit(X, y)
+        GridSearchCV(DecisionTreeClassifier(random_state=1), {"max_depth": [1, 2, 3]}, cv=2, n_jobs=2).fit(
+            X, y
+        )
 
     found = runs()
     parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
@@ -216,7 +222,7 @@ def test_a_version_that_was_not_tried_is_left_alone(
 
 def test_long_params_are_cut(runs: Runs) -> None:
     slipstream.sklearn.autolog(log_models=False)
-    DecisionTreeClassifier(class_weight={0: 1.0, **{each: 1.0 for each in range(2, 1500)}, 1: 1.0}).fit(X, y)
+    DecisionTreeClassifier(class_weight={0: 1.0, **dict.fromkeys(range(2, 1500), 1.0), 1: 1.0}).fit(X, y)
 
     (run,) = runs()
     text = run.data.params["class_weight"]
@@ -243,7 +249,10 @@ def test_wrong_options_are_named(options: dict[str, Any], message: str, experime
 def test_metrics_go_to_the_run_of_the_model_that_predicted(runs: Runs) -> None:
     slipstream.sklearn.autolog(log_models=False, log_datasets=False)
     held_out = X[:20]
-    first, second = DecisionTreeClassifier(max_depth=1).fit(X, y), DecisionTreeClassifier(max_depth=2).fit(X, y)
+    first, second = (
+        DecisionTreeClassifier(max_depth=1).fit(X, y),
+        DecisionTreeClassifier(max_depth=2).fit(X, y),
+    )
     predicted = first.predict(held_out)
     metrics.accuracy_score(y[:20], predicted)
     metrics.accuracy_score(y[:20], second.predict(held_out))
@@ -251,7 +260,9 @@ def test_metrics_go_to_the_run_of_the_model_that_predicted(runs: Runs) -> None:
 
     found = {run.data.params["max_depth"]: run for run in runs()}
     for depth in ("1", "2"):
-        assert [key for key in found[depth].data.metrics if not key.startswith("training_")] == ["accuracy_score_held_out"]
+        assert [key for key in found[depth].data.metrics if not key.startswith("training_")] == [
+            "accuracy_score_held_out"
+        ]
 
 
 def test_nothing_is_kept_of_models_and_predictions(experiment_id: str) -> None:

@@ -297,9 +297,7 @@ def test_properties_and_static_methods_are_left_alone(patches: Patches) -> None:
 # -- libraries that are imported later --------------------------------------------------------------------
 
 
-def test_modules_are_told_when_they_are_imported(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_modules_are_told_when_they_are_imported(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "fakelibrary"
     package.mkdir()
     (package / "__init__.py").write_text("from fakelibrary import part\nvalue = 1\n")

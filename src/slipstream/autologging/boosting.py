@@ -147,7 +147,9 @@ def _plot_writer(kind: str, values: Mapping[str, Any]) -> Callable[[Path], None]
 
     def write(path: Path) -> None:
         figures: Any = importlib.import_module("matplotlib.figure")
-        rows = {name: value if isinstance(value, (list, tuple)) else [value] for name, value in values.items()}
+        rows = {
+            name: value if isinstance(value, (list, tuple)) else [value] for name, value in values.items()
+        }
         order = sorted(rows, key=lambda name: sum(abs(each) for each in rows[name]))
         classes = max(len(each) for each in rows.values())
         height = 4.8 + (0.1 * len(order) if len(order) > 10 else 0) + (0.1 * classes if classes > 1 else 0)

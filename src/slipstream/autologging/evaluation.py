@@ -69,8 +69,8 @@ def _keep(table: dict[int, Any], thing: Any, value: Any) -> None:
 
 
 def _is_on(integration: Integration) -> Callable[[], bool]:
-    return (
-        lambda: bool(_models)
+    return lambda: (
+        bool(_models)
         and integration.wants()
         and bool(integration.options.get("log_post_training_metrics", True))
     )
@@ -197,7 +197,10 @@ def _find(value: Any, frame: FrameType) -> str | None:
     """Return the name of the local variable that holds a value, or `_PASSED` if it came as an argument."""
     code = frame.f_code
     count = code.co_argcount + code.co_kwonlyargcount
-    has_args, has_more = bool(code.co_flags & inspect.CO_VARARGS), bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    has_args, has_more = (
+        bool(code.co_flags & inspect.CO_VARARGS),
+        bool(code.co_flags & inspect.CO_VARKEYWORDS),
+    )
     local = frame.f_locals
     try:
         passed = [local.get(each) for each in code.co_varnames[:count]]
@@ -227,5 +230,3 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, (str, bool, int, float, complex)):
         return repr(value)
     return variable_name(value, f"<{type(value).__name__}>")
-
-

@@ -62,7 +62,9 @@ def autolog(
             "epoch, or say each how many steps."
         )
     if save_exported_model:
-        raise InvalidParameterError("'save_exported_model' is not available: models are kept as .keras files.")
+        raise InvalidParameterError(
+            "'save_exported_model' is not available: models are kept as .keras files."
+        )
     INTEGRATION.set(locals(), chosen=True)
 
 
@@ -86,7 +88,9 @@ def _observe_fit(call: Call) -> Steps:
         if isinstance(held_out, (tuple, list)) and len(held_out) > 1:
             recorder.log_dataset(describe(integration, held_out[0], held_out[1]), "eval")
     callbacks = given.get("callbacks")
-    callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [] if callbacks is None else [callbacks]
+    callbacks = (
+        callbacks if isinstance(callbacks, (list, tuple)) else [] if callbacks is None else [callbacks]
+    )
     stoppings = [each for each in callbacks if type(each).__name__ == "EarlyStopping"]
     for each in stoppings:
         recorder.log_params({name: getattr(each, name, None) for name in _STOPPING_PARAMS})
@@ -200,11 +204,15 @@ def _signature(model: Any) -> ModelSignature:
     def schema(shapes: Any, dtype: str) -> Schema:
         each = shapes if isinstance(shapes, list) else [shapes]
         return Schema(
-            [TensorSpec(numpy.dtype(dtype), [-1 if size is None else size for size in shape]) for shape in each]
+            [
+                TensorSpec(numpy.dtype(dtype), [-1 if size is None else size for size in shape])
+                for shape in each
+            ]
         )
 
     return ModelSignature(
-        inputs=schema(model.input_shape, model.input_dtype), outputs=schema(model.output_shape, model.compute_dtype)
+        inputs=schema(model.input_shape, model.input_dtype),
+        outputs=schema(model.output_shape, model.compute_dtype),
     )
 
 

@@ -55,7 +55,11 @@ def _watch_module(module: ModuleType, integration: Integration) -> None:
             and each.__module__.partition(".")[0] == "lightgbm"
             and issubclass(each, estimators.LGBMModel)
         ):
-            put(each, "fit", training(integration, f"{each.__name__}.fit", observer, admits=frozenset({_TRAIN})))
+            put(
+                each,
+                "fit",
+                training(integration, f"{each.__name__}.fit", observer, admits=frozenset({_TRAIN})),
+            )
             boosting.watch_evaluation(integration, each)
 
 
@@ -101,7 +105,9 @@ def _observe_train(*, is_estimator: bool) -> Observer:
     return observe
 
 
-def _log_dataset(recorder: Recorder, integration: Integration, data: Any, context: str, name: str | None) -> None:
+def _log_dataset(
+    recorder: Recorder, integration: Integration, data: Any, context: str, name: str | None
+) -> None:
     recorder.log_dataset(
         describe(integration, getattr(data, "data", None), getattr(data, "label", None), name), context
     )

@@ -148,7 +148,7 @@ def watching(original: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
 class Patch:
     """One function that stands in an original's place."""
 
-    __slots__ = ("_name", "_original", "_owner", "_own", "_watched")
+    __slots__ = ("_name", "_original", "_own", "_owner", "_watched")
 
     def __init__(self, owner: Any, name: str, original: Any, watched: Any, *, own: bool) -> None:
         self._owner = owner

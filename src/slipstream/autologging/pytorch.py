@@ -74,7 +74,10 @@ def _watch_module(module: ModuleType, integration: Integration) -> None:
     name = module.__name__
     if name in _PACKAGES:
         watch = training(
-            integration, "Trainer.fit", _observe_fit(name), applies=lambda call: bool(call.args[0].is_global_zero)
+            integration,
+            "Trainer.fit",
+            _observe_fit(name),
+            applies=lambda call: bool(call.args[0].is_global_zero),
         )
         integration.patches.put(module.Trainer, "fit", watch)
 
@@ -95,7 +98,9 @@ def _observe_fit(package: str) -> Observer:
         ours = _callbacks(package, recorder, options, model_id)
         kept = [each for each in trainer.callbacks if not hasattr(each, _MARK)]
         # What Lightning puts last (its own checkpoints) stays last.
-        checkpoints = [each for each in kept if any(kind.__name__ == "Checkpoint" for kind in type(each).__mro__)]
+        checkpoints = [
+            each for each in kept if any(kind.__name__ == "Checkpoint" for kind in type(each).__mro__)
+        ]
         trainer.callbacks = [each for each in kept if each not in checkpoints] + ours + checkpoints
         yield
         metrics_callback = ours[0]
@@ -142,7 +147,9 @@ def _log_stopping(recorder: Recorder, stopping: Any, model_id: str | None) -> No
 _MARK = "slipstream_autologging"
 
 
-def _callbacks(package: str, recorder: Recorder, options: Mapping[str, Any], model_id: str | None) -> list[Any]:
+def _callbacks(
+    package: str, recorder: Recorder, options: Mapping[str, Any], model_id: str | None
+) -> list[Any]:
     base: Any = importlib.import_module(f"{package}.callbacks")
 
     class Metrics(_Metrics, base.Callback):

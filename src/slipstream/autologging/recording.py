@@ -60,7 +60,9 @@ class Recorder:
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         with attempt(self.flavor, "setting tags"):
-            self.client.log_batch(self.run_id, tags=[RunTag(str(key), str(value)) for key, value in tags.items()])
+            self.client.log_batch(
+                self.run_id, tags=[RunTag(str(key), str(value)) for key, value in tags.items()]
+            )
 
     # -- metrics ------------------------------------------------------------------------------------------
 
@@ -134,7 +136,11 @@ def _number(value: Any) -> float | None:
     if isinstance(value, numbers.Number):
         return float(value)  # pyright: ignore[reportArgumentType]
     item = getattr(value, "item", None)  # arrays and tensors of one element
-    if callable(item) and getattr(value, "size", None) in (1, None) or callable(getattr(value, "numel", None)):
+    if (
+        (callable(item)
+        and getattr(value, "size", None) in (1, None))
+        or callable(getattr(value, "numel", None))
+    ):
         try:
             return float(item())  # pyright: ignore[reportOptionalCall, reportArgumentType]
         except (TypeError, ValueError, RuntimeError):
@@ -194,9 +200,7 @@ def training(
             if run_id is not None:
                 _end_run(integration, run_id, failed=not is_done)
 
-    return Watch(
-        integration.flavor, name, observe, admits=admits, wanted=lambda: is_wanted(integration)
-    )
+    return Watch(integration.flavor, name, observe, admits=admits, wanted=lambda: is_wanted(integration))
 
 
 def _start_run(integration: Integration, name: str | None) -> str:

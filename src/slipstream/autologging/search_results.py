@@ -28,7 +28,9 @@ def is_search(estimator: Any) -> bool:
 
 def log_best(recorder: Recorder, search: Any, dataset: Any) -> None:
     """Log the best trial's params and its mean score over the folds."""
-    recorder.log_params({f"best_{name}": value for name, value in getattr(search, "best_params_", {}).items()})
+    recorder.log_params(
+        {f"best_{name}": value for name, value in getattr(search, "best_params_", {}).items()}
+    )
     if hasattr(search, "best_score_"):
         recorder.add_metrics({"best_cv_score": search.best_score_}, dataset=dataset)
 
@@ -47,7 +49,12 @@ def log_trials(
 
     recorder.log_files([("cv_results.csv", write)])
     rank = next(
-        (each for each in ("rank_test_score", *table.columns) if each in table and each.startswith("rank_test_")), None
+        (
+            each
+            for each in ("rank_test_score", *table.columns)
+            if each in table and each.startswith("rank_test_")
+        ),
+        None,
     )
     if most is not None and rank is not None:
         table = table.nsmallest(most, rank)
@@ -67,7 +74,7 @@ def log_trials(
         for _, row in table.iterrows():
             params: dict[str, Any] = row.get("params", {})
             is_best = best is not None and all(
-                key in best and best[key] is value or best.get(key) == value for key, value in params.items()
+                (key in best and best[key] is value) or best.get(key) == value for key, value in params.items()
             )
             _log_trial(
                 recorder,
@@ -105,7 +112,8 @@ def _log_trial(
             for key, value in metrics.items()
         ],
         params=[
-            Param(shorten(key, limits.KEY), shorten(value, limits.PARAM_VALUE)) for key, value in params.items()
+            Param(shorten(key, limits.KEY), shorten(value, limits.PARAM_VALUE))
+            for key, value in params.items()
         ],
     )
     if dataset is not None:

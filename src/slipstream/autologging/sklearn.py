@@ -70,7 +70,9 @@ def autolog(
         extra_tags: Tags of the runs that are started.
     """
     if max_tuning_runs is not None and max_tuning_runs < 0:
-        raise InvalidParameterError(f"max_tuning_runs must not be negative, got {max_tuning_runs}; None is all")
+        raise InvalidParameterError(
+            f"max_tuning_runs must not be negative, got {max_tuning_runs}; None is all"
+        )
     if serialization_format not in flavor.SUPPORTED_SERIALIZATION_FORMATS:
         raise InvalidParameterError(
             f"Unknown serialization_format '{serialization_format}'; choose one of {flavor.SUPPORTED_SERIALIZATION_FORMATS}"
@@ -147,7 +149,9 @@ def _observe_training(call: Call) -> Steps:
         search_results.log_best(recorder, estimator, dataset)
     if options["log_models"]:
         example, signature = example_and_signature(
-            integration, example, getattr(estimator, "predict", None) or getattr(estimator, "transform", None) or _none
+            integration,
+            example,
+            getattr(estimator, "predict", None) or getattr(estimator, "transform", None) or _none,
         )
         model_id = _log_model(
             integration, estimator, "model", signature, example, options["registered_model_name"]
@@ -184,7 +188,8 @@ def _given(call: Call) -> tuple[Any, Any, Any]:
 def _may_change_input(params: Mapping[str, Any]) -> bool:
     """Tell whether the estimator was told to work in the user's own arrays; metrics need them as they were."""
     return any(
-        value is False and key.rpartition("__")[2].lower() in ("copy", "copy_x") for key, value in params.items()
+        value is False and key.rpartition("__")[2].lower() in ("copy", "copy_x")
+        for key, value in params.items()
     )
 
 
@@ -193,7 +198,12 @@ def _none(_: Any) -> Any:
 
 
 def _log_model(
-    integration: Integration, estimator: Any, name: str, signature: Any, example: Any, registered_name: str | None
+    integration: Integration,
+    estimator: Any,
+    name: str,
+    signature: Any,
+    example: Any,
+    registered_name: str | None,
 ) -> str | None:
     with attempt(integration.flavor, "logging the model"):
         arguments: dict[str, Any] = {

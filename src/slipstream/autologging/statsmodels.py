@@ -58,7 +58,12 @@ def _watch_module(module: ModuleType, integration: Integration) -> None:
     if base is None:
         return
     for each in list(vars(module).values()):
-        if inspect.isclass(each) and each.__module__ == module.__name__ and issubclass(each, base) and "fit" in vars(each):
+        if (
+            inspect.isclass(each)
+            and each.__module__ == module.__name__
+            and issubclass(each, base)
+            and "fit" in vars(each)
+        ):
             integration.patches.put(each, "fit", training(integration, f"{each.__name__}.fit", _observe_fit))
 
 

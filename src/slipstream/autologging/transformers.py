@@ -61,7 +61,11 @@ def _logs_already(trainer: Any) -> bool:
 
 def _is_stand_in() -> bool:
     module = sys.modules.get("mlflow")
-    return module is not None and str(getattr(module, "__version__", "")) != "" and module is sys.modules.get("slipstream")
+    return (
+        module is not None
+        and str(getattr(module, "__version__", "")) != ""
+        and module is sys.modules.get("slipstream")
+    )
 
 
 def _observe_train(call: Call) -> Steps:
@@ -84,7 +88,9 @@ def _callback(recorder: Recorder) -> Any:
     class SlipstreamCallback(base.TrainerCallback):
         """Stays with the trainer, so that an evaluation after the training is logged, too."""
 
-        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_others: Any) -> None:
+        def on_train_begin(
+            self, args: Any, state: Any, control: Any, model: Any = None, **_others: Any
+        ) -> None:
             if not state.is_world_process_zero:
                 return
             with attempt(recorder.flavor, "reading params"):
@@ -95,7 +101,9 @@ def _callback(recorder: Recorder) -> Any:
                     {key: value for key, value in params.items() if len(str(value)) <= limits.PARAM_VALUE}
                 )
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any], **_others: Any) -> None:
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: Mapping[str, Any], **_others: Any
+        ) -> None:
             if not (state.is_world_process_zero and INTEGRATION.is_on):
                 return
             with attempt(recorder.flavor, "logging metrics"):

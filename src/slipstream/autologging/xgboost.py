@@ -69,8 +69,16 @@ def _watch_module(module: ModuleType, integration: Integration) -> None:
     put(estimators, "train", training(integration, _TRAIN, _observe_train(is_estimator=True)))
     observer = boosting.estimator_training(integration, _log_model)
     for each in vars(estimators).values():
-        if inspect.isclass(each) and issubclass(each, estimators.XGBModel) and each is not estimators.XGBModel:
-            put(each, "fit", training(integration, f"{each.__name__}.fit", observer, admits=frozenset({_TRAIN})))
+        if (
+            inspect.isclass(each)
+            and issubclass(each, estimators.XGBModel)
+            and each is not estimators.XGBModel
+        ):
+            put(
+                each,
+                "fit",
+                training(integration, f"{each.__name__}.fit", observer, admits=frozenset({_TRAIN})),
+            )
             boosting.watch_evaluation(integration, each)
 
 
@@ -103,7 +111,12 @@ def _observe_train(*, is_estimator: bool) -> Observer:
             library: Any = importlib.import_module("xgboost")
             example = getattr(given.get("dtrain"), boosting.EXAMPLE, None)
             boosting.log(
-                integration, _log_model, booster, example, lambda rows: booster.predict(library.DMatrix(rows)), model_id
+                integration,
+                _log_model,
+                booster,
+                example,
+                lambda rows: booster.predict(library.DMatrix(rows)),
+                model_id,
             )
         if given.get("early_stopping_rounds"):
             with attempt(integration.flavor, "logging the best iteration"):
@@ -114,7 +127,9 @@ def _observe_train(*, is_estimator: bool) -> Observer:
                 )
                 recorder.add_metrics(results[best], last, model_id, dataset)
         recorder.flush()
-        boosting.log_importances(recorder, _importances(booster, options["importance_types"] or ["weight"]), None)
+        boosting.log_importances(
+            recorder, _importances(booster, options["importance_types"] or ["weight"]), None
+        )
 
     return observe
 
@@ -136,7 +151,9 @@ def _callback(recorder: Recorder, results: boosting.NumberedPoints, model_id: st
     class Callback(base.TrainingCallback):
         """Takes what each iteration's evaluation says."""
 
-        def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> bool:
+        def after_iteration(
+            self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, Sequence[Any]]]
+        ) -> bool:
             with attempt(recorder.flavor, "logging metrics"):
                 points = {
                     f"{data}-{boosting.metric_name(name)}": _last(values)

@@ -26,7 +26,8 @@ class PyTorchFlavor:
 
     def handles(self, model: object) -> bool:
         return any(
-            base.__module__ == "torch.nn.modules.module" and base.__name__ == "Module" for base in type(model).__mro__
+            base.__module__ == "torch.nn.modules.module" and base.__name__ == "Module"
+            for base in type(model).__mro__
         )
 
     def save(self, model: Any, folder: Path, options: Mapping[str, Any]) -> Saved:
@@ -60,7 +61,9 @@ class PyTorchFlavor:
         what = "a pickled PyTorch model"
         content = trust.read(folder, files, what=what, trust=options.get("trust"))[0]
         _import(_PICKLER)  # defines what the pickle refers to
-        return torch.load(io.BytesIO(content), map_location=options.get("map_location") or "cpu", weights_only=False)
+        return torch.load(
+            io.BytesIO(content), map_location=options.get("map_location") or "cpu", weights_only=False
+        )
 
     def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
         def predict(data: Any, params: dict[str, Any]) -> Any:
