@@ -11,7 +11,7 @@ from typing import Any
 from slipstream.autologging import evaluation
 from slipstream.autologging.given_data import example_and_signature, sample
 from slipstream.autologging.integrations import Integration
-from slipstream.autologging.patching import Call, Observer, Steps
+from slipstream.autologging.patching import Call, Observer, Steps, as_list
 from slipstream.autologging.recording import Recorder
 from slipstream.autologging.warnings_once import attempt
 
@@ -24,14 +24,15 @@ def keep_example(integration: Integration) -> Observer:
     """Observe the making of a data object: keep a copy of the first rows in it."""
 
     def observe(call: Call) -> Steps:
+        made: Any = call.args[0]
         data = call.args[1] if len(call.args) > 1 else call.kwargs.get("data")
-        example = None
+        example: Any = None
         if data is not None and integration.options["log_models"]:
             with attempt(integration.flavor, "taking an example of the input"):
                 example = sample(data)
         yield
         if example is not None:
-            setattr(call.args[0], EXAMPLE, example)
+            setattr(made, EXAMPLE, example)
 
     return observe
 
@@ -56,9 +57,9 @@ def with_callback(call: Call, callback: Any) -> None:
     index = names.index("callbacks")
     if len(call.args) > index:
         given = call.args[index]
-        call.args = (*call.args[:index], [*(given or ()), callback], *call.args[index + 1 :])
+        call.args = (*call.args[:index], [*as_list(given), callback], *call.args[index + 1 :])
     else:
-        call.kwargs = {**call.kwargs, "callbacks": [*(call.kwargs.get("callbacks") or ()), callback]}
+        call.kwargs = {**call.kwargs, "callbacks": [*as_list(call.kwargs.get("callbacks")), callback]}
 
 
 def metric_name(name: str) -> str:
@@ -147,9 +148,7 @@ def _plot_writer(kind: str, values: Mapping[str, Any]) -> Callable[[Path], None]
 
     def write(path: Path) -> None:
         figures: Any = importlib.import_module("matplotlib.figure")
-        rows = {
-            name: value if isinstance(value, (list, tuple)) else [value] for name, value in values.items()
-        }
+        rows = {name: as_list(value) for name, value in values.items()}
         order = sorted(rows, key=lambda name: sum(abs(each) for each in rows[name]))
         classes = max(len(each) for each in rows.values())
         height = 4.8 + (0.1 * len(order) if len(order) > 10 else 0) + (0.1 * classes if classes > 1 else 0)

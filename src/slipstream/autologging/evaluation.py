@@ -179,7 +179,7 @@ def _name_dataset(model: _Model, data: Any) -> tuple[str, bool]:
 
 def variable_name(value: Any, otherwise: str) -> str:
     """Return the name of the variable that holds a value where it was not passed in as an argument."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = inspect.currentframe()
     while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_OURS):
         frame = frame.f_back
     while frame is not None and value is not None:

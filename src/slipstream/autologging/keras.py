@@ -4,12 +4,12 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from slipstream.autologging.boosting import arguments_as_params
 from slipstream.autologging.given_data import describe
 from slipstream.autologging.integrations import Integration
-from slipstream.autologging.patching import Call, Steps
+from slipstream.autologging.patching import Call, Steps, as_list
 from slipstream.autologging.recording import Recorder, training
 from slipstream.autologging.warnings_once import attempt, warn_once
 from slipstream.client.model_functions import initialize_logged_model
@@ -38,7 +38,7 @@ def autolog(
     save_model_kwargs: Mapping[str, Any] | None = None,
     extra_tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Log each training with Keras, from now on; arguments as in `slipstream.sklearn.autolog`, and:
+    """Log each training with Keras, from now on; arguments as in `slipstream.sklearn.autolog`.
 
     Args:
         log_every_epoch: Log metrics at the end of each epoch; if false, each `log_every_n_steps` steps.
@@ -84,13 +84,10 @@ def _observe_fit(call: Call) -> Steps:
     model_id = initialize_logged_model("model").model_id if options["log_models"] else None
     if options["log_datasets"]:
         recorder.log_dataset(describe(integration, given.get("x"), given.get("y")), "train")
-        held_out = given.get("validation_data")
-        if isinstance(held_out, (tuple, list)) and len(held_out) > 1:
+        held_out = as_list(given.get("validation_data"))
+        if len(held_out) > 1:
             recorder.log_dataset(describe(integration, held_out[0], held_out[1]), "eval")
-    callbacks = given.get("callbacks")
-    callbacks = (
-        callbacks if isinstance(callbacks, (list, tuple)) else [] if callbacks is None else [callbacks]
-    )
+    callbacks = as_list(given.get("callbacks"))
     stoppings = [each for each in callbacks if type(each).__name__ == "EarlyStopping"]
     for each in stoppings:
         recorder.log_params({name: getattr(each, name, None) for name in _STOPPING_PARAMS})
@@ -169,13 +166,14 @@ def _callback(recorder: Recorder, options: Mapping[str, Any], model_id: str | No
                 self._add(lambda: (logs, epoch))
 
         def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-            if each_steps is None or not logs:
+            steps = each_steps
+            if steps is None or not logs:
                 return
 
             def points() -> tuple[Mapping[str, Any], int] | None:
                 iterations = self.model.optimizer.iterations
                 step = int(iterations.numpy() if hasattr(iterations, "numpy") else iterations)
-                return (logs, step) if step % each_steps == 0 else None
+                return (logs, step) if step % steps == 0 else None
 
             self._add(points)
 
@@ -194,7 +192,11 @@ def _callback(recorder: Recorder, options: Mapping[str, Any], model_id: str | No
 
 def _summary(model: Any) -> str:
     lines: list[str] = []
-    model.summary(print_fn=lambda line, *_args, **_kwargs: lines.append(str(line)))
+
+    def add(line: str, *_args: Any, **_kwargs: Any) -> None:
+        lines.append(line)
+
+    model.summary(print_fn=add)
     return "\n".join(lines)
 
 
@@ -202,7 +204,7 @@ def _signature(model: Any) -> ModelSignature:
     numpy: Any = importlib.import_module("numpy")
 
     def schema(shapes: Any, dtype: str) -> Schema:
-        each = shapes if isinstance(shapes, list) else [shapes]
+        each = cast("list[Any]", shapes) if isinstance(shapes, list) else [shapes]  # of one, a tuple
         return Schema(
             [
                 TensorSpec(numpy.dtype(dtype), [-1 if size is None else size for size in shape])

@@ -8,7 +8,7 @@ from typing import Any
 from slipstream.autologging import boosting, evaluation
 from slipstream.autologging.given_data import describe
 from slipstream.autologging.integrations import Integration
-from slipstream.autologging.patching import Call, Observer, Steps, Watch
+from slipstream.autologging.patching import Call, Observer, Steps, Watch, as_list, classes_of
 from slipstream.autologging.recording import Recorder, training
 from slipstream.autologging.warnings_once import attempt
 from slipstream.client.model_functions import initialize_logged_model
@@ -49,12 +49,8 @@ def _watch_module(module: ModuleType, integration: Integration) -> None:
         return
     put(estimators, "train", training(integration, _TRAIN, _observe_train(is_estimator=True)))
     observer = boosting.estimator_training(integration, _log_model)
-    for each in list(vars(estimators).values()):
-        if (
-            inspect.isclass(each)
-            and each.__module__.partition(".")[0] == "lightgbm"
-            and issubclass(each, estimators.LGBMModel)
-        ):
+    for each in classes_of(estimators):
+        if each.__module__.partition(".")[0] == "lightgbm" and issubclass(each, estimators.LGBMModel):
             put(
                 each,
                 "fit",
@@ -77,9 +73,8 @@ def _observe_train(*, is_estimator: bool) -> Observer:
             recorder.log_params(boosting.arguments_as_params(call, _NO_PARAMS))
         if options["log_datasets"]:
             _log_dataset(recorder, integration, given.get("train_set"), "train", None)
-            sets, names = given.get("valid_sets"), given.get("valid_names")
-            sets = sets if isinstance(sets, (list, tuple)) else [] if sets is None else [sets]
-            names = [names] if isinstance(names, str) else names or [None] * len(sets)
+            sets, names = as_list(given.get("valid_sets")), as_list(given.get("valid_names"))
+            names = names or [None] * len(sets)
             for data, name in zip(sets, names, strict=False):
                 _log_dataset(recorder, integration, data, "eval", name)
         log_models = options["log_models"] and not is_estimator
@@ -87,7 +82,7 @@ def _observe_train(*, is_estimator: bool) -> Observer:
         results: boosting.NumberedPoints = []
         boosting.with_callback(call, _Callback(recorder, results, model_id))
         yield
-        booster = call.result
+        booster: Any = call.result
         recorder.flush()
         if booster.best_iteration > 0:
             with attempt(integration.flavor, "logging the best iteration"):
@@ -95,7 +90,7 @@ def _observe_train(*, is_estimator: bool) -> Observer:
                 recorder.add_metrics(
                     {"stopped_iteration": last, "best_iteration": booster.best_iteration}, 0, model_id
                 )
-                recorder.add_metrics(results[booster.best_iteration - 1], last, model_id)
+                recorder.add_metrics(results[int(booster.best_iteration) - 1], last, model_id)
         recorder.flush()
         boosting.log_importances(recorder, _importances(booster), 2)
         if log_models:

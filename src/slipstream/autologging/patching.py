@@ -142,6 +142,18 @@ def watching(original: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
     return watched
 
 
+def as_list(given: Any) -> list[Any]:
+    """Return an argument that may be one thing, several or none as a list of its own."""
+    if given is None:
+        return []
+    return list(cast("list[Any]", given)) if isinstance(given, (list, tuple)) else [given]
+
+
+def classes_of(module: Any) -> list[type]:
+    """Return the classes that a module names."""
+    return [each for each in list(cast("dict[str, Any]", vars(module)).values()) if inspect.isclass(each)]
+
+
 # -- putting watches in place, and taking them away ---------------------------------------------------------
 
 
@@ -159,7 +171,7 @@ class Patch:
 
     def remove(self) -> None:
         """Put the original back, unless somebody else has replaced ours since: then theirs stays, and ours in it."""
-        if vars(self._owner).get(self._name) is not self._watched:
+        if cast("dict[str, Any]", vars(self._owner)).get(self._name) is not self._watched:
             return
         if self._own:
             setattr(self._owner, self._name, self._original)
@@ -187,7 +199,7 @@ class Patches:
                 return
             if inspect.isclass(owner) and not callable(found):
                 inner = cast("Any", getattr(found, "fn", None))
-                if hasattr(type(found), "__get__") and inspect.isfunction(inner):
+                if hasattr(found, "__get__") and inspect.isfunction(inner):
                     self.put(found, "fn", watch)
                 return
             if not callable(found) or isinstance(found, (staticmethod, classmethod)) or hasattr(found, MARK):

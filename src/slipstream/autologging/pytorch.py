@@ -40,7 +40,7 @@ def autolog(
     checkpoint_save_freq: str | int = "epoch",
     log_model_signatures: bool = True,
 ) -> None:
-    """Log each training with Lightning's Trainer, from now on; arguments as in `slipstream.sklearn.autolog`, and:
+    """Log each training with Lightning's Trainer, from now on; arguments as in `slipstream.sklearn.autolog`.
 
     Args:
         log_every_n_epoch: Log metrics each so many epochs.

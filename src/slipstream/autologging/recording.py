@@ -136,10 +136,8 @@ def _number(value: Any) -> float | None:
     if isinstance(value, numbers.Number):
         return float(value)  # pyright: ignore[reportArgumentType]
     item = getattr(value, "item", None)  # arrays and tensors of one element
-    if (
-        (callable(item)
-        and getattr(value, "size", None) in (1, None))
-        or callable(getattr(value, "numel", None))
+    if (callable(item) and getattr(value, "size", None) in (1, None)) or callable(
+        getattr(value, "numel", None)
     ):
         try:
             return float(item())  # pyright: ignore[reportOptionalCall, reportArgumentType]
@@ -204,11 +202,8 @@ def training(
 
 
 def _start_run(integration: Integration, name: str | None) -> str:
-    extra = {
-        str(key): str(value)
-        for key, value in (integration.options.get("extra_tags") or {}).items()
-        if key != AUTOLOGGING_TAG
-    }
+    tags: dict[Any, Any] = dict(integration.options.get("extra_tags") or {})
+    extra = {str(key): str(value) for key, value in tags.items() if key != AUTOLOGGING_TAG}
     run_id = start_run(run_name=name, tags={AUTOLOGGING_TAG: integration.flavor, **extra}).info.run_id
     _ours.add(run_id)
     _log.info("Run '%s' is started for a training with %s.", run_id, integration.flavor)

@@ -5,7 +5,7 @@ import numbers
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from slipstream.autologging.integrations import AUTOLOGGING_TAG
 from slipstream.autologging.recording import Recorder, shorten
@@ -74,7 +74,8 @@ def log_trials(
         for _, row in table.iterrows():
             params: dict[str, Any] = row.get("params", {})
             is_best = best is not None and all(
-                (key in best and best[key] is value) or best.get(key) == value for key, value in params.items()
+                (key in best and best[key] is value) or best.get(key) == value
+                for key, value in params.items()
             )
             _log_trial(
                 recorder,
@@ -83,7 +84,7 @@ def log_trials(
                 end,
                 {**base, **params},
                 {
-                    key: float(value)
+                    key: float(cast("Any", value))
                     for key, value in row.items()
                     if not key.startswith(_LEFT_OUT) and isinstance(value, numbers.Number)
                 },

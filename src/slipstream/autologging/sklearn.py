@@ -4,7 +4,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from slipstream.autologging import evaluation, search_results, training_metrics
 from slipstream.autologging.given_data import describe, example_and_signature, sample
@@ -130,7 +130,7 @@ def _observe_training(call: Call) -> Steps:
         # The params of what a search starts from are not those of what it finds.
         params = estimator.get_params(deep=not is_search)
         recorder.log_params(params)
-    kind = type(estimator)
+    kind = cast("type", type(estimator))
     recorder.set_tags(
         {"estimator_name": kind.__name__, "estimator_class": f"{kind.__module__}.{kind.__name__}"}
     )
@@ -177,9 +177,7 @@ def _given(call: Call) -> tuple[Any, Any, Any]:
     """Return data, labels and sample weights; their names differ between estimators."""
     names = list(inspect.signature(call.original).parameters)[1:]
     given = call.given()
-    extra: Mapping[str, Any] = next(
-        (given[each] for each in ("fit_params", "params") if isinstance(given.get(each), dict)), {}
-    )
+    extra: dict[str, Any] = given.get("fit_params") or given.get("params") or {}
     data = given.get(names[0]) if names else None
     target = given.get(names[1]) if len(names) > 1 and names[1] not in ("fit_params", "params") else None
     return data, target, given.get("sample_weight", extra.get("sample_weight"))

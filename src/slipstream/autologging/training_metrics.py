@@ -5,7 +5,7 @@ import importlib.util
 import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from slipstream.autologging.recording import Recorder
 from slipstream.autologging.warnings_once import attempt
@@ -102,7 +102,7 @@ def _regressor_metrics(labels: Any, target: Any, weight: Any) -> Iterator[tuple[
 
 def _score(base: Any, estimator: Any, data: Any, target: Any, weight: Any, metrics: dict[str, Any]) -> Any:
     """Return `estimator.score` for the training data, without predicting again where a metric is the same."""
-    method = inspect.unwrap(inspect.getattr_static(type(estimator), "score"))
+    method = inspect.unwrap(inspect.getattr_static(cast("Any", type(estimator)), "score"))
     if method is inspect.unwrap(base.ClassifierMixin.score) and "accuracy_score" in metrics:
         return metrics["accuracy_score"]
     if method is inspect.unwrap(base.RegressorMixin.score) and "r2_score" in metrics:

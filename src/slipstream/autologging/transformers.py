@@ -95,7 +95,7 @@ def _callback(recorder: Recorder) -> Any:
                 return
             with attempt(recorder.flavor, "reading params"):
                 config = getattr(model, "config", None)
-                params = {**({} if config is None else config.to_dict()), **args.to_dict()}
+                params: dict[str, Any] = {**({} if config is None else config.to_dict()), **args.to_dict()}
                 # As in transformers' callback, what is too long is left out and not cut.
                 recorder.log_params(
                     {key: value for key, value in params.items() if len(str(value)) <= limits.PARAM_VALUE}

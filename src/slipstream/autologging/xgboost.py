@@ -9,7 +9,7 @@ from typing import Any
 from slipstream.autologging import boosting, evaluation
 from slipstream.autologging.given_data import describe
 from slipstream.autologging.integrations import Integration
-from slipstream.autologging.patching import Call, Observer, Steps, Watch
+from slipstream.autologging.patching import Call, Observer, Steps, Watch, as_list, classes_of
 from slipstream.autologging.recording import Recorder, training
 from slipstream.autologging.warnings_once import attempt
 from slipstream.client.model_functions import initialize_logged_model
@@ -35,7 +35,7 @@ def autolog(
     model_format: str = "ubj",
     extra_tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Log each training with XGBoost, from now on; arguments as in `slipstream.sklearn.autolog`, and:
+    """Log each training with XGBoost, from now on; arguments as in `slipstream.sklearn.autolog`.
 
     Args:
         importance_types: Kinds of feature importance to log, `["weight"]` by default.
@@ -68,12 +68,8 @@ def _watch_module(module: ModuleType, integration: Integration) -> None:
         return
     put(estimators, "train", training(integration, _TRAIN, _observe_train(is_estimator=True)))
     observer = boosting.estimator_training(integration, _log_model)
-    for each in vars(estimators).values():
-        if (
-            inspect.isclass(each)
-            and issubclass(each, estimators.XGBModel)
-            and each is not estimators.XGBModel
-        ):
+    for each in classes_of(estimators):
+        if issubclass(each, estimators.XGBModel) and each is not estimators.XGBModel:
             put(
                 each,
                 "fit",
@@ -105,7 +101,7 @@ def _observe_train(*, is_estimator: bool) -> Observer:
         results: boosting.NumberedPoints = []
         boosting.with_callback(call, _callback(recorder, results, model_id))
         yield
-        booster = call.result
+        booster: Any = call.result
         recorder.flush()
         if log_models:
             library: Any = importlib.import_module("xgboost")
@@ -125,7 +121,7 @@ def _observe_train(*, is_estimator: bool) -> Observer:
                 recorder.add_metrics(
                     {"stopped_iteration": last - 1, "best_iteration": best}, 0, model_id, dataset
                 )
-                recorder.add_metrics(results[best], last, model_id, dataset)
+                recorder.add_metrics(results[int(best)], last, model_id, dataset)
         recorder.flush()
         boosting.log_importances(
             recorder, _importances(booster, options["importance_types"] or ["weight"]), None
@@ -169,7 +165,7 @@ def _callback(recorder: Recorder, results: boosting.NumberedPoints, model_id: st
 
 def _last(values: Sequence[Any]) -> Any:
     # Of `xgboost.cv` and its like, a value is a mean and its deviation.
-    return values[-1][0] if isinstance(values[-1], tuple) else values[-1]
+    return as_list(values[-1])[0]
 
 
 INTEGRATION = Integration(

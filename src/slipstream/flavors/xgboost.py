@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from slipstream.errors import InvalidParameterError, MissingDependencyError
 from slipstream.models.flavor import Predictor, Saved
@@ -31,7 +31,7 @@ class XGBoostFlavor:
         require_format(chosen)
         file = folder / f"model.{chosen}"
         model.save_model(str(file))
-        kind = type(model)
+        kind = cast("type", type(model))
         return Saved(
             flavor={
                 "data": file.name,
