@@ -4,7 +4,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 from slipstream.autologging import evaluation, search_results, training_metrics
 from slipstream.autologging.given_data import describe, example_and_signature, sample
@@ -130,7 +130,7 @@ def _observe_training(call: Call) -> Steps:
         # The params of what a search starts from are not those of what it finds.
         params = estimator.get_params(deep=not is_search)
         recorder.log_params(params)
-    kind = cast("type", type(estimator))
+    kind = estimator.__class__
     recorder.set_tags(
         {"estimator_name": kind.__name__, "estimator_class": f"{kind.__module__}.{kind.__name__}"}
     )

@@ -4,7 +4,7 @@ import importlib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from slipstream.errors import InvalidParameterError, MissingDependencyError
 from slipstream.models import trust
@@ -29,7 +29,7 @@ class LightGBMFlavor:
         )
 
     def save(self, model: Any, folder: Path, options: Mapping[str, Any]) -> Saved:
-        kind = cast("type", type(model))
+        kind = model.__class__
         name = f"{kind.__module__}.{kind.__qualname__}"
         chosen = options.get("serialization_format") or "cloudpickle"
         if chosen not in FORMATS:

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from slipstream.errors import InvalidParameterError, MissingDependencyError
 from slipstream.models.flavor import Predictor, Saved
@@ -31,7 +31,7 @@ class XGBoostFlavor:
         require_format(chosen)
         file = folder / f"model.{chosen}"
         model.save_model(str(file))
-        kind = cast("type", type(model))
+        kind = model.__class__
         return Saved(
             flavor={
                 "data": file.name,
