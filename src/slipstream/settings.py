@@ -121,6 +121,25 @@ RUN_CONTEXT = _setting("RUN_CONTEXT", _text, None, "JSON object of extra tags fo
 HOME = _setting(
     "HOME", _text, None, "Folder for this user's data: trusted digests, environments.", mlflow=False
 )
+# -- what is measured beside a run ------------------------------------------------------------------
+ENABLE_SYSTEM_METRICS_LOGGING = _setting(
+    "ENABLE_SYSTEM_METRICS_LOGGING",
+    _boolean,
+    False,
+    "Measure the machine during every run; start_run(log_system_metrics=...) wins.",
+)
+SYSTEM_METRICS_SAMPLING_INTERVAL = _setting(
+    "SYSTEM_METRICS_SAMPLING_INTERVAL", _at_least(0.001, float), 10.0, "Seconds between two measurements."
+)
+SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING = _setting(
+    "SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING",
+    _at_least(1, int),
+    1,
+    "How many measurements are logged as one, their mean.",
+)
+SYSTEM_METRICS_NODE_ID = _setting(
+    "SYSTEM_METRICS_NODE_ID", _text, None, "Name of this machine in the names of its metrics."
+)
 # -- how the client talks ---------------------------------------------------------------------------
 TRACKING_USERNAME = _setting("TRACKING_USERNAME", _text, None, "User name for HTTP basic authentication.")
 TRACKING_PASSWORD = _setting("TRACKING_PASSWORD", _text, None, "Password for HTTP basic authentication.")
@@ -195,6 +214,34 @@ UPLOAD_STATE_FOLDER = _setting(
     _text,
     None,
     "Folder in which a client notes uploads under way; by default slipstream/uploads in the user's cache folder.",
+    mlflow=False,
+)
+SPOOL = _setting(
+    "SPOOL",
+    _boolean,
+    True,
+    "Whether what is logged to a server is written to a local file first and sent from there; false waits for the server.",
+    mlflow=False,
+)
+SPOOL_FOLDER = _setting(
+    "SPOOL_FOLDER",
+    _text,
+    None,
+    "Folder of what is logged and not yet delivered; by default slipstream/spool in the user's data folder.",
+    mlflow=False,
+)
+DELIVERY_TIMEOUT = _setting(
+    "DELIVERY_TIMEOUT",
+    _at_least(0, float),
+    60.0,
+    "Seconds that the end of a run, a flush and the end of the program wait for what was logged to be delivered.",
+    mlflow=False,
+)
+PATIENCE = _setting(
+    "PATIENCE",
+    _at_least(0, float),
+    10.0,
+    "Seconds that the start of a run waits for a server that does not answer, before it goes on without.",
     mlflow=False,
 )
 # -- the server -------------------------------------------------------------------------------------

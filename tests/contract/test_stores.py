@@ -11,6 +11,7 @@ from slipstream.testing.store_contract import (
 )
 from slipstream.testing.store_contract_histories import HistoryContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
+from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
 from slipstream.testing.store_contract_trash import TrashContract
 from slipstream.testing.store_contract_webhooks import WebhookContract
@@ -20,6 +21,7 @@ class StoreContract(
     ExperimentContract,
     RunContract,
     MetricContract,
+    RecordContract,
     HistoryContract,
     SearchContract,
     DatasetContract,

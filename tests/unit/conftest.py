@@ -19,7 +19,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def tracking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_settings: None) -> Iterator[str]:
     """Track to a SQLite file in an empty working folder; yields its URI."""
     # Here, so that tests which do not track do not load the SDK.
-    from slipstream.client import active_experiment, active_run, addresses, connect, model_functions
+    from slipstream.client import active_experiment, active_model, active_run, addresses, connect
 
     monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path}/tracking.db"
@@ -27,7 +27,8 @@ def tracking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_settings: None)
     monkeypatch.setattr(addresses, "_chosen", {"tracking": uri})
     monkeypatch.setattr(active_experiment, "_active", None)
     monkeypatch.setattr(active_run, "_state", active_run._State())
-    monkeypatch.setattr(model_functions, "_state", model_functions._State())
+    for name in ("active", "last"):
+        monkeypatch.setattr(active_model.state, name, None)
     yield uri
     connect.close_all()
     os.environ.clear()

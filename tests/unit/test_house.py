@@ -243,6 +243,8 @@ def test_every_dependency_has_its_reason() -> None:
     for name in ("requirements.txt", "networks.txt"):
         trained += (ROOT / "tests" / "autologging" / name).read_text("utf-8").splitlines()
     declared["Tests of autologging"] = {_distribution(d) for d in trained if not d.startswith("#")}
+    libraries = (ROOT / "tests" / "libraries" / "requirements.txt").read_text("utf-8").splitlines()
+    declared["Tests of libraries"] = {_distribution(d) for d in libraries if not d.startswith("#")}
     declared["Build"] = {_distribution(d) for d in project["build-system"]["requires"]}
 
     explained: dict[str, set[str]] = {}

@@ -16,6 +16,8 @@ from slipstream.entities import Experiment, LifecycleStage, ViewType
 from slipstream.errors import AlreadyExistsError, InvalidParameterError, NotFoundError
 
 _log = logging.getLogger(__name__)
+NAMED = "named:"
+"""What an experiment's id begins with while only its name is known, since the server was away."""
 _PAGE = 1000
 _DEFAULT_ID = "0"
 
@@ -24,16 +26,20 @@ _active: tuple[str, str] | None = None
 _lock = threading.Lock()
 
 
-def set_experiment(experiment_name: str | None = None, experiment_id: str | None = None) -> Experiment:
+def set_experiment(
+    experiment_name: str | None = None, experiment_id: str | None = None, trace_location: None = None
+) -> Experiment:
     """Make an experiment the one that new runs of this process and its children go to.
 
     A name that is new is created; two processes may do so at the same time.
 
     Raises:
-        InvalidParameterError: not exactly one of name and id is given, or the experiment is deleted.
+        InvalidParameterError: not exactly one of name and id is given, the experiment is deleted, or
+            `trace_location` is given, which works on Databricks only.
         NotFoundError: there is no experiment of this id.
     """
     global _active
+    _refuse_trace_location(trace_location)
     if (experiment_name is None) == (experiment_id is None):
         raise InvalidParameterError("Must specify exactly one of: `experiment_id` or `experiment_name`.")
     client = SlipstreamClient()
@@ -53,6 +59,9 @@ def set_experiment(experiment_name: str | None = None, experiment_id: str | None
 
 
 def _find_or_create(client: SlipstreamClient, name: str) -> Experiment:
+    choose = getattr(client.connection.store, "choose_experiment", None)
+    if choose is not None:  # a server that need not answer now
+        return choose(name)
     found = client.get_experiment_by_name(name)
     if found is not None:
         return found
@@ -65,12 +74,26 @@ def _find_or_create(client: SlipstreamClient, name: str) -> Experiment:
     return found
 
 
+def _refuse_trace_location(trace_location: object) -> None:
+    if trace_location is not None:
+        raise InvalidParameterError("'trace_location' works on Databricks only; leave it out.")
+
+
 def active_experiment_id() -> str | None:
     """Return the id given to `set_experiment`, if it was for the current tracking URI."""
+    global _active
     if _active is None:
         return None
     uri, experiment_id = _active
-    return experiment_id if uri == addresses.get_tracking_uri() else None
+    if uri != addresses.get_tracking_uri():
+        return None
+    if experiment_id.startswith(NAMED):  # chosen while the server was away: it may know the name by now
+        found = _find_or_create(SlipstreamClient(), experiment_id.removeprefix(NAMED)).experiment_id
+        if found != experiment_id:
+            _active = (uri, found)
+            os.environ[settings.EXPERIMENT_ID.name] = found
+        return found
+    return experiment_id
 
 
 def current_experiment_id() -> str:
@@ -105,9 +128,13 @@ def current_experiment_id() -> str:
 
 
 def create_experiment(
-    name: str, artifact_location: str | None = None, tags: Mapping[str, Any] | None = None
+    name: str,
+    artifact_location: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    trace_location: None = None,
 ) -> str:
     """Create an experiment, without making it the active one, and return its id."""
+    _refuse_trace_location(trace_location)
     return SlipstreamClient().create_experiment(name, artifact_location, tags)
 
 

@@ -3,7 +3,7 @@
 import functools
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,7 +17,13 @@ from slipstream.client.transfer import PIECE_BYTES, is_folder, join, upload_file
 from slipstream.client.values import MILLISECONDS, require_text, to_int64
 from slipstream.clock import now_ms
 from slipstream.entities import FileInfo
-from slipstream.errors import InvalidParameterError, NotFoundError
+from slipstream.errors import (
+    ConnectionFailedError,
+    InvalidParameterError,
+    NotFoundError,
+    TooManyRequestsError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from slipstream.artifact_store.base import ArtifactStore
@@ -33,15 +39,25 @@ class ArtifactCalls(RunCalls):
 
     def log_artifact(self, run_id: str, local_path: str | Path, artifact_path: str | None = None) -> None:
         """Store a file, or a folder under its own name, in the run's folder `artifact_path`."""
-        _log_path(self._files(run_id), Path(local_path), artifact_path)
+        self._put(run_id, lambda store: _log_path(store, Path(local_path), artifact_path))
 
     def log_artifacts(self, run_id: str, local_dir: str | Path, artifact_path: str | None = None) -> None:
         """Store what is in a folder in the run's folder `artifact_path`."""
-        upload_folder(self._files(run_id), Path(local_dir), _folder(artifact_path))
+        self._put(run_id, lambda store: upload_folder(store, Path(local_dir), _folder(artifact_path)))
 
     def log_stream(self, run_id: str, stream: BinaryIO, artifact_file: str) -> None:
         """Store all that can be read from a binary stream as one file."""
-        self._write(run_id, artifact_file, iter(lambda: stream.read(PIECE_BYTES), b""))
+        chunks = iter(lambda: stream.read(PIECE_BYTES), b"")
+        if not stream.seekable():  # what is read cannot be read again
+            self._files(run_id).write(clean_path(require_text(artifact_file, "artifact_file")), chunks)
+            return
+        start = stream.tell()
+
+        def put(store: "ArtifactStore") -> None:
+            stream.seek(start)
+            store.write(clean_path(require_text(artifact_file, "artifact_file")), chunks)
+
+        self._put(run_id, put)
 
     def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
         """Store a text as UTF-8."""
@@ -257,8 +273,30 @@ class ArtifactCalls(RunCalls):
         store = self._store
         return self.connection.artifacts(store.get_logged_model(model_id).artifact_location)
 
-    def _write(self, run_id: str, artifact_file: str, chunks: Iterable[bytes]) -> None:
-        self._files(run_id).write(clean_path(require_text(artifact_file, "artifact_file")), chunks)
+    def _write(self, run_id: str, artifact_file: str, chunks: Sequence[bytes]) -> None:
+        path = clean_path(require_text(artifact_file, "artifact_file"))
+        self._put(run_id, lambda store: store.write(path, chunks))
+
+    def _put(self, run_id: str, write: "Callable[[ArtifactStore], object]") -> None:
+        """Store files of a run; keep them here while the server is away, to be sent with what else was logged.
+
+        Args:
+            run_id: whose.
+            write: puts the files into a store; it may be called twice.
+        """
+        spooled: Any = self._store
+        if not hasattr(spooled, "stage_files"):
+            write(self._files(run_id))
+            return
+        place = spooled.place_of_files(require_text(run_id, "run_id"))
+        if place is not None:
+            try:
+                write(self.connection.artifacts(place, patient=False))
+            except (ConnectionFailedError, UnavailableError, TooManyRequestsError) as error:
+                spooled.shipper.gone(error)
+            else:
+                return
+        spooled.stage_files(run_id, write)
 
 
 @functools.lru_cache(maxsize=1024)

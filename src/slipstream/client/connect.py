@@ -6,9 +6,10 @@ import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from slipstream import settings
 from slipstream.client import addresses
 from slipstream.errors import InvalidParameterError
 
@@ -20,13 +21,9 @@ if TYPE_CHECKING:
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 _HTTP = ("http://", "https://")
+OFFLINE = "offline"
+"""The address of no server: what is logged is kept on this machine until `slipstream sync --to` sends it."""
 _WITH_DRIVER = re.compile(r"^(sqlite|postgresql|postgres)\+\w+(://.*)$", re.DOTALL)
-
-
-class _InProcess(Protocol):
-    def close(self) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
 
 
 class Connection:
@@ -39,8 +36,12 @@ class Connection:
         """How to reach the server; `None` where the store is in this process."""
         self._elsewhere: dict[str, Transport] = {}
 
-    def artifacts(self, uri: str) -> "ArtifactStore":
+    def artifacts(self, uri: str, *, patient: bool = True) -> "ArtifactStore":
         """Open the files below a storage URI.
+
+        Args:
+            uri: the storage URI.
+            patient: whether to try again for minutes while the tracking server is away, as the settings say.
 
         Raises:
             InvalidParameterError: the URI needs a server (`mlflow-artifacts:`) and there is none, or
@@ -49,7 +50,8 @@ class Connection:
         """
         from slipstream.client.storage import open_artifacts
 
-        return open_artifacts(uri, self.transport, self._connect_to)
+        impatient = None if patient else getattr(self.store, "impatient_transport", None)
+        return open_artifacts(uri, impatient or self.transport, self._connect_to)
 
     def _connect_to(self, server: str) -> "Transport":
         """Reach another server than the one tracked to, which is not told the credentials of this one."""
@@ -59,22 +61,29 @@ class Connection:
 
     def close(self) -> None:
         """Write out what is queued and let go of files and sockets."""
+        if (
+            close := getattr(self.store, "close", None)
+        ) is not None:  # all but one that asks the server for each value
+            close()
         for transport in self._elsewhere.values():
             transport.close()
         if self.transport is not None:
             self.transport.close()
-        else:
-            cast("_InProcess", self.store).close()
+
+    def flush(self, seconds: float | None = None) -> bool:
+        """Wait until what was logged is stored; by default as long as SLIPSTREAM_DELIVERY_TIMEOUT says. Tell whether it is."""
+        flush = getattr(self.store, "flush", None)
+        return True if flush is None else flush(seconds)
 
     def pause(self) -> None:
         """Let go of the database for the moment of a fork."""
-        if self.transport is None:
-            cast("_InProcess", self.store).pause()
+        if (pause := getattr(self.store, "pause", None)) is not None:
+            pause()
 
     def resume(self) -> None:
         """Take the database again after the fork."""
-        if self.transport is None:
-            cast("_InProcess", self.store).resume()
+        if (resume := getattr(self.store, "resume", None)) is not None:
+            resume()
 
 
 _connections: dict[str, Connection] = {}
@@ -154,6 +163,14 @@ def open_for_removal(
     return connection
 
 
+def flush_all(seconds: float | None = None) -> bool:
+    """Wait until what this process logged is stored everywhere, each place as long as is said; tell whether it is."""
+    delivered = [
+        connection.flush(seconds) for connection in list(_connections.values())
+    ]  # each, whatever one says
+    return all(delivered)
+
+
 def close_all() -> None:
     """Close all connections; the next call opens them anew."""
     with _lock:
@@ -176,13 +193,15 @@ def normalise(uri: str) -> str:
         return text.rstrip("/")
     if text.startswith(_POSTGRES):
         return text
+    if text == OFFLINE or text.startswith(OFFLINE + ":"):
+        return text
     if text.startswith(_SQLITE):
         return _sqlite(_file_of(text.removeprefix(_SQLITE), shown), shown)
     if "://" not in text and text.endswith(".db"):
         return _sqlite(text, shown)
     raise InvalidParameterError(
         f"Tracking URI '{shown}' is of no kind that can be opened. Use http://server, https://server, "
-        "sqlite:///file.db, a path that ends in .db, or postgresql://user@host/database. "
+        "sqlite:///file.db, a path that ends in .db, postgresql://user@host/database, or offline. "
         "Folders of files (MLflow's ./mlruns) are not supported."
     )
 
@@ -223,7 +242,18 @@ def _open(address: str) -> Connection:
         from slipstream.client.transport import Transport
 
         transport = Transport(address)
-        return Connection(address, RestStore(transport), transport)
+        if not settings.SPOOL.get():
+            return Connection(address, RestStore(transport), transport)
+        from slipstream.client.spool.store import SpooledStore
+
+        def open_transport(retries: int, seconds: float) -> Transport:
+            return Transport(address, retries=retries, timeout_seconds=seconds)
+
+        return Connection(address, SpooledStore(transport, shown_uri(address), open_transport), transport)
+    if address.startswith(OFFLINE):
+        from slipstream.client.spool.offline import OfflineStore
+
+        return Connection(address, OfflineStore(address), None)
     from slipstream.db.uri import artifact_folder
     from slipstream.store.engine import open_store
 
@@ -271,6 +301,9 @@ def _forget_after_fork() -> None:
     _lock = threading.Lock()
     _paused.clear()
     _held.clear()
+    for connection in _connections.values():
+        if (abandon := getattr(connection.store, "abandon", None)) is not None:
+            abandon()
     _abandoned.extend(_connections.values())
     _connections.clear()
 

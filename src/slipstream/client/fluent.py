@@ -44,6 +44,7 @@ from slipstream.client.model_functions import (
 from slipstream.client.run_functions import (
     delete_run,
     delete_tag,
+    flush,
     flush_artifact_async_logging,
     flush_async_logging,
     get_artifact_uri,
@@ -87,6 +88,7 @@ __all__ = [
     "delete_tag",
     "end_run",
     "finalize_logged_model",
+    "flush",
     "flush_artifact_async_logging",
     "flush_async_logging",
     "get_active_model_id",

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +11,7 @@ from slipstream import settings
 from slipstream.artifact_store.uri import is_local, local_folder
 from slipstream.client import artifacts, frames
 from slipstream.client.active_experiment import current_experiment_id
+from slipstream.client.active_model import state
 from slipstream.client.active_run import active_run
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.context import resolve_tags
@@ -25,14 +25,6 @@ _PAGE = 50
 _REGISTRY_PAGE = 100
 MODEL_VERSIONS_TAG = "mlflow.modelVersions"
 EXTERNAL_TAG = "mlflow.model.isExternal"
-
-
-class _State(threading.local):
-    active: str | None = None
-    last: str | None = None
-
-
-_state = _State()
 
 
 # -- logged models ----------------------------------------------------------------------------------
@@ -55,7 +47,7 @@ def initialize_logged_model(
     model = SlipstreamClient().create_logged_model(
         experiment_id, name, source_run_id, resolve_tags(tags), params, model_type
     )
-    _state.last = model.model_id
+    remember_logged_model(model.model_id)
     return model
 
 
@@ -83,9 +75,14 @@ def get_logged_model(model_id: str) -> LoggedModel:
     return SlipstreamClient().get_logged_model(model_id)
 
 
+def remember_logged_model(model_id: str) -> None:
+    """Let `last_logged_model` be this one, which this thread has created."""
+    state.last = model_id
+
+
 def last_logged_model() -> LoggedModel | None:
     """Return the model that this thread created last, as it is now."""
-    return None if _state.last is None else get_logged_model(_state.last)
+    return None if state.last is None else get_logged_model(state.last)
 
 
 def search_logged_models(
@@ -146,7 +143,7 @@ class ActiveModel(LoggedModel, frozen=True, kw_only=True):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _state.active = self.previous
+        state.active = self.previous
 
 
 def set_active_model(*, name: str | None = None, model_id: str | None = None) -> ActiveModel:
@@ -167,21 +164,21 @@ def set_active_model(*, name: str | None = None, model_id: str | None = None) ->
         model = found[0] if found else create_external_model(name=name)
     else:
         raise InvalidParameterError("Either name or model_id must be provided.")
-    previous = _state.active
-    _state.active = model.model_id
+    previous = state.active
+    state.active = model.model_id
     values = {field: getattr(model, field) for field in LoggedModel.__struct_fields__}
     return ActiveModel(**values, previous=previous)
 
 
 def get_active_model_id() -> str | None:
     """Return the active model's id; in a process where none was set, SLIPSTREAM_ACTIVE_MODEL_ID."""
-    if _state.active is not None:
-        return _state.active
+    if state.active is not None:
+        return state.active
     return settings.ACTIVE_MODEL_ID.get()
 
 
 def clear_active_model() -> None:
-    _state.active = None
+    state.active = None
 
 
 # -- registry ---------------------------------------------------------------------------------------

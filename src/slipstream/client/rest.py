@@ -4,12 +4,20 @@ from slipstream.client.rest_experiments import RestExperiments
 from slipstream.client.rest_histories import RestHistories
 from slipstream.client.rest_inputs import RestInputs
 from slipstream.client.rest_logged_models import RestLoggedModels
+from slipstream.client.rest_records import RestRecords
 from slipstream.client.rest_registry import RestRegistry
 from slipstream.client.rest_trash import RestTrash
 from slipstream.client.rest_webhooks import RestWebhooks
 
 
 class RestStore(
-    RestExperiments, RestHistories, RestInputs, RestLoggedModels, RestRegistry, RestWebhooks, RestTrash
+    RestExperiments,
+    RestHistories,
+    RestInputs,
+    RestLoggedModels,
+    RestRecords,
+    RestRegistry,
+    RestWebhooks,
+    RestTrash,
 ):
     """Implements `Store` over HTTP; made from a `Transport`, which retries and authenticates."""

@@ -77,6 +77,11 @@ def restore_infinities(points: list[Metric]) -> list[Metric]:
     return points
 
 
+def path_of(handler: Callable[[Any, Any], Any]) -> str:
+    """Return the path that scripts ask for a handler."""
+    return _route_of(handler).path
+
+
 def _quoted(text: str) -> str:
     """Return a text as one segment of a path, which neither a slash nor dots in it make another path."""
     return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")

@@ -1,21 +1,22 @@
 """The fluent API's logging: `log_...` and `set_...` write to the active run, and start one if there is none.
 
-`synchronous` is accepted and changes nothing: when a call has returned, its values are stored.
+What is logged to a server is written to a file here and sent by a thread (docs/decisions/0013); `synchronous=True` waits for that.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from slipstream.client import frames
+from slipstream.client import connect, frames
 from slipstream.client.active_experiment import (
     current_experiment_id,
     get_experiment_by_name,
     search_experiments,
 )
-from slipstream.client.active_run import active_entry, find_entry
+from slipstream.client.active_run import active_entry, find_entry, quick_log
 from slipstream.client.artifacts import join_uri
 from slipstream.client.client import SlipstreamClient
+from slipstream.client.connect import shown_uri
 from slipstream.client.datasets import to_dataset_input
 from slipstream.client.paging import collect
 from slipstream.client.values import MILLISECONDS, require_pairs, require_text, to_float, to_int64
@@ -30,9 +31,11 @@ from slipstream.entities import (
     RunTag,
     ViewType,
 )
-from slipstream.errors import InvalidParameterError
+from slipstream.errors import InvalidParameterError, UnavailableError
 
 _RUNS_PAGE = 10_000
+_TEXTS, _FLOATS, _NUMBERS = {str}, {float}, {float, int}
+_EXACT = 1 << 53
 
 
 # -- params, metrics, tags --------------------------------------------------------------------------
@@ -45,13 +48,16 @@ def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
         InvalidParameterError: the run has this param with another value.
     """
     client, run_id = _target(None)
-    return client.log_param(run_id, key, value)
+    logged = client.log_param(run_id, key, value)
+    _settle(client, synchronous)
+    return logged
 
 
 def log_params(params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> None:
     pairs = require_pairs(params, "params")
     client, run_id = _target(run_id)
     client.log_batch(run_id, params=[Param(key, value) for key, value in pairs.items()])
+    _settle(client, synchronous)
 
 
 def log_metric(
@@ -70,14 +76,19 @@ def log_metric(
         key: Name of the metric.
         value: A number, or an array or tensor of one element.
         step: Where in the training it was measured.
-        synchronous: Accepted for MLflow's sake.
+        synchronous: Wait until the server has it.
         timestamp: Unix milliseconds.
         run_id: Run to log to, instead of the active one.
         model_id: Logged model that was measured; becomes an input of the run. By default the model
             that the active run logged at this step, if there is one.
         dataset: Dataset that it was measured on; becomes an input of the run.
     """
-    log_metrics({key: value}, step, None, run_id, timestamp, model_id, dataset)
+    if type(value) is float and run_id is None and model_id is None and dataset is None and not synchronous:
+        log = quick_log()
+        if log is not None and type(key) is str and (step is None or type(step) is int) and timestamp is None:
+            log({key: value}, step or 0, None)
+            return
+    log_metrics({key: value}, step, synchronous, run_id, timestamp, model_id, dataset)
 
 
 def log_metrics(
@@ -90,6 +101,11 @@ def log_metrics(
     dataset: Any = None,
 ) -> None:
     """Log several points of one step; arguments as in `log_metric`."""
+    if run_id is None and model_id is None and dataset is None and timestamp is None and not synchronous:
+        log = quick_log()
+        if log is not None and (step is None or type(step) is int) and (plain := _plain(metrics)):
+            log(plain, step or 0, None)
+            return
     pairs = require_pairs(metrics, "metrics")
     client, run_id = _target(run_id)
     model_id = model_id or _active_model_id()
@@ -124,17 +140,20 @@ def log_metrics(
         )
     elif points:
         client.log_batch(run_id, metrics=points)
+    _settle(client, synchronous)
 
 
 def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:
     client, run_id = _target(None)
     client.set_tag(run_id, key, value)
+    _settle(client, synchronous)
 
 
 def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> None:
     pairs = require_pairs(tags, "tags")
     client, run_id = _target(None)
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in pairs.items()])
+    _settle(client, synchronous)
 
 
 def delete_tag(key: str) -> None:
@@ -142,12 +161,23 @@ def delete_tag(key: str) -> None:
     client.delete_tag(run_id, key)
 
 
+def flush(seconds: float | None = None) -> bool:
+    """Wait until the server has all that this process logged; tell whether it has.
+
+    Args:
+        seconds: how long to wait at most; by default as SLIPSTREAM_DELIVERY_TIMEOUT says. What is not delivered by then stays on
+            this machine's disk, and goes on being sent.
+    """
+    return connect.flush_all(seconds)
+
+
 def flush_async_logging() -> None:
-    """Do nothing: what was logged is stored already."""
+    """Wait until what was logged is stored, as `flush` does."""
+    flush()
 
 
 def flush_artifact_async_logging() -> None:
-    """Do nothing: what was logged is stored already."""
+    """Do nothing: files that were logged are stored already."""
 
 
 # -- artifacts --------------------------------------------------------------------------------------
@@ -297,6 +327,34 @@ def _active_model_id() -> str | None:
     from slipstream.client.model_functions import get_active_model_id
 
     return get_active_model_id()
+
+
+def _plain(metrics: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return metrics whose keys are texts and whose values are plain numbers; `None` for others."""
+    if type(metrics) is not dict:
+        return None
+    values: dict[str, Any] = metrics  # pyright: ignore[reportUnknownVariableType]
+    if set(map(type, values)) != _TEXTS:
+        return None
+    kinds = set(map(type, values.values()))
+    if kinds == _FLOATS:
+        return values
+    if not kinds <= _NUMBERS or any(abs(value) > _EXACT for value in values.values()):
+        return None
+    return {key: float(value) for key, value in values.items()}
+
+
+def _settle(client: SlipstreamClient, synchronous: bool | None) -> None:
+    """Wait for the delivery of what was logged, where the caller asked for that.
+
+    Raises:
+        UnavailableError: it is not delivered in time; it stays on this machine and goes on being sent.
+    """
+    if synchronous and not client.connection.flush():
+        raise UnavailableError(
+            f"What was logged is not stored on {shown_uri(client.tracking_uri)} yet, as synchronous=True wants. It is kept here "
+            "and sent when the server takes it; do not log it again."
+        )
 
 
 def _target(run_id: str | None) -> tuple[SlipstreamClient, str]:

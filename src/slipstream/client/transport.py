@@ -51,13 +51,21 @@ class Transport:
     """One server's connections. Thread-safe. Before the first call it imports no HTTP library."""
 
     def __init__(
-        self, base_url: str, *, identify: bool = True, sleep: Callable[[float], None] = time.sleep
+        self,
+        base_url: str,
+        *,
+        identify: bool = True,
+        retries: int | None = None,
+        timeout_seconds: float | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Read user name and password from the URL, if it has any; they win over the settings.
 
         Args:
             base_url: the server's address.
             identify: whether the server may be sent the credentials that the settings name.
+            retries: how often a request is tried again; by default as the settings say.
+            timeout_seconds: how long to wait for an answer; by default as the settings say.
             sleep: waits between attempts.
         """
         parts = urlsplit(base_url)
@@ -65,6 +73,8 @@ class Transport:
         host = parts.netloc.rpartition("@")[2]
         self.base_url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
         self._identifies = identify
+        self._retries = retries
+        self._timeout_seconds = timeout_seconds
         self._sleep = sleep
         self._pool: urllib3.PoolManager | None = None
         self._warned = False
@@ -219,7 +229,12 @@ class Transport:
         pool = self._pool or self._open_pool()
         url = self.base_url + path + (f"?{urlencode(list(query))}" if query else "")
         headers = {**self._identify(), **headers}
-        retries = settings.HTTP_REQUEST_MAX_RETRIES.get() if retry else 0
+        retries = (
+            (self._retries if self._retries is not None else settings.HTTP_REQUEST_MAX_RETRIES.get())
+            if retry
+            else 0
+        )
+        timeout = self._timeout_seconds or settings.HTTP_REQUEST_TIMEOUT.get()
         for attempt in range(retries + 1):
             try:
                 response = pool.request(
@@ -227,7 +242,7 @@ class Transport:
                     url,
                     body=body(),
                     headers=headers,
-                    timeout=settings.HTTP_REQUEST_TIMEOUT.get(),
+                    timeout=timeout,
                     retries=False,
                     redirect=False,
                     preload_content=not stream,

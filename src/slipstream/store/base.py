@@ -44,6 +44,7 @@ from slipstream.entities import (
     WebhookStatus,
     WebhookTestResult,
 )
+from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
 
 
 class ExperimentStore(Protocol):
@@ -104,6 +105,16 @@ class RunStore(Protocol):
         tags: Sequence[RunTag] = (),
     ) -> Run:
         """Create a RUNNING run; without a name it gets a generated one."""
+        ...
+
+    def store_records(
+        self, writer: str, first: int, records: Sequence[Record | RefusedRecord]
+    ) -> DeliveryReceipt:
+        """Store what a writer logged earlier, numbered from `first`; what is stored already is left out.
+
+        Retry-safe, and in one transaction. A record that breaks a rule is refused, which the receipt says, and does not
+        touch the others.
+        """
         ...
 
     def get_run(self, run_id: str) -> Run:

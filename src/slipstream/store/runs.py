@@ -123,6 +123,7 @@ class RunsPart:
         run_name: str | None = None,
         start_time: int = 0,
         tags: Sequence[RunTag] = (),
+        run_id: str | None = None,
     ) -> Run:
         limits.check_int64(start_time, "start_time")
         number = names.experiment_number(experiment_id)
@@ -145,7 +146,7 @@ class RunsPart:
         names.check_run_name(name)
         pairs[RUN_NAME_TAG] = name
         pairs = dict(sorted(pairs.items()))  # as they are read later
-        run_id = new_run_id()
+        run_id = run_id or new_run_id()
         uri = f"{row[0].rstrip('/')}/{run_id}/artifacts"
         inserted = self.tx.fetch_one(
             INSERT_RUN,

@@ -12,6 +12,7 @@ from slipstream.store.logged_models import LoggedModelsPart
 from slipstream.store.metrics import MetricsPart
 from slipstream.store.models import RegisteredModelsPart
 from slipstream.store.params_tags import ParamsTagsPart
+from slipstream.store.records import RecordsPart
 from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.removals import RemovalsPart
 from slipstream.store.run_changes import write_changes
@@ -39,6 +40,7 @@ class SqlStore(
     RemovalsPart,
     ImportsPart,
     ExportsPart,
+    RecordsPart,
 ):
     """Implements `Store` inside one transaction, which the caller opens and commits.
 

@@ -1,0 +1,144 @@
+"""Send lines of a spool file to a server: what one delivery holds, what becomes of those that are refused."""
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from slipstream.artifact_store.paths import clean_path
+from slipstream.client.rest import RestStore
+from slipstream.client.spool.file import SpoolLine
+from slipstream.client.spool.folder import STAGES, Sent
+from slipstream.client.spool.mlflow import FINAL, send_as_mlflow
+from slipstream.client.storage import open_artifacts
+from slipstream.client.transfer import upload_folder
+from slipstream.client.transport import RETRIED_STATUSES, Transport
+from slipstream.entities.record import DeliveryReceipt, FilesRecord, decode_files
+from slipstream.errors import (
+    ConnectionFailedError,
+    EndpointNotFoundError,
+    PermissionDeniedError,
+    SlipstreamError,
+    UnauthenticatedError,
+)
+
+AT_ONCE = 5_000
+"""Records of one delivery: what the server stores in some twenty milliseconds."""
+AT_ONCE_BYTES = 1 << 20
+
+_logger = logging.getLogger(__name__)
+
+
+class Spooled(Protocol):
+    """A file that is being sent: this process's, or one that was left."""
+
+    @property
+    def sent(self) -> Sent: ...
+    @property
+    def path(self) -> Path | None: ...
+    def note_sent(self, sent: Sent) -> None: ...
+
+
+class Delivery:
+    """Sends to one server, one delivery at a time."""
+
+    def __init__(self, transport: Transport, refuse: Callable[[bytes, str], None]) -> None:
+        """Take the way to the server, which tries once, and who is told of a record that is refused for ever."""
+        self._transport = transport
+        self._store = RestStore(transport)
+        self._refuse = refuse
+        self._is_ours = True
+        self.requests = 0
+
+    def send(self, spooled: Spooled, writer: str, lines: Sequence[SpoolLine]) -> int:
+        """Send the next lines of a file, or some of them, and note how far; return how many.
+
+        Raises:
+            SlipstreamError: they could not be sent now; all of them may be sent again.
+        """
+        lines = _some(lines)
+        first = spooled.sent.number + 1
+        files = decode_files(lines[0].text)
+        if files is not None:
+            self._send_files(spooled, files)
+            spooled.note_sent(Sent(first, lines[0].end))
+            return 1
+        numbers = [line.text for line in lines]
+        for number, message in self._deliver(writer, first, numbers):
+            self._refuse(numbers[number - first], message)
+        spooled.note_sent(Sent(first + len(lines) - 1, lines[-1].end))
+        return len(lines)
+
+    def _send_files(self, spooled: Spooled, files: FilesRecord) -> None:
+        assert spooled.path is not None, "a spool in memory has no files"
+        folder = spooled.path.with_suffix(STAGES) / clean_path(files.folder)
+        if not folder.is_dir():  # sent before, though nobody noted it
+            return
+        try:
+            uri = self._store.get_run(files.run_id).info.artifact_uri
+            upload_folder(open_artifacts(uri, self._transport, _connect_to), folder, "")
+        except FINAL as error:
+            self._refuse(msgspec.json.encode(files), f"{error} The files stay in {folder}.")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def send_texts(self, writer: str, first: int, texts: Sequence[bytes]) -> None:
+        """Send records that are in no file."""
+        for number, message in self._deliver(writer, first, texts):
+            self._refuse(texts[number - first], message)
+
+    def probe(self) -> None:
+        """Ask whether the server is there.
+
+        Raises:
+            SlipstreamError: it is not.
+        """
+        self._transport.call("GET", "/health")
+
+    def _deliver(self, writer: str, first: int, texts: Sequence[bytes]) -> list[tuple[int, str]]:
+        self.requests += 1
+        if self._is_ours:
+            try:
+                receipt: DeliveryReceipt = self._store.deliver(writer, first, texts)
+            except EndpointNotFoundError:
+                self._is_ours = "records" in self._store.own_features
+                if self._is_ours:
+                    raise
+            else:
+                return [(each.number, each.message) for each in receipt.refused]
+        return [(first + index, message) for index, message in send_as_mlflow(self._store, texts)]
+
+
+def may_pass(error: Exception) -> bool:
+    """Tell whether the same delivery may succeed later without anybody doing anything."""
+    if isinstance(error, UnauthenticatedError | PermissionDeniedError | EndpointNotFoundError):
+        return False
+    if isinstance(error, ConnectionFailedError):
+        return True
+    return isinstance(error, SlipstreamError) and (
+        error.status in RETRIED_STATUSES or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+
+
+def _some(lines: Sequence[SpoolLine]) -> Sequence[SpoolLine]:
+    size = 0
+    for index, line in enumerate(lines):
+        size += len(line.text)
+        if index and decode_files(line.text) is not None:  # which go alone
+            return lines[:index]
+        if index == AT_ONCE or (size > AT_ONCE_BYTES and index):
+            return lines[:index]
+    return lines
+
+
+def _connect_to(server: str) -> Transport:
+    return Transport(server, identify=False)
+
+
+def describe(text: bytes) -> str:
+    """Return a record as it may be shown."""
+    return msgspec.json.format(text, indent=0).decode("utf-8", "replace")[:300]

@@ -1,0 +1,295 @@
+"""The thread that sends what this process has logged, and what others left behind.
+
+It sleeps until something is logged, waits a moment for more, and sends. While the server is away it tries again with growing
+pauses; nobody else waits for it, unless they ask for a flush.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from slipstream.client.spool.delivery import AT_ONCE, Delivery, describe, may_pass
+from slipstream.client.spool.folder import LeftSpool, OwnSpool, Sent, folder_of, keep_refused, left_spools
+from slipstream.client.transport import Transport
+from slipstream.errors import SlipstreamError
+
+GATHER_SECONDS = 0.05
+"""How long one waits for more before one sends."""
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+BARRED_PAUSE_SECONDS = 60.0
+"""After an answer that will be the same until somebody does something."""
+TIMEOUT_SECONDS = 30.0
+_RENEW_BYTES = 16 << 20
+_HELD_WARNING_BYTES = 256 << 20
+_REFUSALS_SHOWN = 5
+
+_logger = logging.getLogger(__name__)
+
+
+class Shipper:
+    """Sends one spool to one server. Thread-safe; starts its thread with the first record."""
+
+    def __init__(self, server: str, transport: Callable[[], Transport] | None) -> None:
+        """Take the address without its password, and what opens connections that try once; `None` for no server."""
+        self.server = server
+        self._open = transport
+        self._spool: OwnSpool | None = None
+        self._lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._something = threading.Event()
+        self._hurry = threading.Event()
+        """Set while somebody waits for a flush."""
+        self._progress = threading.Condition()
+        self._stopping = False
+        self.trouble: str | None = None
+        """Why the last delivery failed; `None` while all is well."""
+        self.is_away = transport is None
+        """Whether the server did not take the last delivery, or did not answer who asked it."""
+        self.refused = 0
+        self._delivery: Delivery | None = None
+        self._looked_for_left = False
+        self._warned_of_bytes = -1
+
+    # -- logging ------------------------------------------------------------------------------------
+    def append(self, text: bytes) -> None:
+        """Write a record down, to be sent soon. Never waits for the server."""
+        spool = self._spool or self._begin()
+        spool.append(text)
+        if not self._something.is_set():
+            self._something.set()
+
+    def _begin(self) -> OwnSpool:
+        with self._lock:
+            if self._spool is None:
+                self._spool = OwnSpool(self.server)
+            if self._thread is None and self._open is not None:
+                thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
+                try:
+                    thread.start()
+                except (
+                    RuntimeError
+                ) as error:  # the interpreter is ending; what is logged now is sent by the next program
+                    self.trouble = str(error)
+                else:
+                    self._thread = thread
+            return self._spool
+
+    def new_stage(self) -> Path:
+        """Make a folder for files that a record will name, to be sent later.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        return (self._spool or self._begin()).new_stage()
+
+    @property
+    def is_delivered(self) -> bool:
+        return self._spool is None or self._spool.is_delivered()
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until all that was logged before is delivered; tell whether it is.
+
+        Does not wait while the server is known to be away, unless `seconds` last longer than its next attempt.
+        """
+        if self.is_delivered:
+            return True
+        until = time.monotonic() + seconds
+        self._hurry.set()
+        self._something.set()
+        with self._progress:
+            while not self.is_delivered:
+                left = until - time.monotonic()
+                if left <= 0 or self._thread is None or not self._thread.is_alive():
+                    return self.is_delivered
+                self._progress.wait(min(left, 0.5))
+                self._hurry.set()
+        return True
+
+    def waiting(self) -> tuple[int, str]:
+        """Return how many bytes are not delivered, and in which file they are."""
+        if self._spool is None:
+            return 0, ""
+        file = self._spool.file
+        return max(0, file.size - self._spool.sent.offset) + file.held_bytes, str(file.path or "memory")
+
+    def close(self, seconds: float) -> bool:
+        """Flush, and end the thread; tell whether all is delivered."""
+        delivered = self.flush(seconds)
+        with self._lock:
+            self._stopping = True
+        self._hurry.set()
+        self._something.set()
+        thread = self._thread
+        if thread is not None:
+            thread.join(min(seconds, 1.0) if delivered else 0.1)
+        if self._spool is not None and (thread is None or not thread.is_alive()):
+            self._spool.close()
+        return delivered
+
+    def abandon(self) -> None:
+        """Let go of the file without a word, in a process made by fork: the lock on it is the parent's."""
+        if self._spool is not None:
+            self._spool.abandon()
+
+    # -- sending ------------------------------------------------------------------------------------
+    def _run(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._stopping:
+            self._something.wait()
+            self._something.clear()
+            if not self._hurry.wait(GATHER_SECONDS):
+                pass
+            try:
+                self._send_all()
+            except SlipstreamError as error:
+                self._failed(error)
+                longest = LONGEST_PAUSE_SECONDS if may_pass(error) else BARRED_PAUSE_SECONDS
+                self._something.set()  # there is something to send
+                self._rest(pause if may_pass(error) else longest)
+                pause = min(pause * 2, longest)
+            except Exception:
+                # A bug must not cost the user's data: they are in the file, for a later version to send.
+                _logger.exception("What is logged cannot be sent; it stays in %s", self.waiting()[1])
+                self.is_away = True
+                self._rest(BARRED_PAUSE_SECONDS)
+                self._something.set()
+            else:
+                pause = FIRST_PAUSE_SECONDS
+                self._hurry.clear()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait before the next attempt; shorter when somebody waits for a flush, but never without a pause."""
+        until = time.monotonic() + seconds * (1 + random.random() / 4)
+        self._hurry.clear()
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            if self._hurry.wait(left):
+                time.sleep(min(max(0.0, left), FIRST_PAUSE_SECONDS))
+                return
+
+    def _failed(self, error: SlipstreamError) -> None:
+        if not self.is_away:
+            size, where = self.waiting()
+            _logger.warning(
+                "%s takes nothing now (%s). What is logged is kept in %s and sent when it does; nothing waits for it. (%d bytes)",
+                self.server,
+                error,
+                where,
+                size,
+            )
+        self.is_away = True
+        self.trouble = str(error)
+        with self._progress:
+            self._progress.notify_all()
+
+    def gone(self, error: SlipstreamError) -> None:
+        """Be told by others that the server did not answer them, so that nobody else tries until it does again."""
+        self._failed(error)
+        self._begin()
+        self._something.set()
+
+    def _arrived(self) -> None:
+        if self.is_away:
+            _logger.warning("%s takes what is logged again.", self.server)
+        self.is_away = False
+        self.trouble = None
+        with self._progress:
+            self._progress.notify_all()
+
+    def _send_all(self) -> None:
+        spool = self._spool
+        assert spool is not None, "the thread begins with it"
+        delivery = self._delivery
+        if delivery is None:
+            assert self._open is not None, "the thread does not begin without"
+            delivery = self._delivery = Delivery(self._open(), self._refuse)
+        while not self._stopping:
+            if spool.file.held and not spool.file.write_held():
+                self._warn_of_memory(spool)
+            lines = spool.file.read(spool.sent.offset)
+            if lines:
+                delivery.send(spool, spool.writer, lines)
+                self._arrived()
+            elif spool.file.held:
+                texts = spool.file.take_held(AT_ONCE)
+                first = spool.sent.number + 1
+                delivery.send_texts(spool.writer, first, texts)
+                spool.file.drop_held(len(texts))
+                spool.note_sent(Sent(first + len(texts) - 1, spool.sent.offset))
+                self._arrived()
+            else:
+                if spool.file.size > _RENEW_BYTES:
+                    spool.renew()
+                if self.is_away:
+                    delivery.probe()
+                    self._arrived()
+                break
+        if not self._looked_for_left and not self._stopping:
+            self._looked_for_left = True
+            self._send_left(delivery)
+
+    def _send_left(self, delivery: Delivery) -> None:
+        for left in left_spools(folder_of(self.server)):
+            size = left.left_bytes
+            if not send_left(left, delivery, lambda: self._stopping):
+                return
+            if size:
+                _logger.warning(
+                    "Sent %d bytes that process %d (%s) on %s had logged and not delivered.",
+                    size,
+                    left.head.pid,
+                    left.head.program,
+                    left.head.host,
+                )
+            if not self.is_delivered:  # this process's own go first
+                self._looked_for_left = False
+                self._something.set()
+                return
+
+    def _refuse(self, text: bytes, message: str) -> None:
+        self.refused += 1
+        where = keep_refused(self.server, text, message)
+        if self.refused <= _REFUSALS_SHOWN:
+            _logger.warning(
+                "%s refused what was logged: %s (%s). It is kept in %s.",
+                self.server,
+                message,
+                describe(text),
+                where,
+            )
+        if self.refused == _REFUSALS_SHOWN:
+            _logger.warning("Further refusals are not shown.")
+
+    def _warn_of_memory(self, spool: OwnSpool) -> None:
+        if spool.file.trouble is None or self._warned_of_bytes > spool.file.held_bytes:
+            return
+        self._warned_of_bytes = max(
+            2 * spool.file.held_bytes, _HELD_WARNING_BYTES
+        )  # again when it is twice as much
+        _logger.warning(
+            "The disk does not take what is logged (%s). %d bytes are kept in memory until it does or the server has them.",
+            spool.file.trouble,
+            spool.file.held_bytes,
+        )
+
+
+def send_left(left: LeftSpool, delivery: Delivery, stop: Callable[[], bool]) -> bool:
+    """Send all of a file that was left, and remove it; tell whether that was done.
+
+    Raises:
+        SlipstreamError: the server does not take it now; the file stays.
+    """
+    done = False
+    try:
+        while not stop():
+            lines = left.read()
+            if not lines:
+                done = True
+                break
+            delivery.send(left, left.head.writer, lines)
+    finally:
+        left.close(delivered=done)
+    return done

@@ -1,0 +1,128 @@
+"""What a client has logged and not yet delivered: one record a call, written down first and sent later.
+
+Records of one writer are numbered from 1 in the order in which they were written. They are arrays in JSON, so that a spool
+can be read with the eyes, and small: one is written for each call in a training loop.
+"""
+
+from typing import Any
+
+import msgspec
+
+Value = float | str
+"""A metric's value; NaN and infinities are texts in JSON."""
+Fields = tuple[str, Value, int, int]
+"""Key, value, timestamp, step."""
+
+
+class PointRecord(msgspec.Struct, frozen=True, array_like=True, tag="point", gc=False):
+    """One point of one metric."""
+
+    run_id: str
+    key: str
+    value: Value
+    timestamp: int
+    step: int = 0
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+
+class BatchRecord(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
+    """Several values of one run: all of them or none."""
+
+    run_id: str
+    points: list[Fields] = []
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+
+
+class RunRecord(msgspec.Struct, frozen=True, array_like=True, tag="run"):
+    """A run that began while its server was away. Its experiment is known by id, or only by name."""
+
+    run_id: str
+    run_name: str
+    user_id: str
+    start_time: int
+    tags: dict[str, str]
+    experiment_id: str | None = None
+    experiment_name: str | None = None
+
+
+class UpdateRecord(msgspec.Struct, frozen=True, array_like=True, tag="update"):
+    """A new status, end or name of a run."""
+
+    run_id: str
+    status: str | None = None
+    end_time: int | None = None
+    run_name: str | None = None
+
+
+class UntagRecord(msgspec.Struct, frozen=True, array_like=True, tag="untag"):
+    """A tag of a run is gone."""
+
+    run_id: str
+    key: str
+
+
+class InputsRecord(msgspec.Struct, frozen=True, array_like=True, tag="inputs"):
+    """What a run read: data sets as (name, digest, source type, source, schema, profile, tags), models by id."""
+
+    run_id: str
+    datasets: list[tuple[str, str, str, str, str | None, str | None, dict[str, str]]] = []
+    models: list[str] = []
+
+
+class OutputsRecord(msgspec.Struct, frozen=True, array_like=True, tag="outputs"):
+    """Models that a run made, with their steps."""
+
+    run_id: str
+    models: list[tuple[str, int]]
+
+
+class FilesRecord(msgspec.Struct, frozen=True, array_like=True, tag="files"):
+    """Files of a run that lie in a folder beside the spool. For who sends it: servers get the files, never this."""
+
+    run_id: str
+    folder: str
+
+
+Record = PointRecord | BatchRecord | RunRecord | UpdateRecord | UntagRecord | InputsRecord | OutputsRecord
+"""What a server takes."""
+
+
+class RefusedRecord(msgspec.Struct, frozen=True):
+    """A record that can never be stored, such as a param with another value."""
+
+    number: int
+    error_code: str
+    message: str
+
+
+class DeliveryReceipt(msgspec.Struct, frozen=True):
+    """What became of the records of one delivery."""
+
+    stored: int
+    """Up to which number the server has the writer's records now."""
+    refused: list[RefusedRecord] = []
+    repeated: int = 0
+    """How many of the delivery it had already."""
+
+
+def decode_record(text: bytes | msgspec.Raw) -> Record:
+    """Return a record from its JSON.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    return _DECODER.decode(text)
+
+
+def decode_files(text: bytes) -> FilesRecord | None:
+    """Return a record of files, `None` for one of another kind."""
+    return _FILES.decode(text) if text.startswith(_FILES_MARK) else None
+
+
+_FILES = msgspec.json.Decoder(FilesRecord)
+_FILES_MARK = b'["files",'
+_DECODER: "msgspec.json.Decoder[Record]" = msgspec.json.Decoder(Record)
+encode_record: Any = msgspec.json.Encoder().encode
