@@ -79,7 +79,7 @@ class Delivery:
         if not folder.is_dir():  # sent before, though nobody noted it
             return
         try:
-            uri = self._store.get_run(files.run_id).info.artifact_uri
+            uri = files.place or self._store.get_run(files.run_id).info.artifact_uri
             upload_folder(open_artifacts(uri, self._transport, _connect_to), folder, "")
         except FINAL as error:
             self._refuse(msgspec.json.encode(files), f"{error} The files stay in {folder}.")

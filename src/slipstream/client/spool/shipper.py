@@ -62,6 +62,11 @@ class Shipper:
         if not self._something.is_set():
             self._something.set()
 
+    def begin(self) -> None:
+        """Start sending now, although nothing has been logged: what others left."""
+        self._begin()
+        self._something.set()
+
     def _begin(self) -> OwnSpool:
         with self._lock:
             if self._spool is None:
@@ -101,6 +106,11 @@ class Shipper:
                 self._progress.wait(min(left, 0.5))
                 self._hurry.set()
         return True
+
+    @property
+    def held_bytes(self) -> int:
+        """What the disk does not take, and so is in memory."""
+        return 0 if self._spool is None else self._spool.file.held_bytes
 
     def waiting(self) -> tuple[int, str]:
         """Return how many bytes are not delivered, and in which file they are."""
