@@ -114,7 +114,7 @@ def delivered(relay: RelayProcess, seconds: float = 40) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         status = done(relay.url, "GET", "/api/slipstream/v1/relay")
-        if not status["is_away"] and not status["waiting_bytes"]:
+        if status["is_delivered"] and not status["is_away"]:
             return
         time.sleep(0.1)
     raise AssertionError(status)

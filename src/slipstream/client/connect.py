@@ -91,6 +91,12 @@ class Connection:
         if self.transport is None:
             cast("_InProcess", self.store).resume()
 
+    def abandon(self) -> None:
+        """Let go of the parent's file of records, in a process made by fork."""
+        shipper = getattr(self.store, "shipper", None)
+        if shipper is not None:
+            shipper.abandon()
+
 
 _connections: dict[str, Connection] = {}
 _lock = threading.Lock()
@@ -307,6 +313,8 @@ def _forget_after_fork() -> None:
     _lock = threading.Lock()
     _paused.clear()
     _held.clear()
+    for connection in _connections.values():
+        connection.abandon()
     _abandoned.extend(_connections.values())
     _connections.clear()
 

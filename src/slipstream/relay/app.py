@@ -86,6 +86,8 @@ class RelayStatus(msgspec.Struct, frozen=True):
     server: str
     is_away: bool
     trouble: str | None
+    is_delivered: bool
+    """Whether all that was logged is at the server, through a relay before this one, too."""
     waiting_bytes: int
     """What is not delivered, without files."""
     spool: str
@@ -222,15 +224,24 @@ class RelayApp:
     def _status(self) -> RelayStatus:
         shipper = self.store.shipper
         size, where = shipper.waiting()
-        return RelayStatus(shipper.server, shipper.is_away, shipper.trouble, size, where, shipper.refused)
+        return RelayStatus(
+            shipper.server,
+            shipper.is_away,
+            shipper.trouble,
+            shipper.is_delivered,
+            size,
+            where,
+            shipper.refused,
+        )
 
     async def _is_delivered(self) -> bool:
         """Wait until what was logged before is delivered, unless the server is away."""
         shipper = self.store.shipper
         if shipper.is_delivered:
             return True
-        seconds = 0.0 if shipper.is_away else settings.DELIVERY_TIMEOUT.get()
-        return await asyncio.to_thread(shipper.flush, seconds)
+        return await asyncio.to_thread(
+            shipper.flush, settings.DELIVERY_TIMEOUT.get(), only_while_there=True
+        )
 
     async def _pass_on(self, asking: Asking, receive: Receive, send: Send) -> None:
         if not await self._is_delivered():

@@ -66,6 +66,7 @@ ResponseT = TypeVar("ResponseT")
 _RECORD_BYTES = 256 * 1024
 _ENDED = frozenset({RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED})
 _KNOWN_RUNS = 100_000
+_KNOWN_PARAMS = 1_000_000
 AWAY = (ConnectionFailedError, UnavailableError, TooManyRequestsError)
 
 _logger = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class SpooledStore(RestStore):
         """Where files of runs are kept, by their ids."""
         self._known: set[str] = set()
         """Runs that are there and may be written to."""
+        self.shipper.is_known = self._known.__contains__
         self._params: dict[tuple[str, str], str] = {}
         self._experiments: dict[str, Experiment] = {}
         self._quick_keys: set[str] = set()
@@ -244,7 +246,9 @@ class SpooledStore(RestStore):
     # -- files --------------------------------------------------------------------------------------
     def place_of_files(self, run_id: str) -> str | None:
         """Return the storage URI of a run's files; `None` if the server is away, so that they have to wait."""
-        if self.shipper.is_away:
+        if self.shipper.is_away or self.shipper.keeps_files:
+            return None
+        if not self.shipper.await_turn(settings.PATIENCE.get()):  # files of before must not come after these
             return None
         if run_id not in self._places:
             try:
@@ -429,6 +433,8 @@ class SpooledStore(RestStore):
                     f"value='{known}' for run ID='{run_id}'. Attempted logging new value '{param.value}'. "
                     "Log it under another key, or start a new run."
                 )
+        if len(self._params) > _KNOWN_PARAMS:
+            self._params.clear()
         for param in params:
             self._params[run_id, param.key] = param.value
 
