@@ -5,6 +5,7 @@ a seed, the number of this life, and the run of the lives before (or `-`). SIGUS
 input, or its end, ends the script.
 """
 
+import faulthandler
 import os
 import random
 import resource
@@ -20,6 +21,8 @@ from slipstream.errors import SlipstreamError, StorageError
 URL, SEED, LIFE, RUN = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 FULL_SECONDS = 1.5
 stop = threading.Event()
+warm = threading.Barrier(3)
+"""Passed when all threads have imported what they need: Python cannot import what a thread imports while another one forks."""
 disk_full = threading.Event()
 
 
@@ -46,6 +49,8 @@ def work(client: slipstream.MlflowClient, run_id: str, thread: int) -> None:
         if thread == 1 and step % 60 == 0:
             keep_file(client, run_id, f"{LIFE}/{step}.txt", LIFE * 1_000_000 + step)
             keep_file(client, run_id, "latest.txt", LIFE * 1_000_000 + step)
+        if step == 0:
+            warm.wait()
         step += 1
         time.sleep(generator.expovariate(200))
 
@@ -77,6 +82,7 @@ def fill_disk(*_: object) -> None:
 
 
 def main() -> None:
+    faulthandler.register(signal.SIGUSR2, all_threads=True)  # to see where one hangs: kill -USR2
     signal.signal(signal.SIGUSR1, fill_disk)
     slipstream.set_tracking_uri(URL)
     client = slipstream.MlflowClient(URL)
@@ -89,6 +95,7 @@ def main() -> None:
     threads = [threading.Thread(target=work, args=(client, run_id, thread)) for thread in range(2)]
     for thread in threads:
         thread.start()
+    warm.wait()
     forks = 0
     while not stop.is_set():
         if disk_full.is_set():

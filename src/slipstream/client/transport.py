@@ -184,6 +184,15 @@ class Transport:
         once = iter(chunks) is chunks
         self._send(method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once)
 
+    def prepare(self) -> None:
+        """Import now what the first call would import."""
+        import encodings.idna
+        import json
+        import socket
+
+        self._open_pool()
+        del encodings, json, socket
+
     def pass_on(
         self,
         method: str,

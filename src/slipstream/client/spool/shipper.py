@@ -90,6 +90,11 @@ class Shipper:
                 self._began = now_ms()
                 self._spool = OwnSpool(self.server)
             if self._thread is None and self._open is not None:
+                # Here, not in the thread: what one imports while another forks can never be imported in the new process.
+                transport = self._open()
+                transport.prepare()
+                self._delivery = Delivery(transport, self._refuse)
+                self._delivery.is_known = self.is_known
                 self._thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
                 self._thread.start()
             return self._spool
@@ -257,10 +262,7 @@ class Shipper:
         spool = self._spool
         assert spool is not None, "the thread begins with it"
         delivery = self._delivery
-        if delivery is None:
-            assert self._open is not None, "the thread does not begin without"
-            delivery = self._delivery = Delivery(self._open(), self._refuse)
-            delivery.is_known = self.is_known
+        assert delivery is not None, "the thread does not begin without"
         if not self._sent_older:
             self._sent_older = self._send_left(delivery, self._began) and self._await_others()
             self._is_its_turn = True
