@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 
 import slipstream
 from slipstream.client.connect import connect
@@ -28,6 +29,17 @@ disk_full = threading.Event()
 
 def tell(*words: object) -> None:
     os.write(1, (" ".join(str(word) for word in words) + "\n").encode())
+
+
+def work_or_tell(client: slipstream.MlflowClient, run_id: str, thread: int) -> None:
+    try:
+        work(client, run_id, thread)
+    except BaseException as error:
+        tell("raised", "log", repr(error).replace("\n", " "))
+        traceback.print_exc()
+        warm.abort()
+        stop.set()
+        raise
 
 
 def work(client: slipstream.MlflowClient, run_id: str, thread: int) -> None:
@@ -92,7 +104,7 @@ def main() -> None:
         tell("run", run_id)
     tell("ready")
     threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
-    threads = [threading.Thread(target=work, args=(client, run_id, thread)) for thread in range(2)]
+    threads = [threading.Thread(target=work_or_tell, args=(client, run_id, thread)) for thread in range(2)]
     for thread in threads:
         thread.start()
     warm.wait()
