@@ -27,7 +27,9 @@ hypothesis.settings.load_profile("slipstream")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--chaos-seconds", default="20", help="how long everything goes wrong in tests/wire/test_chaos.py")
+    parser.addoption(
+        "--chaos-seconds", default="20", help="how long everything goes wrong in tests/wire/test_chaos.py"
+    )
     parser.addoption("--chaos-seed", default="1", help="what it does so by")
 
 

@@ -183,10 +183,19 @@ class RelayedScript:
                 if created is not None:
                     self.run_id = created["run"]["info"]["run_id"]  # type: ignore[index]
             else:
-                point = {"run_id": self.run_id, "key": "relayed", "value": step, "timestamp": step, "step": step}
+                point = {
+                    "run_id": self.run_id,
+                    "key": "relayed",
+                    "value": step,
+                    "timestamp": step,
+                    "step": step,
+                }
                 if self._post("runs/log-metric", point) is not None:
                     self._told.take(f"point {self.run_id} relayed {step}")
-                if self._post("runs/set-tag", {"run_id": self.run_id, "key": "last", "value": str(step)}) is not None:
+                if (
+                    self._post("runs/set-tag", {"run_id": self.run_id, "key": "last", "value": str(step)})
+                    is not None
+                ):
                     self._told.take(f"tag {self.run_id} last {step}")
                 step += 1
             self._stop.wait(0.01)
@@ -295,7 +304,9 @@ def missing(told: Told, url: str) -> list[str]:
         if stored != sorted(stored):
             wrong = next(index for index in range(1, len(stored)) if stored[index] < stored[index - 1])
             found.append(f"{run_id} {key}: not in order at {stored[wrong - 2 : wrong + 2]}")
-        found += [f"{run_id} {key}: {each.step} has {each.value}" for each in history if each.step != each.value]
+        found += [
+            f"{run_id} {key}: {each.step} has {each.value}" for each in history if each.step != each.value
+        ]
     runs = {run_id: client.get_run(run_id).data for _, run_id, _ in told.latest}
     for (kind, run_id, name), token in told.latest.items():
         if kind == "file":
@@ -331,14 +342,13 @@ def test_everything_goes_wrong_and_nothing_is_lost(
         refused = [line for path in spool.glob(f"*/{REFUSED}") for line in path.read_text().splitlines()]
         left = [f"{each.path}: {each.left_bytes} bytes" for each in find_undelivered()]
         told = sum(map(len, stage.told.points.values()))
-        print(
+        sys.stdout.write(
             f"chaos: seed {seed}, {seconds:g} s, {dict(stage.counts)}, {stage.proxy.faults} faults of the network, "
             f"lives {[script.life for script in stage.scripts]}; acknowledged: {told} points of "
-            f"{len(stage.told.points)} metrics, {len(stage.told.latest)} tags, params and files"
+            f"{len(stage.told.points)} metrics, {len(stage.told.latest)} tags, params and files\n"
         )
-        assert not (wrong or refused or left), "\n".join(
-            [f"seed {seed}, {seconds:g} s:", *wrong, *refused[:20], *left]
-        )
+        found = "\n".join([*wrong, *refused[:20], *left])
+        assert not found, f"seed {seed}, {seconds:g} s:\n{found}"
         assert told > 100
         assert all(script.life > 1 for script in stage.scripts) or seconds < 60
     finally:

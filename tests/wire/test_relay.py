@@ -101,7 +101,9 @@ def done(url: str, method: str, path: str, body: Any = None) -> Any:
 
 
 def new_run(url: str, experiment_id: str = "0") -> dict[str, Any]:
-    return done(url, "POST", f"{API}runs/create", {"experiment_id": experiment_id, "start_time": 1})["run"]["info"]
+    return done(url, "POST", f"{API}runs/create", {"experiment_id": experiment_id, "start_time": 1})["run"][
+        "info"
+    ]
 
 
 def log(url: str, run_id: str, step: int) -> None:
@@ -261,7 +263,12 @@ def test_a_killed_relay_loses_and_repeats_nothing(
         for _ in range(60):
             log(relay.url, run["run_id"], step)
             step += 1
-        done(relay.url, "POST", f"{API}runs/set-tag", {"run_id": run["run_id"], "key": "step", "value": str(step)})
+        done(
+            relay.url,
+            "POST",
+            f"{API}runs/set-tag",
+            {"run_id": run["run_id"], "key": "step", "value": str(step)},
+        )
         if phase == 2:
             upstream.start()
         relay.process.send_signal(signal.SIGKILL)
@@ -282,7 +289,9 @@ def test_files_of_any_size_go_through_and_are_kept(
     path = f"{FILES}/{info['artifact_uri'].partition(':/')[2]}"
     large = os.urandom(1 << 20) * 40
     assert ask(relay.url, "PUT", f"{path}/large", large)[0] == 200
-    assert hashlib.sha256(ask(relay.url, "GET", f"{path}/large")[2]).digest() == hashlib.sha256(large).digest()
+    assert (
+        hashlib.sha256(ask(relay.url, "GET", f"{path}/large")[2]).digest() == hashlib.sha256(large).digest()
+    )
     status, headers, body = ask(relay.url, "GET", f"{path}/large", headers={"Range": "bytes=10-19"})
     assert (status, body) == (206, large[10:20])
     assert headers["content-range"] == f"bytes 10-19/{len(large)}"
@@ -293,7 +302,9 @@ def test_files_of_any_size_go_through_and_are_kept(
         assert ask(relay.url, "PUT", f"{target}/twice", b"first")[0] == 200
         assert ask(relay.url, "PUT", f"{target}/../no", b"x")[0] == 400
         assert ask(relay.url, "GET", f"{target}/d/kept")[0] == 503
-    status, _, body = ask(relay.url, "POST", f"/api/2.0/mlflow-artifacts/mpu/create/{away['run_id']}", {"path": "x"})
+    status, _, body = ask(
+        relay.url, "POST", f"/api/2.0/mlflow-artifacts/mpu/create/{away['run_id']}", {"path": "x"}
+    )
     assert status == 501, "clients go on with a plain PUT"
     upstream.start()
     for run_id, target in (

@@ -17,7 +17,7 @@ import msgspec
 
 from slipstream import settings
 from slipstream.api import batches, datasets, experiments, metrics, runs
-from slipstream.api.routing import API, OWN, Route, encode
+from slipstream.api.routing import OWN, Route, encode
 from slipstream.api.table import ROUTES
 from slipstream.artifact_store.paths import clean_path
 from slipstream.client.active_experiment import NAMED
@@ -29,7 +29,6 @@ from slipstream.errors import (
     InvalidParameterError,
     NotFoundError,
     NotImplementedByServerError,
-    SlipstreamError,
 )
 from slipstream.httpd.short_way import head_bytes
 from slipstream.relay.forward import (
@@ -74,7 +73,9 @@ _AWAY = frozenset({429, 502, 503, 504})
 _RETRY_SECONDS = 1
 _SMALL = 1 << 20
 _LOGGERS = 8
-_ARTIFACTS = re.compile(r"^/(?:ajax-)?api/2\.0/mlflow-artifacts/(?P<what>artifacts|presigned|mpu/\w+)(?:/(?P<path>.*))?$")
+_ARTIFACTS = re.compile(
+    r"^/(?:ajax-)?api/2\.0/mlflow-artifacts/(?P<what>artifacts|presigned|mpu/\w+)(?:/(?P<path>.*))?$"
+)
 _OF_RELAYED = re.compile(rf"^{RELAYED}/(?P<run_id>[0-9a-zA-Z_-]+)/artifacts(?:/(?P<rest>.*))?$")
 _STATUS = f"{OWN}relay"
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
@@ -128,9 +129,7 @@ class RelayApp:
         ):
             done(self._log(route, request, asked))
             return
-        future = asyncio.get_running_loop().run_in_executor(
-            self._loggers, self._log, route, request, asked
-        )
+        future = asyncio.get_running_loop().run_in_executor(self._loggers, self._log, route, request, asked)
         future.add_done_callback(lambda each: None if each.cancelled() else done(each.result()))
 
     def _log(self, route: Route, request: Any, asked: Asked) -> Answer:
@@ -239,9 +238,7 @@ class RelayApp:
         shipper = self.store.shipper
         if shipper.is_delivered:
             return True
-        return await asyncio.to_thread(
-            shipper.flush, settings.DELIVERY_TIMEOUT.get(), only_while_there=True
-        )
+        return await asyncio.to_thread(shipper.flush, settings.DELIVERY_TIMEOUT.get(), only_while_there=True)
 
     async def _pass_on(self, asking: Asking, receive: Receive, send: Send) -> None:
         if not await self._is_delivered():
@@ -355,7 +352,9 @@ class RelayApp:
         try:
             place = await asyncio.to_thread(self.store.true_place, relayed["run_id"])
         except FINAL as error:
-            raise NotFoundError(f"Run {relayed['run_id']} is not at {self.store.shipper.server}: {error}") from error
+            raise NotFoundError(
+                f"Run {relayed['run_id']} is not at {self.store.shipper.server}: {error}"
+            ) from error
         if place is None:
             raise self.store.away("Artifacts cannot be read now")
         scheme, _, path = place.partition(":/")

@@ -34,7 +34,9 @@ def serve(to: str, port: int, *, token: str | None = None, log_format: LogFormat
         InvalidParameterError: the address is none, or the port is taken.
     """
     set_up_logs(log_format, settings.LOGGING_LEVEL.get(), _secrets(to, token))
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of more connections than it keeps
+    logging.getLogger("urllib3.connectionpool").setLevel(
+        logging.ERROR
+    )  # it warns of more connections than it keeps
     store, transport = open_relay_store(to)
     address = urlsplit(transport.base_url)
     if address.hostname in (HOST, "localhost") and address.port == port != 0:
@@ -68,7 +70,9 @@ def serve(to: str, port: int, *, token: str | None = None, log_format: LogFormat
     server.run(sockets=[sock])
     logging.shutdown()
     sys.stderr.flush()
-    os._exit(0 if server.started else 1)  # threads that wait for a server that says nothing would be waited for
+    os._exit(
+        0 if server.started else 1
+    )  # threads that wait for a server that says nothing would be waited for
 
 
 def _secrets(to: str, token: str | None) -> tuple[str, ...]:

@@ -222,7 +222,9 @@ class Shipper:
         self._hurry.clear()
         while not self._stopping and (left := until - time.monotonic()) > 0:
             spool = self._spool
-            if spool is not None and spool.file.held:  # the disk may have room again before the server is back
+            if (
+                spool is not None and spool.file.held
+            ):  # the disk may have room again before the server is back
                 spool.file.write_held()
                 left = min(left, FIRST_PAUSE_SECONDS)
             if self._hurry.wait(left):
