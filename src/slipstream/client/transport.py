@@ -1,6 +1,7 @@
 """HTTP to a tracking server: retries, authentication, TLS, and errors as slipstream's own classes."""
 
 import base64
+import importlib
 import logging
 import random
 import threading
@@ -186,12 +187,9 @@ class Transport:
 
     def prepare(self) -> None:
         """Import now what the first call would import."""
-        import encodings.idna
-        import json
-        import socket
-
+        for name in ("encodings.idna", "json"):
+            importlib.import_module(name)
         self._open_pool()
-        del encodings, json, socket
 
     def pass_on(
         self,

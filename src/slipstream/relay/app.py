@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import msgspec
@@ -304,7 +304,7 @@ class RelayApp:
             return body
         if not isinstance(message, dict):
             return body
-        fields: dict[str, Any] = message
+        fields = cast("dict[str, Any]", message)
         one = fields.get("experiment_id")
         if isinstance(one, str):
             fields["experiment_id"] = await self._true_id(one)

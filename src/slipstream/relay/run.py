@@ -1,6 +1,7 @@
 """Start the relay on this machine's own address, and serve until told to stop."""
 
 import logging
+import math
 import os
 import sys
 from urllib.parse import unquote, urlsplit
@@ -55,7 +56,7 @@ def serve(to: str, port: int, *, token: str | None = None, log_format: LogFormat
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=settings.SERVER_SHUTDOWN_TIMEOUT.get(),
+        timeout_graceful_shutdown=math.ceil(settings.SERVER_SHUTDOWN_TIMEOUT.get()),
     )
 
     def announce() -> None:

@@ -16,6 +16,7 @@ from slipstream.client.spool.folder import (
     LeftSpool,
     OwnSpool,
     Sent,
+    began_elsewhere,
     folder_of,
     keep_refused,
     left_spools,
@@ -111,6 +112,10 @@ class Shipper:
     def keeps_files(self) -> bool:
         """Whether files wait to be sent; those that are logged now must not come before them."""
         return self._spool is not None and self._spool.keeps_files()
+
+    def begins_in_spool(self, run_id: str) -> bool:
+        """Tell whether a run begins in what some program on this machine has logged and not delivered."""
+        return began_elsewhere(folder_of(self.server), run_id, None)
 
     def abandon(self) -> None:
         """Let go of the parent's file, in a process made by fork."""

@@ -251,11 +251,10 @@ class SpooledStore(RestStore):
         if not self.shipper.await_turn(settings.PATIENCE.get()):  # files of before must not come after these
             return None
         if run_id not in self._places:
-            try:
-                self._places[run_id] = self._impatient.get_run(run_id).info.artifact_uri
-            except AWAY as error:
-                self.shipper.gone(error)
+            run = self._find_run(run_id)
+            if run is None:
                 return None
+            self._places[run_id] = run.info.artifact_uri
         return self._places[run_id]
 
     def stage_files(self, run_id: str, write: Callable[[LocalArtifactStore], None]) -> None:
@@ -415,13 +414,25 @@ class SpooledStore(RestStore):
         names.check_run_id(run_id)
         if self.shipper.is_away:
             return
-        try:
-            run = self._impatient.get_run(run_id)
-        except AWAY as error:
-            self.shipper.gone(error)
-            return
-        require_active_run(run_id, run.info.lifecycle_stage)
-        self._know(run_id)
+        run = self._find_run(run_id)
+        if run is not None:
+            require_active_run(run_id, run.info.lifecycle_stage)
+            self._know(run_id)
+
+    def _find_run(self, run_id: str) -> Run | None:
+        """Return a run; `None` where the server cannot be asked, or has yet to hear of a run that began while it was away."""
+        for is_last in (False, True):
+            try:
+                return self._impatient.get_run(run_id)
+            except AWAY as error:
+                self.shipper.gone(error)
+                return None
+            except NotFoundError:
+                if self.shipper.begins_in_spool(run_id):
+                    return None
+                if is_last:  # it may have been delivered between the two questions
+                    raise
+        return None
 
     def _note_params(self, run_id: str, params: Sequence[Param]) -> None:
         """Refuse what this process itself has logged otherwise; what others have, the server says later."""
