@@ -191,7 +191,9 @@ def test_a_run_begins_in_another_file() -> None:
     assert not began_elsewhere(folder, "c", own.path)
     assert began_elsewhere(folder, "a", None)
     other.note_sent(Sent(2, other.file.size))
-    assert not began_elsewhere(folder, "b", own.path), "the server has it: if it is not there now, it was removed"
+    assert not began_elsewhere(folder, "b", own.path), (
+        "the server has it: if it is not there now, it was removed"
+    )
     own.close()
     other.close()
 

@@ -37,6 +37,7 @@ from slipstream.relay.forward import (
     BrokenAnswerError,
     ClientLeftError,
     Forwarder,
+    Headers,
 )
 from slipstream.relay.kept_files import keep_file
 from slipstream.relay.store import RELAYED, RelayStore
@@ -179,7 +180,13 @@ class RelayApp:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, asked: Asked) -> None:
         refusal = self._refusal(scope)
         if refusal is not None:
-            await _send(send, refusal.status, refusal.text.encode(), b"text/plain; charset=utf-8")
+            await _send(
+                send,
+                refusal.status,
+                refusal.text.encode(),
+                b"text/plain; charset=utf-8",
+                refusal.headers,
+            )
             return
         method: str = scope["method"]
         path: str = scope["path"]
@@ -429,8 +436,14 @@ async def _whole(receive: Receive, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-async def _send(send: Send, status: int, body: bytes, content_type: bytes = b"application/json") -> None:
-    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), _NO_SNIFF]
+async def _send(
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: bytes = b"application/json",
+    further: Headers = (),
+) -> None:
+    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), _NO_SNIFF, *further]
     if status in _AWAY:
         headers.append((b"retry-after", b"%d" % _RETRY_SECONDS))
     await send({"type": "http.response.start", "status": status, "headers": headers})
