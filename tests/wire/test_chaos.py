@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 CLIENTS = 3
 CLIENT = Path(__file__).parent.parent / "chaos_client.py"
-SETTLE_SECONDS = 60
+SETTLE_SECONDS = 120
 
 
 class Told:

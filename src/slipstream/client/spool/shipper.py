@@ -310,7 +310,7 @@ class Shipper:
         for left in left_spools(folder, before):
             size = left.left_bytes
             try:
-                if not send_left(left, delivery, lambda: self._stopping):
+                if not send_left(left, delivery, self._is_stopping):
                     return False
             except SlipstreamError as error:
                 if may_pass(error):
@@ -330,10 +330,17 @@ class Shipper:
                 )
         return True
 
+    def _is_stopping(self) -> bool:
+        """Tell whether to stop, between two deliveries of others' records; the disk may have room for this one's own again."""
+        spool = self._spool
+        if spool is not None and spool.file.held:
+            spool.file.write_held()
+        return self._stopping
+
     def _await_others(self) -> bool:
         """Let other processes finish with what they are sending of those that are gone; not for ever, they may be stopped."""
         until = time.monotonic() + _OTHERS_SECONDS
-        while not self._stopping and time.monotonic() < until and sent_by_others(folder_of(self.server)):
+        while not self._is_stopping() and time.monotonic() < until and sent_by_others(folder_of(self.server)):
             time.sleep(GATHER_SECONDS)
         return not self._stopping
 
