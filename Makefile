@@ -21,10 +21,10 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test chaos test-ray lint format types docs bench ui lock install clean conformance museum
+.PHONY: help demo serve test chaos test-ray lint format types docs bench ui lock install clean conformance conformance-client museum
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## train, register, serve and check a model of real data
 	@$(BIN)/slipstream demo $(ARGS)
@@ -69,6 +69,9 @@ bench: $(VENV)/.run ## measure slipstream, beside MLflow if MLFLOW_PYTHON names 
 conformance: $(VENV)/.dev ## compare a server with recorded answers of MLflow (KIT=folder of the kit)
 	@$(BIN)/python tools/conformance.py $(or $(KIT),../shared/conformance)
 
+conformance-client: $(VENV)/.dev ## run the kit's tests of the client on slipstream in mlflow's place (KIT=folder of the kit)
+	@$(BIN)/python tools/conformance_client.py $(or $(KIT),../shared/conformance)
+
 museum: $(VENV)/.dev ## keep a database and models of the present schema, for tests of later versions
 	@$(BIN)/python tools/make_museum.py
 
@@ -79,7 +82,7 @@ install: $(VENV)/.dev ## install everything into .venv
 
 # Not `ray`, which is large and for `make test-ray` only. Neither `transformers` nor `onnx-genai` (tests/llm/requirements.txt has
 # them): torch comes from an index of the user's choice, since builds with and without CUDA differ by gigabytes.
-LOCKED := cloud data demo postgres pyfunc sklearn webhooks
+LOCKED := cloud data demo imports postgres pyfunc sklearn webhooks
 
 lock: $(UV) ## renew the pins in dev.lock
 	@$(UV) pip compile --quiet --universal --upgrade --no-header --no-annotate --no-emit-index-url \
@@ -106,7 +109,7 @@ $(VENV)/.demo: pyproject.toml dev.lock | $(UV)
 	@touch $@
 
 # Without the libraries of language models all else works: their tests say what is missing.
-$(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt | $(UV)
+$(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt tests/libraries/requirements.txt | $(UV)
 	@echo "installing slipstream and its workshop into $(VENV)"
 	@$(INSTALL) -r dev.lock -e .
 	@$(INSTALL) --no-deps --group kserve
@@ -114,6 +117,10 @@ $(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt | $(UV)
 	@if $(INSTALL) $(TORCH_BUILD) -c dev.lock -r tests/llm/requirements.txt 2> $(VENV)/llm-failure; then rm $(VENV)/llm-failure; else \
 	  cat $(VENV)/llm-failure >&2; \
 	  echo "!! tests/llm/requirements.txt could not be installed (above): the tests of language models will be SKIPPED" >&2; fi
+	@echo "installing libraries that import mlflow into $(VENV), for their tests"
+	@if $(INSTALL) $(TORCH_BUILD) -c dev.lock -c tests/llm/requirements.txt -r tests/libraries/requirements.txt 2> $(VENV)/libraries-failure; then \
+	  rm $(VENV)/libraries-failure; else cat $(VENV)/libraries-failure >&2; \
+	  echo "!! tests/libraries/requirements.txt could not be installed (above): the tests of these libraries will be SKIPPED" >&2; fi
 	@touch $@ $(VENV)/.run $(VENV)/.demo
 
 $(VENV)/.ray: $(VENV)/.dev

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
 
     from slipstream import (
         artifacts,
+        config,
         data,
         deployments,
         entities,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         tracking,
         transformers,
         trash,
+        types,
     )
     from slipstream.client.active_experiment import (
         create_experiment,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
     from slipstream.client.client import SlipstreamClient
     from slipstream.client.client import SlipstreamClient as MlflowClient
     from slipstream.client.histories import history, history_arrow
+    from slipstream.client.images import Image
     from slipstream.client.model_functions import (
         ActiveModel,
         clear_active_model,
@@ -98,7 +101,16 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         set_tags,
     )
     from slipstream.client.sql import sql
+    from slipstream.client.system_metrics_settings import (
+        disable_system_metrics_logging,
+        enable_system_metrics_logging,
+        set_system_metrics_node_id,
+        set_system_metrics_samples_before_logging,
+        set_system_metrics_sampling_interval,
+    )
+    from slipstream.exceptions import MlflowException
     from slipstream.projects import run
+    from slipstream.stand_in import as_mlflow
 
 __version__ = "0.1.0"
 
@@ -137,6 +149,7 @@ _HOMES = {
         "history",
         "history_arrow",
     ),
+    "slipstream.client.images": ("Image",),
     "slipstream.client.model_functions": (
         "ActiveModel",
         "clear_active_model",
@@ -188,12 +201,22 @@ _HOMES = {
         "set_tags",
     ),
     "slipstream.client.sql": ("sql",),
+    "slipstream.client.system_metrics_settings": (
+        "disable_system_metrics_logging",
+        "enable_system_metrics_logging",
+        "set_system_metrics_node_id",
+        "set_system_metrics_samples_before_logging",
+        "set_system_metrics_sampling_interval",
+    ),
+    "slipstream.exceptions": ("MlflowException",),
     "slipstream.projects": ("run",),
+    "slipstream.stand_in": ("as_mlflow",),
 }
 """Public names by the module that has them."""
 
 _MODULES = (
     "artifacts",
+    "config",
     "data",
     "deployments",
     "entities",
@@ -206,6 +229,7 @@ _MODULES = (
     "tracking",
     "transformers",
     "trash",
+    "types",
 )
 
 _ALIASES = {"MlflowClient": "SlipstreamClient"}
@@ -214,12 +238,16 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "ActiveModel",
     "ActiveRun",
+    "Image",
     "MlflowClient",
+    "MlflowException",
     "SlipstreamClient",
     "__version__",
     "active_run",
     "artifacts",
+    "as_mlflow",
     "clear_active_model",
+    "config",
     "create_experiment",
     "create_external_model",
     "data",
@@ -230,6 +258,8 @@ __all__ = [
     "delete_run",
     "delete_tag",
     "deployments",
+    "disable_system_metrics_logging",
+    "enable_system_metrics_logging",
     "end_run",
     "entities",
     "exceptions",
@@ -289,6 +319,9 @@ __all__ = [
     "set_logged_model_tags",
     "set_model_version_tag",
     "set_registry_uri",
+    "set_system_metrics_node_id",
+    "set_system_metrics_samples_before_logging",
+    "set_system_metrics_sampling_interval",
     "set_tag",
     "set_tags",
     "set_tracking_uri",
@@ -298,6 +331,7 @@ __all__ = [
     "tracking",
     "transformers",
     "trash",
+    "types",
 ]
 
 

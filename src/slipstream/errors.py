@@ -35,14 +35,36 @@ class SlipstreamError(Exception):
     code: ClassVar[str] = "INTERNAL_ERROR"
     status: ClassVar[int] = 500
 
+    def __init__(self, message: object = "", error_code: object = None, **details: object) -> None:
+        """Make an error; code for MLflow also gives a code, by name or as one of MLflow's numbered names, and details."""
+        super().__init__(message)
+        self._given_code = None if error_code is None else str(getattr(error_code, "name", error_code))
+        self.json_kwargs = details
+
     @property
     def error_code(self) -> str:
         """The MLflow error code, under the name that `mlflow.exceptions.MlflowException` gives it."""
-        return self.code
+        return self._given_code or self.code
 
     @property
     def message(self) -> str:
         return str(self)
+
+    @classmethod
+    def invalid_parameter_value(cls, message: str, **details: object) -> "SlipstreamError":
+        """Return MLflow's commonest error, as its class method of this name does."""
+        return InvalidParameterError(message, **details)
+
+    def get_http_status_code(self) -> int:
+        """Return the HTTP status of the error's code."""
+        known = BY_CODE.get(self.error_code)
+        return self.status if self._given_code is None or known is None else known.status
+
+    def serialize_as_json(self) -> str:
+        """Return the error as servers answer it."""
+        import json
+
+        return json.dumps({"error_code": self.error_code, "message": self.message, **self.json_kwargs})
 
 
 class InvalidParameterError(SlipstreamError):

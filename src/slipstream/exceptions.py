@@ -25,6 +25,9 @@ from slipstream.errors import (
 
 MlflowException = SlipstreamError
 RestException = SlipstreamError
+MlflowNotImplementedException = NotImplementedByServerError
+MissingConfigException = InvalidParameterError
+InvalidUrlException = InvalidParameterError
 ExecutionException = ExecutionError
 
 __all__ = [
@@ -39,8 +42,11 @@ __all__ = [
     "InternalError",
     "InvalidParameterError",
     "InvalidStateError",
+    "InvalidUrlException",
+    "MissingConfigException",
     "MissingDependencyError",
     "MlflowException",
+    "MlflowNotImplementedException",
     "NotFoundError",
     "NotImplementedByServerError",
     "PermissionDeniedError",

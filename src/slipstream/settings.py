@@ -121,6 +121,25 @@ RUN_CONTEXT = _setting("RUN_CONTEXT", _text, None, "JSON object of extra tags fo
 HOME = _setting(
     "HOME", _text, None, "Folder for this user's data: trusted digests, environments.", mlflow=False
 )
+# -- what is measured beside a run ------------------------------------------------------------------
+ENABLE_SYSTEM_METRICS_LOGGING = _setting(
+    "ENABLE_SYSTEM_METRICS_LOGGING",
+    _boolean,
+    False,
+    "Measure the machine during every run; start_run(log_system_metrics=...) wins.",
+)
+SYSTEM_METRICS_SAMPLING_INTERVAL = _setting(
+    "SYSTEM_METRICS_SAMPLING_INTERVAL", _at_least(0.001, float), 10.0, "Seconds between two measurements."
+)
+SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING = _setting(
+    "SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING",
+    _at_least(1, int),
+    1,
+    "How many measurements are logged as one, their mean.",
+)
+SYSTEM_METRICS_NODE_ID = _setting(
+    "SYSTEM_METRICS_NODE_ID", _text, None, "Name of this machine in the names of its metrics."
+)
 # -- how the client talks ---------------------------------------------------------------------------
 TRACKING_USERNAME = _setting("TRACKING_USERNAME", _text, None, "User name for HTTP basic authentication.")
 TRACKING_PASSWORD = _setting("TRACKING_PASSWORD", _text, None, "Password for HTTP basic authentication.")

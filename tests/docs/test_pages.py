@@ -19,7 +19,11 @@ from server_process import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED_SERVER = "http://127.0.0.1:5000"
-SHELL_PAGES = ["docs/how-to/move-from-mlflow.md", "docs/how-to/run-a-project.md"]
+SHELL_PAGES = [
+    "docs/how-to/import-from-other-trackers.md",
+    "docs/how-to/move-from-mlflow.md",
+    "docs/how-to/run-a-project.md",
+]
 """Where blocks without a language are commands to run."""
 PAGES = [
     "README.md",
@@ -28,6 +32,7 @@ PAGES = [
     "docs/how-to/log-a-model.md",
     "docs/how-to/query-your-data.md",
     "docs/how-to/track-a-run.md",
+    "docs/how-to/use-libraries-that-import-mlflow.md",
     "docs/how-to/webhooks.md",
     *SHELL_PAGES,
 ]

@@ -236,6 +236,8 @@ def test_every_dependency_has_its_reason() -> None:
             declared[f"Group `{name}`"] = own
     llm = (ROOT / "tests" / "llm" / "requirements.txt").read_text("utf-8").splitlines()
     declared["Tests of language models"] = {_distribution(d) for d in llm if not d.startswith("#")}
+    libraries = (ROOT / "tests" / "libraries" / "requirements.txt").read_text("utf-8").splitlines()
+    declared["Tests of libraries"] = {_distribution(d) for d in libraries if not d.startswith("#")}
     declared["Build"] = {_distribution(d) for d in project["build-system"]["requires"]}
 
     explained: dict[str, set[str]] = {}

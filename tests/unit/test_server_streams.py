@@ -183,4 +183,4 @@ def test_more_streams_than_there_may_be_are_refused(served: Served) -> None:
 
 
 def test_a_server_says_what_it_has(served: Served) -> None:
-    assert served.store.own_features == {"histories", "log-batch", "sql"}
+    assert served.store.own_features == {"histories", "log-batch", "records", "sql"}

@@ -71,6 +71,13 @@ def test_a_damaged_line_is_left_out_and_no_other(tmp_path: Path) -> None:
         assert set(TEXTS[:6]) - set(found) <= set(TEXTS[line : line + 2])
 
 
+def test_a_long_damage_hides_nothing_behind_it(tmp_path: Path) -> None:
+    written(tmp_path / "a").close()
+    whole = (tmp_path / "a").read_bytes()
+    (tmp_path / "b").write_bytes(b"garbage\n" * 5000 + whole)
+    assert read(tmp_path / "b", 100) == TEXTS
+
+
 class Disk:
     """Takes so many bytes, and then parts of lines or nothing."""
 

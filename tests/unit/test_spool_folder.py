@@ -80,6 +80,15 @@ def test_a_file_whose_process_lives_is_not_taken() -> None:
     own.close()
 
 
+def test_a_file_of_another_machine_is_taken_when_it_has_been_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = leave()
+    monkeypatch.setattr(spool_folder.socket, "gethostname", lambda: "another machine")
+    assert list(left_spools(path.parent)) == []
+    os.utime(path, (time.time() - 700,) * 2)
+    (left,) = left_spools(path.parent)
+    left.close(delivered=False)
+
+
 @pytest.mark.parametrize("damage", [b"", b"garbage", b"00000000 [1, 2]\n"])
 def test_without_its_mark_a_file_is_sent_from_its_beginning(damage: bytes) -> None:
     path = leave()
@@ -110,6 +119,7 @@ def test_a_file_is_renewed_when_all_of_it_is_delivered() -> None:
     own.append(b"a")
     assert not own.renew()
     assert own.file.path == first
+    assert own.writer == writer
     line = own.file.read(own.sent.offset)[0]
     own.note_sent(Sent(1, line.end))
     old = own.file

@@ -187,7 +187,7 @@ def test_threads_and_forked_processes(server: ServerProcess) -> None:
                 log(f"child{number}")
                 connect.close_all()
                 os._exit(0)
-            except BaseException:  # noqa: BLE001  # the exit code tells it
+            except BaseException:  # noqa: BLE001  # whatever it is, the parent sees the exit code
                 os._exit(1)
         children.append(child)
     for thread in threads:
@@ -366,6 +366,52 @@ def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     assert points(server.url, run.info.run_id, "loss") == [(step, float(step)) for step in range(logged)]
     assert slipstream.artifacts.load_text(f"runs:/{run.info.run_id}/late.txt") == "x"
     server.stop()
+
+
+def test_a_run_is_gone_on_with_while_its_server_is_away(tmp_path: Path) -> None:
+    port = free_port()
+    server = start(tmp_path / "server", port)
+    slipstream.set_tracking_uri(server.url)
+    with slipstream.start_run(run_name="first") as run:
+        slipstream.log_metric("m", 0.0, 0)
+    server.stop()
+    with slipstream.start_run(run_id=run.info.run_id, tags={"again": "yes"}) as again:
+        slipstream.log_metric("m", 1.0, 1)
+        slipstream.log_text("x", "x.txt")
+    assert again.info.run_id == run.info.run_id
+    server = start(tmp_path / "server", port)
+    assert slipstream.flush(60)
+    found = slipstream.get_run(run.info.run_id)
+    assert (found.info.status, found.info.run_name, found.data.tags["again"]) == ("FINISHED", "first", "yes")
+    assert points(server.url, run.info.run_id, "m") == [(0, 0.0), (1, 1.0)]
+    assert slipstream.artifacts.load_text(f"runs:/{run.info.run_id}/x.txt") == "x"
+    server.stop()
+
+
+def test_a_fork_does_not_hold_what_its_parent_leaves(server: ServerProcess, spool: Path) -> None:
+    script = """
+import os, sys, time, slipstream
+slipstream.set_tracking_uri(sys.argv[1])
+client = slipstream.MlflowClient()
+run_id = client.create_run("0").info.run_id
+client.log_metric(run_id, "m", 1.0)
+if os.fork() == 0:
+    sys.stdout.close()
+    time.sleep(20)
+    os._exit(0)
+print(run_id, flush=True)
+os._exit(0)
+"""
+    run_id = run_script(script, server.url).stdout.strip()
+    (left,) = undelivered(spool) or (None,)
+    slipstream.set_tracking_uri(server.url)
+    with slipstream.start_run():
+        slipstream.log_metric("m", 1.0)
+    until = time.monotonic() + 15
+    while left is not None and left.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert points(server.url, run_id, "m") == [(0, 1.0)]
+    assert left is None or not left.exists()
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(tmp_path: Path) -> None:

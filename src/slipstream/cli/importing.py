@@ -54,6 +54,29 @@ from slipstream.cli import out
     help="Folder behind mlflow-artifacts:/ of MLflow's database. [default: mlartifacts beside it]",
 )
 @click.option(
+    "--kind",
+    type=click.Choice(["tensorboard", "wandb", "trackio", "neptune", "csv", "parquet"]),
+    help="What SOURCE is, where that is not seen.",
+)
+@click.option(
+    "--experiment-name",
+    help="Name for the experiment of a source that has none: TensorBoard, a table. [default: its folder or file]",
+)
+@click.option(
+    "--step-multiplier",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="What Neptune's steps are multiplied by, so that those with fractions become whole.",
+)
+@click.option("--run-column", help="Column of a table that says which run. [default: run_id, run, ...]")
+@click.option(
+    "--key-column", help="Column of a long table with the metric's name. [default: key, metric, ...]"
+)
+@click.option("--step-column", help="Column of a table with the step. [default: step, _step, epoch, ...]")
+@click.option("--time-column", help="Column of a table with the time. [default: timestamp, time, ...]")
+@click.option("--value-column", help="Column of a long table with the number. [default: value, ...]")
+@click.option(
     "--artifact-root",
     help="Where the store keeps artifacts, as --default-artifact-root of its server. [default: as its first experiment]",
 )
@@ -72,30 +95,49 @@ def import_(
     copy_artifacts: bool,
     artifacts_from: tuple[str, ...],
     served_from: Path | None,
+    kind: str | None,
+    experiment_name: str | None,
+    step_multiplier: int,
+    run_column: str | None,
+    key_column: str | None,
+    step_column: str | None,
+    time_column: str | None,
+    value_column: str | None,
     artifact_root: str | None,
     artifacts_destination: str | None,
 ) -> None:
     """Take experiments, runs, models and the registry from another store.
 
     SOURCE is MLflow's folder mlruns, its database (mlflow.db, sqlite:///..., postgresql://...), the http:// address of a
-    server, another store of slipstream, or a folder that slipstream export wrote. It is only read. Ids, times and
-    histories are kept. Started again, it goes on where it was interrupted; what is there already stays as it is. Exit
+    server, another store of slipstream, a folder that slipstream export wrote, a folder of TensorBoard, W&B, Trackio or
+    neptune-exporter, or a table of histories (.csv, .parquet). It is only read. Ids, times and histories are kept. Started again, it goes on where it was interrupted; what is there already stays as it is. Exit
     code 1 if something could not be taken.
     """
     from slipstream.moving.importing import ImportOptions, run_import
     from slipstream.moving.report import Report
+    from slipstream.moving.source_options import SourceOptions
 
     report = Report()
     options = ImportOptions(
         source=source,
         into=into,
         experiments=experiments,
-        workspace=workspace,
+        about=SourceOptions(
+            kind=kind,
+            workspace=workspace,
+            served_from=served_from,
+            experiment_name=experiment_name,
+            step_multiplier=step_multiplier,
+            run_column=run_column,
+            key_column=key_column,
+            step_column=step_column,
+            time_column=time_column,
+            value_column=value_column,
+        ),
         update=update,
         dry_run=dry_run,
         copy_artifacts=copy_artifacts,
         artifacts_from=artifacts_from,
-        served_from=served_from,
         artifact_root=artifact_root,
         artifacts_destination=artifacts_destination,
     )

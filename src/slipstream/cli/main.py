@@ -20,6 +20,7 @@ COMMANDS = {
     "deployments": ("slipstream.cli.deployments:deployments", "Deploy models to other engines."),
     "doctor": ("slipstream.cli.doctor:doctor", "Check this environment, the server and its data."),
     "envs": ("slipstream.cli.envs:envs", "List and remove the environments of projects and models."),
+    "exec": ("slipstream.cli.exec:exec_", "Run a script with slipstream in the place of mlflow."),
     "experiments": ("slipstream.cli.experiments:experiments", "Manage experiments."),
     "gc": ("slipstream.cli.gc:gc", "Remove for ever what was deleted."),
     "export": ("slipstream.cli.exporting:export", "Write everything into plain files."),

@@ -26,16 +26,20 @@ _active: tuple[str, str] | None = None
 _lock = threading.Lock()
 
 
-def set_experiment(experiment_name: str | None = None, experiment_id: str | None = None) -> Experiment:
+def set_experiment(
+    experiment_name: str | None = None, experiment_id: str | None = None, trace_location: None = None
+) -> Experiment:
     """Make an experiment the one that new runs of this process and its children go to.
 
     A name that is new is created; two processes may do so at the same time.
 
     Raises:
-        InvalidParameterError: not exactly one of name and id is given, or the experiment is deleted.
+        InvalidParameterError: not exactly one of name and id is given, the experiment is deleted, or
+            `trace_location` is given, which works on Databricks only.
         NotFoundError: there is no experiment of this id.
     """
     global _active
+    _refuse_trace_location(trace_location)
     if (experiment_name is None) == (experiment_id is None):
         raise InvalidParameterError("Must specify exactly one of: `experiment_id` or `experiment_name`.")
     client = SlipstreamClient()
@@ -68,6 +72,11 @@ def _find_or_create(client: SlipstreamClient, name: str) -> Experiment:
     if found is None:
         raise NotFoundError(f"Experiment '{name}' was deleted for good while it was being set. Try again.")
     return found
+
+
+def _refuse_trace_location(trace_location: object) -> None:
+    if trace_location is not None:
+        raise InvalidParameterError("'trace_location' works on Databricks only; leave it out.")
 
 
 def active_experiment_id() -> str | None:
@@ -119,9 +128,13 @@ def current_experiment_id() -> str:
 
 
 def create_experiment(
-    name: str, artifact_location: str | None = None, tags: Mapping[str, Any] | None = None
+    name: str,
+    artifact_location: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    trace_location: None = None,
 ) -> str:
     """Create an experiment, without making it the active one, and return its id."""
+    _refuse_trace_location(trace_location)
     return SlipstreamClient().create_experiment(name, artifact_location, tags)
 
 

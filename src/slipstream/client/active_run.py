@@ -15,10 +15,11 @@ from slipstream.client.client import SlipstreamClient
 from slipstream.client.context import resolve_tags
 from slipstream.client.runs import PARENT_RUN_TAG, RUN_NAME_TAG, to_status
 from slipstream.client.values import require_pairs, require_text
-from slipstream.entities import LifecycleStage, Run, RunStatus, RunTag
+from slipstream.clock import now_ms
+from slipstream.entities import LifecycleStage, Run, RunData, RunInfo, RunStatus, RunTag
 from slipstream.errors import InvalidParameterError, InvalidStateError, SlipstreamError
 
-QuickMetric = Callable[[str, float, int, int | None], None]
+QuickMetrics = Callable[[dict[str, float], int, int | None], None]
 
 _log = logging.getLogger(__name__)
 NOTE_TAG = "mlflow.note.content"
@@ -49,12 +50,12 @@ class _Entry:
             (each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs
         }
         self.model_steps = {each.model_id: each.step for each in run.outputs.model_outputs}
-        quick = getattr(client.connection.store, "quick_metric", None)
+        quick = getattr(client.connection.store, "quick_metrics", None)
         if quick is None or settings.ACTIVE_MODEL_ID.get():
-            self.quick_metric: QuickMetric | None = None
+            self.quick_metrics: QuickMetrics | None = None
         else:
-            self.quick_metric = quick(run.info.run_id)
-        """Logs a plain point in the least time; `None` where there is no such way."""
+            self.quick_metrics = quick(run.info.run_id)
+        """Logs plain points in the least time; `None` where there is no such way."""
 
 
 class _State(threading.local):
@@ -153,9 +154,23 @@ def _forget_run_id() -> None:
 
 
 def _resume(client: SlipstreamClient, run_id: str, run_name: str | None, tags: Mapping[str, str]) -> Run:
-    run = client.get_run(run_id)
+    look: Callable[[str], Run | None] = getattr(client.connection.store, "look_at_run", client.get_run)
+    run = look(run_id)
     chosen = active_experiment_id()
-    if chosen is not None and chosen != run.info.experiment_id:
+    if run is None:  # its server is away: it goes on, and what it was is not known
+        run = Run(
+            info=RunInfo(
+                run_id=run_id,
+                experiment_id=chosen or "0",
+                run_name=run_name or "",
+                user_id="",
+                status=RunStatus.RUNNING,
+                start_time=now_ms(),
+                artifact_uri=f"mlflow-artifacts:/{chosen or 0}/{run_id}/artifacts",
+            ),
+            data=RunData(),
+        )
+    elif chosen is not None and chosen != run.info.experiment_id:
         raise InvalidParameterError(
             f"Cannot start run with ID {run_id}: it is in experiment {run.info.experiment_id}, but "
             f"set_experiment chose {chosen}. Set the run's experiment."
@@ -167,7 +182,7 @@ def _resume(client: SlipstreamClient, run_id: str, run_name: str | None, tags: M
     client.update_run(run_id, status=RunStatus.RUNNING, name=run_name)
     if tags:
         client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    return client.get_run(run_id)
+    return look(run_id) or run
 
 
 def _parent(client: SlipstreamClient, parent_run_id: str | None) -> str | None:
@@ -270,15 +285,15 @@ def active_entry() -> _Entry:
     return stack[-1]
 
 
-def quick_log() -> "QuickMetric | None":
-    """Return what logs a plain point to the active run in the least time: (key, value, step, None for now)."""
+def quick_log() -> "QuickMetrics | None":
+    """Return what logs plain points to the active run in the least time: (values, step, None for now)."""
     stack = _state.stack()
     if not stack:
         return None
     entry = stack[-1]
     if entry.model_steps or active_model.active is not None:  # the point belongs to a model, too
         return None
-    return entry.quick_metric
+    return entry.quick_metrics
 
 
 def find_entry(run_id: str) -> _Entry | None:

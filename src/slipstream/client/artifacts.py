@@ -187,7 +187,7 @@ def download_artifacts(
     if dst_path is None:
         if (local := store.local_path(location.path)) is not None:
             return str(_existing(local))
-        dst_path = make_scratch_folder("", _download_folder())
+        dst_path = make_scratch_folder("", download_folder())
     folder = _absolute(dst_path)
     target = folder if location.name is None else folder / location.name
     download(store, location.path, target)
@@ -322,7 +322,7 @@ _folder: tuple[int, str] | None = None
 _folder_lock = threading.Lock()
 
 
-def _download_folder() -> str:
+def download_folder() -> str:
     """Return the folder, open to this user only, that keeps this process's downloads."""
     global _folder
     with _folder_lock:

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from slipstream import settings
@@ -24,12 +24,6 @@ _HTTP = ("http://", "https://")
 OFFLINE = "offline"
 """The address of no server: what is logged is kept on this machine until `slipstream sync --to` sends it."""
 _WITH_DRIVER = re.compile(r"^(sqlite|postgresql|postgres)\+\w+(://.*)$", re.DOTALL)
-
-
-class _InProcess(Protocol):
-    def close(self) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
 
 
 class Connection:
@@ -83,19 +77,13 @@ class Connection:
 
     def pause(self) -> None:
         """Let go of the database for the moment of a fork."""
-        if self.transport is None:
-            cast("_InProcess", self.store).pause()
+        if (pause := getattr(self.store, "pause", None)) is not None:
+            pause()
 
     def resume(self) -> None:
         """Take the database again after the fork."""
-        if self.transport is None:
-            cast("_InProcess", self.store).resume()
-
-    def abandon(self) -> None:
-        """Let go of the parent's file of records, in a process made by fork."""
-        shipper = getattr(self.store, "shipper", None)
-        if shipper is not None:
-            shipper.abandon()
+        if (resume := getattr(self.store, "resume", None)) is not None:
+            resume()
 
 
 _connections: dict[str, Connection] = {}
@@ -314,7 +302,8 @@ def _forget_after_fork() -> None:
     _paused.clear()
     _held.clear()
     for connection in _connections.values():
-        connection.abandon()
+        if (abandon := getattr(connection.store, "abandon", None)) is not None:
+            abandon()
     _abandoned.extend(_connections.values())
     _connections.clear()
 

@@ -3,13 +3,15 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from slipstream.client.context import resolve_tags
+from slipstream.client.scratch import make_scratch_folder, writing_to
 from slipstream.entities import Dataset, DatasetInput, InputTag
-from slipstream.errors import InvalidParameterError
+from slipstream.errors import ConnectionFailedError, InvalidParameterError, MissingDependencyError
 
 CONTEXT_TAG = "mlflow.data.context"
 DEFAULT_NAME = "dataset"
@@ -25,6 +27,8 @@ _SOURCE_TYPES = {
     "gs": ("gs", "uri"),
     "hdfs": ("hdfs", "uri"),
 }
+_LOADABLE = frozenset(kind for kind, _ in _SOURCE_TYPES.values())
+_FETCH_SECONDS = 60
 _NUMBERS = {
     "int8": "integer",
     "int16": "integer",
@@ -54,10 +58,51 @@ class DatasetSource:
     def to_json(self) -> str:
         return json.dumps(self.document)
 
+    def to_dict(self) -> dict[str, Any]:
+        return self.document
+
+    def load(self, dst_path: str | None = None) -> str:
+        """Return a local path of the data; what is elsewhere, or with `dst_path` all, is copied into that folder first.
+
+        Raises:
+            InvalidParameterError: the source is a program, a table or another thing without an address.
+            ConnectionFailedError: a web server does not give it.
+        """
+        from slipstream.client.artifacts import download_artifacts, download_folder
+
+        address = self.document.get("uri") or self.document.get("url")
+        if self.type not in _LOADABLE or not isinstance(address, str):
+            raise InvalidParameterError(
+                f"A source of type '{self.type}' has no address to load from: {self.to_json()}. Load it with what made it."
+            )
+        if self.type == "http":
+            return _fetch(address, Path(dst_path or make_scratch_folder("", download_folder())))
+        return download_artifacts(address, dst_path=dst_path)
+
+
+def _fetch(url: str, folder: Path) -> str:
+    """Load a file from a web server; `url` begins with http: or https:, as the source's type says."""
+    import shutil
+    import urllib.request
+
+    target = folder / (PurePosixPath(urlsplit(url).path).name or "dataset")
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise InvalidParameterError(f"Dataset source '{url}' is no web address.")
+    try:
+        with (
+            urllib.request.urlopen(url, timeout=_FETCH_SECONDS) as answer,  # noqa: S310  # the scheme was looked at
+            writing_to(folder),
+            target.open("wb") as file,
+        ):
+            shutil.copyfileobj(answer, file)
+    except OSError as error:  # of the network and of HTTP, too
+        raise ConnectionFailedError(f"The data set at '{url}' cannot be loaded: {error}.") from error
+    return str(target)
+
 
 @dataclass(frozen=True, eq=False)
 class TrackedDataset:
-    """Data in memory with what identifies and describes it. Made by `from_pandas` and `from_numpy`."""
+    """Data in memory with what identifies and describes it. Made by `from_pandas`, `from_numpy`, `from_polars`."""
 
     name: str
     digest: str
@@ -177,6 +222,53 @@ def from_numpy(
         data=features,
         targets=targets,
     )
+
+
+def from_polars(
+    df: Any,
+    source: str | DatasetSource | None = None,
+    targets: str | None = None,
+    name: str | None = None,
+    digest: str | None = None,
+    predictions: str | None = None,
+) -> TrackedDataset:
+    """Describe a polars data frame; arguments as in `from_pandas`, whose digest equal data has.
+
+    Raises:
+        MissingDependencyError: pandas or pyarrow is not installed, through which it is read.
+    """
+    try:
+        frame = df.to_pandas()
+    except ImportError as error:
+        raise MissingDependencyError(
+            "A polars frame is described through pandas: pip install pandas pyarrow."
+        ) from error
+    return replace(from_pandas(frame, source, targets, name, digest, predictions), data=df)
+
+
+def get_source(dataset: Any) -> DatasetSource:
+    """Return where a dataset comes from: one made here, or one that a run has as its input.
+
+    Raises:
+        InvalidParameterError: it is neither, or what is stored of its source is no JSON object.
+    """
+    if isinstance(dataset, TrackedDataset):
+        return dataset.source
+    entity = dataset.dataset if isinstance(dataset, DatasetInput) else dataset
+    if not isinstance(entity, Dataset):
+        raise InvalidParameterError(
+            "A dataset's source is asked of a dataset, or of an entry of run.inputs.dataset_inputs, "
+            f"not of a {type(dataset).__name__}."
+        )
+    try:
+        document: Any = json.loads(entity.source)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise InvalidParameterError(
+            f"The source of dataset '{entity.name}' is no JSON object but '{entity.source}'."
+        )
+    return DatasetSource(entity.source_type, cast("dict[str, Any]", document))
 
 
 def to_dataset_input(

@@ -3,6 +3,7 @@
 import re
 import uuid
 import warnings
+from pathlib import Path
 from typing import Any, cast
 
 from slipstream.errors import InvalidParameterError, MissingDependencyError
@@ -10,6 +11,57 @@ from slipstream.errors import InvalidParameterError, MissingDependencyError
 THUMBNAIL_PIXELS = 256
 _KEY = re.compile(r"[a-zA-Z0-9_\-./ ]+")
 _CHANNELS = (1, 3, 4)
+
+
+class Image:
+    """A picture made of what pictures are made of: a file's path, a Pillow image, an array or nested lists."""
+
+    def __init__(self, image: Any) -> None:
+        """Take a picture; see `to_image` for arrays.
+
+        Raises:
+            InvalidParameterError: it is no picture.
+        """
+        if isinstance(image, (str, Path)):
+            self.image: Any = _open(Path(image))
+        elif isinstance(image, list):
+            import numpy as np
+
+            self.image = to_image(np.array(cast("list[Any]", image)))
+        else:
+            self.image = to_image(image)
+
+    def to_pil(self) -> Any:
+        return self.image
+
+    def to_array(self) -> Any:
+        import numpy as np
+
+        return np.array(self.image)
+
+    def to_list(self) -> list[Any]:
+        return self.to_array().tolist()
+
+    def save(self, path: str | Path) -> None:
+        self.image.save(path)
+
+    def resize(self, size: tuple[int, int]) -> "Image":
+        """Return the picture in another size: width, height."""
+        return Image(self.image.resize(size))
+
+
+def _open(path: Path) -> Any:
+    try:
+        from PIL import Image as Pillow
+        from PIL import UnidentifiedImageError
+    except ImportError as error:
+        raise MissingDependencyError("Images need Pillow: pip install pillow.") from error
+    try:
+        picture = Pillow.open(path)
+        picture.load()
+    except (UnidentifiedImageError, OSError) as error:
+        raise InvalidParameterError(f"'{path}' cannot be read as a picture: {error}.") from error
+    return picture
 
 
 def to_image(image: Any) -> Any:

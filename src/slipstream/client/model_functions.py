@@ -47,7 +47,7 @@ def initialize_logged_model(
     model = SlipstreamClient().create_logged_model(
         experiment_id, name, source_run_id, resolve_tags(tags), params, model_type
     )
-    state.last = model.model_id
+    remember_logged_model(model.model_id)
     return model
 
 
@@ -73,6 +73,11 @@ def finalize_logged_model(model_id: str, status: str) -> LoggedModel:
 
 def get_logged_model(model_id: str) -> LoggedModel:
     return SlipstreamClient().get_logged_model(model_id)
+
+
+def remember_logged_model(model_id: str) -> None:
+    """Let `last_logged_model` be this one, which this thread has created."""
+    state.last = model_id
 
 
 def last_logged_model() -> LoggedModel | None:

@@ -34,6 +34,8 @@ from slipstream.entities import (
 from slipstream.errors import InvalidParameterError, UnavailableError
 
 _RUNS_PAGE = 10_000
+_TEXTS, _FLOATS, _NUMBERS = {str}, {float}, {float, int}
+_EXACT = 1 << 53
 
 
 # -- params, metrics, tags --------------------------------------------------------------------------
@@ -84,7 +86,7 @@ def log_metric(
     if type(value) is float and run_id is None and model_id is None and dataset is None and not synchronous:
         log = quick_log()
         if log is not None and type(key) is str and (step is None or type(step) is int) and timestamp is None:
-            log(key, value, step or 0, None)
+            log({key: value}, step or 0, None)
             return
     log_metrics({key: value}, step, synchronous, run_id, timestamp, model_id, dataset)
 
@@ -99,6 +101,11 @@ def log_metrics(
     dataset: Any = None,
 ) -> None:
     """Log several points of one step; arguments as in `log_metric`."""
+    if run_id is None and model_id is None and dataset is None and timestamp is None and not synchronous:
+        log = quick_log()
+        if log is not None and (step is None or type(step) is int) and (plain := _plain(metrics)):
+            log(plain, step or 0, None)
+            return
     pairs = require_pairs(metrics, "metrics")
     client, run_id = _target(run_id)
     model_id = model_id or _active_model_id()
@@ -320,6 +327,21 @@ def _active_model_id() -> str | None:
     from slipstream.client.model_functions import get_active_model_id
 
     return get_active_model_id()
+
+
+def _plain(metrics: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return metrics whose keys are texts and whose values are plain numbers; `None` for others."""
+    if type(metrics) is not dict:
+        return None
+    values: dict[str, Any] = metrics  # pyright: ignore[reportUnknownVariableType]
+    if set(map(type, values)) != _TEXTS:
+        return None
+    kinds = set(map(type, values.values()))
+    if kinds == _FLOATS:
+        return values
+    if not kinds <= _NUMBERS or any(abs(value) > _EXACT for value in values.values()):
+        return None
+    return {key: float(value) for key, value in values.items()}
 
 
 def _settle(client: SlipstreamClient, synchronous: bool | None) -> None:

@@ -3,7 +3,7 @@
 import functools
 import re
 import shlex
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, cast
@@ -162,9 +162,10 @@ class PostgresDatabase:
 class PostgresConnection:
     """One session.
 
-    What needs no answer is not waited for: it travels with the next question, or with the COMMIT, so that a transaction
-    costs a few journeys to the server and not one a statement. An error of such a statement is raised there; `savepoint`
-    waits, so it never reaches the work of somebody else.
+    What needs no answer is held back: it travels with the next question, or with the COMMIT, so that a transaction costs a few
+    journeys to the server and not one a statement. An error of such a statement is raised there; `savepoint` waits, so it
+    never reaches the work of somebody else. Between two journeys the server waits for nothing and counts the session as idle
+    in its transaction, so that one which was stopped loses the lock.
     """
 
     def __init__(self, connection: "psycopg.Connection[Row]") -> None:
@@ -176,15 +177,16 @@ class PostgresConnection:
         self._in_doubt = False
         connection = self._connection
         with connection.pipeline() as pipeline:
+            transaction = PostgresTransaction(connection, pipeline)
             try:
-                connection.execute("BEGIN")
-                connection.execute(WRITE_LOCK)
-                yield PostgresTransaction(connection, pipeline, begun=True)
-                self._in_doubt = True  # from here on the server may have committed, though nobody hears of it
-                connection.execute("COMMIT")
-                pipeline.sync()
+                yield transaction
+                if transaction.holds_or_told:
+                    self._in_doubt = (
+                        True  # from here on the server may have committed, though nobody hears of it
+                    )
+                    transaction.commit()
             except BaseException:
-                if not connection.closed:
+                if not connection.closed and transaction.begun:
                     _end_of_abort(pipeline)
                     connection.execute("ROLLBACK")
                 raise
@@ -235,19 +237,16 @@ def _is_unavailable(error: BaseException) -> bool:
     return state is not None and state.startswith((*_ROLLED_BACK, *_GONE, *_NO_ROOM))
 
 
-@contextmanager
-def _refusing_nul() -> Generator[None]:
+def _refuse_nul(values: Iterable[object]) -> None:
     """Tell the caller of the one character that PostgreSQL keeps in no text."""
-    import psycopg
-
-    try:
-        yield
-    except psycopg.DataError as error:
-        if "NUL" not in str(error):
-            raise
-        raise InvalidParameterError(
-            "A text holds a NUL character (U+0000), which PostgreSQL cannot store. Leave it out."
-        ) from error
+    for value in values:
+        if (type(value) is str and "\0" in value) or (
+            type(value) is list
+            and any(type(each) is str and "\0" in each for each in cast("list[object]", value))
+        ):
+            raise InvalidParameterError(
+                "A text holds a NUL character (U+0000), which PostgreSQL cannot store. Leave it out."
+            )
 
 
 class PostgresTransaction:
@@ -263,10 +262,16 @@ class PostgresTransaction:
         self._connection = connection
         self._pipeline = pipeline
         """Of a transaction that writes. One that reads has none, and begins with its first question."""
-        self._unheard = False
-        """Whether the server was told something whose answer has not been looked at."""
+        self._held: list[_Held] = []
+        """What is to be told with the next question."""
         self.begun = begun
+        """Whether the server knows of the transaction."""
         self.writes = 0
+
+    @property
+    def holds_or_told(self) -> bool:
+        """Whether there is anything to commit."""
+        return self.begun or bool(self._held)
 
     def fetch_one(self, sql: LiteralString, **params: object) -> Row | None:
         return self._ask(sql, params).fetchone()
@@ -275,34 +280,35 @@ class PostgresTransaction:
         return self._ask(sql, params).fetchall()
 
     def execute(self, sql: LiteralString, **params: object) -> None:
-        self._begin()
-        self._unheard = True
         self.writes += 1
-        with _refusing_nul():
-            self._connection.execute(_rewrite(sql), params)
+        _refuse_nul(params.values())
+        self._tell(_Held(_rewrite(sql), params))
 
     def count_changed(self, sql: LiteralString, **params: object) -> int:
-        cursor = self._ask(sql, params)
-        if self._pipeline is not None:
-            self._pipeline.sync()
-        return cursor.rowcount
+        return self._ask(sql, params).rowcount
 
-    def _ask(self, sql: LiteralString, params: dict[str, object]) -> "psycopg.Cursor[Row]":
-        # All that was told before is answered before this is.
-        self._unheard = False
-        if not sql.lstrip().startswith("SELECT"):
-            self.writes += 1
-        with _refusing_nul():
-            if self.begun:
-                return self._connection.execute(_rewrite(sql), params)
-            with self._connection.pipeline():
-                self._begin()
-                return self._connection.execute(_rewrite(sql), params)
+    def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        self.writes += 1
+        for row in rows:
+            _refuse_nul(row)
+        names = _names(sql)
+        if len(rows) == 1:
+            self._tell(_Held(_rewrite(sql), dict(zip(names, rows[0], strict=True))))
+            return
+        together = _insert_together(sql, tuple(map(type, rows[0])))
+        if together is not None and together.takes(rows):
+            self._tell(_Held(together.sql, list(map(list, zip(*rows, strict=True)))))
+            return
+        self._tell(_Held(_rewrite(sql), [dict(zip(names, row, strict=True)) for row in rows], many=True))
 
-    def _begin(self) -> None:
-        if not self.begun:
-            self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            self.begun = True
+    def script(self, sql: str) -> None:
+        for word, spelling in _SCHEMA_WORDS:
+            sql = word.sub(spelling, sql)
+        for statement in _statements(sql):
+            self._tell(_Held(cast("LiteralString", statement)))
+        self._hear()
 
     def stream(self, sql: LiteralString, chunk: int, **params: object) -> Iterator[Sequence[Row]]:
         """Yield the rows of a query in pieces of at most `chunk`; only one is in memory. For transactions that read."""
@@ -312,59 +318,99 @@ class PostgresTransaction:
             while rows := cursor.fetchmany(chunk):
                 yield rows
 
-    def execute_many(self, sql: LiteralString, rows: Sequence[Row]) -> None:
-        if not rows:
-            return
-        self._begin()
-        self._unheard = True
-        self.writes += 1
-        names = _names(sql)
-        with _refusing_nul():
-            if len(rows) == 1:
-                self._connection.execute(_rewrite(sql), dict(zip(names, rows[0], strict=True)))
-                return
-            together = _insert_together(sql, tuple(map(type, rows[0])))
-            if together is not None and together.takes(rows):
-                self._connection.execute(together.sql, list(map(list, zip(*rows, strict=True))))
-                return
-            cursor = self._connection.cursor()
-            cursor.executemany(_rewrite(sql), [dict(zip(names, row, strict=True)) for row in rows])
-
-    def script(self, sql: str) -> None:
-        for word, spelling in _SCHEMA_WORDS:
-            sql = word.sub(spelling, sql)
-        self._begin()
-        for statement in _statements(sql):
-            self._connection.execute(cast("LiteralString", statement))
-        self._hear()
-
     @contextmanager
     def savepoint(self) -> Generator[None]:
-        self._begin()
-        self._connection.execute("SAVEPOINT work")
+        mark = _Held("SAVEPOINT work")
+        self._tell(mark)
         try:
             yield
-            self._connection.execute("RELEASE work")
-            if self._unheard:
+            if self._pipeline is not None and any(each is mark for each in self._held):
+                self._hear()  # for the errors of what is held
+            self._tell(_Held("RELEASE work"))
+            if len(self._held) > 1:
                 self._hear()
         except BaseException:
             if not self._connection.closed:
-                if self._pipeline is not None:
-                    _end_of_abort(self._pipeline)
-                self._unheard = False
-                self._connection.execute("ROLLBACK TO work")
-                self._connection.execute("RELEASE work")
+                self._undo(mark)
             raise
 
+    def _undo(self, mark: "_Held") -> None:
+        """Go back to a savepoint; to nothing but forgetting where the server has not heard of it."""
+        places = [place for place, each in enumerate(self._held) if each is mark]
+        if places:
+            del self._held[places[0] :]
+            return
+        self._held.clear()
+        if self._pipeline is not None:
+            _end_of_abort(self._pipeline)
+        self._tell(_Held("ROLLBACK TO work"))
+        self._tell(_Held("RELEASE work"))
+
+    def commit(self) -> None:
+        """Tell the server all that is held, and COMMIT; returns when that is done."""
+        self._tell(_Held("COMMIT"))
+        self._hear()
+
+    # -- inside -------------------------------------------------------------------------------------
+    def _ask(self, sql: LiteralString, params: dict[str, object]) -> "psycopg.Cursor[Row]":
+        if not sql.lstrip().startswith("SELECT"):
+            self.writes += 1
+        _refuse_nul(params.values())
+        text = _rewrite(sql)
+        if self._pipeline is not None:
+            self._send_held()
+            cursor = self._connection.execute(text, params)
+            self._pipeline.sync()
+            return cursor
+        if self.begun:
+            return self._connection.execute(text, params)
+        with self._connection.pipeline():
+            self._begin()
+            return self._connection.execute(text, params)
+
+    def _begin(self) -> None:
+        if not self.begun:
+            self.begun = True
+            if self._pipeline is None:
+                self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            else:
+                self._connection.execute("BEGIN")
+                self._connection.execute(WRITE_LOCK)
+
+    def _tell(self, held: "_Held") -> None:
+        self._held.append(held)
+        if self._pipeline is None:
+            self._send_held()
+
+    def _send_held(self) -> None:
+        self._begin()
+        held, self._held = self._held, []
+        for each in held:
+            if each.many:
+                self._connection.cursor().executemany(each.sql, each.params)
+            else:
+                self._connection.execute(each.sql, each.params)
+
     def _hear(self) -> None:
-        """Wait for the answers to what was told.
+        """Tell what is held, and wait for the answers.
 
         Raises:
             psycopg.Error: the first statement that failed.
         """
-        self._unheard = False
+        self._send_held()
         if self._pipeline is not None:
             self._pipeline.sync()
+
+
+class _Held:
+    """A statement that waits to be told."""
+
+    __slots__ = ("many", "params", "sql")
+
+    def __init__(self, sql: LiteralString, params: Any = None, *, many: bool = False) -> None:
+        self.sql: LiteralString = sql
+        self.params = params
+        self.many = many
 
 
 def _end_of_abort(pipeline: "psycopg.Pipeline") -> None:

@@ -1,9 +1,9 @@
 """Files of a run or a model."""
 
-import msgspec
+from slipstream.entities.listed import Listed
 
 
-class FileInfo(msgspec.Struct, frozen=True):
+class FileInfo(Listed, frozen=True):
     """One entry of an artifact listing; folders have no size."""
 
     path: str

@@ -2,8 +2,10 @@
 
 import msgspec
 
+from slipstream.entities.listed import Listed
 
-class Dataset(msgspec.Struct, frozen=True, kw_only=True):
+
+class Dataset(Listed, frozen=True):
     """A dataset as it was when a run read it; (experiment, name, digest) identifies it."""
 
     name: str
@@ -15,31 +17,31 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
 
 
-class InputTag(msgspec.Struct, frozen=True):
+class InputTag(Listed, frozen=True):
     key: str
     value: str
 
 
-class DatasetInput(msgspec.Struct, frozen=True, kw_only=True):
+class DatasetInput(Listed, frozen=True):
     dataset: Dataset
     tags: list[InputTag] = []
 
 
-class LoggedModelInput(msgspec.Struct, frozen=True):
+class LoggedModelInput(Listed, frozen=True):
     model_id: str
 
 
-class LoggedModelOutput(msgspec.Struct, frozen=True):
+class LoggedModelOutput(Listed, frozen=True):
     model_id: str
     step: int = 0
 
 
-class RunInputs(msgspec.Struct, frozen=True, kw_only=True):
+class RunInputs(Listed, frozen=True, kw_only=True):
     dataset_inputs: list[DatasetInput] = []
     model_inputs: list[LoggedModelInput] = []
 
 
-class RunOutputs(msgspec.Struct, frozen=True, kw_only=True):
+class RunOutputs(Listed, frozen=True, kw_only=True):
     model_outputs: list[LoggedModelOutput] = []
 
 

@@ -2,8 +2,7 @@
 
 import enum
 
-import msgspec
-
+from slipstream.entities.listed import Listed
 from slipstream.entities.run import Metric
 
 
@@ -19,7 +18,7 @@ class LoggedModelStatus(enum.StrEnum):
         return {"UNSPECIFIED": 0, "PENDING": 1, "READY": 2, "FAILED": 3}[self.value]
 
 
-class LoggedModel(msgspec.Struct, frozen=True, kw_only=True):
+class LoggedModel(Listed, frozen=True, kw_only=True):
     model_id: str
     experiment_id: str
     name: str

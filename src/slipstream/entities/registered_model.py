@@ -2,7 +2,7 @@
 
 import enum
 
-import msgspec
+from slipstream.entities.listed import Listed
 
 
 class ModelVersionStatus(enum.StrEnum):
@@ -11,7 +11,7 @@ class ModelVersionStatus(enum.StrEnum):
     READY = "READY"
 
 
-class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
+class ModelVersion(Listed, frozen=True, kw_only=True):
     name: str
     version: str
     """Decimal digits, counting from 1 within a model; a string because MLflow's is on the wire."""
@@ -28,7 +28,7 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     aliases: list[str] = []
 
 
-class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
+class RegisteredModel(Listed, frozen=True, kw_only=True):
     name: str
     creation_timestamp: int
     last_updated_timestamp: int

@@ -2,9 +2,8 @@
 
 import enum
 
-import msgspec
-
 from slipstream.entities.dataset import RunInputs, RunOutputs
+from slipstream.entities.listed import Listed
 
 
 class RunStatus(enum.StrEnum):
@@ -18,8 +17,25 @@ class RunStatus(enum.StrEnum):
     def is_terminal(self) -> bool:
         return self in (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED)
 
+    # MLflow's numbers its statuses; code for it converts them, and asks of either form.
+    @staticmethod
+    def to_string(status: "str | RunStatus") -> str:
+        return RunStatus(status).value
 
-class Metric(msgspec.Struct, frozen=True, gc=False):
+    @staticmethod
+    def from_string(status_str: str) -> "RunStatus":
+        return RunStatus(status_str)
+
+    @staticmethod
+    def is_terminated(status: "str | RunStatus") -> bool:
+        return RunStatus(status).is_terminal
+
+    @staticmethod
+    def all_status() -> "list[RunStatus]":
+        return list(RunStatus)
+
+
+class Metric(Listed, frozen=True, gc=False):
     """One measured value at one step of a run."""
 
     key: str
@@ -35,17 +51,17 @@ class Metric(msgspec.Struct, frozen=True, gc=False):
     """Filled only where points of several runs come together."""
 
 
-class Param(msgspec.Struct, frozen=True, gc=False):
+class Param(Listed, frozen=True, gc=False):
     key: str
     value: str
 
 
-class RunTag(msgspec.Struct, frozen=True, gc=False):
+class RunTag(Listed, frozen=True, gc=False):
     key: str
     value: str
 
 
-class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
+class RunInfo(Listed, frozen=True, kw_only=True):
     run_id: str
     experiment_id: str
     run_name: str
@@ -62,7 +78,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         return self.run_id
 
 
-class RunData(msgspec.Struct, frozen=True, kw_only=True):
+class RunData(Listed, frozen=True, kw_only=True):
     """What a run logged: latest value of each metric, params, tags."""
 
     latest_metrics: list[Metric] = []
@@ -70,13 +86,17 @@ class RunData(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
 
+    @classmethod
+    def _listed(cls) -> tuple[str, ...]:
+        return ("metrics", "params", "tags")
+
     @property
     def metrics(self) -> dict[str, float]:
         """Latest value by key."""
         return {point.key: point.value for point in self.latest_metrics}
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class Run(Listed, frozen=True, kw_only=True):
     info: RunInfo
     data: RunData
     inputs: RunInputs = RunInputs()

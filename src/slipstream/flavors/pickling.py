@@ -62,9 +62,15 @@ def dumps(model: Any) -> bytes:
             known = ours_to_theirs.get(id(obj))
             if known is not None:
                 return getattr, (ForeignName(known[0]), known[1])
-            if isinstance(obj, types.ModuleType) and obj.__name__.partition(".")[0] == "slipstream":
-                # `import slipstream as mlflow`: the module goes by the other name, as the user wrote it.
-                return ForeignName("mlflow" + obj.__name__[len("slipstream") :]).__reduce__()
+            if isinstance(obj, types.ModuleType):
+                package, _, _ = obj.__name__.partition(".")
+                if package == "slipstream":
+                    # `import slipstream as mlflow`: the module goes by the other name, as the user wrote it.
+                    return ForeignName("mlflow" + obj.__name__[len("slipstream") :]).__reduce__()
+                if (
+                    package == "mlflow"
+                ):  # perhaps one of the stand-in's, which cloudpickle does not take for a module
+                    return ForeignName(obj.__name__).__reduce__()
             return super().reducer_override(obj)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
     # A function model is a class of ours, which MLflow has under another name with the same attribute.

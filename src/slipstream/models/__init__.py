@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from slipstream.models.model_code import ModelConfig, set_model
     from slipstream.models.signature import ModelSignature, infer_signature
     from slipstream.models.updates import get_model_info, set_signature, validate_schema
+    from slipstream.serving.trying import predict, validate_serving_input
 
 _HOMES = {
     "Model": "mlmodel",
@@ -20,9 +21,11 @@ _HOMES = {
     "enforce_schema": "enforcement",
     "get_model_info": "updates",
     "infer_signature": "signature",
+    "predict": "slipstream.serving.trying",
     "set_model": "model_code",
     "set_signature": "updates",
     "validate_schema": "updates",
+    "validate_serving_input": "slipstream.serving.trying",
 }
 
 __all__ = [
@@ -34,9 +37,11 @@ __all__ = [
     "enforce_schema",
     "get_model_info",
     "infer_signature",
+    "predict",
     "set_model",
     "set_signature",
     "validate_schema",
+    "validate_serving_input",
 ]
 
 
@@ -44,7 +49,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'slipstream.models' has no attribute '{name}'")
-    value = getattr(importlib.import_module(f"slipstream.models.{home}"), name)
+    module = home if home.startswith("slipstream.") else f"slipstream.models.{home}"
+    value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value
 

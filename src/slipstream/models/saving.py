@@ -330,6 +330,7 @@ def log(
     from slipstream.client.active_experiment import current_experiment_id
     from slipstream.client.client import SlipstreamClient
     from slipstream.client.context.registry import resolve_tags
+    from slipstream.client.model_functions import remember_logged_model
     from slipstream.entities import LoggedModelOutput
 
     if destination.artifact_path is not None:
@@ -353,6 +354,7 @@ def log(
             params={**(destination.params or {}), **run_params},
             model_type=destination.model_type,
         )
+        remember_logged_model(logged.model_id)
     with (
         _pending(client, logged.model_id),
         scratch_folder("slipstream-model-") as temporary,

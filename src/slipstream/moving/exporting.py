@@ -38,7 +38,8 @@ from slipstream.moving.plain_files import (
     digest_of,
 )
 from slipstream.moving.report import Report
-from slipstream.moving.source import Source
+from slipstream.moving.source import FileTree, Source
+from slipstream.moving.source_options import SourceOptions
 from slipstream.moving.sources.folder_reading import files_below
 
 
@@ -65,7 +66,9 @@ def run_export(options: ExportOptions, report: Report) -> None:
     folder = options.folder.absolute()
     report.target = str(folder)
     with ExitStack() as stack:
-        source = stack.enter_context(closing(open_source(options.source, report)))
+        source = stack.enter_context(
+            closing(open_source(options.source, report, SourceOptions(takes_files=options.artifacts)))
+        )
         report.source = source.title
         _prepare(folder)
         files = None
@@ -139,7 +142,8 @@ class _Export:
                 for points in record.points():
                     parts.write(run_id, points)
                     count += len(points)
-                self._copy("run", run_id, record.run.info.artifact_uri, record.folder, run_id)
+                found = record.files or record.folder
+                self._copy("run", run_id, record.run.info.artifact_uri, found, run_id)
                 self._counts["runs"] += 1
                 self._counts["metric points"] += count
                 shown.add(1, count)
@@ -179,7 +183,7 @@ class _Export:
             model = msgspec.structs.replace(record.model, latest_versions=[])
             yield RegisteredModelLine(model, record.versions, record.last_version)
 
-    def _copy(self, kind: str, name: str, uri: str, folder: Path | None, path: str) -> None:
+    def _copy(self, kind: str, name: str, uri: str, found: Path | FileTree | None, path: str) -> None:
         if self._files is None:
             return
 
@@ -187,7 +191,7 @@ class _Export:
             self._report.fail(kind, f"{name}, {part}", reason)
 
         try:
-            copied = self._files.copy(uri, folder, path, fail)
+            copied = self._files.copy(uri, found, path, fail)
         except SlipstreamError as error:
             fail("artifacts", error)
             return

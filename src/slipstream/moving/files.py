@@ -17,6 +17,7 @@ from slipstream.entities import FileInfo
 from slipstream.errors import InternalError, InvalidParameterError, SlipstreamError
 from slipstream.moving.bars import Bar
 from slipstream.moving.sifting import Fail
+from slipstream.moving.source import FileTree
 from slipstream.rules.sources import is_within, scheme_of
 
 _CHUNK = 1 << 20
@@ -56,9 +57,9 @@ class Files:
         self._is_dry = is_dry
 
     def copy(
-        self, uri: str, folder: Path | None, path: str, fail: Fail, *, only_missing: bool = False
+        self, uri: str, found: Path | FileTree | None, path: str, fail: Fail, *, only_missing: bool = False
     ) -> Copied:
-        """Copy all files below a storage URI, or of a folder that is known to have them.
+        """Copy all files below a storage URI, or of a folder or a tree that is known to have them.
 
         What is there already is compared and left, or with `only_missing` just left. A file that cannot be copied is told to
         `fail`.
@@ -66,9 +67,9 @@ class Files:
         Raises:
             InvalidParameterError: files may not be read there, or nothing can.
         """
-        if folder is None and (not uri or _is_absent(uri)):
+        if found is None and (not uri or _is_absent(uri)):
             return Copied()  # a run that has logged no file
-        there = self._open(uri, folder)
+        there = self._open(uri, found) if found is None or isinstance(found, Path) else found
         new = new_bytes = known = 0
         for info in _walk(there, ""):
             try:
@@ -82,7 +83,7 @@ class Files:
                 new, new_bytes = new + 1, new_bytes + size
         return Copied(new, new_bytes, known)
 
-    def _open(self, uri: str, folder: Path | None) -> ArtifactStore:
+    def _open(self, uri: str, folder: Path | None) -> FileTree:
         if folder is not None and folder.is_dir() and not folder.is_symlink():
             return LocalArtifactStore(folder)
         if not any(_is_below(uri, place) for place in self._places):
@@ -92,9 +93,7 @@ class Files:
             )
         return self._open_there(uri)
 
-    def _copy_file(
-        self, there: ArtifactStore, info: FileInfo, path: str, *, only_missing: bool
-    ) -> int | None:
+    def _copy_file(self, there: FileTree, info: FileInfo, path: str, *, only_missing: bool) -> int | None:
         """Copy one file and return its size; `None` if it was there."""
         before = self._root.stat(path)
         if only_missing and before is not None:
@@ -110,7 +109,7 @@ class Files:
             raise InternalError("What was stored is not what was read. Check the disk, and import again.")
         return size
 
-    def _chunks(self, there: ArtifactStore, path: str, read: Any) -> Iterator[bytes]:
+    def _chunks(self, there: FileTree, path: str, read: Any) -> Iterator[bytes]:
         with there.open(path) as file:
             while chunk := file.read(_CHUNK):
                 read.update(chunk)
@@ -118,7 +117,7 @@ class Files:
                 yield chunk
 
 
-def _digest(store: ArtifactStore, path: str) -> str:
+def _digest(store: FileTree, path: str) -> str:
     digest = hashlib.sha256()
     with store.open(path) as file:
         while chunk := file.read(_CHUNK):
@@ -126,7 +125,7 @@ def _digest(store: ArtifactStore, path: str) -> str:
     return digest.hexdigest()
 
 
-def _walk(store: ArtifactStore, path: str) -> Iterator[FileInfo]:
+def _walk(store: FileTree, path: str) -> Iterator[FileInfo]:
     for info in store.list(path):
         if info.is_dir:
             yield from _walk(store, info.path)

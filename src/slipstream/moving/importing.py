@@ -17,7 +17,7 @@ from slipstream.moving.bars import bar
 from slipstream.moving.files import Files
 from slipstream.moving.opening import open_source
 from slipstream.moving.report import Report
-from slipstream.moving.sources.mlflow_db import DEFAULT_WORKSPACE
+from slipstream.moving.source_options import SourceOptions
 from slipstream.moving.sources.slipstream_db import SlipstreamDatabase
 from slipstream.moving.taking import Taking
 from slipstream.moving.target import Target
@@ -34,15 +34,13 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
     """A database URI, or a path that ends in `.db`."""
     experiments: Sequence[str] = ()
     """Names; all when empty, and then the registry, too."""
-    workspace: str = DEFAULT_WORKSPACE
+    about: SourceOptions = SourceOptions()
     dry_run: bool = False
     update: bool = False
     """Bring runs up to date that are there already and changed in the source, or had not ended."""
     copy_artifacts: bool = False
     artifacts_from: Sequence[str] = ()
     """Places besides the source's own that files may be copied from."""
-    served_from: Path | None = None
-    """The folder behind `mlflow-artifacts:/` of MLflow's database."""
     artifact_root: str | None = None
     """Where the store keeps artifacts, as its server is told; that of its first experiment when not given."""
     artifacts_destination: str | None = None
@@ -63,7 +61,9 @@ def run_import(options: ImportOptions, report: Report) -> None:
         source = stack.enter_context(
             closing(
                 open_source(
-                    options.source, report, workspace=options.workspace, served_from=options.served_from
+                    options.source,
+                    report,
+                    msgspec.structs.replace(options.about, takes_files=options.copy_artifacts),
                 )
             )
         )

@@ -53,11 +53,11 @@ class Report(msgspec.Struct, kw_only=True):
 
     def fail(self, kind: str, name: str, reason: object) -> None:
         """Note that something could not be taken."""
-        self.problems.append(Problem(kind, name, _one_line(str(reason))))
+        self.problems.append(Problem(kind, _printable(name), _one_line(str(reason))))
 
     def differ(self, kind: str, name: str, what: object) -> None:
         """Note that something is otherwise here, and stayed so."""
-        self.differences.append(Problem(kind, name, _one_line(str(what))))
+        self.differences.append(Problem(kind, _printable(name), _one_line(str(what))))
 
     def leave(self, kind: str, count: int, reason: str) -> None:
         """Note things of a kind that has no place here."""
@@ -122,4 +122,9 @@ def _more(count: int, most: int) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(_printable(text).split())
+
+
+def _printable(text: str) -> str:
+    """Return a text that can be written; names of files may hold bytes that are no letters."""
+    return text.encode("utf-8", "replace").decode()

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from slipstream.artifact_store.base import ArtifactStore
-from slipstream.entities import Experiment, LoggedModel, Metric, RegisteredModel, Run
+from slipstream.artifact_store.base import ArtifactStore, Reader
+from slipstream.entities import Experiment, FileInfo, LoggedModel, Metric, RegisteredModel, Run
 from slipstream.store.import_records import ImportedVersion
 
 
@@ -20,6 +20,13 @@ class Totals(NamedTuple):
     points: int | None = None
 
 
+class FileTree(Protocol):
+    """Files that can be copied; every `ArtifactStore` is one."""
+
+    def list(self, path: str = "") -> list[FileInfo]: ...
+    def open(self, path: str) -> Reader: ...
+
+
 class RunRecord(NamedTuple):
     run: Run
     """Without its metrics."""
@@ -27,6 +34,10 @@ class RunRecord(NamedTuple):
     """Reads all that it logged, in pieces. The pieces are of any size up to some ten thousand."""
     folder: Path | None = None
     """Where its files are on this machine, when the source knows better than the artifact URI."""
+    files: FileTree | None = None
+    """Its files, where they are in no one folder; instead of `folder`."""
+    only_points: bool = False
+    """Whether the source knows nothing else: name, times and status are made up, and never take the place of others."""
 
 
 class LoggedModelRecord(NamedTuple):

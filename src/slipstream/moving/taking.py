@@ -22,7 +22,7 @@ from slipstream.moving.bars import Bar, bar
 from slipstream.moving.files import Files
 from slipstream.moving.report import Mapping, Report
 from slipstream.moving.sifting import Fail, count_points, sift_logged_model, sift_points, sift_run, sift_tags
-from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, RunRecord, Source
+from slipstream.moving.source import FileTree, LoggedModelRecord, RegisteredModelRecord, RunRecord, Source
 from slipstream.moving.target import Target
 from slipstream.store.import_records import ImportedVersion, PlacedExperiment
 from slipstream.store.sql import SqlStore
@@ -143,7 +143,7 @@ class Taking:
                 self._report.taken["updated experiments"] += 1
             for difference in placed.differences:
                 self._report.differ("experiment", f"'{name}'", difference)
-            if placed.experiment_id != there:
+            if placed.experiment_id != there and there.isdigit():
                 self._report.experiment_ids.append(Mapping(name, there, placed.experiment_id))
 
     # -- runs ---------------------------------------------------------------------------------------
@@ -175,8 +175,9 @@ class Taking:
         run = sift_run(record.run, fail)
         uri = self._kept_uri("run", info.run_id, info.artifact_uri)
         if self._files is not None:
+            found = record.files or record.folder
             uri = self._copy(
-                uri, info.artifact_uri, record.folder, fail, placed.experiment_id, info.run_id, "artifacts"
+                uri, info.artifact_uri, found, fail, placed.experiment_id, info.run_id, "artifacts"
             )
         elif not uri:
             uri = self._target.location(placed.experiment_id, info.run_id, "artifacts")
@@ -257,18 +258,21 @@ class Taking:
         here = self._target.read(lambda store: store.get_run(run_id), there)
         if here is there:
             return
-        self._complete_files(
-            "run",
-            run_id,
-            here.info.artifact_uri,
-            there.info.artifact_uri,
-            record.folder,
-            there.info.experiment_id,
-        )
+        if record.only_points:
+            there = msgspec.structs.replace(there, info=here.info)
+        else:
+            self._complete_files(
+                "run",
+                run_id,
+                here.info.artifact_uri,
+                there.info.artifact_uri,
+                record.files or record.folder,
+                there.info.experiment_id,
+            )
         kept = sift_run(there, _tell_nobody)
         changed = _changes(here, kept)
         has_ended = here.info.status in RunStatus.__members__ and RunStatus(here.info.status).is_terminal
-        if self._updates and (changed or not has_ended):
+        if self._updates and (changed or not has_ended or record.only_points):
             self._update(record, kept, here, changed)
         elif changed:
             self._report.differ("run", run_id, "; ".join(changed))
@@ -278,6 +282,7 @@ class Taking:
     def _update(self, record: RunRecord, kept: Run, here: Run, changed: Sequence[str]) -> None:
         """Add what a run has logged since, and give it the state that it has there."""
         info = kept.info
+        self._copy_new_files(record, here)
         latest: dict[str, tuple[int, int, float]] = {}
         fail = self._failing("run", info.run_id)
         for piece in record.points():
@@ -305,6 +310,16 @@ class Taking:
             self._target.write_unless_dry(lambda store: store.update_imported_run(kept), None)
         if changed or latest != before:
             self._report.taken["updated runs"] += 1
+
+    def _copy_new_files(self, record: RunRecord, here: Run) -> None:
+        """Copy files that grew, such as what a run printed, if they are where an import puts them."""
+        parts = here.info.experiment_id, here.info.run_id, "artifacts"
+        if (
+            self._files is not None
+            and record.files is not None
+            and here.info.artifact_uri == self._target.location(*parts)
+        ):
+            self._copy("", "", record.files, self._failing("run", here.info.run_id), *parts)
 
     # -- logged models ------------------------------------------------------------------------------
 
@@ -440,7 +455,7 @@ class Taking:
         self,
         uri: str,
         original: str,
-        folder: Path | None,
+        found: Path | FileTree | None,
         fail: Fail,
         *parts: str,
         only_missing: bool = False,
@@ -451,7 +466,7 @@ class Taking:
         """
         assert self._files is not None, "asked for only where files are copied"
         try:
-            copied = self._files.copy(uri, folder, "/".join(parts), fail, only_missing=only_missing)
+            copied = self._files.copy(uri, found, "/".join(parts), fail, only_missing=only_missing)
         except SlipstreamError as error:
             fail("artifacts", f"{error} They stay where they are.")
             return uri or self._target.location(*parts)
@@ -465,7 +480,13 @@ class Taking:
         return here
 
     def _complete_files(
-        self, kind: str, item_id: str, here: str, there: str, folder: Path | None, experiment_id: str
+        self,
+        kind: str,
+        item_id: str,
+        here: str,
+        there: str,
+        found: Path | FileTree | None,
+        experiment_id: str,
     ) -> None:
         """Copy what an import before this one could not, and note where the files are, which versions of models may name."""
         if self._files is None:
@@ -477,7 +498,7 @@ class Taking:
             return
         uri = self._kept_uri(kind, item_id, there)
         fail = self._failing(kind, item_id)
-        self._copy(uri, there, folder, fail, placed.experiment_id, *parts, only_missing=True)
+        self._copy(uri, there, found, fail, placed.experiment_id, *parts, only_missing=True)
 
     def _moved_uri(self, uri: str) -> str:
         """Return where files are now, if they were copied along with a run or a logged model."""

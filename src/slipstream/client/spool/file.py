@@ -165,14 +165,17 @@ class SpoolFile:
 
 
 def read_lines(handle: int, offset: int, most: int = _READ_BYTES) -> list[SpoolLine]:
-    """Return whole, undamaged lines of an open file from a place on; a damaged one is left out."""
-    block = os.pread(handle, most, offset)
-    while b"\n" not in block:
-        more = os.pread(handle, most, offset + len(block))
-        if not more:
-            return []
-        block += more
-    return list(_lines(block, offset))
+    """Return whole, undamaged lines of an open file from a place on; damaged ones are left out."""
+    while True:
+        block = os.pread(handle, most, offset)
+        while b"\n" not in block:
+            more = os.pread(handle, most, offset + len(block))
+            if not more:
+                return []
+            block += more
+        if lines := list(_lines(block, offset)):
+            return lines
+        offset += block.rindex(b"\n") + 1
 
 
 def _lines(block: bytes, offset: int) -> Iterator[SpoolLine]:

@@ -29,6 +29,8 @@ SENT = ".sent"
 STAGES = ".files"
 REFUSED = "refused.jsonl"
 _FORMAT = 1
+_QUIET_SECONDS = 600.0
+"""For how long nothing was written to another machine's file that is taken."""
 
 _logger = logging.getLogger(__name__)
 
@@ -75,8 +77,7 @@ class OwnSpool:
 
     def __init__(self, server: str) -> None:
         self.server = server
-        self.writer = uuid.uuid4().hex
-        self.file = self._create()
+        self.writer, self.file = self._create()
         self.sent = Sent(0, self.file.size)
         self._mark = _Mark(self.file.path)
 
@@ -125,13 +126,13 @@ class OwnSpool:
     def renew(self) -> bool:
         """Go on in a new file, if all of this one is delivered, and remove it; tell whether that was so."""
         old, old_mark = self.file, self._mark
-        fresh = self._create()
+        writer, fresh = self._create()
         if not old.close_if_delivered(self.sent.offset):
             fresh.close()
             _remove(fresh.path)
             return False
         # From here on those who found the old one closed find this.
-        self.writer, self.sent, self._mark = self._next_writer, Sent(0, fresh.size), _Mark(fresh.path)
+        self.writer, self.sent, self._mark = writer, Sent(0, fresh.size), _Mark(fresh.path)
         self.file = fresh
         old_mark.close()
         _remove(old.path)
@@ -145,8 +146,8 @@ class OwnSpool:
         if delivered:
             _remove(self.file.path)
 
-    def _create(self) -> SpoolFile:
-        self._next_writer = writer = uuid.uuid4().hex
+    def _create(self) -> tuple[str, SpoolFile]:
+        writer = uuid.uuid4().hex
         head = SpoolHead(
             _FORMAT,
             writer,
@@ -176,10 +177,9 @@ class OwnSpool:
                 "What is logged is kept in memory until it is delivered; it does not survive this process."
             )
             file = SpoolFile(None)
-        self.writer = writer
         if file.path is not None:
             file.append(msgspec.json.encode(head))
-        return file
+        return writer, file
 
 
 class LeftSpool:
@@ -321,7 +321,9 @@ def _take(path: Path) -> LeftSpool | None:
                     _remove(path)
             else:
                 head = msgspec.json.decode(lines[0].text, type=SpoolHead)
-                if head.spool == _FORMAT:
+                # On a network disk without locks, another machine's process may be at work on it.
+                quiet = time.time() - os.fstat(handle).st_mtime
+                if head.spool == _FORMAT and (head.host == socket.gethostname() or quiet > _QUIET_SECONDS):
                     return LeftSpool(path, handle, head, lines[0].end)
     except (OSError, msgspec.DecodeError) as error:
         _logger.warning("%s cannot be read and is left as it is: %s", path, error)

@@ -28,6 +28,8 @@ from slipstream.errors import SlipstreamError
 
 GATHER_SECONDS = 0.05
 """How long one waits for more before one sends."""
+LOOK_SECONDS = 60.0
+"""How often a process that logs nothing looks for what others left."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 BARRED_PAUSE_SECONDS = 60.0
@@ -96,8 +98,15 @@ class Shipper:
                 transport.prepare()
                 self._delivery = Delivery(transport, self._refuse)
                 self._delivery.is_known = self.is_known
-                self._thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
+                try:
+                    thread.start()
+                except (
+                    RuntimeError
+                ) as error:  # the interpreter is ending; what is logged now is sent by the next program
+                    self.trouble = str(error)
+                else:
+                    self._thread = thread
             return self._spool
 
     def new_stage(self) -> Path:
@@ -116,11 +125,6 @@ class Shipper:
     def begins_in_spool(self, run_id: str) -> bool:
         """Tell whether a run begins in what some program on this machine has logged and not delivered."""
         return began_elsewhere(folder_of(self.server), run_id, None)
-
-    def abandon(self) -> None:
-        """Let go of the parent's file, in a process made by fork."""
-        if self._spool is not None:
-            self._spool.abandon()
 
     @property
     def is_delivered(self) -> bool:
@@ -195,14 +199,19 @@ class Shipper:
             self._spool.close()
         return delivered
 
+    def abandon(self) -> None:
+        """Let go of the file without a word, in a process made by fork: the lock on it is the parent's."""
+        if self._spool is not None:
+            self._spool.abandon()
+
     # -- sending ------------------------------------------------------------------------------------
     def _run(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while not self._stopping:
-            self._something.wait()
+            if not self._something.wait(LOOK_SECONDS):
+                self._sent_left = False  # another process may have died meanwhile
             self._something.clear()
-            if not self._hurry.wait(GATHER_SECONDS):
-                pass
+            self._hurry.wait(GATHER_SECONDS)
             try:
                 self._send_all()
             except SlipstreamError as error:
@@ -248,6 +257,8 @@ class Shipper:
             )
         self.is_away = True
         self.trouble = str(error)
+        if self._spool is not None:
+            self._spool.file.sync()  # it may have to stay there for long
         with self._progress:
             self._progress.notify_all()
 
@@ -278,7 +289,10 @@ class Shipper:
         while not self._stopping:
             if spool.file.held and not spool.file.write_held():
                 self._warn_of_memory(spool)
+            size = spool.file.size
             lines = spool.file.read(spool.sent.offset)
+            if not lines and spool.sent.offset < size:  # a line that a full disk cut off
+                spool.note_sent(Sent(spool.sent.number, size))
             if lines:
                 delivery.send(spool, spool.writer, lines)
                 self._arrived()
@@ -328,6 +342,9 @@ class Shipper:
                     left.head.program,
                     left.head.host,
                 )
+            if before is None and not self.is_delivered:  # this process's own go first
+                self._something.set()
+                return False
         return True
 
     def _is_stopping(self) -> bool:

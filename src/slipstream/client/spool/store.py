@@ -67,6 +67,7 @@ _RECORD_BYTES = 256 * 1024
 _ENDED = frozenset({RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED})
 _KNOWN_RUNS = 100_000
 _KNOWN_PARAMS = 1_000_000
+_LAST_ATTEMPT_SECONDS = 5.0
 AWAY = (ConnectionFailedError, UnavailableError, TooManyRequestsError)
 
 _logger = logging.getLogger(__name__)
@@ -99,7 +100,9 @@ class SpooledStore(RestStore):
         """Where files of runs are kept, by their ids."""
         self._known: set[str] = set()
         """Runs that are there and may be written to."""
-        self.shipper.is_known = self._known.__contains__
+        self._unsure: set[str] = set()
+        """Those of them that nobody could ask for, since the server was away."""
+        self.shipper.is_known = lambda run_id: run_id in self._known and run_id not in self._unsure
         self._params: dict[tuple[str, str], str] = {}
         self._experiments: dict[str, Experiment] = {}
         self._quick_keys: set[str] = set()
@@ -115,8 +118,16 @@ class SpooledStore(RestStore):
         return self.shipper.flush(settings.DELIVERY_TIMEOUT.get() if seconds is None else seconds)
 
     def close(self) -> None:
-        """Deliver what can be delivered in time, and say what is left."""
-        if not self.shipper.close(settings.DELIVERY_TIMEOUT.get()):
+        """Deliver what can be delivered in time, and say what is left. Ctrl-C ends the waiting, and loses nothing."""
+        seconds = settings.DELIVERY_TIMEOUT.get()
+        try:
+            # For one that is away already there is an attempt, and no long wait.
+            delivered = self.shipper.close(
+                min(seconds, _LAST_ATTEMPT_SECONDS) if self.shipper.is_away else seconds
+            )
+        except KeyboardInterrupt:
+            delivered = False
+        if not delivered:
             size, where = self.shipper.waiting()
             _logger.warning(
                 "%d bytes that were logged to %s are not delivered: %s. They are in %s, and are sent when a program that uses "
@@ -126,6 +137,10 @@ class SpooledStore(RestStore):
                 self.shipper.trouble or "it took too long",
                 where,
             )
+
+    def abandon(self) -> None:
+        """In a process made by fork: let go of the parent's file, which it goes on writing."""
+        self.shipper.abandon()
 
     # -- logging ------------------------------------------------------------------------------------
     def log_metric(self, run_id: str, metric: Metric) -> None:
@@ -146,8 +161,11 @@ class SpooledStore(RestStore):
             )
         )
 
-    def quick_metric(self, run_id: str) -> "Callable[[str, float, int, int | None], None] | None":
-        """Return what logs one plain point of a run in the least time: (key, value, step, timestamp or None for now)."""
+    def quick_metrics(self, run_id: str) -> "Callable[[dict[str, float], int, int | None], None] | None":
+        """Return what logs plain points of one step of a run in the least time: (values, step, timestamp or None for now).
+
+        `None` for a run of which nothing is known. The values must be floats.
+        """
         if run_id not in self._known:
             return None
         append = self.shipper.append
@@ -155,15 +173,21 @@ class SpooledStore(RestStore):
         keys = self._quick_keys
         now = now_ms
 
-        def log(key: str, value: float, step: int, timestamp: int | None) -> None:
-            if key not in keys:
-                names.check_key(key, "name")
-                keys.add(key)
+        def log(values: dict[str, float], step: int, timestamp: int | None) -> None:
+            if not keys.issuperset(values):
+                for key in values:
+                    names.check_key(key, "name")
+                keys.update(values)
             if timestamp is None:
                 timestamp = now()
-            if value - value != 0:  # not finite
-                value = _spell(value)  # type: ignore[assignment]
-            append(encode(["point", run_id, key, value, timestamp, step]))
+            points = [
+                (key, value if value - value == 0 else _spell(value), timestamp, step)
+                for key, value in values.items()
+            ]
+            if len(points) == 1:
+                append(encode(["point", run_id, *points[0]]))
+            else:
+                append(encode(["batch", run_id, points]))
 
         return log
 
@@ -355,6 +379,23 @@ class SpooledStore(RestStore):
             artifact_uri=f"mlflow-artifacts:/{experiment_id}/{run_id}/artifacts",
         )
         return Run(info=info, data=RunData(tags=pairs))
+
+    def look_at_run(self, run_id: str) -> Run | None:
+        """Return a run, `None` while the server is away. It is taken to be there, so that it can be gone on with."""
+        names.check_run_id(run_id)
+        if not self.shipper.is_away:
+            self.flush()
+            try:
+                return self._impatient.get_run(run_id)
+            except AWAY as error:
+                self.shipper.gone(error)
+        self._know(run_id)
+        self._unsure.add(run_id)
+        return None
+
+    def delete_run(self, run_id: str) -> None:
+        super().delete_run(run_id)
+        self._known.discard(run_id)
 
     def update_run(
         self, run_id: str, status: str | None = None, end_time: int | None = None, run_name: str | None = None

@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from slipstream.errors import InvalidParameterError
 
@@ -25,9 +25,21 @@ def folders_in(folder: Path) -> list[Path]:
     return [Path(entry.path) for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
 
 
+def files_in(folder: Path) -> list[Path]:
+    """Return the files in a folder, without links, sorted; none where it is missing."""
+    return [Path(entry.path) for entry in _entries(folder) if entry.is_file(follow_symlinks=False)]
+
+
 def links_in(folder: Path) -> list[Path]:
     """Return the links in a folder, which nobody follows."""
     return [Path(entry.path) for entry in _entries(folder) if entry.is_symlink()]
+
+
+def links_below(folder: Path) -> Iterator[Path]:
+    """Yield the links in a folder and those below it."""
+    yield from links_in(folder)
+    for each in folders_in(folder):
+        yield from links_below(each)
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -87,6 +99,15 @@ def read_lines(path: Path, count: int) -> Iterator[Sequence[str]]:
                 lines = []
         if lines:
             yield lines
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read its bytes.
+
+    Raises:
+        InvalidParameterError: it is missing, no file, or a link.
+    """
+    return os.fdopen(_open(path), "rb")
 
 
 def _open(path: Path) -> int:
