@@ -82,7 +82,7 @@ install: $(VENV)/.dev ## install everything into .venv
 
 # Not `ray`, which is large and for `make test-ray` only. Neither `transformers` nor `onnx-genai` (tests/llm/requirements.txt has
 # them): torch comes from an index of the user's choice, since builds with and without CUDA differ by gigabytes.
-LOCKED := cloud data demo imports postgres pyfunc sklearn webhooks
+LOCKED := cloud data demo imports postgres pyfunc sklearn system webhooks
 
 lock: $(UV) ## renew the pins in dev.lock
 	@$(UV) pip compile --quiet --universal --upgrade --no-header --no-annotate --no-emit-index-url \

@@ -16,6 +16,12 @@ import pytest
 import postgres_cluster
 from postgres_cluster import PostgresCluster
 
+NOTHING_BESIDE_RUNS = {
+    "SLIPSTREAM_CAPTURE": "none",
+    "SLIPSTREAM_CONSOLE": "false",
+    "SLIPSTREAM_WATCHER": "false",
+    "SLIPSTREAM_HEARTBEAT_SECONDS": "0",
+}
 MEETING = pytest.StashKey[Path]()
 
 # Time differs from machine to machine, so no example fails for being slow.
@@ -52,6 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["SLIPSTREAM_HOME"] = str(home)
     os.environ["XDG_DATA_HOME"] = str(home / "data")  # for tests that take all our variables away
     os.environ["MPLBACKEND"] = "agg"
+    # Programs that tests start are many and short; those that are about what goes on beside runs ask for it.
+    os.environ.update(NOTHING_BESIDE_RUNS)
     # The real mlflow client, where a test runs it, must not report to anyone.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"

@@ -121,6 +121,53 @@ RUN_CONTEXT = _setting("RUN_CONTEXT", _text, None, "JSON object of extra tags fo
 HOME = _setting(
     "HOME", _text, None, "Folder for this user's data: trusted digests, environments.", mlflow=False
 )
+# -- the context of runs ----------------------------------------------------------------------------
+CAPTURES = ("command", "diff", "host", "notebook", "packages", "untracked")
+
+
+def _captures(text: str) -> tuple[str, ...]:
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    chosen = set(CAPTURES) if not words or words[0].startswith("-") else set[str]()
+    for word in words:
+        name = word.removeprefix("-")
+        if name not in (*CAPTURES, "all", "none"):
+            raise ValueError(
+                f"names of {', '.join(CAPTURES)}, all or none, with commas; a minus leaves one out"
+            )
+        names = CAPTURES if name == "all" else () if name == "none" else (name,)
+        chosen = chosen.difference(names) if word.startswith("-") else chosen.union(names)
+    return tuple(sorted(chosen))
+
+
+CAPTURE = _setting(
+    "CAPTURE",
+    _captures,
+    CAPTURES,
+    "What is captured at the start of a run beside its tags: command, diff, host, notebook, packages, untracked, with commas; "
+    "or all, none, or all but some (-diff,-untracked). In tests of pytest nothing, unless this is set.",
+    mlflow=False,
+)
+CONSOLE = _setting(
+    "CONSOLE",
+    _optional(_boolean),
+    None,
+    "Keep what the process prints with runs at a server; when unset in scripts, not in notebooks, at prompts and in pytest.",
+    mlflow=False,
+)
+WATCHER = _setting(
+    "WATCHER",
+    _optional(_boolean),
+    None,
+    "Have a small program beside the process of runs at a server see how it ends; when unset everywhere but in pytest.",
+    mlflow=False,
+)
+HEARTBEAT_SECONDS = _setting(
+    "HEARTBEAT_SECONDS",
+    _at_least(0, float),
+    10.0,
+    "Seconds between two signs of life of runs at a server; 0 for none, and in pytest none when unset.",
+    mlflow=False,
+)
 # -- what is measured beside a run ------------------------------------------------------------------
 ENABLE_SYSTEM_METRICS_LOGGING = _setting(
     "ENABLE_SYSTEM_METRICS_LOGGING",
@@ -348,6 +395,13 @@ SQL_MAX_ROWS = _setting(
     _at_least(1, int),
     1_000_000,
     "Most rows that a query may answer.",
+    mlflow=False,
+)
+LOST_AFTER = _setting(
+    "LOST_AFTER",
+    _at_least(0, float),
+    40.0,
+    "Seconds without a sign of life after which a server takes a run for dead; 0 for never. Only runs whose clients send them.",
     mlflow=False,
 )
 # -- webhooks ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from slipstream.testing.store_contract import (
     SearchContract,
 )
 from slipstream.testing.store_contract_histories import HistoryContract
+from slipstream.testing.store_contract_liveness import LivenessContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
 from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
@@ -29,6 +30,7 @@ class StoreContract(
     RegistryContract,
     WebhookContract,
     TrashContract,
+    LivenessContract,
 ):
     """All of it."""
 

@@ -220,11 +220,6 @@ def test_run_left_open_is_ended_at_exit(tracking: str) -> None:
     assert done.stdout.strip() in {run.info.run_id for run in runs}
 
 
-def test_system_metrics_are_refused_openly() -> None:
-    with pytest.raises(InvalidParameterError, match="log_system_metrics"):
-        slipstream.start_run(log_system_metrics=True)
-
-
 # -- params, metrics, tags --------------------------------------------------------------------------
 
 

@@ -55,7 +55,7 @@ def server_info(store: ConfiguredStore, req: ServerInfo) -> ServerInfoResponse:
     )
 
 
-OWN_FEATURES = ("histories", "log-batch", "records", "sql")
+OWN_FEATURES = ("heartbeats", "histories", "log-batch", "records", "sql")
 """What this server has beyond MLflow's routes, for clients that must choose."""
 
 

@@ -7,6 +7,7 @@ from slipstream.api import (
     batches,
     datasets,
     experiments,
+    heartbeats,
     histories,
     logged_models,
     metrics,
@@ -40,5 +41,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     webhooks,
     trash,
     server_info,
+    heartbeats,
     graphql,
 )

@@ -17,6 +17,10 @@ _OBEYED = re.compile(
 )
 """Control characters, ends of lines, turns of the direction of writing, halves of characters."""
 
+_SHOWN = re.compile("(?:[\n\t\r\x08]|\x1b\\[[0-9;]{0,20}[mK])+")
+"""Ends of lines, progress bars, colours."""
+_SHOWN_OR_NOT = re.compile(f"({_SHOWN.pattern})")
+
 
 def plain(text: str) -> str:
     """Return a text on one line that no terminal obeys: names and values are whatever clients gave."""
@@ -36,6 +40,15 @@ def line(text: str) -> None:
 def data(text: str) -> None:
     """Print what programs read, as it is."""
     click.echo(text)
+
+
+def printed(text: str) -> None:
+    """Print what a program printed: as it is, but on a terminal only what moves no further than within its line."""
+    if sys.stdout.isatty():
+        text = "".join(
+            part if _SHOWN.fullmatch(part) else plain(part) for part in _SHOWN_OR_NOT.split(text) if part
+        )
+    click.echo(text, nl=False)
 
 
 def note(text: str) -> None:

@@ -138,6 +138,17 @@ def describe(run_id: str) -> None:
 
 
 @runs.command()
+@click.argument("run_id")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
+def logs(run_id: str, follow: bool) -> None:
+    """Show what a run printed, also while it goes."""
+    from slipstream.client.console.following import read_console
+
+    for text in read_console(run_id, follow=follow):
+        out.printed(text)
+
+
+@runs.command()
 @click.option("--run-id", "run_ids", multiple=True, help="ID of a run; may be given several times.")
 @click.option("--experiment-id", "experiment_ids", multiple=True, help="All active runs of an experiment.")
 @click.option("--filter", "filter_string", default="", help="Which of them, as in search_runs.")

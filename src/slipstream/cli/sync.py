@@ -46,5 +46,18 @@ def sync(folder: Path | None, to: str | None, only_list: bool) -> None:
     out.line(f"Sent {sent} bytes of {len(result.sent)} programs.")
     if result.busy:
         out.line(f"{result.busy} programs are still running; they send what they log themselves.")
-    if result.failed:
+    unfinished = [] if folder is not None or to is not None else _finish()
+    if result.failed or unfinished:
         sys.exit(1)
+
+
+def _finish() -> list[tuple[str, str]]:
+    """End the runs of programs that are gone, and store what they printed; return what could not be done."""
+    from slipstream.client.liveness.left import deliver_all
+
+    done, failed = deliver_all()
+    if done:
+        out.line(f"Finished the runs of {done} programs that are gone.")
+    for server, message in failed:
+        out.error(f"Runs at {server} could not be finished: {message}")
+    return failed

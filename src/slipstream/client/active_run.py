@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -13,10 +14,13 @@ from slipstream.client.active_experiment import active_experiment_id, current_ex
 from slipstream.client.active_model import state as active_model
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.context import resolve_tags
+from slipstream.client.liveness import attending
 from slipstream.client.runs import PARENT_RUN_TAG, RUN_NAME_TAG, to_status
+from slipstream.client.system_metrics import SystemMetricsMonitor, require_meter, start_monitor
 from slipstream.client.values import require_pairs, require_text
 from slipstream.clock import now_ms
 from slipstream.entities import LifecycleStage, Run, RunData, RunInfo, RunStatus, RunTag
+from slipstream.entities.liveness import END_REASON_TAG
 from slipstream.errors import InvalidParameterError, InvalidStateError, SlipstreamError
 
 QuickMetrics = Callable[[dict[str, float], int, int | None], None]
@@ -49,6 +53,8 @@ class _Entry:
         self.linked_datasets = {
             (each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs
         }
+        self.monitor: SystemMetricsMonitor | None = None
+        """Measures the machine for it."""
         self.model_steps = {each.model_id: each.step for each in run.outputs.model_outputs}
         quick = getattr(client.connection.store, "quick_metrics", None)
         if quick is None or settings.ACTIVE_MODEL_ID.get():
@@ -105,15 +111,17 @@ def start_run(
         parent_run_id: Run to be a child of; by default the active one.
         tags: Tags, over those of the run's context (user, program, git).
         description: Text that the UI shows; tag `mlflow.note.content`.
-        log_system_metrics: Not available; `True` is refused.
+        log_system_metrics: Measure CPU, memory, disk, network and GPUs while the run goes, as metrics below
+            `system/`; by default SLIPSTREAM_ENABLE_SYSTEM_METRICS_LOGGING.
 
     Raises:
         InvalidStateError: a run is active and `nested` is not said.
         InvalidParameterError: the run to resume is deleted or not in the experiment that is set,
             the parent is deleted or not the active run, or the name is not a text.
+        MissingDependencyError: `log_system_metrics` is true and psutil is not installed.
     """
     if log_system_metrics:
-        raise InvalidParameterError("'log_system_metrics' is not available; leave it out.")
+        require_meter()
     stack = _state.stack()
     if stack and not nested:
         active = stack[0].run.info.run_id
@@ -137,7 +145,12 @@ def start_run(
     else:
         run = _create(client, experiment_id, run_name, _parent(client, parent_run_id), own)
     active_run = ActiveRun(info=run.info, data=run.data, inputs=run.inputs, outputs=run.outputs)
-    stack.append(_Entry(active_run, client))
+    entry = _Entry(active_run, client)
+    stack.append(entry)
+    entry.monitor = start_monitor(
+        run, log_system_metrics, lambda run_id, points: client.log_batch(run_id, metrics=points)
+    )
+    attending.begin(run, client.tracking_uri, outermost=len(stack) == 1)
     return active_run
 
 
@@ -234,6 +247,9 @@ def end_run(status: str = RunStatus.FINISHED) -> None:
     entry = stack.pop()
     run_id = entry.run.info.run_id
     _state.ended(run_id)
+    if entry.monitor is not None:
+        entry.monitor.finish()
+    attending.end(run_id)
     entry.client.set_terminated(run_id, ended)
     _print_address(entry)
 
@@ -255,11 +271,26 @@ def _print_address(entry: _Entry) -> None:
 @atexit.register
 def _end_runs_at_exit() -> None:
     # Registered after connect's own atexit function, hence called before the connections close.
+    status, tags = _how_the_program_ends()
     while _state.stack():
+        entry = _state.stack()[-1]
         try:
-            end_run()
+            if tags:
+                entry.client.log_batch(entry.run.info.run_id, tags=tags)
+            end_run(status)
         except SlipstreamError as error:
             _log.warning("The active run could not be ended: %s", error)
+    attending.close()
+
+
+def _how_the_program_ends() -> tuple[RunStatus, list[RunTag]]:
+    """Return how runs end that the program did not end: by the exception that ended it, if one did."""
+    error: BaseException | None = getattr(sys, "last_value", None)
+    if error is None or hasattr(sys, "ps1") or sys.flags.interactive:  # at a prompt it is of any line before
+        return RunStatus.FINISHED, []
+    status = RunStatus.KILLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
+    reason = f"{type(error).__name__}: {error}".rstrip(": ")[:1000]
+    return status, [RunTag(END_REASON_TAG, reason)]
 
 
 def active_run() -> ActiveRun | None:

@@ -1,6 +1,7 @@
 """The store behind a tracking server: slipstream's or MLflow's."""
 
 from slipstream.client.rest_experiments import RestExperiments
+from slipstream.client.rest_heartbeats import RestHeartbeats
 from slipstream.client.rest_histories import RestHistories
 from slipstream.client.rest_inputs import RestInputs
 from slipstream.client.rest_logged_models import RestLoggedModels
@@ -12,6 +13,7 @@ from slipstream.client.rest_webhooks import RestWebhooks
 
 class RestStore(
     RestExperiments,
+    RestHeartbeats,
     RestHistories,
     RestInputs,
     RestLoggedModels,

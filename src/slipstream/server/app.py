@@ -35,6 +35,7 @@ from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
 from slipstream.server.observer import Observer, RouteCounts
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
+from slipstream.server.run_watch import RunWatch
 from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.signing import RootSigner
 from slipstream.server.start_page import start_page
@@ -42,6 +43,7 @@ from slipstream.server.streams import Streams
 from slipstream.server.trash_retention import TrashRetention
 from slipstream.server.uploads import upload_routes
 from slipstream.server.webhook_deliveries import WebhookDeliveries
+from slipstream.store.beats import Beats
 from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine
 from slipstream.store.run_index.index import RunIndex
@@ -93,6 +95,7 @@ class TrackingApp:
         """Open database and artifacts; everything that can be wrong with them is raised here."""
         check_key()
         self.context = ServerContext(self.options)
+        beats = Beats()
         config = StoreConfig(
             artifact_root=self.options.artifact_root,
             list_files=self.context.list_files,
@@ -102,17 +105,20 @@ class TrackingApp:
             run_index=RunIndex(),
             places=self.context.places,
             trash_retention_ms=self.options.trash_retention_ms,
+            beats=beats,
         )
         engine = Engine(self.context.database(), config)
         self.dispatcher = Dispatcher(engine)
         self.context.engine = engine
         self._streams = Streams(engine)
         self._deliveries = WebhookDeliveries(engine)
+        self._run_watch = RunWatch(engine, beats, settings.LOST_AFTER.get())
         self._retention = TrashRetention(engine, self.options.trash_retention_ms or 0)
         if self.options.trash_retention_ms is not None and not self.options.artifacts_only:
             self._retention.start()
         if not self.options.artifacts_only:
             self._deliveries.start()
+            self._run_watch.start()
         if not self.options.artifacts_only:
             self.short_way = {
                 (self._prefix + path).encode(): ShortRoute(route, self.observer.counts_of(method, path))
@@ -145,6 +151,7 @@ class TrackingApp:
         if self._siblings is not None:
             self._siblings.close()
         self._deliveries.stop()
+        self._run_watch.stop()
         self._streams.close()
         if self.files is not None:
             self.files.close()

@@ -44,6 +44,7 @@ from slipstream.entities import (
     WebhookStatus,
     WebhookTestResult,
 )
+from slipstream.entities.liveness import ConsoleChunk, LostRun
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
 
 
@@ -125,6 +126,26 @@ class RunStore(Protocol):
         self, run_id: str, status: str | None = None, end_time: int | None = None, run_name: str | None = None
     ) -> RunInfo:
         """Change what is given; `None` and an empty name change nothing."""
+        ...
+
+    def beat(self, run_ids: Sequence[str]) -> None:
+        """Note that runs live; unknown ones are left out. One that was lost runs again by it."""
+        ...
+
+    def report_lost(self, lost: LostRun) -> bool:
+        """End a run whose process is gone, unless it has ended; tell whether that was done. Retry-safe."""
+        ...
+
+    def append_console(self, run_id: str, chunks: Sequence[ConsoleChunk]) -> None:
+        """Keep what a run printed: the latest of it, while the run goes. Retry-safe."""
+        ...
+
+    def end_console(self, run_id: str) -> None:
+        """Forget what a run printed: all of it is among its artifacts now."""
+        ...
+
+    def find_console(self, run_id: str, after: int = 0) -> list[ConsoleChunk]:
+        """Return what a run printed behind a place, counted in bytes."""
         ...
 
     def delete_run(self, run_id: str) -> None:

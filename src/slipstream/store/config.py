@@ -8,6 +8,7 @@ import msgspec
 from slipstream.artifact_store.base import Signer
 from slipstream.entities import FileInfo
 from slipstream.errors import NotImplementedByServerError
+from slipstream.store.beats import Beats
 
 if TYPE_CHECKING:
     from slipstream.artifact_store.places import ArtifactPlaces
@@ -29,6 +30,9 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     run_index: "RunIndex | None" = None
     """Answers searches of runs from memory; given by a server, which searches often enough for it to pay."""
+
+    beats: Beats | None = None
+    """Where signs of life of runs are gathered; given by a server, which writes them down."""
 
     places: "Callable[[], ArtifactPlaces] | None" = None
     """Where the files of runs and logged models may be deleted when these are removed for ever."""

@@ -120,6 +120,8 @@ DELETE_OF_RUNS: tuple[LiteralString, ...] = (
     "DELETE FROM run_datasets WHERE run IN :runs__in",
     "DELETE FROM run_models WHERE run IN :runs__in",
     "DELETE FROM logged_model_metrics WHERE run IN :runs__in",
+    "DELETE FROM heartbeats WHERE run IN :runs__in",
+    "DELETE FROM console_chunks WHERE run IN :runs__in",
     "DELETE FROM runs WHERE id IN :runs__in AND lifecycle_stage = 'removing'",
 )
 SELECT_SOURCE_RUNS: LiteralString = """

@@ -109,9 +109,10 @@ class RunsPart:
     changed_runs: set[int]
     changed_experiments: set[int]
 
-    if TYPE_CHECKING:  # in store/datasets.py and store/point_blocks.py
+    if TYPE_CHECKING:  # in store/datasets.py, store/point_blocks.py and store/heartbeats.py
 
         def end_blocks(self, run: int) -> None: ...
+        def forget_beat(self, run: int) -> None: ...
         def run_inputs_outputs(
             self, run_ids: Sequence[int]
         ) -> tuple[dict[int, RunInputs], dict[int, RunOutputs]]: ...
@@ -198,6 +199,8 @@ class RunsPart:
         )
         if run_name:
             self.tx.execute_many(UPSERT_TAG, [(row[0], RUN_NAME_TAG, run_name)])
+        if status is not None:
+            self.forget_beat(row[0])
         if status in ENDED:
             self.end_blocks(row[0])
         return _info(self._require_row(run_id))

@@ -6,6 +6,7 @@ from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
 from slipstream.store.experiments import ExperimentsPart
 from slipstream.store.exports import ExportsPart
+from slipstream.store.heartbeats import HeartbeatsPart
 from slipstream.store.histories import HistoriesPart
 from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
@@ -40,6 +41,7 @@ class SqlStore(
     RemovalsPart,
     ImportsPart,
     ExportsPart,
+    HeartbeatsPart,
     RecordsPart,
 ):
     """Implements `Store` inside one transaction, which the caller opens and commits.

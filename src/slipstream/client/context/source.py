@@ -17,7 +17,7 @@ def main_file() -> str | None:
 
 def source_tags() -> dict[str, str]:
     """Return name and type of the program: NOTEBOOK under Jupyter, else LOCAL."""
-    if _in_notebook():
+    if is_notebook():
         return {SOURCE_NAME_TAG: _notebook_name(), SOURCE_TYPE_TAG: "NOTEBOOK"}
     program = sys.argv[0] if sys.argv and sys.argv[0] else CONSOLE
     # A script whose file name is not UTF-8 must be able to log, too.
@@ -25,7 +25,7 @@ def source_tags() -> dict[str, str]:
     return {SOURCE_NAME_TAG: name, SOURCE_TYPE_TAG: "LOCAL"}
 
 
-def _in_notebook() -> bool:
+def is_notebook() -> bool:
     # A kernel has imported IPython already, so that this imports nothing.
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None

@@ -1,0 +1,1 @@
+"""What a process prints: kept beside it, shown while it goes, an artifact at the end."""

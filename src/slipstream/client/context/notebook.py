@@ -1,0 +1,39 @@
+"""The notebook that a run is started from: its cells without their outputs."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from slipstream.client.context.secrets import mask_text
+
+NOTEBOOK_BYTES = 20 << 20
+
+
+def notebook_path() -> Path | None:
+    """Return the file of the notebook, where VS Code or a Jupyter server says it."""
+    main = sys.modules.get("__main__")
+    told = getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
+    if not told:
+        return None
+    path = Path(str(told))
+    return path if path.suffix == ".ipynb" and path.is_file() else None
+
+
+def notebook_content() -> str:
+    """Return the notebook as it was saved last, without outputs and without what looks like a secret; empty without one."""
+    path = notebook_path()
+    if path is None or path.stat().st_size > NOTEBOOK_BYTES:
+        return ""
+    document: Any = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(document, dict):
+        return ""
+    cells = cast("dict[str, Any]", document).get("cells")
+    for cell in cast("list[dict[str, Any]]", cells or []):
+        if "outputs" in cell:
+            cell["outputs"] = []
+        source = cell.get("source", "")
+        text = "".join(cast("list[str]", source)) if isinstance(source, list) else str(source)
+        cell["source"] = mask_text(text)
+    return json.dumps(document, indent=1)

@@ -1,0 +1,206 @@
+"""Finish for a process that is gone: end its runs, and store what it printed and what else waits."""
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slipstream.artifact_store.paths import clean_path
+from slipstream.client.connect import OFFLINE, Connection, connect, shown_uri
+from slipstream.client.console.logs import open_log, tail_of, write_log
+from slipstream.client.liveness.folder import (
+    FILES,
+    FileNote,
+    ProcessNote,
+    RunNote,
+    claim,
+    is_gone,
+    left_folders,
+    processes_folder,
+    read_note,
+    save_note,
+)
+from slipstream.client.liveness.reasons import judge, read_end
+from slipstream.client.progress import Progress
+from slipstream.client.transfer import FilePieces
+from slipstream.clock import now_ms
+from slipstream.entities import RunStatus, RunTag
+from slipstream.entities.liveness import END_BY_TAG, END_LINES_TAG, LostRun
+from slipstream.errors import EndpointNotFoundError, InvalidParameterError, NotFoundError, SlipstreamError
+
+if TYPE_CHECKING:
+    from slipstream.artifact_store.base import ArtifactStore
+
+CONSOLE_PATH = "logs/console.log"
+
+_logger = logging.getLogger(__name__)
+
+
+def open_quietly(address: str) -> Connection:
+    """Return a connection that tries little: nobody waits for what it does, and it is done again later.
+
+    For a database it is the one that everybody uses.
+    """
+    if not address.startswith(("http://", "https://")):
+        return connect(address)
+    from slipstream.client.rest import RestStore
+    from slipstream.client.transport import Transport
+
+    transport = Transport(address, retries=1, timeout_seconds=10.0)
+    return Connection(address, RestStore(transport), transport)
+
+
+def deliver_left(address: str, noticed_by: str = "next start") -> int:
+    """Finish for all processes on this machine that are gone and tracked to an address; return how many were finished.
+
+    Raises:
+        SlipstreamError: the server does not take it now; what is left is left as it is.
+    """
+    done = 0
+    send_spools(address)  # first: a run may be known only by them
+    connection: Connection | None = None
+    for folder in left_folders(shown_uri(address)):
+        connection = connection or open_quietly(address)
+        try:
+            done += deliver_folder(folder, connection, noticed_by)
+        except (NotFoundError, InvalidParameterError) as error:  # the others can be finished all the same
+            _logger.debug("%s waits: %s", folder, error)
+    return done
+
+
+def send_spools(address: str) -> None:
+    """Send what processes that are gone logged to a server, as far as that can be done now."""
+    from slipstream.client.spool.folder import SUFFIX, folder_of
+    from slipstream.client.spool.sync import sync
+
+    folder = folder_of(shown_uri(address))
+    if not address.startswith(("http://", "https://")) or not any(folder.glob(f"*{SUFFIX}")):
+        return
+    with contextlib.suppress(NotFoundError, InvalidParameterError):  # sent by somebody else meanwhile
+        for left, message in sync(folder, address).failed:
+            _logger.debug("%s waits: %s", left.path, message)
+
+
+def deliver_all() -> tuple[int, list[tuple[str, str]]]:
+    """Finish for all processes on this machine that are gone, whatever they tracked to.
+
+    Return how many were finished, and of which servers some were not, with the reason.
+    """
+    done = 0
+    failed: list[tuple[str, str]] = []
+    for server in sorted(
+        {note.server for path in processes_folder().glob("*/*") if (note := read_note(path))}
+    ):
+        if server == OFFLINE:
+            continue
+        try:
+            done += deliver_left(server)
+        except SlipstreamError as error:
+            failed.append((server, str(error)))
+    return done, failed
+
+
+def deliver_folder(folder: Path, connection: Connection, noticed_by: str) -> bool:
+    """Finish for one process, and remove its folder; tell whether that was done."""
+    with claim(folder) as is_mine:
+        if not is_mine or not is_gone(folder):
+            return False
+        note = read_note(folder)
+        if note is None:
+            return False
+        for run in list(note.runs):
+            try:
+                if run.last is None:
+                    _end_run(folder, note, run, connection, noticed_by)
+                if run.console:
+                    store_console(folder, note, run, connection)
+            except (NotFoundError, InvalidParameterError) as error:
+                # Not there (yet): while what is logged waits on this disk, it may be of a run that is made only by it.
+                if _is_young(note):
+                    raise
+                _logger.debug("Run %s cannot be finished and is left: %s", run.run_id, error)
+            note.runs.remove(run)
+            save_note(folder, note)
+        for file in list(note.files):
+            try:
+                store_file(folder, file, connection)
+            except (NotFoundError, InvalidParameterError) as error:
+                if _is_young(note):
+                    raise
+                _logger.debug("%s of run %s cannot be stored and is left: %s", file.path, file.run_id, error)
+            note.files.remove(file)
+            save_note(folder, note)
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
+
+
+def _is_young(note: ProcessNote) -> bool:
+    return now_ms() - note.time < 30 * 24 * 60 * 60 * 1000
+
+
+def _end_run(folder: Path, note: ProcessNote, run: RunNote, connection: Connection, noticed_by: str) -> None:
+    end = read_end(folder)
+    verdict = judge(end, note)
+    tags = {**verdict.tags, END_BY_TAG: noticed_by}
+    if run.console and (lines := tail_of(open_log(folder, note.log), run.first)):
+        tags[END_LINES_TAG] = lines
+    at = end.time if end is not None else _last_sign(folder, note)
+    lost = LostRun(run_id=run.run_id, status=verdict.status, end_time=at, tags=tags)
+    try:
+        connection.store.report_lost(lost)
+    except EndpointNotFoundError:  # a server of MLflow's, or an old one
+        store = connection.store
+        if store.get_run(run.run_id).info.status != RunStatus.RUNNING:
+            return
+        store.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        store.update_run(run.run_id, verdict.status, at)
+
+
+def _last_sign(folder: Path, note: ProcessNote) -> int:
+    """Return when the process wrote last."""
+    times = [note.time]
+    for each in (folder / "note.json", *(folder / "log").glob("*")):
+        try:
+            times.append(each.stat().st_mtime_ns // 1_000_000)
+        except OSError:  # removed at this moment
+            continue
+    return max(times)
+
+
+def store_console(folder: Path, note: ProcessNote, run: RunNote, connection: Connection) -> None:
+    """Store what a run printed among its artifacts, and tell the server that it need not keep it."""
+    target = folder / FILES / f"console-{run.run_id}"
+    if write_log(open_log(folder, note.log), run.first, run.last, target):
+        store_file(folder, FileNote(run_id=run.run_id, name=target.name, path=CONSOLE_PATH), connection)
+    try:
+        connection.store.end_console(run.run_id)
+    except EndpointNotFoundError:
+        return
+
+
+def store_file(folder: Path, file: FileNote, connection: Connection) -> None:
+    """Store a file among a run's artifacts and remove it here once nothing else needs it."""
+    source = folder / FILES / file.name
+    if not source.exists():
+        return
+
+    def write(store: "ArtifactStore") -> None:
+        store.write(clean_path(file.path), FilePieces(source, Progress("", 0)))
+
+    stage: Callable[[str, Callable[[ArtifactStore], None]], None] | None
+    stage = getattr(connection.store, "stage_files", None)
+    if stage is not None:  # no server to send it to now; with what else is logged
+        stage(file.run_id, write)
+        return
+    uri = connection.store.get_run(file.run_id).info.artifact_uri
+    write(connection.artifacts(uri))
+
+
+def try_deliver_left(address: str) -> None:
+    """Finish for others, if that can be done now; for threads that nobody waits for."""
+    try:
+        deliver_left(address)
+    except SlipstreamError as error:
+        _logger.debug("What earlier programs left for %s waits: %s", shown_uri(address), error)

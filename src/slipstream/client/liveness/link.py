@@ -1,0 +1,141 @@
+"""From a process to the program beside it: start it, tell it things, take over what it did if it dies."""
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_PROGRAM = Path(__file__).with_name("companion.py")
+_SEGMENTS = Path(__file__).parent.parent / "console" / "segments.py"
+ADDRESS_VARIABLE = "_SLIPSTREAM_REPORT_TO"
+"""Where the program that reports an end finds the address with its password, which must not be on a command line."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Link:
+    """A companion that runs. Thread-safe."""
+
+    def __init__(
+        self,
+        folder: Path,
+        address: str,
+        sources: Sequence[tuple[int, int]],
+        log: Path | None,
+        gone: Callable[[], None],
+    ) -> None:
+        """Start it; returns when it runs, and is no child of this process.
+
+        Args:
+            folder: the process's folder.
+            address: the tracking address.
+            sources: what it passes on and keeps: pairs of open files.
+            log: the folder where it keeps that.
+            gone: called in a thread when it has ended without being told to, or cannot pass on what is printed.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        if not sys.executable:
+            raise FileNotFoundError("this Python does not know its own program")
+        orders = {
+            "pid": os.getpid(),
+            "sources": [list(each) for each in sources],
+            "log": None if log is None else str(log),
+            "end_file": str(folder / "end.json"),
+            "report": _report_argv(folder),
+            "segments": str(_SEGMENTS),
+        }
+        numbers = [number for pair in sources for number in pair if number >= 0]
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_PROGRAM), json.dumps(orders)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=numbers,
+            env=_environment(address),
+            bufsize=0,
+        )
+        # The first of two processes, which ends as soon as it has made the second. Until then it is a child, and the program
+        # may wait for any of its children: so it is over before the program goes on.
+        self._process.wait()
+        self._gone = gone
+        self._said_bye = False
+        self._lock = threading.Lock()
+        self._answers: set[str] = set()
+        self._answered = threading.Condition()
+        self._count = 0
+        self.is_alive = True
+        self._thread = threading.Thread(target=self._listen, name="slipstream-companion", daemon=True)
+        self._thread.start()
+
+    def sync(self, seconds: float) -> bool:
+        """Wait until all that was printed before is passed on and kept; tell whether it is."""
+        with self._lock:
+            self._count += 1
+            word = f"sync {self._count}"
+        return self._ask(word, seconds)
+
+    def say_bye(self, seconds: float) -> bool:
+        """Tell it that the process ends as it should."""
+        self._said_bye = True
+        answered = self._ask("bye", seconds)
+        self.close()
+        return answered
+
+    def close(self) -> None:
+        """Let go of it without a word, as a process made by fork must."""
+        assert self._process.stdin is not None, "it was asked for"
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+
+    def _ask(self, word: str, seconds: float) -> bool:
+        assert self._process.stdin is not None, "it was asked for"
+        try:
+            with self._lock:
+                self._process.stdin.write(word.encode() + b"\n")
+        except (OSError, ValueError):
+            return False
+        with self._answered:
+            self._answered.wait_for(lambda: word in self._answers or not self.is_alive, seconds)
+            return word in self._answers
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None, "it was asked for"
+        with self._process.stdout as answers:
+            waiting = b""
+            while data := answers.read(4096):
+                *lines, waiting = (waiting + data).split(b"\n")
+                if b"broken" in lines:
+                    self._gone()
+                with self._answered:
+                    self._answers.update(line.decode() for line in lines)
+                    self._answered.notify_all()
+        with self._answered:
+            self.is_alive = False
+            self._answered.notify_all()
+        if not self._said_bye:
+            _logger.debug("The program beside this process has ended.")
+            self._gone()
+
+
+def _report_argv(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "slipstream.client.liveness.report", str(folder)]
+
+
+def _environment(address: str) -> Mapping[str, str]:
+    import slipstream
+
+    assert slipstream.__file__ is not None, "it is a package"
+    root = str(Path(slipstream.__file__).parent.parent)
+    paths = os.environ.get("PYTHONPATH", "")
+    return {
+        **os.environ,
+        ADDRESS_VARIABLE: address,
+        "PYTHONPATH": f"{paths}{os.pathsep}{root}" if paths else root,
+    }
