@@ -21,7 +21,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-ray test-autologging lint format types docs bench ui lock install clean conformance conformance-client museum
+.PHONY: help demo serve test chaos test-ray test-autologging lint format types docs bench ui lock install clean conformance conformance-client museum
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ serve: $(VENV)/.run ## start an empty server in this folder (ARGS="--port 5001")
 
 test: $(VENV)/.dev ## run all tests (ARGS="tests/unit -k name -m 'not slow'")
 	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+
+# `make test` has twenty seconds of it, CI two minutes.
+chaos: $(VENV)/.dev ## let everything go wrong for a while, and see that nothing is lost (SECONDS=600 SEED=7)
+	@$(BIN)/python -m pytest -q -s tests/wire/test_chaos.py --chaos-seconds $(or $(SECONDS),120) --chaos-seed $(or $(SEED),1) $(ARGS)
 
 # Apart, since Ray is large and takes half a minute to start.
 test-ray: $(VENV)/.ray ## deploy to a real Ray Serve on this machine; installs Ray first
