@@ -21,7 +21,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-ray lint format types docs bench ui lock install clean conformance conformance-client museum
+.PHONY: help demo serve test chaos test-ray test-autologging lint format types docs bench ui lock install clean conformance conformance-client museum
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,9 +35,17 @@ serve: $(VENV)/.run ## start an empty server in this folder (ARGS="--port 5001")
 test: $(VENV)/.dev ## run all tests (ARGS="tests/unit -k name -m 'not slow'")
 	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
 
+# `make test` has twenty seconds of it, CI two minutes.
+chaos: $(VENV)/.dev ## let everything go wrong for a while, and see that nothing is lost (SECONDS=600 SEED=7)
+	@$(BIN)/python -m pytest -q -s tests/wire/test_chaos.py --chaos-seconds $(or $(SECONDS),120) --chaos-seed $(or $(SEED),1) $(ARGS)
+
 # Apart, since Ray is large and takes half a minute to start.
 test-ray: $(VENV)/.ray ## deploy to a real Ray Serve on this machine; installs Ray first
 	@$(BIN)/python -m pytest -q tests/ray_serve $(ARGS)
+
+# Apart, since Keras and Lightning are large and slow to import.
+test-autologging: $(VENV)/.autologging ## log trainings of all libraries by themselves; installs Keras and Lightning first
+	@$(BIN)/python -m pytest -q tests/autologging $(ARGS)
 
 lint: $(VENV)/.dev ## check style, format, the floors and the dependencies
 	@status=0; \
@@ -105,7 +113,7 @@ $(VENV)/.demo: pyproject.toml dev.lock | $(UV)
 	@touch $@
 
 # Without the libraries of language models all else works: their tests say what is missing.
-$(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt tests/libraries/requirements.txt | $(UV)
+$(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt tests/libraries/requirements.txt tests/autologging/requirements.txt | $(UV)
 	@echo "installing slipstream and its workshop into $(VENV)"
 	@$(INSTALL) -r dev.lock -e .
 	@$(INSTALL) --no-deps --group kserve
@@ -113,11 +121,20 @@ $(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt tests/libraries
 	@if $(INSTALL) $(TORCH_BUILD) -c dev.lock -r tests/llm/requirements.txt 2> $(VENV)/llm-failure; then rm $(VENV)/llm-failure; else \
 	  cat $(VENV)/llm-failure >&2; \
 	  echo "!! tests/llm/requirements.txt could not be installed (above): the tests of language models will be SKIPPED" >&2; fi
+	@echo "installing libraries whose trainings are logged into $(VENV), for their tests"
+	@if $(INSTALL) -c dev.lock -r tests/autologging/requirements.txt 2> $(VENV)/autologging-failure; then rm $(VENV)/autologging-failure; else \
+	  cat $(VENV)/autologging-failure >&2; \
+	  echo "!! tests/autologging/requirements.txt could not be installed (above): the tests of these libraries will be SKIPPED" >&2; fi
 	@echo "installing libraries that import mlflow into $(VENV), for their tests"
 	@if $(INSTALL) $(TORCH_BUILD) -c dev.lock -c tests/llm/requirements.txt -r tests/libraries/requirements.txt 2> $(VENV)/libraries-failure; then \
 	  rm $(VENV)/libraries-failure; else cat $(VENV)/libraries-failure >&2; \
 	  echo "!! tests/libraries/requirements.txt could not be installed (above): the tests of these libraries will be SKIPPED" >&2; fi
 	@touch $@ $(VENV)/.run $(VENV)/.demo
+
+$(VENV)/.autologging: tests/autologging/networks.txt $(VENV)/.dev
+	@echo "installing Keras and Lightning into $(VENV)"
+	@$(INSTALL) $(TORCH_BUILD) -c dev.lock -r tests/llm/requirements.txt -r tests/autologging/networks.txt
+	@touch $@
 
 $(VENV)/.ray: $(VENV)/.dev
 	@echo "installing Ray Serve into $(VENV)"

@@ -32,6 +32,13 @@ hypothesis.settings.load_profile("slipstream")
 # -- the environment --------------------------------------------------------------------------------------
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--chaos-seconds", default="20", help="how long everything goes wrong in tests/wire/test_chaos.py"
+    )
+    parser.addoption("--chaos-seed", default="1", help="what it does so by")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a folder where its workers meet and a home of its own, and forget the user's settings."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -61,6 +61,8 @@ class FlakyProxy:
                 answer = self._ask(request)
                 if fault == "double":  # the network repeats it later
                     answer = self._ask(request)
+                if not answer:  # the server was killed meanwhile
+                    return
                 if fault == "lose":  # the server has done it, and nobody hears of it
                     return
                 if fault == "truncate":

@@ -14,12 +14,15 @@ class ServerProcess:
     """`slipstream server` on a free port; `url` is known when the constructor returns."""
 
     def __init__(self, folder: Path, *options: str, backend: str | None = None) -> None:
-        self.folder = folder
         uri = backend or f"sqlite:///{folder / 'server.db'}"
         command = [
             *(sys.executable, "-m", "slipstream", "server", "--port", "0", "--backend-store-uri", uri),
             *("--artifacts-destination", str(folder / "artifacts"), *options),
         ]
+        self._launch(command, folder)
+
+    def _launch(self, command: list[str], folder: Path) -> None:
+        self.folder = folder
         self.process = subprocess.Popen(
             command,
             stderr=subprocess.PIPE,
@@ -63,3 +66,11 @@ class ServerProcess:
         self._drain.join(timeout=5)
         if self.process.stderr is not None:
             self.process.stderr.close()
+
+
+class RelayProcess(ServerProcess):
+    """`slipstream relay` in front of a server that need not be there; by default on a free port."""
+
+    def __init__(self, folder: Path, to: str, *options: str) -> None:
+        command = [sys.executable, "-m", "slipstream", "relay", "--to", to, "--port", "0", *options]
+        self._launch(command, folder)

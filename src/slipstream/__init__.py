@@ -16,17 +16,23 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
         deployments,
         entities,
         exceptions,
+        keras,
+        lightgbm,
         models,
         onnx_genai,
         projects,
         pyfunc,
+        pytorch,
         sklearn,
+        statsmodels,
         system_metrics,
         tracking,
         transformers,
         trash,
         types,
+        xgboost,
     )
+    from slipstream.autologging.all_libraries import autolog
     from slipstream.client.active_experiment import (
         create_experiment,
         delete_experiment,
@@ -124,6 +130,7 @@ if TYPE_CHECKING:  # For type checkers and editors; a test keeps it equal to the
 __version__ = "0.1.0"
 
 _HOMES = {
+    "slipstream.autologging.all_libraries": ("autolog",),
     "slipstream.client.active_experiment": (
         "create_experiment",
         "delete_experiment",
@@ -238,16 +245,21 @@ _MODULES = (
     "deployments",
     "entities",
     "exceptions",
+    "keras",
+    "lightgbm",
     "models",
     "onnx_genai",
     "projects",
     "pyfunc",
+    "pytorch",
     "sklearn",
+    "statsmodels",
     "system_metrics",
     "tracking",
     "transformers",
     "trash",
     "types",
+    "xgboost",
 )
 
 _ALIASES = {"MlflowClient": "SlipstreamClient"}
@@ -264,6 +276,7 @@ __all__ = [
     "active_run",
     "artifacts",
     "as_mlflow",
+    "autolog",
     "clear_active_model",
     "config",
     "copy_runs",
@@ -299,8 +312,10 @@ __all__ = [
     "history_arrow",
     "initialize_logged_model",
     "is_tracking_uri_set",
+    "keras",
     "last_active_run",
     "last_logged_model",
+    "lightgbm",
     "load_table",
     "log_artifact",
     "log_artifacts",
@@ -324,6 +339,7 @@ __all__ = [
     "param_history",
     "projects",
     "pyfunc",
+    "pytorch",
     "register_model",
     "restore_experiment",
     "restore_run",
@@ -351,12 +367,14 @@ __all__ = [
     "sklearn",
     "sql",
     "start_run",
+    "statsmodels",
     "system_metrics",
     "tracking",
     "transformers",
     "trash",
     "types",
     "undo_branch",
+    "xgboost",
 ]
 
 

@@ -1,5 +1,6 @@
-"""`mlflow.sklearn` by another name: save, log and load scikit-learn models."""
+"""`mlflow.sklearn` by another name: save, log and load scikit-learn models, and log trainings by themselves."""
 
+from slipstream.autologging.sklearn import autolog
 from slipstream.flavors.sklearn import (
     SERIALIZATION_FORMAT_CLOUDPICKLE,
     SERIALIZATION_FORMAT_PICKLE,
@@ -15,6 +16,7 @@ __all__ = [
     "SERIALIZATION_FORMAT_PICKLE",
     "SERIALIZATION_FORMAT_SKOPS",
     "SUPPORTED_SERIALIZATION_FORMATS",
+    "autolog",
     "load_model",
     "log_model",
     "save_model",

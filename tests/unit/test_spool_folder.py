@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from slipstream.client.spool import folder as spool_folder
-from slipstream.client.spool.folder import OwnSpool, Sent, folder_of, left_spools
+from slipstream.client.spool.folder import (
+    OwnSpool,
+    Sent,
+    began_elsewhere,
+    folder_of,
+    left_spools,
+    sent_by_others,
+)
 
 SERVER = "http://server:5000"
 
@@ -166,3 +173,58 @@ def test_files_are_the_users_own() -> None:
     assert own.file.path.stat().st_mode & 0o077 == 0
     assert own.file.path.parent.stat().st_mode & 0o077 == 0
     own.close()
+
+
+def test_what_began_first_is_taken_first() -> None:
+    """Whichever was written to last: a script that was started again builds on what it did before."""
+    first, second = leave(), leave()
+    os.utime(first, (time.time() + 60, time.time() + 60))
+    taken = list(left_spools(folder_of(SERVER)))
+    assert [left.path for left in taken] == [first, second]
+    assert sent_by_others(folder_of(SERVER)), "they are locked, and their processes are gone"
+    for left in taken:
+        left.close(delivered=False)
+    assert not sent_by_others(folder_of(SERVER))
+    (older,) = left_spools(folder_of(SERVER), before=taken[1].head.time - 1)
+    assert older.path == first
+    older.close(delivered=True)
+
+
+def test_a_run_begins_in_another_file() -> None:
+    own, other = OwnSpool(SERVER), OwnSpool(SERVER)
+    folder = folder_of(SERVER)
+    for each, run in ((own, b"a"), (other, b"b")):
+        each.append(b'["point","c","k",1,1]')
+        each.append(b'["run","%b","name","",1,{}]' % run)
+    assert began_elsewhere(folder, "b", own.path)
+    assert not began_elsewhere(folder, "a", own.path)
+    assert not began_elsewhere(folder, "c", own.path)
+    assert began_elsewhere(folder, "a", None)
+    other.note_sent(Sent(2, other.file.size))
+    assert not began_elsewhere(folder, "b", own.path), (
+        "the server has it: if it is not there now, it was removed"
+    )
+    own.close()
+    other.close()
+
+
+def test_a_process_made_by_fork_does_not_hold_its_parents_lock() -> None:
+    script = f"""
+import os, signal, sys
+from slipstream.client.spool.folder import OwnSpool
+spool = OwnSpool({SERVER!r})
+spool.append(b"record")
+if os.fork() == 0:
+    spool.abandon()
+    print("child", flush=True)
+    sys.stdin.read()
+    os._exit(0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "child\n"
+        process.wait()
+        (left,) = left_spools(folder_of(SERVER))
+        left.close(delivered=True)

@@ -198,6 +198,60 @@ def test_threads_and_forked_processes(server: ServerProcess) -> None:
         assert points(server.url, run_id, name) == [(step, float(step)) for step in range(300)]
 
 
+RESUMES = """
+import sys, slipstream
+slipstream.set_tracking_uri(sys.argv[1])
+client = slipstream.MlflowClient()
+run_id = sys.argv[2] if len(sys.argv) > 3 else client.create_run("0").info.run_id
+first = int(sys.argv[-1])
+for step in range(first, first + 50):
+    client.log_metric(run_id, "loss", float(step), step=step)
+    client.set_tag(run_id, "step", step)
+print(run_id)
+"""
+
+
+def test_scripts_that_log_to_one_run_one_after_the_other_while_the_server_is_away(
+    tmp_path: Path, spool: Path
+) -> None:
+    """What the first one left goes first: without its run, all that the others logged would be refused for ever."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    run_id = run_script(RESUMES, url, "0", SLIPSTREAM_DELIVERY_TIMEOUT="0").stdout.strip()
+    run_script(RESUMES, url, run_id, "50", SLIPSTREAM_DELIVERY_TIMEOUT="0")
+    assert len(undelivered(spool)) == 2
+    server = start(tmp_path / "server", port)
+    assert run_script(RESUMES, url, run_id, "100").stdout.strip() == run_id
+    assert undelivered(spool) == []
+    assert points(url, run_id, "loss") == [(step, float(step)) for step in range(150)]
+    assert slipstream.MlflowClient(url).get_run(run_id).data.tags["step"] == "149"
+    server.stop()
+
+
+def test_a_run_of_a_parent_that_lives_is_waited_for(tmp_path: Path, spool: Path) -> None:
+    """A worker that reaches the server first does not have its values refused for want of the parent's run."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    slipstream.set_tracking_uri(url)
+    client = slipstream.MlflowClient()
+    run_id = client.create_run("0").info.run_id
+    connect.connect().store.shipper._stopping = True  # type: ignore[attr-defined]  # the parent is slow
+    server = start(tmp_path / "server", port)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", RESUMES, url, run_id, "0"],
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "SLIPSTREAM_DELIVERY_TIMEOUT": "3"},
+    )
+    assert worker.wait(timeout=60) == 0
+    assert len(undelivered(spool)) == 2, "it was not refused, and not lost"
+    os.environ["SLIPSTREAM_DELIVERY_TIMEOUT"] = "0"
+    connect.close_all()
+    for _ in range(2):
+        cli(["sync"], standalone_mode=False)
+    assert points(url, run_id, "loss") == [(step, float(step)) for step in range(50)]
+    server.stop()
+
+
 def test_the_settings_bring_back_waiting(
     server: ServerProcess, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ COMMANDS = {
     "export": ("slipstream.cli.exporting:export", "Write everything into plain files."),
     "import": ("slipstream.cli.importing:import_", "Take everything from MLflow or another store."),
     "models": ("slipstream.cli.models:models", "Serve models and predict with them."),
+    "relay": ("slipstream.cli.relay:relay", "Keep what MLflow clients log until the server has it."),
     "run": ("slipstream.cli.run:run", "Run a project."),
     "runs": ("slipstream.cli.runs:runs", "Manage runs."),
     "server": ("slipstream.cli.server:server", "Start the tracking server with its web pages."),

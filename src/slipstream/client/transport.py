@@ -1,6 +1,7 @@
 """HTTP to a tracking server: retries, authentication, TLS, and errors as slipstream's own classes."""
 
 import base64
+import importlib
 import logging
 import random
 import threading
@@ -40,7 +41,9 @@ _BY_STATUS: dict[int, type[SlipstreamError]] = {
     404: EndpointNotFoundError,
     405: EndpointNotFoundError,
     429: TooManyRequestsError,
+    502: UnavailableError,
     503: UnavailableError,
+    504: UnavailableError,
 }
 
 _logger = logging.getLogger(__name__)
@@ -181,6 +184,54 @@ class Transport:
             headers["Content-Length"] = str(size)
         once = iter(chunks) is chunks
         self._send(method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once)
+
+    def prepare(self) -> None:
+        """Import now what the first call would import."""
+        for name in ("encodings.idna", "json"):
+            importlib.import_module(name)
+        self._open_pool()
+
+    def pass_on(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | Iterable[bytes] | None,
+        seconds: tuple[float, float],
+    ) -> "urllib3.BaseHTTPResponse":
+        """Send somebody else's request once, and return the answer whatever it is, not read yet.
+
+        Args:
+            method: the HTTP method.
+            target: path and query as they are on the wire, below this server's address.
+            headers: those of the request; this server's credentials are added if it has none.
+            body: the content, if there is one.
+            seconds: how long to wait for a connection, and for each piece of the answer.
+
+        Raises:
+            ConnectionFailedError: no answer.
+        """
+        import urllib3
+
+        pool = self._pool or self._open_pool()
+        sent = dict(headers)
+        own = self._identify().get("Authorization")
+        if own is not None and "authorization" not in sent:
+            sent["authorization"] = own
+        try:
+            return pool.request(
+                method,
+                self.base_url + target,
+                headers=sent,
+                body=body,
+                timeout=urllib3.Timeout(connect=seconds[0], read=seconds[1]),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ConnectionFailedError(f"No answer from {self.base_url} ({_reason(error)}).") from error
 
     def probe(self, path: str, timeout_seconds: float) -> "tuple[int, Mapping[str, str], bytes]":
         """Send one GET, once, and return status, headers and body, whatever they are.

@@ -92,6 +92,8 @@ class FilesRecord(msgspec.Struct, frozen=True, array_like=True, tag="files"):
 
     run_id: str
     folder: str
+    place: str = ""
+    """The storage URI that they go below, where that is known; otherwise the run's."""
 
 
 Record = (

@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -111,7 +112,7 @@ def serve(options: ServerOptions) -> int:
     }
     if options.workers <= 1:
         app = TrackingApp(options)
-        server = _Server(uvicorn.Config(app, **common), options, port)
+        server = ToldServer(uvicorn.Config(app, **common), lambda: announce(options, port))
         server.run(sockets=[sock])
         return 0 if server.started else 1
     os.environ[_OPTIONS_VARIABLE] = json.dumps(msgspec.to_builtins(options))
@@ -160,16 +161,17 @@ def _clean_up_uploads(store: ObjectArtifactStore) -> None:
         _logger.warning("Abandoned uploads in %s cannot be looked for: %s", store.where, error)
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, options: ServerOptions, port: int) -> None:
+class ToldServer(uvicorn.Server):
+    """Says where it is when it listens; ends at the first signal when all is answered, at the second at once."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
-        self._options = options
-        self._port = port
+        self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            announce(self._options, self._port)
+            self._announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:

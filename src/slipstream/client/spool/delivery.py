@@ -12,7 +12,7 @@ import msgspec
 from slipstream.artifact_store.paths import clean_path
 from slipstream.client.rest import RestStore
 from slipstream.client.spool.file import SpoolLine
-from slipstream.client.spool.folder import STAGES, Sent
+from slipstream.client.spool.folder import STAGES, Sent, began_elsewhere
 from slipstream.client.spool.mlflow import FINAL, send_as_mlflow
 from slipstream.client.storage import open_artifacts
 from slipstream.client.transfer import upload_folder
@@ -24,6 +24,7 @@ from slipstream.errors import (
     PermissionDeniedError,
     SlipstreamError,
     UnauthenticatedError,
+    UnavailableError,
 )
 
 AT_ONCE = 5_000
@@ -52,6 +53,10 @@ class Delivery:
         self._store = RestStore(transport)
         self._refuse = refuse
         self._is_ours = True
+        self._there: set[str] = set()
+        """Runs that are at the server, or begin in what was sent."""
+        self.is_known: Callable[[str], bool] = lambda _: False
+        """Tells of other runs that they are."""
         self.requests = 0
 
     def send(self, spooled: Spooled, writer: str, lines: Sequence[SpoolLine]) -> int:
@@ -60,7 +65,7 @@ class Delivery:
         Raises:
             SlipstreamError: they could not be sent now; all of them may be sent again.
         """
-        lines = _some(lines)
+        lines = self._up_to_unknown_run(spooled, _some(lines))
         first = spooled.sent.number + 1
         files = decode_files(lines[0].text)
         if files is not None:
@@ -73,13 +78,42 @@ class Delivery:
         spooled.note_sent(Sent(first + len(lines) - 1, lines[-1].end))
         return len(lines)
 
+    def _up_to_unknown_run(self, spooled: Spooled, lines: Sequence[SpoolLine]) -> Sequence[SpoolLine]:
+        """Return the lines before the first one of a run that begins in another file: the server would refuse it for ever.
+
+        Raises:
+            UnavailableError: it is the first line.
+        """
+        for index, line in enumerate(lines):
+            kind, run_id = line.text.split(b'"', 4)[1:4:2]
+            run = run_id.decode()
+            if run in self._there or not run or self.is_known(run):
+                continue
+            if kind != b"run" and not self._may_log_to(run, spooled.path):
+                if index:
+                    return lines[:index]
+                raise UnavailableError(
+                    f"Run {run} begins in what another program has logged and not yet delivered, which goes first."
+                )
+            self._there.add(run)
+        return lines
+
+    def _may_log_to(self, run_id: str, own: Path | None) -> bool:
+        if own is None:
+            return True
+        try:
+            self._store.get_run(run_id)
+        except FINAL:
+            return not began_elsewhere(own.parent, run_id, own)  # else the server says what is wrong
+        return True
+
     def _send_files(self, spooled: Spooled, files: FilesRecord) -> None:
         assert spooled.path is not None, "a spool in memory has no files"
         folder = spooled.path.with_suffix(STAGES) / clean_path(files.folder)
         if not folder.is_dir():  # sent before, though nobody noted it
             return
         try:
-            uri = self._store.get_run(files.run_id).info.artifact_uri
+            uri = files.place or self._store.get_run(files.run_id).info.artifact_uri
             upload_folder(open_artifacts(uri, self._transport, _connect_to), folder, "")
         except FINAL as error:
             self._refuse(msgspec.json.encode(files), f"{error} The files stay in {folder}.")

@@ -153,6 +153,12 @@ class SpoolFile:
                 if self._handle >= 0:
                     os.close(self._handle)
 
+    def abandon(self) -> None:
+        """Let go of the parent's file in a process made by fork: who has it open holds the parent's lock, too."""
+        if not self._closed and self._handle >= 0:  # without the lock, which a thread of the parent may hold
+            os.close(self._handle)
+        self._closed = True
+
     @property
     def handle(self) -> int:
         return self._handle

@@ -93,6 +93,21 @@ class OwnSpool:
         stage.mkdir(parents=True, mode=0o700)
         return stage
 
+    def keeps_files(self) -> bool:
+        """Tell whether files wait to be sent."""
+        if self.file.path is None:
+            return False
+        try:
+            with os.scandir(self.file.path.with_suffix(STAGES)) as found:
+                return next(found, None) is not None
+        except OSError:  # there is no such folder
+            return False
+
+    def abandon(self) -> None:
+        """Let go of everything in a process made by fork."""
+        self.file.abandon()
+        self._mark.close()
+
     @property
     def path(self) -> Path | None:
         return self.file.path
@@ -130,12 +145,6 @@ class OwnSpool:
         self._mark.close()
         if delivered:
             _remove(self.file.path)
-
-    def abandon(self) -> None:
-        """Close the handles, in a process made by fork; no lock, since another thread may have held it."""
-        if self.file.handle >= 0:
-            os.close(self.file.handle)
-        self._mark.close()
 
     def _create(self) -> tuple[str, SpoolFile]:
         writer = uuid.uuid4().hex
@@ -214,16 +223,89 @@ def keep_refused(server: str, text: bytes, message: str) -> str:
     return str(path)
 
 
-def left_spools(folder: Path) -> Iterator[LeftSpool]:
-    """Take the files of a folder whose processes are gone, one after the other, the oldest first."""
-    found: list[tuple[float, Path]] = []
+def left_spools(folder: Path, before: int | None = None) -> Iterator[LeftSpool]:
+    """Take the files of a folder whose processes are gone, one after the other.
+
+    The one that was begun first comes first, since later programs build on what earlier ones did: they log to their runs.
+
+    Args:
+        folder: that of one server.
+        before: only those that were begun by then, in milliseconds.
+    """
+    found: list[tuple[int, Path]] = []
     for path in folder.glob(f"*{SUFFIX}"):
-        with contextlib.suppress(OSError):  # gone meanwhile
-            found.append((path.stat().st_mtime, path))
+        head = _head_of(path)
+        began = 0 if head is None else head.time
+        if before is None or began <= before:
+            found.append((began, path))
     for _, path in sorted(found):
         taken = _take(path)
         if taken is not None:
             yield taken
+
+
+def sent_by_others(folder: Path) -> bool:
+    """Tell whether a file whose process is gone is in the hands of another one now."""
+    if sys.platform == "win32":  # it does not tell who is gone without harming who is not
+        return False
+    here = socket.gethostname()
+    for path in folder.glob(f"*{SUFFIX}"):
+        head = _head_of(path)
+        if head is not None and head.host == here and not _is_alive(head.pid) and _is_locked(path):
+            return True
+    return False
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return not lock_file(file.fileno())
+    except OSError:  # removed meanwhile
+        return False
+
+
+def began_elsewhere(folder: Path, run_id: str, own: Path | None) -> bool:
+    """Tell whether a run begins in the records of another file of a folder that its server does not have yet."""
+    begin = b'["run","%b",' % run_id.encode()
+    for path in folder.glob(f"*{SUFFIX}"):
+        if path == own:
+            continue
+        mark = _Mark(path).read()
+        try:
+            with path.open("rb") as file:
+                file.seek(0 if mark is None else mark.offset)
+                last = b""
+                while block := file.read(1 << 20):
+                    if begin in last + block:
+                        return True
+                    last = block[-len(begin) :]
+        except OSError:  # removed meanwhile: the server has all of it
+            continue
+    return False
+
+
+def _head_of(path: Path) -> SpoolHead | None:
+    """Return how a file begins; `None` where that cannot be read, or not yet."""
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.readline(1 << 16)[9:], type=SpoolHead)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether a process of this machine runs; one that has ended and that nobody asks about does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1]
+    except OSError:  # no such folder on this system
+        return True
+    return state not in (b"Z", b"X")
 
 
 def _take(path: Path) -> LeftSpool | None:

@@ -12,8 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slipstream.client.spool.delivery import AT_ONCE, Delivery, describe, may_pass
-from slipstream.client.spool.folder import LeftSpool, OwnSpool, Sent, folder_of, keep_refused, left_spools
+from slipstream.client.spool.folder import (
+    LeftSpool,
+    OwnSpool,
+    Sent,
+    began_elsewhere,
+    folder_of,
+    keep_refused,
+    left_spools,
+    sent_by_others,
+)
 from slipstream.client.transport import Transport
+from slipstream.clock import now_ms
 from slipstream.errors import SlipstreamError
 
 GATHER_SECONDS = 0.05
@@ -25,6 +35,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 BARRED_PAUSE_SECONDS = 60.0
 """After an answer that will be the same until somebody does something."""
 TIMEOUT_SECONDS = 30.0
+_OTHERS_SECONDS = 60.0
 _RENEW_BYTES = 16 << 20
 _HELD_WARNING_BYTES = 256 << 20
 _REFUSALS_SHOWN = 5
@@ -53,7 +64,14 @@ class Shipper:
         """Whether the server did not take the last delivery, or did not answer who asked it."""
         self.refused = 0
         self._delivery: Delivery | None = None
-        self._looked_for_left = False
+        self._sent_older = False
+        self._is_its_turn = transport is None
+        """Whether what others left before this process began is sent, or cannot be."""
+        self._sent_left = False
+        self._began = 0
+        self._look_again = 0.0
+        self.is_known: Callable[[str], bool] = lambda _: False
+        """Tells of a run that its server has it, so that nobody has to ask."""
         self._warned_of_bytes = -1
 
     # -- logging ------------------------------------------------------------------------------------
@@ -64,11 +82,22 @@ class Shipper:
         if not self._something.is_set():
             self._something.set()
 
+    def begin(self) -> None:
+        """Start sending now, although nothing has been logged: what others left."""
+        self._begin()
+        self._something.set()
+
     def _begin(self) -> OwnSpool:
         with self._lock:
             if self._spool is None:
+                self._began = now_ms()
                 self._spool = OwnSpool(self.server)
             if self._thread is None and self._open is not None:
+                # Here, not in the thread: what one imports while another forks can never be imported in the new process.
+                transport = self._open()
+                transport.prepare()
+                self._delivery = Delivery(transport, self._refuse)
+                self._delivery.is_known = self.is_known
                 thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
                 try:
                     thread.start()
@@ -89,27 +118,65 @@ class Shipper:
         return (self._spool or self._begin()).new_stage()
 
     @property
-    def is_delivered(self) -> bool:
-        return self._spool is None or self._spool.is_delivered()
+    def keeps_files(self) -> bool:
+        """Whether files wait to be sent; those that are logged now must not come before them."""
+        return self._spool is not None and self._spool.keeps_files()
 
-    def flush(self, seconds: float) -> bool:
+    def begins_in_spool(self, run_id: str) -> bool:
+        """Tell whether a run begins in what some program on this machine has logged and not delivered."""
+        return began_elsewhere(folder_of(self.server), run_id, None)
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether all that was logged is at the server, by programs before this one, too."""
+        return self._spool is None or (self._is_its_turn and self._spool.is_delivered())
+
+    def flush(self, seconds: float, *, only_while_there: bool = False) -> bool:
         """Wait until all that was logged before is delivered; tell whether it is.
+
+        With `only_while_there` until the server is found to be away, too.
 
         Does not wait while the server is known to be away, unless `seconds` last longer than its next attempt.
         """
         if self.is_delivered:
             return True
         until = time.monotonic() + seconds
+        is_reached = self._goal()
         self._hurry.set()
         self._something.set()
         with self._progress:
-            while not self.is_delivered:
+            while not is_reached():
                 left = until - time.monotonic()
                 if left <= 0 or self._thread is None or not self._thread.is_alive():
-                    return self.is_delivered
+                    return is_reached()
+                if only_while_there and self.is_away:
+                    return is_reached()
                 self._progress.wait(min(left, 0.5))
                 self._hurry.set()
         return True
+
+    def _goal(self) -> Callable[[], bool]:
+        """Return what tells whether all that is logged by now is delivered; what others log meanwhile is not waited for."""
+        spool = self._spool
+        if spool is None or spool.file.held:  # of what the disk does not take, the place is not known
+            return lambda: self.is_delivered
+        file = spool.file
+        size = file.size
+        return lambda: self._is_its_turn and (spool.file is not file or spool.sent.offset >= size)
+
+    def await_turn(self, seconds: float) -> bool:
+        """Wait until what others left before this process began is sent; tell whether it is, or cannot be."""
+        self.begin()
+        until = time.monotonic() + seconds
+        with self._progress:
+            while not self._is_its_turn and not self.is_away and (left := until - time.monotonic()) > 0:
+                self._progress.wait(left)
+        return self._is_its_turn
+
+    @property
+    def held_bytes(self) -> int:
+        """What the disk does not take, and so is in memory."""
+        return 0 if self._spool is None else self._spool.file.held_bytes
 
     def waiting(self) -> tuple[int, str]:
         """Return how many bytes are not delivered, and in which file they are."""
@@ -142,7 +209,7 @@ class Shipper:
         pause = FIRST_PAUSE_SECONDS
         while not self._stopping:
             if not self._something.wait(LOOK_SECONDS):
-                self._looked_for_left = False  # another process may have died meanwhile
+                self._sent_left = False  # another process may have died meanwhile
             self._something.clear()
             self._hurry.wait(GATHER_SECONDS)
             try:
@@ -168,6 +235,12 @@ class Shipper:
         until = time.monotonic() + seconds * (1 + random.random() / 4)
         self._hurry.clear()
         while not self._stopping and (left := until - time.monotonic()) > 0:
+            spool = self._spool
+            if (
+                spool is not None and spool.file.held
+            ):  # the disk may have room again before the server is back
+                spool.file.write_held()
+                left = min(left, FIRST_PAUSE_SECONDS)
             if self._hurry.wait(left):
                 time.sleep(min(max(0.0, left), FIRST_PAUSE_SECONDS))
                 return
@@ -207,9 +280,12 @@ class Shipper:
         spool = self._spool
         assert spool is not None, "the thread begins with it"
         delivery = self._delivery
-        if delivery is None:
-            assert self._open is not None, "the thread does not begin without"
-            delivery = self._delivery = Delivery(self._open(), self._refuse)
+        assert delivery is not None, "the thread does not begin without"
+        if not self._sent_older:
+            self._sent_older = self._send_left(delivery, self._began) and self._await_others()
+            self._is_its_turn = True
+            with self._progress:
+                self._progress.notify_all()
         while not self._stopping:
             if spool.file.held and not spool.file.write_held():
                 self._warn_of_memory(spool)
@@ -234,15 +310,31 @@ class Shipper:
                     delivery.probe()
                     self._arrived()
                 break
-        if not self._looked_for_left and not self._stopping:
-            self._send_left(delivery)
+        if self._sent_older and not self._sent_left and not self._stopping:
+            self._sent_left = self._send_left(delivery, None)
 
-    def _send_left(self, delivery: Delivery) -> None:
-        for left in left_spools(folder_of(self.server)):
+    def _send_left(self, delivery: Delivery, before: int | None) -> bool:
+        """Send what processes left that are gone, and tell whether all of it is sent.
+
+        What began before this one is sent first: this one may build on it, as when it resumes a run.
+        """
+        if time.monotonic() < self._look_again:
+            return False
+        folder = folder_of(self.server)
+        for left in left_spools(folder, before):
             size = left.left_bytes
-            if not send_left(left, delivery, lambda: self._stopping):
-                return
+            try:
+                if not send_left(left, delivery, self._is_stopping):
+                    return False
+            except SlipstreamError as error:
+                if may_pass(error):
+                    raise
+                # Of that file alone, perhaps: it keeps nobody else's waiting.
+                self._look_again = time.monotonic() + BARRED_PAUSE_SECONDS
+                _logger.warning("%s cannot be sent to %s: %s", left.path, self.server, error)
+                return False
             if size:
+                self._arrived()
                 _logger.warning(
                     "Sent %d bytes that process %d (%s) on %s had logged and not delivered.",
                     size,
@@ -250,10 +342,24 @@ class Shipper:
                     left.head.program,
                     left.head.host,
                 )
-            if not self.is_delivered:  # this process's own go first
+            if before is None and not self.is_delivered:  # this process's own go first
                 self._something.set()
-                return
-        self._looked_for_left = True
+                return False
+        return True
+
+    def _is_stopping(self) -> bool:
+        """Tell whether to stop, between two deliveries of others' records; the disk may have room for this one's own again."""
+        spool = self._spool
+        if spool is not None and spool.file.held:
+            spool.file.write_held()
+        return self._stopping
+
+    def _await_others(self) -> bool:
+        """Let other processes finish with what they are sending of those that are gone; not for ever, they may be stopped."""
+        until = time.monotonic() + _OTHERS_SECONDS
+        while not self._is_stopping() and time.monotonic() < until and sent_by_others(folder_of(self.server)):
+            time.sleep(GATHER_SECONDS)
+        return not self._stopping
 
     def deliver_left(self) -> None:
         """Send what programs that have ended left on this machine, before anything else.

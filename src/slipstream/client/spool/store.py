@@ -69,6 +69,7 @@ ResponseT = TypeVar("ResponseT")
 _RECORD_BYTES = 256 * 1024
 _ENDED = frozenset({RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED})
 _KNOWN_RUNS = 100_000
+_KNOWN_PARAMS = 1_000_000
 _LAST_ATTEMPT_SECONDS = 5.0
 AWAY = (ConnectionFailedError, UnavailableError, TooManyRequestsError)
 
@@ -102,6 +103,9 @@ class SpooledStore(RestStore):
         """Where files of runs are kept, by their ids."""
         self._known: set[str] = set()
         """Runs that are there and may be written to."""
+        self._unsure: set[str] = set()
+        """Those of them that nobody could ask for, since the server was away."""
+        self.shipper.is_known = lambda run_id: run_id in self._known and run_id not in self._unsure
         self._params: dict[tuple[str, str], str] = {}
         self._experiments: dict[str, Experiment] = {}
         self._quick_keys: set[str] = set()
@@ -292,14 +296,15 @@ class SpooledStore(RestStore):
     # -- files --------------------------------------------------------------------------------------
     def place_of_files(self, run_id: str) -> str | None:
         """Return the storage URI of a run's files; `None` if the server is away, so that they have to wait."""
-        if self.shipper.is_away:
+        if self.shipper.is_away or self.shipper.keeps_files:
+            return None
+        if not self.shipper.await_turn(settings.PATIENCE.get()):  # files of before must not come after these
             return None
         if run_id not in self._places:
-            try:
-                self._places[run_id] = self._impatient.get_run(run_id).info.artifact_uri
-            except AWAY as error:
-                self.shipper.gone(error)
+            run = self._find_run(run_id)
+            if run is None:
                 return None
+            self._places[run_id] = run.info.artifact_uri
         return self._places[run_id]
 
     def stage_files(self, run_id: str, write: Callable[[LocalArtifactStore], None]) -> None:
@@ -411,6 +416,7 @@ class SpooledStore(RestStore):
             except AWAY as error:
                 self.shipper.gone(error)
         self._know(run_id)
+        self._unsure.add(run_id)
         return None
 
     def delete_run(self, run_id: str) -> None:
@@ -475,13 +481,25 @@ class SpooledStore(RestStore):
         names.check_run_id(run_id)
         if self.shipper.is_away:
             return
-        try:
-            run = self._impatient.get_run(run_id)
-        except AWAY as error:
-            self.shipper.gone(error)
-            return
-        require_active_run(run_id, run.info.lifecycle_stage)
-        self._know(run_id)
+        run = self._find_run(run_id)
+        if run is not None:
+            require_active_run(run_id, run.info.lifecycle_stage)
+            self._know(run_id)
+
+    def _find_run(self, run_id: str) -> Run | None:
+        """Return a run; `None` where the server cannot be asked, or has yet to hear of a run that began while it was away."""
+        for is_last in (False, True):
+            try:
+                return self._impatient.get_run(run_id)
+            except AWAY as error:
+                self.shipper.gone(error)
+                return None
+            except NotFoundError:
+                if self.shipper.begins_in_spool(run_id):
+                    return None
+                if is_last:  # it may have been delivered between the two questions
+                    raise
+        return None
 
     def _note_params(self, run_id: str, params: Sequence[Param]) -> None:
         """Refuse what this process itself has logged otherwise; what others have, the server says later."""
@@ -493,6 +511,8 @@ class SpooledStore(RestStore):
                     f"value='{known}' for run ID='{run_id}'. Attempted logging new value '{param.value}'. "
                     "Log it under another key, or start a new run."
                 )
+        if len(self._params) > _KNOWN_PARAMS:
+            self._params.clear()
         for param in params:
             self._params[run_id, param.key] = param.value
 
