@@ -361,14 +361,15 @@ class Shipper:
             time.sleep(GATHER_SECONDS)
         return not self._stopping
 
-    def deliver_left(self) -> None:
-        """Send what programs that have ended left on this machine, before anything else.
+    def deliver_left(self) -> bool:
+        """Send what programs that have ended left on this machine, in this thread; tell whether all of it is sent.
 
         Raises:
             SlipstreamError: the server does not take it now.
         """
-        if self._open is not None:
-            self._send_left(Delivery(self._open(), self._refuse))
+        if self._open is None:
+            return True
+        return self._send_left(Delivery(self._open(), self._refuse), None) and self._await_others()
 
     def _refuse(self, text: bytes, message: str) -> None:
         self.refused += 1

@@ -260,7 +260,11 @@ class SpooledStore(RestStore):
                 f"Run {run_id} cannot be resumed from a step now: {size} bytes that were logged before are not on the "
                 f"server ({self.shipper.trouble or 'it takes long'}). They are in {where}. Try again when it answers."
             )
-        self.shipper.deliver_left()
+        if not self.shipper.deliver_left():
+            raise UnavailableError(
+                f"Run {run_id} cannot be resumed from a step now: what another program left on this machine is not on the "
+                "server. See it with 'slipstream sync --list'; send it with 'slipstream sync', or remove it."
+            )
         return super().branch_run(run_id, from_step, keys)
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
