@@ -79,6 +79,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(config.stash[MEETING], ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def _no_experiment_is_left() -> Iterator[None]:
+    """Take back what `set_experiment` leaves in the environment for child processes: later tests start some."""
+    yield
+    os.environ.pop("SLIPSTREAM_EXPERIMENT_ID", None)
+
+
 # -- PostgreSQL -------------------------------------------------------------------------------------------
 
 

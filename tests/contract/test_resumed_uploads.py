@@ -229,6 +229,7 @@ def test_a_killed_server_has_kept_what_it_answered(
     big: Path, tmp_path: Path, sent: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLIPSTREAM_HTTP_REQUEST_MAX_RETRIES", "1")
+    monkeypatch.setenv("SLIPSTREAM_SPOOL", "false")  # which would keep the file and send it by itself
     (tmp_path / "server").mkdir()
     server = ServerProcess(tmp_path / "server")
     run_id = new_run(server.url)

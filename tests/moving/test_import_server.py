@@ -121,6 +121,7 @@ def test_what_arrives_while_it_is_read_comes_with_the_next_import(
     client = slipstream.SlipstreamClient(server.url)
     run = client.create_run("0")
     client.log_batch(run.info.run_id, [Metric("loss", 0.5, 1, step) for step in range(3)])
+    assert slipstream.flush()
     report = take(server.url, tmp_path / "here.db")
     assert report.taken["runs"] == 1
     assert report.taken["metric points"] == 3
