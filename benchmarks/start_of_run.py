@@ -23,7 +23,7 @@ for name in ("first", "second"):
     slipstream.start_run()
     figures[name + " start"] = 1000 * (time.perf_counter() - t)
     figures[name + " start, CPU of the caller"] = 1000 * (time.thread_time() - c)
-    time.sleep(1.5)
+    time.sleep(1.5)  # so that what the start does in the background is not counted with the end
     t = time.perf_counter()
     slipstream.end_run()
     figures[name + " end"] = 1000 * (time.perf_counter() - t)

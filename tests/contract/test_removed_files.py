@@ -1,4 +1,7 @@
-"""Files of what is removed for ever: they go, no others do, and a kill or a restore in between leaves nothing half."""
+"""Files of what is removed for ever: they go, no others do, and a kill or a restore in between leaves nothing half.
+
+It is one file since all of it is tried on the same stores, folders and kills.
+"""
 
 import os
 import shutil

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -50,6 +52,17 @@ class Programs:
             "SLIPSTREAM_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
             "SLIPSTREAM_DELIVERY_TIMEOUT": "10",
         }
+
+    def wait_for_beat(self) -> None:
+        """Wait until the server has taken a heartbeat: before that it cannot miss any."""
+        until = time.monotonic() + 20
+        taken = re.compile(r'slipstream_requests_total\{[^}]*heartbeats"[^}]*\} [1-9]')
+        while time.monotonic() < until:
+            with urllib.request.urlopen(f"{self.server.url}/metrics") as answer:  # ours
+                if taken.search(answer.read().decode()):
+                    return
+            time.sleep(0.05)
+        raise AssertionError("no heartbeat came")
 
     def start(self, code: str, **options: object) -> subprocess.Popen[str]:
         environment = {**self.environment, **options.pop("env", {})}  # type: ignore[dict-item]
@@ -213,7 +226,7 @@ def test_without_a_watcher_the_server_notices(programs: Programs) -> None:
         "time.sleep(60)", env={"SLIPSTREAM_WATCHER": "false", "SLIPSTREAM_CONSOLE": "false"}
     )
     read_until(process, "RUN")
-    time.sleep(1.5)  # the server must have heard of it
+    programs.wait_for_beat()
     process.kill()
 
     run = programs.wait_for_end()
@@ -225,7 +238,7 @@ def test_without_a_watcher_the_server_notices(programs: Programs) -> None:
 def test_a_process_that_was_stopped_comes_back_to_life(programs: Programs) -> None:
     process = programs.start("time.sleep(60)")
     read_until(process, "RUN")
-    time.sleep(1.5)
+    programs.wait_for_beat()
     process.send_signal(signal.SIGSTOP)
     programs.wait_for_end()
 
@@ -243,7 +256,7 @@ def test_a_run_without_signs_of_life_is_never_taken_for_dead(programs: Programs)
         "time.sleep(60)", env={"SLIPSTREAM_WATCHER": "false", "SLIPSTREAM_CONSOLE": "false"}
     )
     read_until(process, "RUN")
-    time.sleep(1.5)
+    programs.wait_for_beat()
     process.kill()
     programs.wait_for_end()  # the other one
 
@@ -295,7 +308,9 @@ def test_output_goes_on_when_the_program_beside_it_is_killed(programs: Programs)
     code = "sys.stdin.readline()\nfor i in range(20000): print('line', i)\nos.system('echo child')\nprint('end', flush=True)"
     process = programs.start(code, stdin=subprocess.PIPE)
     read_until(process, "RUN")
-    os.kill(_companion_of(process.pid), signal.SIGKILL)
+    companion = _companion_of(process.pid)
+    os.kill(companion, signal.SIGKILL)
+    _wait_until_dead(companion)  # what it has taken and not passed on would go with it
 
     output, _ = process.communicate("go\n", timeout=PATIENCE_SECONDS)
 
@@ -419,6 +434,19 @@ def test_threads_and_forks_end_as_ever(programs: Programs) -> None:
     assert process.returncode == 0, output[-2000:]
     assert output.rstrip().endswith("no child is left\ndone")
     assert programs.wait_for(lambda run: run.info.status == "FINISHED")
+
+
+def _wait_until_dead(pid: int) -> None:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        if state in "ZX":
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"process {pid} goes on")
 
 
 def _companion_of(pid: int) -> int:

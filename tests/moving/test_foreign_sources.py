@@ -1,4 +1,7 @@
-"""What other trackers wrote (tools/make_foreign_sources.py) is here after an import, point by point."""
+"""What other trackers wrote (tools/make_foreign_sources.py) is here after an import, point by point.
+
+It is one file since the sources are held to the same promises by the same comparisons.
+"""
 
 import json
 import math

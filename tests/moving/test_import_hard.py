@@ -1,4 +1,7 @@
-"""Imports that meet trouble: stores that are not empty, power cuts, broken sources and hostile ones."""
+"""Imports that meet trouble: stores that are not empty, power cuts, broken sources and hostile ones.
+
+It is one file since each trouble is tried on the same source and target.
+"""
 
 import json
 import os

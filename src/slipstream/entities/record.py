@@ -4,9 +4,12 @@ Records of one writer are numbered from 1 in the order in which they were writte
 can be read with the eyes, and small: one is written for each call in a training loop.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+
+from slipstream.entities.dataset import Dataset, DatasetInput, InputTag, LoggedModelOutput
 
 Value = float | str
 """A metric's value; NaN and infinities are texts in JSON."""
@@ -79,12 +82,49 @@ class InputsRecord(msgspec.Struct, frozen=True, array_like=True, tag="inputs"):
     datasets: list[tuple[str, str, str, str, str | None, str | None, dict[str, str]]] = []
     models: list[str] = []
 
+    @staticmethod
+    def of(run_id: str, datasets: Sequence[DatasetInput], models: Sequence[str]) -> "InputsRecord":
+        fields = [
+            (
+                each.dataset.name,
+                each.dataset.digest,
+                each.dataset.source_type,
+                each.dataset.source,
+                each.dataset.schema,
+                each.dataset.profile,
+                {tag.key: tag.value for tag in each.tags},
+            )
+            for each in datasets
+        ]
+        return InputsRecord(run_id, fields, list(models))
+
+    def to_inputs(self) -> list[DatasetInput]:
+        """Return the data sets as stores take them."""
+        return [
+            DatasetInput(
+                dataset=Dataset(
+                    name=name,
+                    digest=digest,
+                    source_type=source_type,
+                    source=source,
+                    schema=schema,
+                    profile=profile,
+                ),
+                tags=[InputTag(key, value) for key, value in tags.items()],
+            )
+            for name, digest, source_type, source, schema, profile, tags in self.datasets
+        ]
+
 
 class OutputsRecord(msgspec.Struct, frozen=True, array_like=True, tag="outputs"):
     """Models that a run made, with their steps."""
 
     run_id: str
     models: list[tuple[str, int]]
+
+    def to_outputs(self) -> list[LoggedModelOutput]:
+        """Return the models as stores take them."""
+        return [LoggedModelOutput(model, step) for model, step in self.models]
 
 
 class FilesRecord(msgspec.Struct, frozen=True, array_like=True, tag="files"):

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, LiteralString
 from slipstream.clock import now_ms
 from slipstream.db.base import Transaction
 from slipstream.entities import (
-    Dataset,
     DatasetInput,
     Experiment,
-    InputTag,
     LifecycleStage,
     LoggedModelOutput,
     Metric,
@@ -34,8 +32,9 @@ from slipstream.entities.record import (
     UntagRecord,
     UpdateRecord,
 )
-from slipstream.errors import InvalidParameterError, NotFoundError, SlipstreamError
+from slipstream.errors import InvalidParameterError, SlipstreamError
 from slipstream.rules import limits, names
+from slipstream.store.params_tags import DELETE_TAG
 
 SELECT_WRITER: LiteralString = "SELECT stored FROM record_writers WHERE writer = :writer"
 UPSERT_WRITER: LiteralString = """
@@ -81,7 +80,7 @@ class RecordsPart:
             end_time: int | None = None,
             run_name: str | None = None,
         ) -> RunInfo: ...
-        def delete_tag(self, run_id: str, key: str) -> None: ...
+        def require_run(self, run_id: str, *, active: bool = False) -> tuple[int, int]: ...
         def log_inputs(
             self, run_id: str, datasets: Sequence[DatasetInput] = (), models: Sequence[str] = ()
         ) -> None: ...
@@ -186,34 +185,15 @@ class RecordsPart:
             case UntagRecord():
                 self._untag(record)
             case InputsRecord():
-                datasets = [
-                    DatasetInput(
-                        dataset=Dataset(
-                            name=name,
-                            digest=digest,
-                            source_type=source_type,
-                            source=source,
-                            schema=schema,
-                            profile=profile,
-                        ),
-                        tags=[InputTag(key, value) for key, value in tags.items()],
-                    )
-                    for name, digest, source_type, source, schema, profile, tags in record.datasets
-                ]
-                self.log_inputs(record.run_id, datasets, record.models)
+                self.log_inputs(record.run_id, record.to_inputs(), record.models)
             case OutputsRecord():
-                self.log_outputs(
-                    record.run_id, [LoggedModelOutput(model, step) for model, step in record.models]
-                )
+                self.log_outputs(record.run_id, record.to_outputs())
             case _:
                 raise AssertionError(f"{type(record).__name__} is stored together with others")
 
     def _untag(self, record: UntagRecord) -> None:
-        try:
-            self.delete_tag(record.run_id, record.key)
-        except NotFoundError as error:
-            if "has no tag" not in str(error):  # that is what was wanted
-                raise
+        run, _ = self.require_run(record.run_id, active=True)
+        self.tx.execute(DELETE_TAG, run=run, key=record.key)  # one that is not there is gone as was wanted
 
     def _begin_run(self, record: RunRecord) -> None:
         names.check_new_run_id(record.run_id)

@@ -57,7 +57,6 @@ class Delivery:
         """Runs that are at the server, or begin in what was sent."""
         self.is_known: Callable[[str], bool] = lambda _: False
         """Tells of other runs that they are."""
-        self.requests = 0
 
     def send(self, spooled: Spooled, writer: str, lines: Sequence[SpoolLine]) -> int:
         """Send the next lines of a file, or some of them, and note how far; return how many.
@@ -134,7 +133,6 @@ class Delivery:
         self._transport.call("GET", "/health")
 
     def _deliver(self, writer: str, first: int, texts: Sequence[bytes]) -> list[tuple[int, str]]:
-        self.requests += 1
         if self._is_ours:
             try:
                 receipt: DeliveryReceipt = self._store.deliver(writer, first, texts)

@@ -8,10 +8,6 @@ from collections.abc import Sequence
 
 from slipstream.client.rest import RestStore
 from slipstream.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    LoggedModelOutput,
     Metric,
     Param,
     RunTag,
@@ -106,25 +102,9 @@ def _send(store: RestStore, record: Record) -> None:
             except NotFoundError:
                 store.get_run(record.run_id)  # if the run is there, the tag is gone as was wanted
         case InputsRecord():
-            datasets = [
-                DatasetInput(
-                    dataset=Dataset(
-                        name=name,
-                        digest=digest,
-                        source_type=source_type,
-                        source=source,
-                        schema=schema,
-                        profile=profile,
-                    ),
-                    tags=[InputTag(key, value) for key, value in tags.items()],
-                )
-                for name, digest, source_type, source, schema, profile, tags in record.datasets
-            ]
-            store.log_inputs(record.run_id, datasets, record.models)
+            store.log_inputs(record.run_id, record.to_inputs(), record.models)
         case OutputsRecord():
-            store.log_outputs(
-                record.run_id, [LoggedModelOutput(model, step) for model, step in record.models]
-            )
+            store.log_outputs(record.run_id, record.to_outputs())
         case RunRecord():
             raise InvalidParameterError(
                 "This server is MLflow's, which chooses the ids of runs itself: a run that began while it was away "

@@ -274,24 +274,7 @@ class SpooledStore(RestStore):
         self, run_id: str, datasets: Sequence[DatasetInput] = (), models: Sequence[str] = ()
     ) -> None:
         self._require_run(run_id)
-        self._append(
-            InputsRecord(
-                run_id,
-                [
-                    (
-                        each.dataset.name,
-                        each.dataset.digest,
-                        each.dataset.source_type,
-                        each.dataset.source,
-                        each.dataset.schema,
-                        each.dataset.profile,
-                        {tag.key: tag.value for tag in each.tags},
-                    )
-                    for each in datasets
-                ],
-                list(models),
-            )
-        )
+        self._append(InputsRecord.of(run_id, datasets, models))
 
     def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
         self._require_run(run_id)
