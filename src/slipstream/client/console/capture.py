@@ -17,6 +17,7 @@ import logging
 import os
 import select
 import stat
+import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from slipstream.client.liveness.folder import PlainLog
 _PIPE_BYTES = 256 << 10
 _PAUSE_SECONDS = 0.2
 _CALM_SECONDS = 5.0
+_SURE_BYTES = 512
+"""POSIX's least PIPE_BUF: a pipe with room takes so much at once."""
 _logger = logging.getLogger(__name__)
 
 
@@ -124,20 +127,30 @@ class Capture:
             os.close(self._copy_read)
 
     def end(self) -> None:
-        """Give the streams back what they had; what is in the pipes is left to whoever reads them."""
+        """Give the streams back what they had; what is in the pipes is for whoever reads them, until `close`."""
         with self._lock:
             if self._ended or self._pid != os.getpid():
                 return
             self._ended = True
-            abandoned = self._abandoned
         flush_streams()
         self._undo_copies()
         for pipe in self._pipes:
             pipe.restore()
+
+    def close(self, *, is_read: bool) -> None:
+        """Let go of the pipes after `end`.
+
+        Args:
+            is_read: whether the program that reads them lives; otherwise what is in them is passed on now.
+        """
+        if not self._ended or self._pid != os.getpid():
+            return
         for pipe in self._pipes:
-            if abandoned:
+            if self._abandoned:
                 pipe.calm.wait(_CALM_SECONDS)
             else:
+                if not is_read:
+                    pipe.pass_on_rest()
                 os.close(pipe.read)
 
     def abandon(self) -> None:
@@ -181,22 +194,61 @@ class _Pipe:
             while True:
                 ready = select.select([self.read], [], [], _PAUSE_SECONDS)[0]
                 if not ready:
-                    self.restore()  # children may hold it still
-                    self.calm.set()
+                    if self._restore_in_order():
+                        self.calm.set()  # children may hold it still
                     continue
                 self.calm.clear()
                 data = os.read(self.read, 1 << 16)
                 if not data:
                     break
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(self.original, view) :]
+                self._pass(data)
         except OSError as error:  # nobody reads any more; who writes finds that out by itself
             _logger.debug("Output is not passed on: %s", error)
         finally:
             self.restore()
             os.close(self.read)
             self.calm.set()
+
+    def pass_on_rest(self) -> None:
+        """Pass on what has been written, and do not wait for more."""
+        with contextlib.suppress(OSError):  # nobody reads any more
+            while select.select([self.read], [], [], 0)[0] and (data := os.read(self.read, 1 << 16)):
+                self._pass(data)
+
+    def _pass(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.original, view) :]
+
+    def _restore_in_order(self) -> bool:
+        """Let writers do without, unless something is in the pipe; tell whether they do.
+
+        Between the look and the change no other thread of Python may write, or what it writes next would overtake that. So
+        both are done by calls that keep Python's lock. What a thread was writing at that moment is passed on by such calls,
+        too, as far as it can be without waiting: whoever reads may be a thread of this process.
+        """
+        if self._restored:
+            return True
+        import ctypes
+        import termios
+
+        library = ctypes.PyDLL(None)
+        waiting = ctypes.c_int()
+        library.ioctl(self.read, termios.FIONREAD, ctypes.byref(waiting))
+        if waiting.value:
+            return False
+        for number in self.numbers:
+            library.dup2(self.original, number)
+        self._restored = True
+        room = ctypes.create_string_buffer(struct.pack("ihh", self.original, select.POLLOUT, 0))
+        piece = ctypes.create_string_buffer(_SURE_BYTES)
+        while library.ioctl(self.read, termios.FIONREAD, ctypes.byref(waiting)) == 0 and waiting.value:
+            if library.poll(room, 1, 0) != 1:
+                break
+            size = library.read(self.read, piece, _SURE_BYTES)
+            written = library.write(self.original, piece, size)
+            self._pass(piece.raw[max(written, 0) : size])
+        return True
 
 
 def _make_pipe() -> tuple[int, int]:

@@ -24,8 +24,6 @@ from slipstream.errors import EndpointNotFoundError, NotFoundError, SlipstreamEr
 CONSOLE_SECONDS = 3.0
 _SYNC_SECONDS = 1.0
 _BYE_SECONDS = 2.0
-_AWAY_SECONDS = 3.0
-"""How long the end of the program waits for a server that was away a moment ago."""
 _SENT_AT_ONCE = 4 * 48 * 1024
 _KEPT_BYTES = 256 * 1024
 """What a server keeps of what a run prints."""
@@ -61,10 +59,6 @@ class Attendant:
         self._hears = self._is_server
         """Whether the server takes signs of life and what is printed."""
         self._connection: Connection | None = None
-        self._later: list[Callable[[], None]] = []
-        """What failed, and is tried once more at the end; after that it is for the next start."""
-        self._is_away = False
-        """Whether the server did not take the last thing that it was sent."""
         if self._folder is not None and self._is_server:
             self._start_console(self._folder, console=console)
 
@@ -282,15 +276,12 @@ class Attendant:
             capture.end()
         if link is not None:
             link.say_bye(_BYE_SECONDS if capture is not None else 0.2)
+        if capture is not None:
+            capture.close(is_read=link is not None and link.is_alive)
         self._closing = True
         self._wake.set()
         if self._worker is not None:
-            later, self._later = self._later, []
-            for job in later:
-                self._jobs.put(job)
             self._jobs.put(None)
-            if self._is_away:
-                until = min(until, time.monotonic() + _AWAY_SECONDS)
             self._worker.join(max(0.0, until - time.monotonic()))
         folder = self._folder
         if folder is not None:

@@ -71,6 +71,7 @@ class Link:
         self._answered = threading.Condition()
         self._count = 0
         self.is_alive = True
+        """Cleared once it is dead, and not before it has answered all that it will."""
         self._thread = threading.Thread(target=self._listen, name="slipstream-companion", daemon=True)
         self._thread.start()
 
@@ -100,6 +101,7 @@ class Link:
             with self._lock:
                 self._process.stdin.write(word.encode() + b"\n")
         except (OSError, ValueError):
+            self.is_alive = False  # nobody reads that, though `_listen` may not have heard of it
             return False
         with self._answered:
             self._answered.wait_for(lambda: word in self._answers or not self.is_alive, seconds)
