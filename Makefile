@@ -79,8 +79,8 @@ conformance-client: $(VENV)/.dev ## run the kit's tests of the client on slipstr
 museum: $(VENV)/.dev ## keep a database and models of the present schema, for tests of later versions
 	@$(BIN)/python tools/make_museum.py
 
-ui: ## build the web pages
-	@echo "There are no web pages to build yet; the server's own page needs no build."
+ui: $(VENV)/.run ## build the web pages (needs Node 20.19 or newer, or takes it from PyPI)
+	@$(BIN)/python ui/build.py
 
 install: $(VENV)/.dev ## install everything into .venv
 

@@ -38,10 +38,10 @@ from slipstream.server.options import ServerOptions
 from slipstream.server.run_watch import RunWatch
 from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.signing import RootSigner
-from slipstream.server.start_page import start_page
 from slipstream.server.streams import Streams
 from slipstream.server.trash_retention import TrashRetention
 from slipstream.server.uploads import upload_routes
+from slipstream.server.web_pages import PAGES, WebPages
 from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.beats import Beats
 from slipstream.store.config import StoreConfig
@@ -83,6 +83,10 @@ class TrackingApp:
         self.short_way: dict[bytes, ShortRoute] = {}
         self.files: FastFiles | None = None
         self._prefix = options.static_prefix.rstrip("/")
+        self.pages = WebPages(self._prefix)
+        self._guard_of_pages = Guard(
+            options.allowed_hosts, options.cors_allowed_origins, None, enabled=options.security
+        )
         frame_options = options.x_frame_options.upper()
         self._frame_options = b"" if frame_options == "NONE" else frame_options.encode("latin-1")
         self._heads: dict[int, bytes] = {}
@@ -133,7 +137,13 @@ class TrackingApp:
             self._siblings = Siblings(Path(folder), self.observer.packed)
             await self._siblings.open()
         routes: list[StarletteRoute] = [
-            StarletteRoute("/", self._start_page),
+            StarletteRoute("/", self.pages.page),
+            *(
+                StarletteRoute(f"/{name}{rest}", self.pages.page)
+                for name in PAGES
+                for rest in ("", "/{rest:path}")
+            ),
+            StarletteRoute("/assets/{name}", self.pages.asset),
             StarletteRoute("/openapi.json", self._openapi),
             StarletteRoute("/version", _version),
             StarletteRoute("/health", _health),
@@ -208,7 +218,9 @@ class TrackingApp:
                 return
             send = _telling_the_browser(send, origin)
         changes = method in CHANGING
-        refusal = self.guard.check(
+        plain_path = path.removeprefix(self._prefix) or "/"
+        guard = self._guard_of_pages if self.pages.is_open(method, plain_path) else self.guard
+        refusal = guard.check(
             changes,
             path if path in _EXEMPT else "",
             headers.get(b"host", b""),
@@ -402,9 +414,6 @@ class TrackingApp:
         return Response(self.observer.metrics(others), headers={"content-type": CONTENT_TYPE})
 
     # -- pages --------------------------------------------------------------------------------------
-    async def _start_page(self, request: Request) -> Response:
-        return HTMLResponse(start_page(self.context, self._prefix))
-
     async def _openapi(self, request: Request) -> Response:
         return Response(openapi_document(self._prefix), media_type="application/json")
 
