@@ -32,6 +32,18 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 120,
+    cssCodeSplit: false,
+    rolldownOptions: {
+      output: {
+        // One file for what every page needs, one a page: a waterfall of small ones costs more than it saves.
+        codeSplitting: {
+          groups: [
+            { name: "shell", test: /node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]/ },
+            { name: "charts", test: /node_modules[\\/]uplot|src[\\/]charts[\\/]/ },
+          ],
+        },
+      },
+    },
   },
   server: {
     // `npm run dev` beside `slipstream server --port 5000`

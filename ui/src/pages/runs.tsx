@@ -1,8 +1,219 @@
+/** An experiment: its runs as a table, and what is done with many of them. */
+
+import "../styles/runs.css";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { ApiError, mlflow, own } from "../api/request";
+import { useResource } from "../api/resource";
+import type { GetExperimentResponse } from "../api/schema";
+import { FirstSteps } from "../app/first_steps";
 import type { PageProps } from "../app/pages";
-export default function Page(_: PageProps) {
+import { go, pageUrl } from "../app/router";
+import { useShortcuts } from "../app/shortcuts";
+import { Empty, Failure } from "../app/states";
+import { tell, tellFailure } from "../app/toasts";
+import { withClause } from "../lib/filter_language";
+import { count } from "../lib/format";
+import { ColumnPicker, type KnownColumn, readColumns } from "../runs/column_picker";
+import { fieldNamed, orderTerm } from "../runs/columns";
+import { FilterBox } from "../runs/filter_box";
+import { RunsTable } from "../runs/runs_table";
+import { keepChosen, keepColumns, keepFilter, keepTrash, readState } from "../runs/state";
+import { tableRows } from "../runs/table";
+
+const COLUMNS_AT_FIRST = 12;
+
+export default function RunsPage({ at }: PageProps) {
+  const experiment = at.experiment ?? "";
+  const experiments = useMemo(() => [experiment], [experiment]);
+  const state = readState();
+  const [isPicking, setPicking] = useState(false);
+  const about = useResource(experiment, (abort) =>
+    mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: experiment }, abort),
+  );
+  const known = useResource(`${experiment}`, (abort) =>
+    readColumns(experiments, "", "", 4 * COLUMNS_AT_FIRST, abort),
+  );
+  const names = state.columns ?? chosenAtFirst(known.value.value?.columns);
+  const found = useMemo(() => {
+    const order = state.order && orderTerm(state.order.name, state.order.isDescending);
+    return tableRows({
+      experiment_ids: experiments,
+      filter: state.filter,
+      view_type: state.isTrash ? "DELETED_ONLY" : "ACTIVE_ONLY",
+      order_by: order ? [order] : [],
+      columns: names ?? [],
+    });
+  }, [
+    experiment,
+    state.filter,
+    state.isTrash,
+    state.order?.name,
+    state.order?.isDescending,
+    names?.join("\n"),
+  ]);
+
+  const shortcuts = useMemo(
+    () => [
+      { keys: "/", what: "filter", run: () => document.getElementById("filter")?.focus() },
+      { keys: "c", what: "compare the selected runs", run: () => compare(readState().chosen) },
+      { keys: "e", what: "choose columns", run: () => setPicking(true) },
+      { keys: "t", what: "go to the table", run: focusTable },
+      {
+        keys: "j k",
+        what: "move in the table (x selects, Enter opens, f filters by the cell)",
+        run: focusTable,
+      },
+      { keys: "j", what: "next row", run: focusTable },
+      { keys: "k", what: "row before", run: focusTable },
+    ],
+    [],
+  );
+  useShortcuts(shortcuts);
+  useEffect(() => {
+    document.title = `${about.value.value?.experiment?.name ?? "Runs"} · slipstream`;
+  }, [about.value.value]);
+
+  const failure = found.rows.error.value;
+  const refusal = failure instanceof ApiError && failure.status === 400 ? failure.message : undefined;
+  const total = found.rows.total.value;
+  if (about.error.value) return <Failure error={about.error.value} retry={about.reload} />;
   return (
-    <div class="page">
-      <h1>…</h1>
+    <div class="runs">
+      <div class="tools">
+        <h1 title={about.value.value?.experiment?.name ?? ""}>
+          {about.value.value?.experiment?.name ?? "…"}
+        </h1>
+        <FilterBox experiments={experiments} value={state.filter} onApply={keepFilter} refusal={refusal} />
+        <output class="quiet" aria-live="polite">
+          {total === undefined ? "" : `${count(total)} ${total === 1 ? "run" : "runs"}`}
+        </output>
+        {state.chosen.length > 0 && (
+          <Chosen ids={state.chosen} isTrash={state.isTrash} onDone={() => found.rows.refresh(0, 100)} />
+        )}
+        <button type="button" onClick={() => setPicking(true)}>
+          Columns
+        </button>
+        <button type="button" aria-pressed={state.isTrash} onClick={() => keepTrash(!state.isTrash)}>
+          Trash
+        </button>
+      </div>
+      {failure instanceof ApiError && !refusal && (
+        <Failure error={failure} retry={() => found.rows.refresh(0, 100)} />
+      )}
+      {total === 0 && !refusal ? (
+        <NoRuns isFiltered={state.filter !== ""} isTrash={state.isTrash} />
+      ) : (
+        <RunsTable
+          experiment={experiment}
+          found={found}
+          names={names ?? []}
+          state={state}
+          onChoose={keepChosen}
+          onFilter={(name, value, isExcluded) => {
+            const field = fieldNamed(name);
+            if (field)
+              keepFilter(withClause(state.filter, field.entity, field.key, isExcluded ? "!=" : "=", value));
+          }}
+        />
+      )}
+      {isPicking && (
+        <ColumnPicker
+          experiments={experiments}
+          filter={state.filter}
+          shown={names ?? []}
+          onChange={keepColumns}
+          onClose={() => setPicking(false)}
+        />
+      )}
     </div>
+  );
+}
+
+function focusTable() {
+  document.querySelector<HTMLElement>("[role=grid]")?.focus();
+}
+
+/** Metrics and params that tell runs apart; those of the system are for the run's own page. */
+function chosenAtFirst(known: readonly KnownColumn[] | undefined): string[] | undefined {
+  if (known === undefined) return undefined;
+  const fit = known.filter(
+    (each) => each.varies && !each.key.startsWith("tags.") && !each.key.startsWith("metrics.system/"),
+  );
+  const metrics = fit.filter((each) => each.key.startsWith("metrics."));
+  const params = fit.filter((each) => each.key.startsWith("params."));
+  const half = COLUMNS_AT_FIRST / 2;
+  return [
+    ...metrics.slice(0, COLUMNS_AT_FIRST - Math.min(half, params.length)),
+    ...params.slice(0, COLUMNS_AT_FIRST - Math.min(half, metrics.length)),
+  ].map((each) => each.key);
+}
+
+function compare(ids: readonly string[]) {
+  if (ids.length < 2) tell("Select two runs or more with x, then compare them.");
+  else go(pageUrl(["compare"], { runs: ids.join(",") }));
+}
+
+function Chosen({ ids, isTrash, onDone }: { ids: readonly string[]; isTrash: boolean; onDone: () => void }) {
+  const change = async (what: "delete" | "restore", of: readonly string[]) => {
+    try {
+      for (const run_id of of) await mlflow.post(`runs/${what}`, { run_id });
+    } catch (error) {
+      tellFailure(error);
+    }
+    onDone();
+  };
+  const act = async (what: "delete" | "restore") => {
+    await change(what, ids);
+    keepChosen([]);
+    const done = what === "delete" ? "moved to the trash" : "restored";
+    tell(`${count(ids.length)} ${ids.length === 1 ? "run" : "runs"} ${done}.`, {
+      undo: () => void change(what === "delete" ? "restore" : "delete", ids),
+    });
+  };
+  return (
+    <div class="chosen-tools" role="group" aria-label="Selected runs">
+      <span>{count(ids.length)} selected</span>
+      <button type="button" onClick={() => compare(ids)} disabled={ids.length < 2}>
+        Compare
+      </button>
+      <a
+        class="button"
+        data-leave
+        download
+        href={own.url("metrics/histories", { run_ids: ids, format: "csv" })}
+      >
+        Histories as CSV
+      </a>
+      <button type="button" onClick={() => act(isTrash ? "restore" : "delete")}>
+        {isTrash ? "Restore" : "Delete"}
+      </button>
+      <button type="button" class="plain" onClick={() => keepChosen([])}>
+        Clear
+      </button>
+    </div>
+  );
+}
+
+function NoRuns({ isFiltered, isTrash }: { isFiltered: boolean; isTrash: boolean }) {
+  if (isTrash)
+    return (
+      <Empty title="The trash is empty">
+        <button type="button" onClick={() => keepTrash(false)}>
+          Back to the runs
+        </button>
+      </Empty>
+    );
+  if (isFiltered)
+    return (
+      <Empty title="No run fits the filter">
+        <button type="button" onClick={() => keepFilter("")}>
+          Show all runs
+        </button>
+      </Empty>
+    );
+  return (
+    <Empty title="No runs yet">
+      <FirstSteps />
+    </Empty>
   );
 }

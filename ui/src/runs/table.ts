@@ -1,0 +1,92 @@
+/** Runs as rows: from the server's columns to what a table asks for. */
+
+import { own } from "../api/request";
+import { Rows } from "../grid/rows";
+import type { ApiNumber } from "../lib/format";
+
+export interface TableColumn {
+  key: string;
+  kind: "number" | "text" | "time";
+  values: (ApiNumber | string)[];
+  range?: [number, number] | null;
+}
+
+export interface TablePage {
+  total: number;
+  offset: number;
+  cursor?: string;
+  run_ids: string[];
+  names: string[];
+  statuses: string[];
+  start_times: (number | null)[];
+  end_times: (number | null)[];
+  experiment_ids?: string[];
+  children?: number[];
+  columns: TableColumn[];
+}
+
+export interface TableQuery {
+  experiment_ids: readonly string[];
+  filter: string;
+  view_type: "ACTIVE_ONLY" | "DELETED_ONLY";
+  order_by: readonly string[];
+  columns: readonly string[];
+  roots_only?: boolean;
+  parent_run_id?: string;
+}
+
+/** A run in a table; its values are in the order of the asked columns. */
+export interface RunRow {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  readonly start: number | null;
+  readonly end: number | null;
+  readonly experiment: string | undefined;
+  readonly children: number;
+  readonly values: readonly (ApiNumber | string | undefined)[];
+}
+
+export interface RunRows {
+  readonly rows: Rows<RunRow>;
+  /** Of each column over all found runs, once known. */
+  readonly ranges: Map<string, readonly [number, number]>;
+  readonly kinds: Map<string, TableColumn["kind"]>;
+}
+
+export async function readTable(
+  query: TableQuery,
+  offset: number,
+  limit: number,
+  abort?: AbortSignal,
+): Promise<TablePage> {
+  return own.post<TablePage>("runs/table", { ...query, offset, limit, with_ranges: offset === 0 }, abort);
+}
+
+export function rowsOf(page: TablePage): RunRow[] {
+  return page.run_ids.map((id, index) => ({
+    id,
+    name: page.names[index] ?? "",
+    status: page.statuses[index] ?? "",
+    start: page.start_times[index] ?? null,
+    end: page.end_times[index] ?? null,
+    experiment: page.experiment_ids?.[index],
+    children: page.children?.[index] ?? 0,
+    values: page.columns.map((column) => column.values[index]),
+  }));
+}
+
+/** The rows that a query finds, read where the user looks. */
+export function tableRows(query: TableQuery): RunRows {
+  const ranges: RunRows["ranges"] = new Map();
+  const kinds: RunRows["kinds"] = new Map();
+  const rows = new Rows<RunRow>(async (offset, limit, abort) => {
+    const page = await readTable(query, offset, limit, abort);
+    for (const column of page.columns) {
+      kinds.set(column.key, column.kind);
+      if (column.range) ranges.set(column.key, column.range);
+    }
+    return { total: page.total, rows: rowsOf(page) };
+  });
+  return { rows, ranges, kinds };
+}
