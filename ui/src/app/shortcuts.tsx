@@ -71,16 +71,14 @@ export function ShortcutList() {
   const shown = new Map(known.value.map((each) => [each.keys, each.what]));
   return (
     <dialog
-      open
       class="sheet"
       aria-label="Keys"
       ref={(element) => {
-        if (element?.open && !element.matches(":modal")) {
-          element.close();
-          element.showModal();
-        }
+        if (element?.isConnected && !element.open) element.showModal();
       }}
-      onClose={() => (isListed.value = false)}
+      onClose={() => {
+        isListed.value = false;
+      }}
     >
       <h2>Keys</h2>
       <dl class="keys">
