@@ -68,7 +68,9 @@ class Sweep:
                 {
                     "run_id": run_id,
                     "metrics": points[first : first + 1000],
-                    "params": [{"key": key, "value": value} for key, value in params.items()] if not first else [],
+                    "params": [{"key": key, "value": value} for key, value in params.items()]
+                    if not first
+                    else [],
                     "tags": [{"key": "dataset", "value": f"cifar10-v{number % 3}"}] if not first else [],
                 },
             )
