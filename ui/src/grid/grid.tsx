@@ -131,6 +131,10 @@ export function Grid<R>(props: GridProps<R>) {
     event.stopPropagation();
   };
 
+  const isActiveInSight =
+    active.value.row >= inSight.first &&
+    active.value.row < inSight.end &&
+    [...pinned, ...shown].some((each) => each.index === active.value.column);
   const lines = [];
   for (let index = inSight.first; index < inSight.end; index++) {
     const row = rows.get(index);
@@ -178,7 +182,7 @@ export function Grid<R>(props: GridProps<R>) {
       aria-rowcount={total + 1}
       aria-colcount={columns.length}
       aria-multiselectable={props.onChoose ? true : undefined}
-      aria-activedescendant={total ? "active-cell" : undefined}
+      aria-activedescendant={isActiveInSight ? "active-cell" : undefined}
       style={{ "--row": `${rowHeight}px` }}
       onScroll={onScroll}
       onKeyDown={onKeyDown}
