@@ -10,7 +10,6 @@ from slipstream.autologging.integrations import Integration
 from slipstream.autologging.patching import Call, Observer, Steps
 from slipstream.autologging.recording import Recorder, training
 from slipstream.autologging.warnings_once import attempt, warn_once
-from slipstream.client.model_functions import initialize_logged_model
 from slipstream.client.scratch import scratch_folder
 from slipstream.errors import InvalidParameterError
 from slipstream.flavors import pytorch as flavor
@@ -87,7 +86,7 @@ def _observe_fit(package: str) -> Observer:
         integration, options = INTEGRATION, dict(INTEGRATION.options)
         recorder = Recorder.of_active_run(integration)
         trainer = call.args[0]
-        model_id = initialize_logged_model("model").model_id if options["log_models"] else None
+        model_id = recorder.begin_model() if options["log_models"] else None
         stopping: Any = None
         for each in trainer.callbacks:
             if any(kind.__name__ == "EarlyStopping" for kind in type(each).__mro__):

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 from slipstream import settings
 from slipstream.artifact_store.http_sender import SIGNED
+from slipstream.client.hurry import is_hurried
 from slipstream.errors import (
     BY_CODE,
     ConnectionFailedError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 LONGEST_WAIT_SECONDS = 120.0
+_HURRIED_PAUSE_SECONDS = 1.0
 _SHOWN_BODY_CHARACTERS = 300
 _BY_STATUS: dict[int, type[SlipstreamError]] = {
     400: InvalidParameterError,
@@ -183,7 +185,9 @@ class Transport:
         if size is not None:
             headers["Content-Length"] = str(size)
         once = iter(chunks) is chunks
-        self._send(method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once)
+        self._send(
+            method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once, takes_time=True
+        )
 
     def prepare(self) -> None:
         """Import now what the first call would import."""
@@ -274,6 +278,7 @@ class Transport:
         stream: bool,
         retry: bool = True,
         signed: bool = False,
+        takes_time: bool = False,
     ) -> "urllib3.BaseHTTPResponse":
         import urllib3
 
@@ -286,6 +291,11 @@ class Transport:
             else 0
         )
         timeout = self._timeout_seconds or settings.HTTP_REQUEST_TIMEOUT.get()
+        longest_pause = LONGEST_WAIT_SECONDS
+        if is_hurried():
+            retries, longest_pause = min(retries, 1), _HURRIED_PAUSE_SECONDS
+            if not takes_time:
+                timeout = min(timeout, max(0.1, settings.PATIENCE.get()))
         for attempt in range(retries + 1):
             try:
                 response = pool.request(
@@ -310,12 +320,12 @@ class Transport:
                         f"and that the tracking URI ({settings.TRACKING_URI.name}) is right."
                     ) from error
                 self._warn_once(f"No answer from {self.base_url} ({_reason(error)})", attempt, retries)
-                self._sleep(_pause(attempt, None))
+                self._sleep(min(_pause(attempt, None), longest_pause))
                 continue
             self._warned = False
             if attempt < retries and _may_pass(response):
                 response.drain_conn()
-                self._sleep(_pause(attempt, response.headers.get("Retry-After")))
+                self._sleep(min(_pause(attempt, response.headers.get("Retry-After")), longest_pause))
                 continue
             if response.status >= HTTPStatus.MULTIPLE_CHOICES and not (signed and _is_signed(response)):
                 raise _to_error(method, url, response)
