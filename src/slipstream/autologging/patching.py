@@ -13,7 +13,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from slipstream.autologging.warnings_once import warn_once
 from slipstream.client.hurry import HURRY
@@ -192,11 +192,15 @@ class Patch:
             delattr(self._owner, self._name)
 
 
+class Removable(Protocol):
+    def remove(self) -> None: ...
+
+
 class Patches:
     """The patches of one flavor."""
 
     def __init__(self) -> None:
-        self._all: list[Patch] = []
+        self._all: list[Removable] = []
         self._lock = threading.RLock()
 
     def put(self, owner: Any, name: str, watch: Watch) -> None:
@@ -226,6 +230,11 @@ class Patches:
                 watched.__module__, watched.__qualname__ = owner.__module__, f"{owner.__qualname__}.{name}"
             setattr(owner, name, watched)
             self._all.append(Patch(owner, name, found, watched, own=own))
+
+    def add(self, other: Removable) -> None:
+        """Take in what is to be removed with these patches."""
+        with self._lock:
+            self._all.append(other)
 
     def remove(self) -> None:
         with self._lock:

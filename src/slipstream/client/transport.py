@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 LONGEST_WAIT_SECONDS = 120.0
 _HURRIED_PAUSE_SECONDS = 1.0
+_chance = random.SystemRandom()  # the one of the module is the user's, who may have seeded it
 _SHOWN_BODY_CHARACTERS = 300
 _BY_STATUS: dict[int, type[SlipstreamError]] = {
     400: InvalidParameterError,
@@ -478,12 +479,12 @@ def _pause(attempt: int, retry_after: str | None) -> float:
     """Return seconds to wait: what the server asks for, else nothing, then factor, 2*factor, 4*factor..."""
     if retry_after is not None and retry_after.strip().isdigit():
         # A little later, each at another time: all whom the server sent away would come back at once.
-        return min(float(retry_after) * (1 + random.random() / 4), LONGEST_WAIT_SECONDS)
+        return min(float(retry_after) * (1 + _chance.random() / 4), LONGEST_WAIT_SECONDS)
     if attempt == 0:
         return 0.0
     backoff = settings.HTTP_REQUEST_BACKOFF_FACTOR.get() * 2 ** (attempt - 1)
     # Jitter, so that many workers that failed together do not come back together.
-    return min(backoff * (1 + random.random() / 2), LONGEST_WAIT_SECONDS)
+    return min(backoff * (1 + _chance.random() / 2), LONGEST_WAIT_SECONDS)
 
 
 def _reason(error: Exception) -> str:
