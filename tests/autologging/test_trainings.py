@@ -354,3 +354,27 @@ def test_a_param_without_text_leaves_the_others(runs: Runs) -> None:
 
     (run,) = runs()
     assert run.data.params["positive"] == "True"
+
+
+def test_pictures_are_drawn_without_touching_the_users_settings(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mine = dict(mpl.rcParams)
+    during: list[bool] = []
+    save = Figure.savefig
+
+    def look(self: Figure, *args: Any, **kwargs: Any) -> None:
+        during.append(dict(mpl.rcParams) == mine)
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", look)
+    slipstream.sklearn.autolog(log_models=False)
+    LogisticRegression().fit(X, np.where(y == 1, "a class with a long name", "b"))
+
+    assert during == [True, True, True]
+    (run,) = runs()
+    files = {each.path for each in SlipstreamClient().list_artifacts(run.info.run_id)}
+    assert "training_confusion_matrix.png" in files
