@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-
-import slipstream
 from tests.autologging.conftest import require_libraries
 
-PROGRAM = '''
+import slipstream
+
+PROGRAM = """
 import sys
 
 import lightning.pytorch as lightning
@@ -46,7 +46,7 @@ if __name__ == "__main__":
         max_epochs=2, accelerator="cpu", devices=2, strategy=sys.argv[1], logger=False,
         enable_progress_bar=False, enable_model_summary=False,
     ).fit(Model(), data, data)
-'''
+"""
 
 
 @pytest.mark.slow

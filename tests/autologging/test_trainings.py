@@ -12,13 +12,13 @@ from sklearn import metrics
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.tree import DecisionTreeClassifier
+from tests.autologging.conftest import require_libraries
 
 import slipstream
 from slipstream.autologging import evaluation, integrations
 from slipstream.autologging.patching import MARK
 from slipstream.client.client import SlipstreamClient
 from slipstream.errors import InvalidParameterError, SlipstreamError
-from tests.autologging.conftest import require_libraries
 
 Runs = Callable[[], list[Any]]
 X = np.random.RandomState(1).rand(60, 3)

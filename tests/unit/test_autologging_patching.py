@@ -347,14 +347,14 @@ assert not [finder for finder in sys.meta_path if "slipstream" in type(finder)._
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-class _Unspeakable(Exception):
+class _UnspeakableError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text either")
 
 
 def test_an_error_without_text_stays_here_too(patches: Patches) -> None:
     def observe(call: Call) -> Steps:
-        raise _Unspeakable
+        raise _UnspeakableError
         yield
 
     patches.put(Model, "fit", watch(observe))

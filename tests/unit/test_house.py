@@ -315,7 +315,11 @@ def test_nobody_draws_from_the_users_random_numbers() -> None:
         if path.is_relative_to(SRC / "testing"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "random":
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "random"
+            ):
                 assert node.attr in ("SystemRandom", "Random"), f"{path}:{node.lineno}"
             if isinstance(node, ast.ImportFrom):
                 assert node.module != "random", f"{path}:{node.lineno}"

@@ -172,7 +172,9 @@ def _observe_training(call: Call) -> Steps:
         )
     recorder.flush()
     if options["log_post_training_metrics"]:
-        evaluation.remember_model(integration, estimator, recorder.run_id, model_id, recorder.client.tracking_uri)
+        evaluation.remember_model(
+            integration, estimator, recorder.run_id, model_id, recorder.client.tracking_uri
+        )
 
 
 def _given(call: Call) -> tuple[Any, Any, Any]:
