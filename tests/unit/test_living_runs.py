@@ -1,6 +1,9 @@
 """`resume`, `move_runs`, `copy_runs` and what goes with them, in process, and their commands."""
 
+import json
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -8,7 +11,9 @@ from click.testing import CliRunner
 import slipstream
 from slipstream import MlflowClient
 from slipstream.cli.main import main
-from slipstream.errors import InvalidParameterError, InvalidStateError, NotFoundError
+from slipstream.client.rest import RestStore
+from slipstream.entities import Metric, Param, RunTag
+from slipstream.errors import EndpointNotFoundError, InvalidParameterError, InvalidStateError, NotFoundError
 
 pytestmark = pytest.mark.usefixtures("tracking")
 
@@ -100,6 +105,36 @@ def test_params_keep_mlflows_manner_unless_told() -> None:
     assert [each.value for each in client.get_param_history(run_id, "lr")] == ["1", "2", "2.5"]
 
 
+def test_in_a_resumed_run_all_ways_change_params() -> None:
+    run_id, other = finished(), finished()
+    client = MlflowClient()
+    in_batch = lambda value, **options: client.log_batch(  # noqa: E731
+        run_id, [Metric("m", 1.0, 1, 1)], [Param("lr", value)], [RunTag("t", value)], **options
+    )
+    with pytest.raises(InvalidParameterError, match="Changing param values"):
+        in_batch("2")
+    slipstream.resume(run_id)
+    in_batch("2")
+    thread = threading.Thread(target=lambda: client.log_param(run_id, "lr", 3))
+    thread.start()
+    thread.join()
+    slipstream.log_param("lr", 4)
+    slipstream.log_params({"lr": 5})
+    with pytest.raises(InvalidParameterError, match="Changing param values"):
+        in_batch("6", overwrite=False)
+    with pytest.raises(InvalidParameterError, match="Duplicate"):
+        client.log_batch(run_id, [Metric("bad", 1.0, 1, 1)], [Param("lr", "7"), Param("lr", "8")])
+    assert "bad" not in client.get_run(run_id).data.metrics, "none of it is stored"
+    with pytest.raises(InvalidParameterError, match="Changing param values"):
+        client.log_batch(other, params=[Param("lr", "2")])
+    slipstream.end_run()
+    with pytest.raises(InvalidParameterError, match="Changing param values"):
+        client.log_param(run_id, "lr", 6)
+    in_batch("6", overwrite=True)
+    assert [each.value for each in client.get_param_history(run_id, "lr")] == ["1", "2", "3", "4", "5", "6"]
+    assert client.get_run(run_id).data.tags["t"] == "6"
+
+
 def test_copies_have_files_of_their_own() -> None:
     parent = finished()
     child = finished(**{"mlflow.parentRunId": parent})
@@ -181,3 +216,20 @@ def test_commands() -> None:
     assert "loss" in listed
     run("runs", "undo-branch", "--run-id", parent, "--branch", "1")
     assert steps(parent) == list(range(10))
+
+
+def test_mlflows_servers_get_params_of_resumed_runs_as_they_know_them() -> None:
+    asked: list[tuple[str, Any]] = []
+
+    class MlflowsServer:
+        def call(self, method: str, path: str, *, query: Any = (), body: bytes | None = None) -> bytes:
+            if "slipstream" in path:
+                raise EndpointNotFoundError(f"no {method} {path} {query}")
+            asked.append((path, json.loads(body or b"{}")))
+            return b"{}"
+
+    store: Any = RestStore(MlflowsServer())  # pyright: ignore[reportArgumentType]
+    store.overwrite_params("0" * 32, [Param("lr", "1")])
+    ((path, body),) = asked
+    assert path.endswith("runs/log-batch")
+    assert body["params"] == [{"key": "lr", "value": "1"}]

@@ -44,7 +44,10 @@ class Recorder:
     # -- params and tags ----------------------------------------------------------------------------------
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Log params as text, cut to the length that they may have. A param that the run has already keeps its value."""
+        """Log params as text, cut to the length that they may have.
+
+        A param that the run has already keeps its value, unless `resume` made the run active: then it changes, with history.
+        """
         given = [
             Param(shorten(key, limits.KEY), shorten(value, limits.PARAM_VALUE))
             for key, value in params.items()
