@@ -179,6 +179,28 @@ def test_a_model_of_a_moved_run_is_found_by_its_run() -> None:
     assert Path(path, "MLmodel").read_text() == "flavors: {}"
 
 
+def test_a_model_is_found_by_a_copy_of_its_run() -> None:
+    run_id = finished()
+    client = MlflowClient()
+    model = client.create_logged_model("0", "net", source_run_id=run_id)
+    folder = Path(model.artifact_location)
+    folder.mkdir(parents=True)
+    (folder / "MLmodel").write_text("flavors: {}")
+    archive = slipstream.create_experiment("archive")
+    (copy,) = slipstream.copy_runs([run_id], archive).values()
+    assert [each.model_id for each in slipstream.get_run(copy).outputs.model_outputs] == [model.model_id]
+    for uri in (f"runs:/{copy}/net", f"models:/{model.model_id}"):
+        assert Path(slipstream.artifacts.download_artifacts(artifact_uri=uri), "MLmodel").is_file()
+    # The original, its model and all go to the trash, which is emptied: the copy keeps the model.
+    client.delete_logged_model(model.model_id)
+    client.delete_run(run_id)
+    told = run("gc", "--older-than", "0s", "--yes")
+    assert copy in told
+    assert Path(folder, "MLmodel").is_file()
+    slipstream.trash.restore_logged_model(model.model_id)
+    assert slipstream.artifacts.download_artifacts(artifact_uri=f"runs:/{copy}/net")
+
+
 def test_where_to_has_to_be_said_once_and_to_exist() -> None:
     run_id = finished()
     for function in (slipstream.move_runs, slipstream.copy_runs):
