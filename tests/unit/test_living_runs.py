@@ -101,6 +101,8 @@ def test_params_keep_mlflows_manner_unless_told() -> None:
         client.log_param(run_id, "lr", 2)
     assert client.log_param(run_id, "lr", 2, overwrite=True) == 2
     client.overwrite_params(run_id, {"lr": 2.5, "new": None})
+    with pytest.raises(InvalidParameterError, match="give a dictionary"):
+        client.overwrite_params(run_id, ["lr"])  # pyright: ignore[reportArgumentType]
     assert client.get_run(run_id).data.params == {"lr": "2.5", "new": "None"}
     assert [each.value for each in client.get_param_history(run_id, "lr")] == ["1", "2", "2.5"]
 
@@ -164,6 +166,29 @@ def test_runs_below_move_when_that_is_said() -> None:
     assert slipstream.move_runs([parent], "0") == [parent]
     assert slipstream.move_runs([parent], experiment_name="target", nested=True) == [parent, child]
     assert slipstream.move_runs([parent, child], target) == []
+
+
+def test_many_runs_below_are_not_looked_for_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = MlflowClient()
+    store: Any = client.connection.store
+    below = lambda parent: client.create_run("0", tags={"mlflow.parentRunId": parent}).info.run_id  # noqa: E731
+    top = client.create_run("0").info.run_id
+    children = [below(top) for _ in range(12)]
+    grandchildren = [below(child) for child in children]
+    wanted = {top, *children, *grandchildren, below(grandchildren[0])}
+    client.set_tag(top, "mlflow.parentRunId", children[0])  # whoever made a circle
+    client.create_run("0", tags={"mlflow.parentRunId": "of another"})
+    asked: list[str] = []
+    real = store.search_runs
+
+    def search(ids: Any, text: str, *rest: Any) -> Any:
+        asked.append(text)
+        return real(ids, text, *rest)
+
+    monkeypatch.setattr(store, "search_runs", search, raising=False)
+    moved = client.move_runs([top], slipstream.create_experiment("target"), nested=True)
+    assert set(moved) == wanted
+    assert len(asked) == 2
 
 
 def test_a_model_of_a_moved_run_is_found_by_its_run() -> None:

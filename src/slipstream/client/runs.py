@@ -11,6 +11,7 @@ from slipstream.client.paging import PagedList, paged
 from slipstream.client.resumed_runs import may_overwrite_params
 from slipstream.client.values import (
     MILLISECONDS,
+    require_pairs,
     require_text,
     to_float,
     to_int64,
@@ -139,9 +140,10 @@ class RunCalls(Calls):
 
     def overwrite_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Log params, over other values if need be; these are kept: `get_param_history`."""
+        pairs = require_pairs(params, "params")
         self._store.overwrite_params(
             require_text(run_id, "run_id"),
-            [Param(require_text(key, "key"), to_text(value, "value")) for key, value in params.items()],
+            [Param(require_text(key, "key"), to_text(value, "value")) for key, value in pairs.items()],
         )
 
     def log_metric(
