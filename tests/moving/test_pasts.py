@@ -231,6 +231,20 @@ def test_a_run_that_was_branched_since_is_brought_up_to_date(tmp_path: Path) -> 
     assert not take(there, here, update=True).changed
 
 
+def test_what_was_left_behind_here_does_not_come_back(tmp_path: Path) -> None:
+    there, here = tmp_path / "there.db", tmp_path / "here.db"
+    with opened(there) as store:
+        run_id = store.create_run("0").info.run_id
+        store.log_batch(run_id, [Metric("m", 1.0, step, step) for step in range(10)])
+    take(there, here)
+    with opened(here) as store:
+        store.branch_run(run_id, 5)
+    before = whole(here)
+    report = take(there, here, update=True)
+    assert ["branches are others" in each.reason for each in report.differences] == [True]
+    assert whole(here) == before
+
+
 def test_a_run_that_was_branched_here_too_stays_as_it_is(tmp_path: Path) -> None:
     there, here = tmp_path / "there.db", tmp_path / "here.db"
     with opened(there) as store:

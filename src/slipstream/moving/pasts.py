@@ -67,11 +67,14 @@ class Changes:
         here: the run.
         there: the same run, as it is there.
         past: what that was before.
+        has_past: whether the run here has branches or earlier values of params.
     """
 
-    def __init__(self, target: Target, here: Run, there: Run, past: Past) -> None:
+    def __init__(self, target: Target, here: Run, there: Run, past: Past, *, has_past: bool) -> None:
         run_id = here.info.run_id
-        known = target.read(lambda store: store.get_run_branches(run_id), [])
+        known: list[RunBranch] = []
+        if has_past:
+            known = target.read(lambda store: store.get_run_branches(run_id), known)
         open_here = {each.number for each in known if each.undone_time is None}
         numbers = {each.branch.number: each.branch for each in past.branches}
         self.branches = [

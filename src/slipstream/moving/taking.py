@@ -161,13 +161,14 @@ class Taking:
         here = self._target.read(
             lambda store: store.find_run_states([record.run.info.run_id for record in records]), {}
         )
+        lively = self._target.read(lambda store: store.find_runs_with_past(list(here)), set[str]())
         for record in records:
             run_id = record.run.info.run_id
             state = here.get(run_id)
             if state is True:
                 self._report.there_already["runs"] += 1
                 try:
-                    self._meet(record)
+                    self._meet(record, has_past=run_id in lively)
                 except SlipstreamError as error:
                     self._report.fail("run", run_id, error)
                 shown.add(1)
@@ -263,7 +264,7 @@ class Taking:
         taken["metric points"] += points
         taken["dataset inputs"] += len(run.inputs.dataset_inputs)
 
-    def _meet(self, record: RunRecord) -> None:
+    def _meet(self, record: RunRecord, *, has_past: bool) -> None:
         """Look at a run that is there already: bring it up to date if that was asked for, or tell what differs."""
         there = record.run
         run_id = there.info.run_id
@@ -282,7 +283,7 @@ class Taking:
                 there.info.experiment_id,
             )
         kept = sift_run(there, _tell_nobody)
-        became = Changes(self._target, here, kept, record.past)
+        became = Changes(self._target, here, kept, record.past, has_past=has_past)
         changed = [*_changes(here, kept), *became.words]
         has_ended = here.info.status in RunStatus.__members__ and RunStatus(here.info.status).is_terminal
         is_begun = UNFINISHED_TAG in here.data.tags  # and was killed
