@@ -15,6 +15,7 @@ from slipstream.client.active_model import state as active_model
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.context import resolve_tags
 from slipstream.client.liveness import attending
+from slipstream.client.resumed_runs import note_ended
 from slipstream.client.runs import PARENT_RUN_TAG, RUN_NAME_TAG, to_status
 from slipstream.client.system_metrics import SystemMetricsMonitor, require_meter, start_monitor
 from slipstream.client.values import require_pairs, require_text
@@ -49,8 +50,8 @@ class _Entry:
     def __init__(self, run: ActiveRun, client: SlipstreamClient) -> None:
         self.run = run
         self.client = client
-        self.params_may_change = False
-        """Whether params may be logged with other values than before: in a run that was resumed by `resume`."""
+        self.is_resumed = False
+        """Whether `resume` made it active, so that params may change (`resumed_runs.py`)."""
         self.linked_models = {each.model_id for each in run.inputs.model_inputs}
         self.linked_datasets = {
             (each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs
@@ -276,6 +277,8 @@ def end_run(status: str = RunStatus.FINISHED) -> None:
     if entry.monitor is not None:
         entry.monitor.finish()
     attending.end(run_id)
+    if entry.is_resumed:
+        note_ended(run_id)
     entry.client.set_terminated(run_id, ended)
     _print_address(entry)
 
