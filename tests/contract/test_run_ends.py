@@ -436,6 +436,72 @@ def test_threads_and_forks_end_as_ever(programs: Programs) -> None:
     assert programs.wait_for(lambda run: run.info.status == "FINISHED")
 
 
+def test_the_context_is_found_out_beside_the_program(programs: Programs) -> None:
+    """The program starts in a repository where git hangs, with modules that have the names of Python's own."""
+    code = programs.folder / "code"
+    code.mkdir()
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    (code / "train.py").write_text(BEGIN + "print('started', flush=True)\nsys.stdin.readline()")
+    for argv in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *argv], cwd=code, check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], cwd=code, check=True, capture_output=True, text=True)
+    hanging = programs.folder / "bin" / "git"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    (code / "shlex.py").write_text("raise SystemExit('a module of the user')\n")
+    environment = {
+        "SLIPSTREAM_CAPTURE": "command,host,packages",
+        "PATH": f"{hanging.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "train.py", "--api-key=hunter2"],
+        cwd=code,
+        env={**programs.environment, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    programs.started.append(process)
+    read_until(process, "started")
+    tags = programs.wait_for(lambda run: True).data.tags
+    assert tags["mlflow.source.git.commit"] == commit.stdout.strip()
+    assert tags["mlflow.source.name"] == "train.py"
+
+    process.communicate("end\n")
+
+    run = programs.wait_for(lambda run: run.info.status == "FINISHED")
+    assert process.returncode == 0
+    assert run.data.tags["slipstream.command"].endswith("train.py '--api-key=<masked>'")
+
+
+def test_a_killed_program_is_told_where_it_came_from(programs: Programs) -> None:
+    environment = {
+        "SLIPSTREAM_CAPTURE": "command,host",
+        "SLIPSTREAM_WATCHER": "false",
+        "SLIPSTREAM_CONSOLE": "false",
+    }
+    # It is stopped before it can take what is found out beside it.
+    code = "os.kill(os.getpid(), signal.SIGSTOP)"
+    process = programs.start(code, env=environment)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not list((programs.folder / "data").glob("slipstream/processes/*/*/context.json")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    run = programs.wait_for(lambda run: True)
+    programs.client.delete_tag(
+        run.info.run_id, "slipstream.host"
+    ) if "slipstream.host" in run.data.tags else None
+
+    assert deliver_left(programs.server.url) == 1
+
+    run = programs.wait_for_end()
+    assert run.data.tags["slipstream.host"]
+    assert programs.client.list_artifacts(run.info.run_id, "context")[0].path == "context/host.json"
+
+
 def _wait_until_dead(pid: int) -> None:
     until = time.monotonic() + 20
     while time.monotonic() < until:

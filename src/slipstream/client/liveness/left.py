@@ -19,6 +19,7 @@ from slipstream.client.liveness.folder import (
     is_gone,
     left_folders,
     processes_folder,
+    read_context,
     read_note,
     save_note,
 )
@@ -114,6 +115,8 @@ def deliver_folder(folder: Path, connection: Connection, noticed_by: str) -> boo
             try:
                 if run.last is None:
                     _end_run(folder, note, run, connection, noticed_by)
+                if run.context:
+                    _store_context(folder, run, connection)
                 if run.console:
                     store_console(folder, note, run, connection)
             except (NotFoundError, InvalidParameterError) as error:
@@ -156,6 +159,18 @@ def _end_run(folder: Path, note: ProcessNote, run: RunNote, connection: Connecti
             return
         store.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         store.update_run(run.run_id, verdict.status, at)
+
+
+def _store_context(folder: Path, run: RunNote, connection: Connection) -> None:
+    """Store where a run comes from, if that was found out before its process was gone, and not told."""
+    context = read_context(folder)
+    if context is None:
+        return
+    if context.tags:
+        tags = [RunTag(key, value) for key, value in context.tags.items()]
+        connection.store.log_batch(run.run_id, tags=tags)
+    for file in context.notes(run.run_id):
+        store_file(folder, file, connection)
 
 
 def _last_sign(folder: Path, note: ProcessNote) -> int:
