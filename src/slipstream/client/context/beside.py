@@ -29,9 +29,9 @@ def main() -> None:
     orders = json.loads(sys.stdin.buffer.readline())
     # Modules of the user's may have the names of Python's own.
     sys.path += [orders["root"], *(each for each in orders["program"]["path"] if each not in sys.path)]
-    from slipstream.client.context.aside import Orders, find_out
-
     import msgspec
+
+    from slipstream.client.context.aside import Orders, find_out
 
     with os.fdopen(answer, "wb") as file:
         for part in find_out(msgspec.convert(orders, Orders)):
