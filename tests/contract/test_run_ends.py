@@ -502,6 +502,79 @@ def test_a_killed_program_is_told_where_it_came_from(programs: Programs) -> None
     assert programs.client.list_artifacts(run.info.run_id, "context")[0].path == "context/host.json"
 
 
+def test_what_each_life_of_a_run_printed_is_kept(programs: Programs) -> None:
+    code = (
+        "print('first')\nslipstream.end_run()\nprint('between')\n"
+        "with slipstream.start_run(run.info.run_id): print('second')\n"
+    )
+    assert programs.start(code).wait(PATIENCE_SECONDS) == 0
+    programs.wait_until_nothing_is_left()
+    run = programs.wait_for(lambda run: run.info.status == "FINISHED")
+    again = programs.start("print('third')", env={"SLIPSTREAM_RUN_ID": run.info.run_id})
+    assert again.wait(PATIENCE_SECONDS) == 0
+    programs.wait_until_nothing_is_left()
+
+    text = programs.console(run)
+
+    assert [line for line in text.splitlines() if not line.startswith("RUN")] == ["first", "second", "third"]
+    assert len(programs.client.list_artifacts(run.info.run_id, "logs")) == 3
+
+
+def test_a_program_that_sends_its_output_elsewhere_keeps_it_there(programs: Programs) -> None:
+    code = (
+        "import atexit\natexit.register(print, 'said last')\nprint('before', flush=True)\n"
+        "os.dup2(os.open('elsewhere', os.O_WRONLY | os.O_CREAT), 1)\nprint('behind')\nslipstream.end_run()\n"
+        "slipstream.start_run(); print('more')\n"
+    )
+    process = programs.start(code, stderr=subprocess.PIPE)
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert (process.returncode, errors) == (0, "")
+    assert output.splitlines()[1:] == ["before"]
+    lines = (programs.folder / "elsewhere").read_text().splitlines()
+    assert sorted(lines) == ["behind", "more", "said last"]
+
+
+def test_a_program_that_closes_all_files_hears_nothing_of_what_is_beside_it(programs: Programs) -> None:
+    process = programs.start("os.closerange(3, 256)\n", stderr=subprocess.PIPE)
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert len(output.splitlines()) == 1
+    assert "slipstream/client/liveness" not in errors
+    assert "slipstream/client/context" not in errors
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (0, 1), (0, 1, 2)])
+def test_a_program_without_streams_runs(programs: Programs, closed: tuple[int, ...]) -> None:
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    code = (
+        "from pathlib import Path\nos.system('echo child')\nslipstream.log_metric('loss', 1)\nslipstream.end_run()\n"
+        "Path('done').touch()\n"
+    )
+    begin = BEGIN.replace("print(", "if sys.stdout is not None: print(")
+    process = subprocess.Popen(
+        [sys.executable, "-c", begin + code],
+        env=programs.environment,
+        cwd=programs.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=close,
+    )
+    programs.started.append(process)
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 0
+    assert (programs.folder / "done").exists(), errors
+    if 1 not in closed:
+        assert output.splitlines()[1:] == ["child"]
+    run = programs.wait_for(lambda run: run.info.status == "FINISHED")
+    assert run.data.metrics == {"loss": 1.0}
+
+
 def _wait_until_dead(pid: int) -> None:
     until = time.monotonic() + 20
     while time.monotonic() < until:

@@ -72,8 +72,9 @@ class ContextAside:
 
     def forget(self) -> None:
         """Let go of what belongs to the process that this one was forked from."""
-        self._stdin.close()
-        self._stdout.close()
+        for file in (self._stdin, self._stdout):
+            with contextlib.suppress(OSError):  # the program has closed all that it knew nothing of
+                file.close()
 
     def _ask(self, orders: Orders) -> None:
         try:
@@ -81,8 +82,7 @@ class ContextAside:
         except (OSError, msgspec.MsgspecError) as error:
             _logger.debug("The context is not known, or not all of it: %s", error)
         finally:
-            self._stdin.close()
-            self._stdout.close()
+            self.forget()
 
     def _talk(self, orders: Orders) -> None:
         until = time.monotonic() + _SECONDS
@@ -145,7 +145,13 @@ def find_out(orders: Orders) -> Iterator[bytes]:
             for path, content in captured.files.items():
                 (folder / FILES / path.replace("/", "-")).write_bytes(content)
             whole = ContextNote(tags=whole.tags | note.tags, files=whole.files + note.files)
-            temporary = folder / f"{CONTEXT}.new"
-            temporary.write_bytes(msgspec.json.encode(whole))
-            temporary.replace(folder / CONTEXT)
+            _keep(folder, whole)
         yield msgspec.json.encode(note)
+    if folder is not None:
+        _keep(folder, msgspec.structs.replace(whole, is_last=True))
+
+
+def _keep(folder: Path, note: ContextNote) -> None:
+    temporary = folder / f"{CONTEXT}.new"
+    temporary.write_bytes(msgspec.json.encode(note))
+    temporary.replace(folder / CONTEXT)

@@ -23,6 +23,7 @@ from slipstream.errors import EndpointNotFoundError, NotFoundError, SlipstreamEr
 
 CONSOLE_SECONDS = 3.0
 _SYNC_SECONDS = 1.0
+_LONG_SYNC_SECONDS = 10.0
 _BYE_SECONDS = 2.0
 _CONTEXT_SECONDS = 3.0
 """How long the end of a program waits for the context, which a very short one has not got yet."""
@@ -83,6 +84,8 @@ class Attendant:
                 self._capture = taken
                 taken.begin()
         except OSError as error:
+            if taken is not None and self._capture is None:
+                taken.discard()
             _logger.debug("What is printed is not kept: %s", error)
 
     # -- runs ---------------------------------------------------------------------------------------
@@ -136,12 +139,11 @@ class Attendant:
             return
         if note.console:
             flush_streams()
-            if self._link is not None and self._capture is not None and self._capture.needs_companion:
-                self._link.sync(_SYNC_SECONDS)
+            is_whole = self._sync(_SYNC_SECONDS)
             note.last = self._printed()
             with self._lock:
                 self._save()
-            self._do(lambda: self._store_console(note))
+            self._do(lambda: self._store_console(note, is_whole=is_whole))
         else:
             self._forget(note)
 
@@ -150,6 +152,10 @@ class Attendant:
             if self._folder is not None and note in self._folder.note.runs:
                 self._folder.note.runs.remove(note)
                 self._save()
+
+    def _save_locked(self) -> None:
+        with self._lock:
+            self._save()
 
     def _save(self) -> None:
         if self._folder is None:
@@ -214,11 +220,20 @@ class Attendant:
             with self._lock:
                 self._save()
 
-    def _store_console(self, note: RunNote) -> None:
+    def _sync(self, seconds: float) -> bool:
+        """Have all that was printed kept; tell whether it is."""
+        if self._link is None or self._capture is None or not self._capture.needs_companion:
+            return True
+        return self._link.sync(seconds) or not self._link.is_alive
+
+    def _store_console(self, note: RunNote, *, is_whole: bool) -> None:
         folder = self._folder
         if folder is None:
             return
-        store_console(folder.path, folder.note, note, self._connect())
+        if not is_whole:  # the program beside has much to do, or has not begun yet
+            self._sync(_LONG_SYNC_SECONDS)
+            note.last = self._printed()
+        store_console(folder.path, folder.note, note, self._connect(), self._save_locked)
         (folder.path / FILES / f"console-{note.run_id}").unlink(missing_ok=True)
         self._forget(note)
 

@@ -41,7 +41,9 @@ class RunNote(msgspec.Struct, kw_only=True):
     last: int | None = None
     """Where it ends; `None` while the run goes."""
     context: bool = False
-    """Whether it is still to be told where it comes from."""
+    """Whether it is told where it comes from."""
+    console_path: str = ""
+    """Where among the artifacts what it printed goes, once that has been chosen: it must be the same when it is tried again."""
 
 
 class ContextNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +54,8 @@ class ContextNote(msgspec.Struct, frozen=True, kw_only=True):
     """Paths among the artifacts; each is in the folder `files`."""
     missing: list[str] = []
     """What could not be found out, and why."""
+    is_last: bool = False
+    """Whether nothing more will be found out."""
 
     def notes(self, run_id: str) -> "list[FileNote]":
         return [FileNote(run_id=run_id, name=each.replace("/", "-"), path=each) for each in self.files]

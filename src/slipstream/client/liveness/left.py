@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from slipstream.artifact_store.base import ArtifactStore
 
 CONSOLE_PATH = "logs/console.log"
+LATER_CONSOLES = "logs/console-"
+"""How the names of what further lives of a run printed begin; they sort by time."""
 
 _logger = logging.getLogger(__name__)
 
@@ -118,7 +121,7 @@ def deliver_folder(folder: Path, connection: Connection, noticed_by: str) -> boo
                 if run.context:
                     _store_context(folder, run, connection)
                 if run.console:
-                    store_console(folder, note, run, connection)
+                    store_console(folder, note, run, connection, lambda: save_note(folder, note))
             except (NotFoundError, InvalidParameterError) as error:
                 # Not there (yet): while what is logged waits on this disk, it may be of a run that is made only by it.
                 if _is_young(note):
@@ -184,15 +187,31 @@ def _last_sign(folder: Path, note: ProcessNote) -> int:
     return max(times)
 
 
-def store_console(folder: Path, note: ProcessNote, run: RunNote, connection: Connection) -> None:
-    """Store what a run printed among its artifacts, and tell the server that it need not keep it."""
+def store_console(
+    folder: Path, note: ProcessNote, run: RunNote, connection: Connection, save: Callable[[], None]
+) -> None:
+    """Store what a run printed among its artifacts, and tell the server that it need not keep it.
+
+    What an earlier life of the run, or another process of it, has stored is not written over. `save` keeps the note.
+    """
     target = folder / FILES / f"console-{run.run_id}"
     if write_log(open_log(folder, note.log), run.first, run.last, target):
-        store_file(folder, FileNote(run_id=run.run_id, name=target.name, path=CONSOLE_PATH), connection)
+        if not run.console_path:
+            run.console_path = _free_console_path(note, run, connection)
+            save()
+        store_file(folder, FileNote(run_id=run.run_id, name=target.name, path=run.console_path), connection)
     try:
         connection.store.end_console(run.run_id)
     except EndpointNotFoundError:
         return
+
+
+def _free_console_path(note: ProcessNote, run: RunNote, connection: Connection) -> str:
+    store = connection.artifacts(connection.store.get_run(run.run_id).info.artifact_uri)
+    if store.stat(CONSOLE_PATH) is None:
+        return CONSOLE_PATH
+    at = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now_ms() / 1000))
+    return f"{LATER_CONSOLES}{at}-{note.host}-{note.pid}-{run.first}.log"
 
 
 def store_file(folder: Path, file: FileNote, connection: Connection) -> None:

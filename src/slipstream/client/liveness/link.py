@@ -101,15 +101,18 @@ class Link:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None, "it was asked for"
-        with self._process.stdout as answers:
-            waiting = b""
-            while data := answers.read(4096):
+        waiting = b""
+        try:
+            while data := self._process.stdout.read(4096):
                 *lines, waiting = (waiting + data).split(b"\n")
                 if b"broken" in lines:
                     self._gone()
                 with self._answered:
                     self._answers.update(line.decode() for line in lines)
                     self._answered.notify_all()
+            self._process.stdout.close()
+        except OSError as error:  # the program has closed all files that it knew nothing of, as daemons do
+            _logger.debug("The program beside this process cannot be heard: %s", error)
         with self._answered:
             self.is_alive = False
             self._answered.notify_all()
