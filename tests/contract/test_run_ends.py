@@ -562,7 +562,7 @@ def test_a_program_without_streams_runs(programs: Programs, closed: tuple[int, .
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=close,
+        preexec_fn=close,  # noqa: PLW1509  # no other thread holds a lock that this needs
     )
     programs.started.append(process)
     output, errors = process.communicate(timeout=PATIENCE_SECONDS)

@@ -20,8 +20,9 @@ _SECONDS = 2.0
 _LONG_SECONDS = 10.0
 """For what looks at all files of a repository."""
 _logger = logging.getLogger(__name__)
-# What stands before the last @ of a URL's host. Credentials of a broken URL count too, so nothing is parsed.
-_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/?#:@'\"]*)[^\s/?#'\"]*@")
+# What stands before the last @ of a URL's host. Credentials of a broken URL count too, so nothing is parsed. Bounded, and without
+# going back (*+): a line of a million letters must not take minutes.
+_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<user>[^\s/?#:@'\"]*+)[^\s/?#'\"]*@")
 
 
 def git_tags() -> dict[str, str]:
