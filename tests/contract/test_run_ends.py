@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from conftest import NOTHING_BESIDE_RUNS
@@ -20,6 +21,7 @@ from server_process import ServerProcess
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.connect import close_all
 from slipstream.client.console.following import read_console
+from slipstream.client.liveness.folder import ContextNote, read_note, save_note
 from slipstream.client.liveness.left import deliver_left
 from slipstream.entities import Run
 
@@ -467,6 +469,7 @@ def test_the_context_is_found_out_beside_the_program(programs: Programs) -> None
     tags = programs.wait_for(lambda run: True).data.tags
     assert tags["mlflow.source.git.commit"] == commit.stdout.strip()
     assert tags["mlflow.source.name"] == "train.py"
+    programs.wait_for(lambda run: "slipstream.command" in run.data.tags)
 
     process.communicate("end\n")
 
@@ -476,30 +479,40 @@ def test_the_context_is_found_out_beside_the_program(programs: Programs) -> None
 
 
 def test_a_killed_program_is_told_where_it_came_from(programs: Programs) -> None:
-    environment = {
-        "SLIPSTREAM_CAPTURE": "command,host",
-        "SLIPSTREAM_WATCHER": "false",
-        "SLIPSTREAM_CONSOLE": "false",
-    }
-    # It is stopped before it can take what is found out beside it.
-    code = "os.kill(os.getpid(), signal.SIGSTOP)"
-    process = programs.start(code, env=environment)
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not list((programs.folder / "data").glob("slipstream/processes/*/*/context.json")):
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    process = programs.start(
+        "time.sleep(60)", env={"SLIPSTREAM_WATCHER": "false", "SLIPSTREAM_CONSOLE": "false"}
+    )
+    read_until(process, "RUN")
     process.kill()
     process.wait()
-    run = programs.wait_for(lambda run: True)
-    programs.client.delete_tag(
-        run.info.run_id, "slipstream.host"
-    ) if "slipstream.host" in run.data.tags else None
+    # What the process beside it leaves, had it been asked, and the program been killed before it heard.
+    (folder,) = (programs.folder / "data").glob("slipstream/processes/*/*")
+    note = read_note(folder)
+    assert note is not None
+    note.runs[0].context = True
+    save_note(folder, note)
+    context = ContextNote(tags={"slipstream.host": "m1"}, files=["context/host.json"], is_last=True)
+    (folder / "context.json").write_bytes(msgspec.json.encode(context))
+    (folder / "files" / "context-host.json").write_text("{}")
 
     assert deliver_left(programs.server.url) == 1
 
     run = programs.wait_for_end()
-    assert run.data.tags["slipstream.host"]
-    assert programs.client.list_artifacts(run.info.run_id, "context")[0].path == "context/host.json"
+    assert run.data.tags["slipstream.host"] == "m1"
+    assert [each.path for each in programs.client.list_artifacts(run.info.run_id, "context")] == [
+        "context/host.json"
+    ]
+
+
+def test_a_program_that_is_gone_at_once_has_its_context(programs: Programs) -> None:
+    process = programs.start("os._exit(3)", env={"SLIPSTREAM_CAPTURE": "host,packages"})
+
+    assert process.wait(PATIENCE_SECONDS) == 3
+    run = programs.wait_for_end()
+
+    programs.wait_until_nothing_is_left()
+    paths = {each.path for each in programs.client.list_artifacts(run.info.run_id, "context")}
+    assert paths == {"context/host.json", "context/requirements.lock"}
 
 
 def test_what_each_life_of_a_run_printed_is_kept(programs: Programs) -> None:

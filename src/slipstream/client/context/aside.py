@@ -18,6 +18,8 @@ from slipstream.client.liveness.launch import python_program, start_aside
 _PROGRAM = Path(__file__).with_name("beside.py")
 _SECONDS = 40.0
 """Longer than it goes on in any case."""
+_FITTING_BYTES = 4096
+"""An empty pipe takes so much at once."""
 
 _logger = logging.getLogger(__name__)
 
@@ -61,9 +63,12 @@ class ContextAside:
         assert process.stdin is not None and process.stdout is not None, "they were asked for"  # noqa: PT018
         self._stdin, self._stdout = process.stdin, process.stdout
         self._found = found
-        self._thread = threading.Thread(
-            target=self._ask, args=(orders,), name="slipstream-context", daemon=True
-        )
+        self._said = memoryview(msgspec.json.encode(_as_text(orders)) + b"\n")
+        if (
+            len(self._said) <= _FITTING_BYTES
+        ):  # said at once, should this process be killed or hold Python's lock from now on
+            self._say()
+        self._thread = threading.Thread(target=self._ask, name="slipstream-context", daemon=True)
         self._thread.start()
 
     def wait(self, seconds: float) -> None:
@@ -76,19 +81,21 @@ class ContextAside:
             with contextlib.suppress(OSError):  # the program has closed all that it knew nothing of
                 file.close()
 
-    def _ask(self, orders: Orders) -> None:
+    def _say(self) -> None:
+        while self._said:
+            self._said = self._said[self._stdin.write(self._said) or 0 :]
+
+    def _ask(self) -> None:
         try:
-            self._talk(orders)
+            self._say()
+            self._listen()
         except (OSError, msgspec.MsgspecError) as error:
             _logger.debug("The context is not known, or not all of it: %s", error)
         finally:
             self.forget()
 
-    def _talk(self, orders: Orders) -> None:
+    def _listen(self) -> None:
         until = time.monotonic() + _SECONDS
-        view = memoryview(msgspec.json.encode(_as_text(orders)) + b"\n")
-        while view:
-            view = view[self._stdin.write(view) or 0 :]
         number, waiting = 0, b""
         while select.select([self._stdout], [], [], max(0.0, until - time.monotonic()))[0]:
             piece = os.read(self._stdout.fileno(), 1 << 16)

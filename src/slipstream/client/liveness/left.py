@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 CONSOLE_PATH = "logs/console.log"
 LATER_CONSOLES = "logs/console-"
 """How the names of what further lives of a run printed begin; they sort by time."""
+_LOOK_SECONDS = 0.1
 
 _logger = logging.getLogger(__name__)
 
@@ -106,8 +107,13 @@ def deliver_all() -> tuple[int, list[tuple[str, str]]]:
     return done, failed
 
 
-def deliver_folder(folder: Path, connection: Connection, noticed_by: str) -> bool:
-    """Finish for one process, and remove its folder; tell whether that was done."""
+def deliver_folder(
+    folder: Path, connection: Connection, noticed_by: str, context_seconds: float = 0.0
+) -> bool:
+    """Finish for one process, and remove its folder; tell whether that was done.
+
+    `context_seconds` after the start of the process, what is found out beside it is not waited for any more.
+    """
     with claim(folder) as is_mine:
         if not is_mine or not is_gone(folder):
             return False
@@ -119,6 +125,7 @@ def deliver_folder(folder: Path, connection: Connection, noticed_by: str) -> boo
                 if run.last is None:
                     _end_run(folder, note, run, connection, noticed_by)
                 if run.context:
+                    _wait_for_context(folder, note.time + int(context_seconds * 1000))
                     _store_context(folder, run, connection)
                 if run.console:
                     store_console(folder, note, run, connection, lambda: save_note(folder, note))
@@ -162,6 +169,14 @@ def _end_run(folder: Path, note: ProcessNote, run: RunNote, connection: Connecti
             return
         store.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         store.update_run(run.run_id, verdict.status, at)
+
+
+def _wait_for_context(folder: Path, until: int) -> None:
+    while now_ms() < until:
+        context = read_context(folder)
+        if context is not None and context.is_last:
+            return
+        time.sleep(_LOOK_SECONDS)
 
 
 def _store_context(folder: Path, run: RunNote, connection: Connection) -> None:

@@ -7,17 +7,16 @@ import time
 from pathlib import Path
 
 from slipstream.client.connect import shown_uri
-from slipstream.client.liveness.folder import ProcessNote, is_gone, read_context, read_note
+from slipstream.client.liveness.folder import is_gone, read_note
 from slipstream.client.liveness.left import deliver_folder, open_quietly, send_spools
 from slipstream.client.liveness.link import ADDRESS_VARIABLE
-from slipstream.clock import now_ms
 from slipstream.errors import SlipstreamError
 
 _SECONDS = 300.0
 """How long the server is asked; after that whoever comes next on this machine does it."""
 _LONGEST_PAUSE = 15.0
-_CONTEXT_SECONDS = 5.0
-_LOOK_SECONDS = 0.1
+_CONTEXT_SECONDS = 30.0
+"""How long after the start of a program that was gone soon what is found out about it is waited for."""
 
 _logger = logging.getLogger(__name__)
 
@@ -32,10 +31,9 @@ def main() -> int:
         if note is None or note.server != shown_uri(address):  # somebody else was faster
             return 0
         if is_gone(folder):
-            _wait_for_context(folder, note)
             try:
                 send_spools(address)
-                if deliver_folder(folder, open_quietly(address), "watcher"):
+                if deliver_folder(folder, open_quietly(address), "watcher", _CONTEXT_SECONDS):
                     return 0
             except SlipstreamError as error:
                 _logger.debug("Tried again in %g s: %s", pause, error)
@@ -43,15 +41,6 @@ def main() -> int:
             return 1
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
-
-
-def _wait_for_context(folder: Path, note: ProcessNote) -> None:
-    """Wait for what a process beside finds out about a program that was gone sooner, such as by running out of memory."""
-    while any(run.context for run in note.runs) and now_ms() - note.time < _CONTEXT_SECONDS * 1000:
-        context = read_context(folder)
-        if context is not None and context.is_last:
-            return
-        time.sleep(_LOOK_SECONDS)
 
 
 if __name__ == "__main__":
