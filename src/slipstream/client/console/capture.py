@@ -120,6 +120,11 @@ class Capture:
     def needs_companion(self) -> bool:
         return bool(self.sources)
 
+    def waiting_bytes(self) -> int:
+        """Return how much has been written that the program beside has not taken yet."""
+        numbers = [pipe.read for pipe in self._pipes]
+        return sum(map(_bytes_in, [*numbers, self._copy] if self._copy >= 0 else numbers))
+
     def discard(self) -> None:
         """Let go of the pipes instead of `begin`: nobody will read them."""
         for pipe in self._pipes:
@@ -283,6 +288,16 @@ class _Pipe:
             written = library.write(self.original, piece, size)
             self._pass(piece.raw[max(written, 0) : size])
         return True
+
+
+def _bytes_in(pipe: int) -> int:
+    import fcntl
+    import termios
+
+    try:
+        return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+    except OSError:  # the program has closed it
+        return 0
 
 
 def _above_streams(number: int) -> int:

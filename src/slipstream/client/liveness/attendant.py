@@ -96,7 +96,7 @@ class Attendant:
         note = RunNote(run_id=run_id, console=outermost and self._capture is not None, context=context)
         if note.console:
             flush_streams()
-            note.first = self._printed()
+            note.first = self._printed() + self._waiting()
         with self._lock:
             self._runs[run_id] = note
             if self._folder is not None:
@@ -140,7 +140,7 @@ class Attendant:
         if note.console:
             flush_streams()
             is_whole = self._sync(_SYNC_SECONDS)
-            note.last = self._printed()
+            note.last = self._printed() + (0 if is_whole else self._waiting())
             with self._lock:
                 self._save()
             self._do(lambda: self._store_console(note, is_whole=is_whole))
@@ -168,6 +168,9 @@ class Attendant:
     def _printed(self) -> int:
         log = self._log()
         return 0 if log is None else log.size()
+
+    def _waiting(self) -> int:
+        return 0 if self._capture is None else self._capture.waiting_bytes()
 
     def _log(self) -> Log | None:
         if self._folder is None or self._capture is None:
@@ -232,7 +235,6 @@ class Attendant:
             return
         if not is_whole:  # the program beside has much to do, or has not begun yet
             self._sync(_LONG_SYNC_SECONDS)
-            note.last = self._printed()
         store_console(folder.path, folder.note, note, self._connect(), self._save_locked)
         (folder.path / FILES / f"console-{note.run_id}").unlink(missing_ok=True)
         self._forget(note)
