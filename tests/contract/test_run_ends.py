@@ -533,26 +533,6 @@ def test_what_each_life_of_a_run_printed_is_kept(programs: Programs) -> None:
     assert len(programs.client.list_artifacts(run.info.run_id, "logs")) == 3
 
 
-def test_a_run_has_what_it_printed_though_nobody_has_read_it_yet(programs: Programs) -> None:
-    """The program beside is stopped: it is asked in vain, and reads only when two runs are over."""
-    code = (
-        "beside = int(sys.stdin.readline())\nos.kill(beside, signal.SIGSTOP)\n"
-        "print('first')\nslipstream.end_run()\nprint('between')\n"
-        "with slipstream.start_run(): print('second')\n"
-        "print('behind')\nos.kill(beside, signal.SIGCONT)\n"
-    )
-    process = programs.start(code, stdin=subprocess.PIPE)
-    read_until(process, "RUN")
-    assert process.stdin is not None
-    output, _ = process.communicate(f"{_companion_of(process.pid)}\n", timeout=PATIENCE_SECONDS)
-
-    assert output.splitlines() == ["first", "between", "second", "behind"]
-    programs.wait_until_nothing_is_left()
-    runs = programs.client.search_runs(["0"], order_by=["attributes.start_time"])
-    assert programs.console(runs[0]).endswith("\nfirst\n")
-    assert programs.console(runs[1]) == "second\n"
-
-
 def test_a_program_that_sends_its_output_elsewhere_keeps_it_there(programs: Programs) -> None:
     code = (
         "import atexit\natexit.register(print, 'said last')\nprint('before', flush=True)\n"
