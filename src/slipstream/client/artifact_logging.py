@@ -3,6 +3,8 @@
 import functools
 import io
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,11 +20,8 @@ from slipstream.client.values import MILLISECONDS, require_text, to_int64
 from slipstream.clock import now_ms
 from slipstream.entities import FileInfo
 from slipstream.errors import (
-    ConnectionFailedError,
     InvalidParameterError,
     NotFoundError,
-    TooManyRequestsError,
-    UnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -48,8 +47,11 @@ class ArtifactCalls(RunCalls):
     def log_stream(self, run_id: str, stream: BinaryIO, artifact_file: str) -> None:
         """Store all that can be read from a binary stream as one file."""
         chunks = iter(lambda: stream.read(PIECE_BYTES), b"")
-        if not stream.seekable():  # what is read cannot be read again
-            self._files(run_id).write(clean_path(require_text(artifact_file, "artifact_file")), chunks)
+        if not stream.seekable():  # what is read cannot be read again, so it is kept until it is stored
+            with tempfile.TemporaryFile() as kept:
+                shutil.copyfileobj(stream, kept, PIECE_BYTES)
+                kept.seek(0)
+                self.log_stream(run_id, kept, artifact_file)
             return
         start = stream.tell()
 
@@ -292,7 +294,7 @@ class ArtifactCalls(RunCalls):
         if place is not None:
             try:
                 write(self.connection.artifacts(place, patient=False))
-            except (ConnectionFailedError, UnavailableError, TooManyRequestsError) as error:
+            except spooled.away as error:
                 spooled.shipper.gone(error)
             else:
                 return

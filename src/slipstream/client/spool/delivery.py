@@ -23,13 +23,16 @@ from slipstream.errors import (
     EndpointNotFoundError,
     PermissionDeniedError,
     SlipstreamError,
+    TooLargeError,
     UnauthenticatedError,
-    UnavailableError,
 )
 
 AT_ONCE = 5_000
 """Records of one delivery: what the server stores in some twenty milliseconds."""
-AT_ONCE_BYTES = 1 << 20
+AT_ONCE_BYTES = 1_000_000
+"""A little less than what proxies take in one request where nobody told them more: a mebibyte."""
+_QUOTED = 5
+"""Pieces of a record's text at its first four quotation marks."""
 
 _logger = logging.getLogger(__name__)
 
@@ -57,14 +60,21 @@ class Delivery:
         """Runs that are at the server, or begin in what was sent."""
         self.is_known: Callable[[str], bool] = lambda _: False
         """Tells of other runs that they are."""
+        self.waits_for = ""
+        """What has to go first, after lines that could not be sent."""
+        self._most_bytes = AT_ONCE_BYTES
 
     def send(self, spooled: Spooled, writer: str, lines: Sequence[SpoolLine]) -> int:
         """Send the next lines of a file, or some of them, and note how far; return how many.
 
+        None of them, if the first one's run begins in another file, which has to go first; `waits_for` says so.
+
         Raises:
             SlipstreamError: they could not be sent now; all of them may be sent again.
         """
-        lines = self._up_to_unknown_run(spooled, _some(lines))
+        lines = self._up_to_unknown_run(spooled, self._some(lines))
+        if not lines:
+            return 0
         first = spooled.sent.number + 1
         files = decode_files(lines[0].text)
         if files is not None:
@@ -78,22 +88,14 @@ class Delivery:
         return len(lines)
 
     def _up_to_unknown_run(self, spooled: Spooled, lines: Sequence[SpoolLine]) -> Sequence[SpoolLine]:
-        """Return the lines before the first one of a run that begins in another file: the server would refuse it for ever.
-
-        Raises:
-            UnavailableError: it is the first line.
-        """
+        """Return the lines before the first one of a run that begins in another file: the server would refuse it for ever."""
         for index, line in enumerate(lines):
-            kind, run_id = line.text.split(b'"', 4)[1:4:2]
-            run = run_id.decode()
+            kind, run = kind_of(line.text), run_of(line.text)
             if run in self._there or not run or self.is_known(run):
                 continue
             if kind != b"run" and not self._may_log_to(run, spooled.path):
-                if index:
-                    return lines[:index]
-                raise UnavailableError(
-                    f"Run {run} begins in what another program has logged and not yet delivered, which goes first."
-                )
+                self.waits_for = f"Run {run} begins in what another program has logged and not yet delivered, which goes first."
+                return lines[:index]
             self._there.add(run)
         return lines
 
@@ -133,6 +135,30 @@ class Delivery:
         self._transport.call("GET", "/health")
 
     def _deliver(self, writer: str, first: int, texts: Sequence[bytes]) -> list[tuple[int, str]]:
+        """Send records, in smaller pieces if that is too much at once for the server or a proxy before it."""
+        try:
+            return self._deliver_whole(writer, first, texts)
+        except TooLargeError as error:
+            if len(texts) == 1:
+                return [(first, str(error))]
+            self._most_bytes = max(1, min(self._most_bytes, sum(map(len, texts))) // 2)
+            middle = len(texts) // 2
+            return self._deliver(writer, first, texts[:middle]) + self._deliver(
+                writer, first + middle, texts[middle:]
+            )
+
+    def _some(self, lines: Sequence[SpoolLine]) -> Sequence[SpoolLine]:
+        """Return the first lines: as many as one delivery holds."""
+        size = 0
+        for index, line in enumerate(lines):
+            size += len(line.text) + 1
+            if index and decode_files(line.text) is not None:  # which go alone
+                return lines[:index]
+            if index == AT_ONCE or (size > self._most_bytes and index):
+                return lines[:index]
+        return lines
+
+    def _deliver_whole(self, writer: str, first: int, texts: Sequence[bytes]) -> list[tuple[int, str]]:
         if self._is_ours:
             try:
                 receipt: DeliveryReceipt = self._store.deliver(writer, first, texts)
@@ -156,15 +182,19 @@ def may_pass(error: Exception) -> bool:
     )
 
 
-def _some(lines: Sequence[SpoolLine]) -> Sequence[SpoolLine]:
-    size = 0
-    for index, line in enumerate(lines):
-        size += len(line.text)
-        if index and decode_files(line.text) is not None:  # which go alone
-            return lines[:index]
-        if index == AT_ONCE or (size > AT_ONCE_BYTES and index):
-            return lines[:index]
-    return lines
+def kind_of(text: bytes) -> bytes:
+    """Return the kind of a record; nothing for what is none."""
+    return _kind_and_run(text)[0]
+
+
+def run_of(text: bytes) -> str:
+    """Return the run of a record; nothing for one of no run."""
+    return _kind_and_run(text)[1].decode("utf-8", "replace")
+
+
+def _kind_and_run(text: bytes) -> tuple[bytes, bytes]:
+    parts = text.split(b'"', 4)
+    return (parts[1], parts[3]) if len(parts) == _QUOTED else (b"", b"")
 
 
 def _connect_to(server: str) -> Transport:

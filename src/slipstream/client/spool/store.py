@@ -51,11 +51,13 @@ from slipstream.entities.record import (
 )
 from slipstream.errors import (
     AlreadyExistsError,
-    ConnectionFailedError,
+    DeadlineExceededError,
+    InternalError,
     InvalidParameterError,
     NotFoundError,
     StorageError,
     TooManyRequestsError,
+    UnauthenticatedError,
     UnavailableError,
 )
 from slipstream.ids import new_run_id, new_run_name
@@ -71,13 +73,17 @@ _ENDED = frozenset({RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED})
 _KNOWN_RUNS = 100_000
 _KNOWN_PARAMS = 1_000_000
 _LAST_ATTEMPT_SECONDS = 5.0
-AWAY = (ConnectionFailedError, UnavailableError, TooManyRequestsError)
+AWAY = (UnavailableError, TooManyRequestsError, DeadlineExceededError, InternalError)
+"""Of a server, or a proxy before it, that cannot do now what it is asked; no mistake of who asks."""
 
 _logger = logging.getLogger(__name__)
 
 
 class SpooledStore(RestStore):
     """A `RestStore` whose logging cannot wait or fail for the server. Thread-safe; each process needs its own."""
+
+    away = (*AWAY, UnauthenticatedError)
+    """What is raised for files that can be kept here and sent later: a token may have run out in the middle."""
 
     def __init__(
         self,
@@ -103,9 +109,12 @@ class SpooledStore(RestStore):
         """Where files of runs are kept, by their ids."""
         self._known: set[str] = set()
         """Runs that are there and may be written to."""
+        self._made: set[str] = set()
+        """Those of them that this process began."""
         self._unsure: set[str] = set()
         """Those of them that nobody could ask for, since the server was away."""
         self.shipper.is_known = lambda run_id: run_id in self._known and run_id not in self._unsure
+        self.shipper.is_made_here = self._made.__contains__
         self._params: dict[tuple[str, str], str] = {}
         self._experiments: dict[str, Experiment] = {}
         self._quick_keys: set[str] = set()
@@ -285,8 +294,8 @@ class SpooledStore(RestStore):
         """Return the storage URI of a run's files; `None` if the server is away, so that they have to wait."""
         if self.shipper.is_away or self.shipper.keeps_files:
             return None
-        if not self.shipper.await_turn(settings.PATIENCE.get()):  # files of before must not come after these
-            return None
+        if run_id not in self._made and not self.shipper.await_turn(settings.PATIENCE.get()):
+            return None  # files of before must not come after these
         if run_id not in self._places:
             run = self._find_run(run_id)
             if run is None:
@@ -362,7 +371,7 @@ class SpooledStore(RestStore):
             except AWAY as error:
                 self.shipper.gone(error)
             else:
-                self._know(run.info.run_id)
+                self._know(run.info.run_id, is_made_here=True)
                 self._places[run.info.run_id] = run.info.artifact_uri
                 return run
         return self._create_here(experiment_id, user_id, run_name, start_time, tags)
@@ -381,7 +390,7 @@ class SpooledStore(RestStore):
                 run_id, name, user_id, start_time, pairs, None if named is not None else experiment_id, named
             )
         )
-        self._know(run_id)
+        self._know(run_id, is_made_here=True)
         info = RunInfo(
             run_id=run_id,
             experiment_id=experiment_id,
@@ -398,10 +407,12 @@ class SpooledStore(RestStore):
         names.check_run_id(run_id)
         if not self.shipper.is_away:
             self.flush()
-            try:
-                return self._impatient.get_run(run_id)
-            except AWAY as error:
-                self.shipper.gone(error)
+            run = self._find_run(run_id)
+            if run is None and not self.shipper.is_away:  # it begins in what another program left here
+                self.shipper.await_turn(settings.DELIVERY_TIMEOUT.get())
+                run = self._find_run(run_id)
+            if run is not None:
+                return run
         self._know(run_id)
         self._unsure.add(run_id)
         return None
@@ -455,11 +466,16 @@ class SpooledStore(RestStore):
             ) from error
         self.shipper.append(text)
 
-    def _know(self, run_id: str) -> None:
+    def _know(self, run_id: str, *, is_made_here: bool = False) -> None:
         if len(self._known) >= _KNOWN_RUNS:
             self._known.clear()
+            self._made.clear()
             self._params.clear()
         self._known.add(run_id)
+        if is_made_here:
+            self._made.add(run_id)
+        elif run_id not in self._made:
+            self.shipper.builds_on_others = True
 
     def _require_run(self, run_id: str) -> None:
         """Find out once whether a run may be written to, unless nobody can tell now."""
@@ -472,6 +488,9 @@ class SpooledStore(RestStore):
         if run is not None:
             require_active_run(run_id, run.info.lifecycle_stage)
             self._know(run_id)
+        elif not self.shipper.is_away:  # it begins in what another program left: asked for again at delivery
+            self._know(run_id)
+            self._unsure.add(run_id)
 
     def _find_run(self, run_id: str) -> Run | None:
         """Return a run; `None` where the server cannot be asked, or has yet to hear of a run that began while it was away."""

@@ -67,7 +67,14 @@ def sync(
     for left in _all_left(folder):
         seen += 1
         described = _describe(left)
-        server = normalise(to or described.server)
+        named = to or described.server
+        server = normalise(named) if named else ""
+        if not server:
+            left.close(delivered=False)
+            result.failed.append(
+                (described, "its first line, which names the server, is damaged; say where to send it: --to http://...")
+            )
+            continue
         if not server.startswith(("http://", "https://")):
             left.close(delivered=False)
             result.failed.append(
