@@ -44,7 +44,9 @@ class Front:
                 told = front.answer(self.command, self.path, body)
                 headers: list[tuple[str, str]] = [("Content-Type", "text/html")]
                 if told is None:
-                    status, headers, content = front.pass_on(self.command, self.path, dict(self.headers), body)
+                    status, headers, content = front.pass_on(
+                        self.command, self.path, dict(self.headers), body
+                    )
                 else:
                     status, content = told
                 self.send_response(status)
@@ -54,7 +56,7 @@ class Front:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve  # noqa: N815  # as http.server calls them
 
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing."""
@@ -73,7 +75,9 @@ class Front:
             sent = {name: value for name, value in headers.items() if name.lower() not in _NOT_PASSED_ON}
             connection.request(method, path, body, sent)
             response = connection.getresponse()
-            kept = [(name, value) for name, value in response.getheaders() if name.lower() not in _NOT_PASSED_ON]
+            kept = [
+                (name, value) for name, value in response.getheaders() if name.lower() not in _NOT_PASSED_ON
+            ]
             return response.status, kept, response.read()
         except OSError:
             return 502, [], b"<html>bad gateway</html>"

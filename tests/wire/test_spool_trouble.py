@@ -122,7 +122,9 @@ def test_a_proxy_that_knows_no_route_for_a_while_is_not_taken_for_mlflows_server
     assert refused(spool) == []
 
 
-def test_a_proxy_that_takes_little_at_once_gets_little_at_once(front: Front, server: ServerProcess, spool: Path) -> None:
+def test_a_proxy_that_takes_little_at_once_gets_little_at_once(
+    front: Front, server: ServerProcess, spool: Path
+) -> None:
     front.answer = lambda method, path, body: (413, b"<html>too large</html>") if len(body) > 20_000 else None
     slipstream.set_tracking_uri(front.url)
     with slipstream.start_run() as run:
@@ -140,7 +142,9 @@ def test_a_proxy_that_takes_little_at_once_gets_little_at_once(front: Front, ser
 
 
 @pytest.mark.parametrize("status", [500, 502, 504, 301])
-def test_a_run_begins_while_a_proxy_answers_with_pages(front: Front, server: ServerProcess, status: int) -> None:
+def test_a_run_begins_while_a_proxy_answers_with_pages(
+    front: Front, server: ServerProcess, status: int
+) -> None:
     front.answer = lambda *_: (status, b"<html>oops</html>")
     slipstream.set_tracking_uri(front.url)
     slipstream.set_experiment("e")

@@ -1,5 +1,6 @@
 """Send lines of a spool file to a server: what one delivery holds, what becomes of those that are refused."""
 
+import functools
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -14,13 +15,16 @@ from slipstream.client.rest import RestStore
 from slipstream.client.spool.file import SpoolLine
 from slipstream.client.spool.folder import STAGES, Sent, began_elsewhere
 from slipstream.client.spool.mlflow import FINAL, send_as_mlflow
+from slipstream.client.spool.renamed import Renamed
 from slipstream.client.storage import open_artifacts
 from slipstream.client.transfer import upload_folder
 from slipstream.client.transport import RETRIED_STATUSES, Transport
-from slipstream.entities.record import DeliveryReceipt, FilesRecord, decode_files
+from slipstream.entities.record import UNDELIVERED, DeliveryReceipt, FilesRecord, TableRecord, decode_files
 from slipstream.errors import (
     ConnectionFailedError,
     EndpointNotFoundError,
+    InternalError,
+    MissingDependencyError,
     PermissionDeniedError,
     SlipstreamError,
     TooLargeError,
@@ -31,6 +35,9 @@ AT_ONCE = 5_000
 """Records of one delivery: what the server stores in some twenty milliseconds."""
 AT_ONCE_BYTES = 1_000_000
 """A little less than what proxies take in one request where nobody told them more: a mebibyte."""
+_MOST_FAILURES = 8
+_TRIED = ".tried"
+_OF_MODELS = frozenset({b"model", b"model-update", b"version"})
 _QUOTED = 5
 """Pieces of a record's text at its first four quotation marks."""
 
@@ -50,8 +57,11 @@ class Spooled(Protocol):
 class Delivery:
     """Sends to one server, one delivery at a time."""
 
-    def __init__(self, transport: Transport, refuse: Callable[[bytes, str], None]) -> None:
-        """Take the way to the server, which tries once, and who is told of a record that is refused for ever."""
+    def __init__(self, transport: Transport, refuse: Callable[[bytes, str], None], renamed: Renamed) -> None:
+        """Take the way to the server, which tries once, who is told of a record that is refused for ever, and the ids of there."""
+        self._renamed = renamed
+        self._failures = 0
+        """How often in a row the same files could not be stored by a server that answers."""
         self._transport = transport
         self._store = RestStore(transport)
         self._refuse = refuse
@@ -78,7 +88,7 @@ class Delivery:
         first = spooled.sent.number + 1
         files = decode_files(lines[0].text)
         if files is not None:
-            self._send_files(spooled, files)
+            self._send_or_refuse(spooled, files)
             spooled.note_sent(Sent(first, lines[0].end))
             return 1
         numbers = [line.text for line in lines]
@@ -103,23 +113,74 @@ class Delivery:
         if own is None:
             return True
         try:
-            self._store.get_run(run_id)
+            self._store.get_run(self._renamed.of(run_id))
         except FINAL:
             return not began_elsewhere(own.parent, run_id, own)  # else the server says what is wrong
         return True
 
-    def _send_files(self, spooled: Spooled, files: FilesRecord) -> None:
+    def _send_or_refuse(self, spooled: Spooled, files: FilesRecord | TableRecord) -> None:
+        """Send files; after some attempts those that a server fails on, though it answers, hold up nothing more."""
+        try:
+            self._send_files(spooled, files)
+        except (InternalError, MissingDependencyError) as error:
+            self._failures += 1
+            if self._failures < _MOST_FAILURES:
+                raise
+            self._refuse(
+                msgspec.json.encode(files),
+                f"{error} The files stay in the folder '{files.folder}' beside it.",
+            )
+        self._failures = 0
+
+    def _send_files(self, spooled: Spooled, files: FilesRecord | TableRecord) -> None:
         assert spooled.path is not None, "a spool in memory has no files"
         folder = spooled.path.with_suffix(STAGES) / clean_path(files.folder)
         if not folder.is_dir():  # sent before, though nobody noted it
             return
         try:
-            uri = files.place or self._store.get_run(files.run_id).info.artifact_uri
-            upload_folder(open_artifacts(uri, self._transport, _connect_to), folder, "")
+            if isinstance(files, TableRecord):
+                self._send_table(folder, files)
+            else:
+                place = self._place_of(files)
+                if files.model_id:
+                    self._put_right(folder / "MLmodel", files.model_id, place)
+                upload_folder(open_artifacts(place, self._transport, _connect_to), folder, "")
         except FINAL as error:
             self._refuse(msgspec.json.encode(files), f"{error} The files stay in {folder}.")
         else:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _place_of(self, files: FilesRecord) -> str:
+        if files.place:
+            return files.place
+        if files.model_id:
+            return self._store.get_logged_model(self._renamed.of(files.model_id)).artifact_location
+        return self._store.get_run(self._renamed.of(files.run_id)).info.artifact_uri
+
+    def _put_right(self, file: Path, model_id: str, place: str) -> None:
+        """Write into a model's own file where it lies and what it is called there, which nobody knew when it was made."""
+        try:
+            text = file.read_bytes()
+        except FileNotFoundError:  # these are other files of the model
+            return
+        right = text.replace(f"{UNDELIVERED}/{model_id}/artifacts".encode(), place.encode())
+        right = self._renamed.translate(right)
+        if right != text:
+            file.write_bytes(right)
+
+    def _send_table(self, folder: Path, record: TableRecord) -> None:
+        from slipstream.client import tables
+
+        tried = folder / _TRIED
+        may_be_there = record.may_be_there or tried.exists()
+        tried.touch()
+        run = self._store.get_run(self._renamed.of(record.run_id))
+        rows = tables.read_table((folder / Path(record.path).name).read_bytes(), record.path)
+        store = open_artifacts(run.info.artifact_uri, self._transport, _connect_to)
+        tables.append_rows(store, record.path, rows, may_be_there=may_be_there)
+        listed = tables.list_with(run.data.tags.get(tables.LOGGED_ARTIFACTS_TAG), record.path)
+        if listed is not None:
+            self._store.set_tag(run.info.run_id, tables.LOGGED_ARTIFACTS_TAG, listed)
 
     def send_texts(self, writer: str, first: int, texts: Sequence[bytes]) -> None:
         """Send records that are in no file."""
@@ -159,6 +220,10 @@ class Delivery:
         return lines
 
     def _deliver_whole(self, writer: str, first: int, texts: Sequence[bytes]) -> list[tuple[int, str]]:
+        texts = [self._renamed.translate(text) for text in texts]
+        if self._is_ours and not self._takes_models and any(kind_of(text) in _OF_MODELS for text in texts):
+            # A slipstream server of before: by MLflow's routes, which it has.
+            return self._deliver_around_models(writer, first, texts)
         if self._is_ours:
             try:
                 receipt: DeliveryReceipt = self._store.deliver(writer, first, texts)
@@ -168,7 +233,25 @@ class Delivery:
                     raise
             else:
                 return [(each.number, each.message) for each in receipt.refused]
-        return [(first + index, message) for index, message in send_as_mlflow(self._store, texts)]
+        return [
+            (first + index, message) for index, message in send_as_mlflow(self._store, texts, self._renamed)
+        ]
+
+    @functools.cached_property
+    def _takes_models(self) -> bool:
+        return "model-records" in self._store.own_features
+
+    def _deliver_around_models(
+        self, writer: str, first: int, texts: Sequence[bytes]
+    ) -> list[tuple[int, str]]:
+        place = next(place for place, text in enumerate(texts) if kind_of(text) in _OF_MODELS)
+        refused = self._deliver_whole(writer, first, texts[:place]) if place else []
+        refused += [
+            (first + place, message)
+            for _, message in send_as_mlflow(self._store, texts[place : place + 1], self._renamed)
+        ]
+        rest = texts[place + 1 :]
+        return refused + (self._deliver_whole(writer, first + place + 1, rest) if rest else [])
 
 
 def may_pass(error: Exception) -> bool:

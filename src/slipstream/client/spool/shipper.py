@@ -23,6 +23,7 @@ from slipstream.client.spool.folder import (
     left_spools,
     sent_by_others,
 )
+from slipstream.client.spool.renamed import Renamed
 from slipstream.client.transport import Transport
 from slipstream.clock import now_ms
 from slipstream.errors import SlipstreamError, UnavailableError
@@ -63,6 +64,8 @@ class Shipper:
     def __init__(self, server: str, transport: Callable[[], Transport] | None) -> None:
         """Take the address without its password, and what opens connections that try once; `None` for no server."""
         self.server = server
+        self.renamed = Renamed(folder_of(server))
+        """What the server calls runs and models that began here under other ids."""
         self._open = transport
         self._spool: OwnSpool | None = None
         self._lock = threading.RLock()
@@ -114,7 +117,7 @@ class Shipper:
                 # Here, not in the thread: what one imports while another forks can never be imported in the new process.
                 transport = self._open()
                 transport.prepare()
-                self._delivery = Delivery(transport, self._refuse)
+                self._delivery = Delivery(transport, self._refuse, self.renamed)
                 self._delivery.is_known = self.is_known
                 thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
                 try:
@@ -449,7 +452,7 @@ class Shipper:
         """
         if self._open is None:
             return True
-        delivery = Delivery(self._open(), self._refuse)
+        delivery = Delivery(self._open(), self._refuse, self.renamed)
         if self._send_left(delivery, None, is_alone=True) is not _Left.DONE:
             return False
         until = time.monotonic() + _OTHERS_SECONDS

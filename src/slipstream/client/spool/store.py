@@ -12,7 +12,10 @@ import logging
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
+
+import msgspec
 
 from slipstream import settings
 from slipstream.api.routing import Request
@@ -20,6 +23,7 @@ from slipstream.artifact_store.local import LocalArtifactStore
 from slipstream.client.active_experiment import NAMED
 from slipstream.client.batches import Batch, cut_by_bytes
 from slipstream.client.rest import RestStore
+from slipstream.client.spool.models import AWAY, SpooledModels
 from slipstream.client.spool.shipper import TIMEOUT_SECONDS, Shipper
 from slipstream.client.transport import Transport
 from slipstream.clock import now_ms
@@ -45,18 +49,16 @@ from slipstream.entities.record import (
     PointRecord,
     Record,
     RunRecord,
+    TableRecord,
     UpdateRecord,
     Value,
     encode_record,
 )
 from slipstream.errors import (
     AlreadyExistsError,
-    DeadlineExceededError,
-    InternalError,
     InvalidParameterError,
     NotFoundError,
     StorageError,
-    TooManyRequestsError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -72,14 +74,13 @@ _RECORD_BYTES = 256 * 1024
 _ENDED = frozenset({RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED})
 _KNOWN_RUNS = 100_000
 _KNOWN_PARAMS = 1_000_000
+_IDS = ("run_id", "run_uuid", "model_id", "source_run_id")
 _LAST_ATTEMPT_SECONDS = 5.0
-AWAY = (UnavailableError, TooManyRequestsError, DeadlineExceededError, InternalError)
-"""Of a server, or a proxy before it, that cannot do now what it is asked; no mistake of who asks."""
 
 _logger = logging.getLogger(__name__)
 
 
-class SpooledStore(RestStore):
+class SpooledStore(SpooledModels):
     """A `RestStore` whose logging cannot wait or fail for the server. Thread-safe; each process needs its own."""
 
     away = (*AWAY, UnauthenticatedError)
@@ -117,13 +118,23 @@ class SpooledStore(RestStore):
         self.shipper.is_made_here = self._made.__contains__
         self._params: dict[tuple[str, str], str] = {}
         self._experiments: dict[str, Experiment] = {}
+        self._models = {}
         self._quick_keys: set[str] = set()
 
     # -- asking -------------------------------------------------------------------------------------
     def _ask(self, handler: Callable[[Any, RequestT], ResponseT], request: RequestT) -> ResponseT:
         if not self.shipper.is_delivered:
             self.shipper.flush(settings.DELIVERY_TIMEOUT.get() if not self.shipper.is_away else 0.0)
-        return super()._ask(handler, request)
+        return super()._ask(handler, self._with_ids_of_there(request))
+
+    def _with_ids_of_there(self, request: RequestT) -> RequestT:
+        """Return a request that names runs and models as the server does."""
+        changed: dict[str, str] = {}
+        for name in _IDS:
+            value = getattr(request, name, None)
+            if isinstance(value, str) and self.shipper.renamed.knows(value):
+                changed[name] = self.shipper.renamed.of(value)
+        return msgspec.structs.replace(request, **changed) if changed else request
 
     def flush(self, seconds: float | None = None) -> bool:
         """Wait for the delivery of what was logged; by default as long as SLIPSTREAM_DELIVERY_TIMEOUT says."""
@@ -303,8 +314,23 @@ class SpooledStore(RestStore):
             self._places[run_id] = run.info.artifact_uri
         return self._places[run_id]
 
-    def stage_files(self, run_id: str, write: Callable[[LocalArtifactStore], None]) -> None:
-        """Keep files of a run on this machine, to be sent with what was logged; `write` puts them into a store."""
+    def stage_files(
+        self, run_id: str, write: Callable[[LocalArtifactStore], object], model_id: str = ""
+    ) -> None:
+        """Keep files of a run or model on this machine, to be sent with what was logged; `write` puts them into a store."""
+        folder = self._stage(run_id, write)
+        self.shipper.append(encode_record(FilesRecord(run_id, folder, model_id=model_id)))
+
+    def stage_table(self, run_id: str, path: str, rows: bytes, *, may_be_there: bool) -> None:
+        """Keep rows of a table of a run, in the form that the table's file has, to be added to it with what was logged."""
+        folder = self._stage(run_id, lambda store: store.write(PurePosixPath(path).name, [rows]))
+        self.shipper.append(encode_record(TableRecord(run_id, folder, path, may_be_there)))
+
+    def params_logged_here(self, run_id: str) -> dict[str, str]:
+        """Return the params of a run that this process logged, as far as it remembers."""
+        return {key: value for (run, key), value in self._params.items() if run == run_id}
+
+    def _stage(self, run_id: str, write: Callable[[LocalArtifactStore], object]) -> str:
         try:
             folder = self.shipper.new_stage()
         except OSError as error:
@@ -317,7 +343,7 @@ class SpooledStore(RestStore):
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self.shipper.append(encode_record(FilesRecord(run_id, folder.name)))
+        return folder.name
 
     # -- runs ---------------------------------------------------------------------------------------
     def choose_experiment(self, name: str) -> Experiment:
@@ -496,7 +522,7 @@ class SpooledStore(RestStore):
         """Return a run; `None` where the server cannot be asked, or has yet to hear of a run that began while it was away."""
         for is_last in (False, True):
             try:
-                return self._impatient.get_run(run_id)
+                return self._impatient.get_run(self.shipper.renamed.of(run_id))
             except AWAY as error:
                 self.shipper.gone(error)
                 return None
