@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "spool"
     monkeypatch.setenv("SLIPSTREAM_SPOOL_FOLDER", str(folder))
-    monkeypatch.setenv("SLIPSTREAM_DELIVERY_TIMEOUT", "60")
+    monkeypatch.setenv("SLIPSTREAM_DELIVERY_TIMEOUT", "5")
     monkeypatch.setenv("SLIPSTREAM_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     monkeypatch.setattr(shipper, "BARRED_PAUSE_SECONDS", 0.2)
     monkeypatch.setattr(shipper, "LONGEST_PAUSE_SECONDS", 0.5)
@@ -128,7 +128,7 @@ def test_a_model_is_logged_while_its_server_was_never_there(server: ServerProces
         run_id, model_id = log_all("net")
         assert slipstream.get_logged_model(model_id).name == "double", "as it is known here"
         front.answer = lambda *_: None
-        assert slipstream.flush()
+        assert slipstream.flush(60)
         assert slipstream.get_logged_model(model_id).artifact_location.endswith(f"{model_id}/artifacts")
         assert refused(spool) == []
         check_all(server.url, "net", run_id, model_id)
@@ -152,7 +152,7 @@ def test_a_server_goes_away_in_the_middle(server: ServerProcess, spool: Path, as
         run_id, model_id = log_all("net")
         assert gone
         front.answer = lambda *_: None
-        assert slipstream.flush()
+        assert slipstream.flush(60)
         assert refused(spool) == []
         check_all(server.url, "net", run_id, model_id)
 
@@ -174,7 +174,7 @@ def test_a_table_whose_answer_got_lost_has_its_rows_once(server: ServerProcess) 
             front.answer = answer
             slipstream.log_table({"n": [2], "m": ["x"]}, "rows.json")
             slipstream.log_table({"n": [2], "m": ["x"]}, "rows.json")
-        assert slipstream.flush()
+        assert slipstream.flush(60)
         assert len(lost) == 3
         table = slipstream.load_table("rows.json", [run.info.run_id])
     assert list(table["n"]) == [1, 2, 2]
@@ -200,7 +200,7 @@ def test_a_model_of_no_run(server: ServerProcess, spool: Path) -> None:
         slipstream.set_experiment("models only")
         info = pyfunc.log_model(name="double", python_model=Double())
         front.answer = lambda *_: None
-        assert slipstream.flush()
+        assert slipstream.flush(60)
     client = slipstream.MlflowClient(server.url)
     assert info.model_id is not None
     model = client.get_logged_model(info.model_id)
@@ -222,7 +222,7 @@ def test_a_run_begins_while_mlflows_server_is_away(
         slipstream.set_tracking_uri(front.url)
         run_here, model_here = log_all("net")
         front.answer = lambda *_: None
-        assert slipstream.flush()
+        assert slipstream.flush(60)
         run_there = slipstream.get_run(run_here).info.run_id
         assert run_there != run_here
         model_there = slipstream.get_logged_model(model_here).model_id
@@ -230,7 +230,7 @@ def test_a_run_begins_while_mlflows_server_is_away(
         client = slipstream.MlflowClient()
         client.log_metric(run_here, "more", 1.0)
         client.log_text(run_here, "x", "x.txt")
-        assert slipstream.flush()
+        assert slipstream.flush(60)
         assert [each.path for each in client.list_artifacts(run_here) if each.path == "x.txt"]
         # A program that comes later knows it, too.
         later = (
@@ -265,7 +265,7 @@ def test_a_run_is_made_once_there_although_its_answer_got_lost(mlflow: str, spoo
             return None
 
         front.answer = answer
-        assert slipstream.flush()
+        assert slipstream.flush(60)
         assert lost
     client = slipstream.MlflowClient(mlflow)
     experiment = client.get_experiment_by_name("once")

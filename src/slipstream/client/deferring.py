@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from slipstream.client import addresses
-from slipstream.client.connect import connect
+from slipstream.client.connect import connect, shown_uri
 from slipstream.client.values import to_text_map
-from slipstream.entities import Run
+from slipstream.entities import ModelVersion, Run
 
 if TYPE_CHECKING:
     from slipstream.client.client import SlipstreamClient
@@ -32,31 +32,35 @@ def known_params(client: "SlipstreamClient", run_id: str) -> dict[str, str]:
     return spooled.params_logged_here(run_id) if run is None else run.data.params
 
 
-def register_later(
+def register(
     client: "SlipstreamClient", name: str, model_id: str, run_id: str | None, tags: Mapping[str, Any] | None
-) -> bool:
-    """Note that a model shall be registered when it is delivered, if it is not yet; tell whether that was so.
+) -> tuple[bool, ModelVersion | None]:
+    """Make a model that this process logged the next version of a registered one, now or when it is delivered.
 
-    Where the registry is at another address nothing can be noted: the user is told to do it.
+    Return whether that is done or noted, and the version if it is known. Where the registry is at another address than a
+    model that is not delivered, nothing can be noted: the user is told to do it.
     """
     spooled: Any = client.connection.store
-    if not hasattr(spooled, "register_later") or not spooled.may_register_later(model_id):
-        return False
-    if connect(addresses.get_registry_uri()).store is spooled:
-        spooled.register_later(name, model_id, run_id, to_text_map(tags))
-        _logger.warning(
-            "Model %s becomes the next version of '%s' when it is delivered; its number is not known before.",
-            model_id,
-            name,
-        )
-    else:
+    if not hasattr(spooled, "began_model") or not spooled.began_model(model_id):
+        return False, None
+    if connect(addresses.get_registry_uri()).store is not spooled:
+        if not spooled.shipper.is_away:
+            return False, None
         _logger.warning(
             "Model %s is not registered as '%s': its server is away, and the registry is another one (%s). Register it "
             "when it is delivered: register_model('models:/%s', '%s').",
             model_id,
             name,
-            addresses.get_registry_uri(),
+            shown_uri(addresses.get_registry_uri()),
             model_id,
             name,
         )
-    return True
+        return True, None
+    version = spooled.register(name, model_id, run_id, to_text_map(tags))
+    if version is None:
+        _logger.warning(
+            "Model %s becomes the next version of '%s' when it is delivered; its number is not known before.",
+            model_id,
+            name,
+        )
+    return True, version

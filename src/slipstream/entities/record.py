@@ -160,6 +160,8 @@ class VersionRecord(msgspec.Struct, frozen=True, array_like=True, tag="version")
     name: str
     model_id: str
     tags: dict[str, str] = {}
+    may_be_there: bool = False
+    """Whether the version was ordered before and no answer came; then it is not made a second time."""
 
 
 class FilesRecord(msgspec.Struct, frozen=True, array_like=True, tag="files"):

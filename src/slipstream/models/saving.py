@@ -396,11 +396,12 @@ def _pending(client: Any, model_id: str) -> Generator[None]:
 
 
 def _register(client: Any, destination: Destination, model_id: str, run_id: str | None) -> Any:
-    from slipstream.client.deferring import register_later
+    from slipstream.client.deferring import register
 
     name = cast("str", destination.registered_model_name)
-    if register_later(client, name, model_id, run_id, destination.tags):
-        return None
+    is_done, version = register(client, name, model_id, run_id, destination.tags)
+    if is_done:
+        return version
     with contextlib.suppress(AlreadyExistsError):
         client.create_registered_model(name)
     return client.create_model_version(

@@ -43,6 +43,7 @@ from slipstream.entities.record import (
 from slipstream.errors import AlreadyExistsError, InvalidParameterError, NotFoundError, SlipstreamError
 from slipstream.rules import limits, names
 from slipstream.store.params_tags import DELETE_TAG
+from slipstream.store.versions import MODEL_VERSIONS_TAG, versions_in
 
 SELECT_WRITER: LiteralString = "SELECT stored FROM record_writers WHERE writer = :writer"
 UPSERT_WRITER: LiteralString = """
@@ -291,6 +292,10 @@ class RecordsPart:
             self.finalize_logged_model(record.model_id, known[record.status])
 
     def _make_version(self, record: VersionRecord) -> None:
+        if record.may_be_there:
+            noted = self.get_logged_model(record.model_id).tags.get(MODEL_VERSIONS_TAG, "[]")
+            if any(isinstance(each, dict) and each.get("name") == record.name for each in versions_in(noted)):
+                return
         try:
             self.get_registered_model(record.name)
         except NotFoundError:

@@ -1,16 +1,19 @@
 """Logged models while their server is away: begun here with ids of their own, and sent with what else is logged."""
 
+import contextlib
 from collections.abc import Mapping
 
 import msgspec
 
+from slipstream import settings
 from slipstream.client.active_experiment import NAMED
 from slipstream.client.rest import RestStore
 from slipstream.client.spool.shipper import Shipper
 from slipstream.clock import now_ms
-from slipstream.entities import Experiment, LoggedModel, LoggedModelStatus
+from slipstream.entities import Experiment, LoggedModel, LoggedModelStatus, ModelVersion
 from slipstream.entities.record import UNDELIVERED, ModelRecord, ModelUpdateRecord, Record, VersionRecord
 from slipstream.errors import (
+    AlreadyExistsError,
     DeadlineExceededError,
     InternalError,
     TooManyRequestsError,
@@ -32,9 +35,6 @@ class SpooledModels(RestStore):
     """Those that this process began, as they are known here."""
 
     def choose_experiment(self, name: str) -> Experiment:
-        raise NotImplementedError
-
-    def flush(self, seconds: float | None = None) -> bool:
         raise NotImplementedError
 
     def _append(self, record: Record) -> None:
@@ -166,19 +166,35 @@ class SpooledModels(RestStore):
         found = self.get_logged_model(model_id)
         return None if found.artifact_location.startswith(UNDELIVERED) else found.artifact_location
 
-    def may_register_later(self, model_id: str) -> bool:
-        """Tell whether a model can be registered when what was logged is delivered, and not before."""
-        return model_id in self._models and not self._has_all()
-
-    def register_later(self, name: str, model_id: str, run_id: str | None, tags: Mapping[str, str]) -> None:
-        """Note that a model is to become the next version of a registered one."""
+    def register(
+        self, name: str, model_id: str, run_id: str | None, tags: Mapping[str, str]
+    ) -> ModelVersion | None:
+        """Make a model of this process the next version of a registered one; `None` if that is done at delivery."""
         registry.check_model_name(name)
         for key, value in tags.items():
             registry.check_tag(key, value)
-        self._append(VersionRecord(run_id or "", name, model_id, dict(tags)))
+        is_tried = self._has_all()
+        if is_tried:
+            try:
+                with contextlib.suppress(AlreadyExistsError):
+                    self._impatient.create_registered_model(name)
+                there = self.shipper.renamed.of(model_id)
+                run_there = None if run_id is None else self.shipper.renamed.of(run_id)
+                return self._impatient.create_model_version(
+                    name, f"models:/{there}", run_there, tags, model_id=there
+                )
+            except AWAY as error:
+                self.shipper.gone(error)
+        self._append(VersionRecord(run_id or "", name, model_id, dict(tags), is_tried))
+        return None
+
+    def began_model(self, model_id: str) -> bool:
+        """Tell whether a model was begun by this process."""
+        return model_id in self._models
 
     def _has_all(self) -> bool:
         """Tell whether the server answers and has all that was logged, after waiting for the delivery."""
-        return not self.shipper.is_away and (
-            self.flush() and self.shipper.is_delivered and not self.shipper.is_away
-        )
+        if self.shipper.is_away:
+            return False
+        self.shipper.flush(settings.DELIVERY_TIMEOUT.get(), only_while_there=True)
+        return self.shipper.is_delivered and not self.shipper.is_away

@@ -432,7 +432,7 @@ class SpooledStore(SpooledModels):
         """Return a run, `None` while the server is away. It is taken to be there, so that it can be gone on with."""
         names.check_run_id(run_id)
         if not self.shipper.is_away:
-            self.flush()
+            self.shipper.flush(settings.DELIVERY_TIMEOUT.get(), only_while_there=True)
             run = self._find_run(run_id)
             if run is None and not self.shipper.is_away:  # it begins in what another program left here
                 self.shipper.await_turn(settings.DELIVERY_TIMEOUT.get())
