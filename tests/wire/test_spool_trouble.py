@@ -1,6 +1,7 @@
 """Logging while something before, behind or beside the server is wrong: nothing is lost, and no program is stopped by it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -242,3 +243,36 @@ def test_a_file_whose_first_line_is_damaged_is_sent(
         pass
     connect.close_all()
     wait_until(lambda: steps(server.url, left, "m") == list(range(10)))
+
+
+def test_a_server_is_set_back_to_a_backup_while_a_program_logs(tmp_path: Path, spool: Path) -> None:
+    """What it had stored, and lost, is sent again; in a file of that time still here."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    server = ServerProcess(folder, "--durability", "normal")
+    with Front(server.url) as front:
+        slipstream.set_tracking_uri(front.url)
+        with slipstream.start_run() as run:
+            slipstream.log_metric("m", 0.0, 0)
+            slipstream.log_text("x", "x.txt")
+            assert slipstream.flush()
+            server.stop()
+            backup = tmp_path / "backup"
+            shutil.copytree(folder, backup)
+            server = ServerProcess(folder, "--durability", "normal")
+            front.target = server.url
+            for step in range(1, 1000):
+                slipstream.log_metric("m", float(step), step)
+            slipstream.log_param("p", 1)
+            assert slipstream.flush()
+            server.stop()
+            server = ServerProcess(backup, "--durability", "normal")
+            front.target = server.url
+            assert steps(server.url, run.info.run_id, "m") == [0], "the rest is lost there"
+            slipstream.log_metric("m", 1000.0, 1000)
+        assert slipstream.flush()
+        assert steps(server.url, run.info.run_id, "m") == list(range(1001))
+        assert slipstream.get_run(run.info.run_id).data.params == {"p": "1"}
+        assert refused(spool) == []
+        connect.close_all()
+    server.stop()

@@ -5,7 +5,7 @@ The number up to which a writer's records are stored is kept in the same transac
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, LiteralString
+from typing import TYPE_CHECKING, LiteralString, cast
 
 from slipstream.clock import now_ms
 from slipstream.db.base import Transaction
@@ -127,7 +127,7 @@ class RecordsPart:
         ) -> ModelVersion: ...
 
     def store_records(
-        self, writer: str, first: int, records: Sequence[Record | RefusedRecord]
+        self, writer: str, first: int, records: Sequence[Record | RefusedRecord], after: int = 0
     ) -> DeliveryReceipt:
         """Store the records of a writer that are not stored yet.
 
@@ -135,6 +135,8 @@ class RecordsPart:
             writer: who numbered them; any text that nobody else uses.
             first: the number of the first one.
             records: without gaps; in the place of one that could not be read, why.
+            after: up to which number the writer was told that they are stored. With fewer, as after a restored backup, nothing
+                is stored, and the receipt says how many there are, so that it sends the others again.
         """
         if not writer or len(writer) > _LONGEST_WRITER or not writer.isprintable():
             raise InvalidParameterError(
@@ -144,6 +146,8 @@ class RecordsPart:
             raise InvalidParameterError(f"Invalid value {first} for 'first': records are numbered from 1.")
         row = self.tx.fetch_one(SELECT_WRITER, writer=writer)
         stored = 0 if row is None else row[0]
+        if stored < after:
+            return DeliveryReceipt(stored=stored)
         repeated = min(max(0, stored + 1 - first), len(records))
         new = records[repeated:]
         if not new:
@@ -294,7 +298,10 @@ class RecordsPart:
     def _make_version(self, record: VersionRecord) -> None:
         if record.may_be_there:
             noted = self.get_logged_model(record.model_id).tags.get(MODEL_VERSIONS_TAG, "[]")
-            if any(isinstance(each, dict) and each.get("name") == record.name for each in versions_in(noted)):
+            entries = cast(
+                "list[dict[str, object]]", [each for each in versions_in(noted) if type(each) is dict]
+            )
+            if record.name in [each.get("name") for each in entries]:
                 return
         try:
             self.get_registered_model(record.name)

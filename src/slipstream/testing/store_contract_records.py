@@ -122,6 +122,16 @@ class RecordContract:
         assert [each.number for each in receipt.refused] == [1, 3, 4, 5, 6, 7]
         assert store.get_logged_model(model_id).status == LoggedModelStatus.READY
 
+    def test_a_store_that_was_set_back_says_so(self, store: Store) -> None:
+        run_id, name = new_run(store), writer()
+        first, second = PointRecord(run_id, "m", 1.0, 1, 0), PointRecord(run_id, "m", 2.0, 2, 1)
+        assert store.store_records(name, 1, [first]).stored == 1
+        receipt = store.store_records(name, 8, [second], after=7)
+        assert (receipt.stored, receipt.refused) == (1, [])
+        assert values(store, run_id, "m") == [1.0], "what comes between goes first"
+        assert store.store_records(name, 2, [second], after=1).stored == 2
+        assert values(store, run_id, "m") == [1.0, 2.0]
+
     def test_what_is_delivered_again_is_stored_once(self, store: Store) -> None:
         run_id = new_run(store)
         name = writer()

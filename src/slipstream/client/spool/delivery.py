@@ -12,7 +12,7 @@ import msgspec
 
 from slipstream.artifact_store.paths import clean_path
 from slipstream.client.rest import RestStore
-from slipstream.client.spool.file import SpoolLine
+from slipstream.client.spool.file import SpoolLine, read_lines
 from slipstream.client.spool.folder import STAGES, Sent, began_elsewhere
 from slipstream.client.spool.mlflow import FINAL, send_as_mlflow
 from slipstream.client.spool.renamed import Renamed
@@ -21,6 +21,7 @@ from slipstream.client.transfer import upload_folder
 from slipstream.client.transport import RETRIED_STATUSES, Transport
 from slipstream.entities.record import UNDELIVERED, DeliveryReceipt, FilesRecord, TableRecord, decode_files
 from slipstream.errors import (
+    ConflictError,
     ConnectionFailedError,
     EndpointNotFoundError,
     InternalError,
@@ -60,6 +61,8 @@ class Delivery:
     def __init__(self, transport: Transport, refuse: Callable[[bytes, str], None], renamed: Renamed) -> None:
         """Take the way to the server, which tries once, who is told of a record that is refused for ever, and the ids of there."""
         self._renamed = renamed
+        self._acknowledged: dict[str, int] = {}
+        """Up to which number the server said that it has a writer's records."""
         self._failures = 0
         """How often in a row the same files could not be stored by a server that answers."""
         self._transport = transport
@@ -92,7 +95,12 @@ class Delivery:
             spooled.note_sent(Sent(first, lines[0].end))
             return 1
         numbers = [line.text for line in lines]
-        for number, message in self._deliver(writer, first, numbers):
+        try:
+            refused = self._deliver(writer, first, numbers)
+        except ConflictError:
+            self._go_back(spooled, writer)
+            return len(lines)
+        for number, message in refused:
             self._refuse(numbers[number - first], message)
         spooled.note_sent(Sent(first + len(lines) - 1, lines[-1].end))
         return len(lines)
@@ -117,6 +125,21 @@ class Delivery:
         except FINAL:
             return not began_elsewhere(own.parent, run_id, own)  # else the server says what is wrong
         return True
+
+    def _go_back(self, spooled: Spooled, writer: str) -> None:
+        """Begin again where the server's memory ends, which had more before: it was set back to a backup, or replaced."""
+        stored = self._acknowledged[writer]
+        place = None if spooled.path is None else _place_of(spooled.path, stored, spooled.sent)
+        if place is None:
+            _logger.warning(
+                "The server lost records that it had stored (after number %d); they are not here any more.",
+                stored,
+            )
+            return
+        _logger.warning(
+            "The server lost records that it had stored; those after number %d are sent again.", stored
+        )
+        spooled.note_sent(Sent(stored, place))
 
     def _send_or_refuse(self, spooled: Spooled, files: FilesRecord | TableRecord) -> None:
         """Send files; after some attempts those that a server fails on, though it answers, hold up nothing more."""
@@ -184,7 +207,11 @@ class Delivery:
 
     def send_texts(self, writer: str, first: int, texts: Sequence[bytes]) -> None:
         """Send records that are in no file."""
-        for number, message in self._deliver(writer, first, texts):
+        try:
+            refused = self._deliver(writer, first, texts)
+        except ConflictError:  # what the server lost is not here; it is known now how much it has
+            refused = self._deliver(writer, first, texts)
+        for number, message in refused:
             self._refuse(texts[number - first], message)
 
     def probe(self) -> None:
@@ -226,12 +253,18 @@ class Delivery:
             return self._deliver_around_models(writer, first, texts)
         if self._is_ours:
             try:
-                receipt: DeliveryReceipt = self._store.deliver(writer, first, texts)
+                after = self._acknowledged.get(writer, 0)
+                receipt: DeliveryReceipt = self._store.deliver(writer, first, texts, after)
             except EndpointNotFoundError:
                 self._is_ours = "records" in self._store.own_features
                 if self._is_ours:
                     raise
             else:
+                self._acknowledged[writer] = receipt.stored
+                if receipt.stored < after:
+                    raise ConflictError(
+                        f"The server has {receipt.stored} records of {after} that it had stored."
+                    )
                 return [(each.number, each.message) for each in receipt.refused]
         return [
             (first + index, message) for index, message in send_as_mlflow(self._store, texts, self._renamed)
@@ -263,6 +296,23 @@ def may_pass(error: Exception) -> bool:
     return isinstance(error, SlipstreamError) and (
         error.status in RETRIED_STATUSES or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     )
+
+
+def _place_of(path: Path, number: int, sent: Sent) -> int | None:
+    """Return where the lines of a file go on after a number; `None` if not all that was sent is in it, as after a full disk."""
+    place = None
+    count = 0
+    with path.open("rb") as file:
+        offset = 0
+        while offset < sent.offset and (lines := read_lines(file.fileno(), offset)):
+            for line in lines:
+                if line.end > sent.offset:
+                    break
+                count += not line.text.startswith(b"{")  # as the head does
+                if count == number:
+                    place = line.end
+            offset = lines[-1].end
+    return place if count == sent.number else None
 
 
 def kind_of(text: bytes) -> bytes:
