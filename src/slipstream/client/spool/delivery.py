@@ -38,7 +38,7 @@ AT_ONCE_BYTES = 1_000_000
 """A little less than what proxies take in one request where nobody told them more: a mebibyte."""
 _MOST_FAILURES = 8
 _TRIED = ".tried"
-_OF_MODELS = frozenset({b"model", b"model-update", b"version"})
+_OF_MODELS = (b'["model', b'["version"')
 _QUOTED = 5
 """Pieces of a record's text at its first four quotation marks."""
 
@@ -248,7 +248,7 @@ class Delivery:
 
     def _deliver_whole(self, writer: str, first: int, texts: Sequence[bytes]) -> list[tuple[int, str]]:
         texts = [self._renamed.translate(text) for text in texts]
-        if self._is_ours and not self._takes_models and any(kind_of(text) in _OF_MODELS for text in texts):
+        if self._is_ours and any(text.startswith(_OF_MODELS) for text in texts) and not self._takes_models:
             # A slipstream server of before: by MLflow's routes, which it has.
             return self._deliver_around_models(writer, first, texts)
         if self._is_ours:
@@ -277,7 +277,7 @@ class Delivery:
     def _deliver_around_models(
         self, writer: str, first: int, texts: Sequence[bytes]
     ) -> list[tuple[int, str]]:
-        place = next(place for place, text in enumerate(texts) if kind_of(text) in _OF_MODELS)
+        place = next(place for place, text in enumerate(texts) if text.startswith(_OF_MODELS))
         refused = self._deliver_whole(writer, first, texts[:place]) if place else []
         refused += [
             (first + place, message)
