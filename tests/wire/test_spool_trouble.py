@@ -118,6 +118,7 @@ def test_a_proxy_that_knows_no_route_for_a_while_is_not_taken_for_mlflows_server
     wait_until(lambda: len([each for each in front.seen[asked:] if each[1].endswith("/records")]) > 1)
     slipstream.log_metric("m", 2.0, 1)
     front.answer = lambda *_: None
+    slipstream.end_run()
     assert slipstream.flush()
     assert steps(server.url, run.info.run_id, "m") == [0, 1]
     assert refused(spool) == []
