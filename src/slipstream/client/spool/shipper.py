@@ -30,6 +30,8 @@ from slipstream.errors import SlipstreamError, UnavailableError
 
 GATHER_SECONDS = 0.05
 """How long one waits for more before one sends."""
+STEADY_GATHER_SECONDS = 0.3
+"""The same in a loop that goes on logging: each delivery holds Python's lock for some milliseconds, and the loop waits for it."""
 LOOK_SECONDS = 60.0
 """How often a process that logs nothing looks for what others left."""
 FIRST_PAUSE_SECONDS = 0.5
@@ -238,11 +240,14 @@ class Shipper:
     # -- sending ------------------------------------------------------------------------------------
     def _run(self) -> None:
         pause = FIRST_PAUSE_SECONDS
+        gather = GATHER_SECONDS
         while not self._stopping:
-            if not self._something.wait(LOOK_SECONDS):
+            is_steady = self._something.wait(2 * STEADY_GATHER_SECONDS)
+            if not is_steady and not self._something.wait(LOOK_SECONDS):
                 self._sent_left = False  # another process may have died meanwhile
             self._something.clear()
-            self._hurry.wait(GATHER_SECONDS)
+            self._hurry.wait(gather if is_steady else GATHER_SECONDS)
+            gather = STEADY_GATHER_SECONDS
             try:
                 self._send_all()
             except SlipstreamError as error:
