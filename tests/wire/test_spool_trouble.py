@@ -153,9 +153,16 @@ def test_a_run_begins_while_a_proxy_answers_with_pages(
     with slipstream.start_run() as run:
         slipstream.log_metric("m", 1.0, 0)
         slipstream.log_text("x", "x.txt")
+        with slipstream.start_run(nested=True, parent_run_id=run.info.run_id) as child:
+            slipstream.log_metric("m", 2.0, 0)
+    with slipstream.start_run(parent_run_id=run.info.run_id) as later:
+        slipstream.log_metric("m", 3.0, 0)
     front.answer = lambda *_: None
     assert slipstream.flush()
     assert steps(server.url, run.info.run_id, "m") == [0]
+    for each in (child, later):
+        found = slipstream.MlflowClient(server.url).get_run(each.info.run_id)
+        assert found.data.tags["mlflow.parentRunId"] == run.info.run_id
     assert slipstream.MlflowClient(server.url).list_artifacts(run.info.run_id)[0].path == "x.txt"
 
 

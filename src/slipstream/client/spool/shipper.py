@@ -300,8 +300,8 @@ class Shipper:
 
     def gone(self, error: SlipstreamError) -> None:
         """Be told by others that the server did not answer them, so that nobody else tries until it does again."""
-        self._failed(error)
         self._begin()
+        self._failed(error)
         self._something.set()
 
     def _arrived(self) -> None:
