@@ -18,6 +18,7 @@ from slipstream.errors import InvalidParameterError, SlipstreamError, TooManyReq
 from slipstream.server.dispatch import Answer, error_answer
 from slipstream.store.engine import Engine
 from slipstream.store.run_changes import ToldChanges
+from slipstream.store.sql import SqlStore
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -233,9 +234,10 @@ class Events:
                 listener.note(changes)
 
     async def _read(self, since: int | None) -> ToldChanges:
-        return await self._loop.run_in_executor(
-            self._thread, self._engine.read, lambda store: store.find_changes(since, MOST_RUNS)
-        )
+        def look(store: SqlStore) -> ToldChanges:
+            return store.find_changes(since, MOST_RUNS)
+
+        return await self._loop.run_in_executor(self._thread, self._engine.read, look)
 
     def _trouble(self, error: Exception) -> None:
         if not self._failing:  # said once, not every second
