@@ -354,14 +354,9 @@ class RunTable:
     def load(self, tx: Transaction, names: Iterable[ColumnName]) -> None:
         """Have some columns in memory, and let go of them last."""
         wanted = list(dict.fromkeys(names))
-        missing = [name for name in wanted if name not in self._columns]
-        if missing:
-            parts: dict[ColumnName, list[tuple[Sequence[int], Values]]] = {name: [] for name in missing}
-            for chunk in _chunks(self.runs):
-                for name, values in read_columns(tx, chunk, missing).items():
-                    parts[name].append((chunk, values))
-            for name, chunks in parts.items():
-                self._columns[name] = new_column(name, chunks, len(self.runs))
+        for name in wanted:
+            if name not in self._columns:
+                self._load(tx, name)
         for name in wanted:
             self._columns[name] = self._columns.pop(name)
 
