@@ -114,12 +114,12 @@ class RunStore(Protocol):
         ...
 
     def store_records(
-        self, writer: str, first: int, records: Sequence[Record | RefusedRecord]
+        self, writer: str, first: int, records: Sequence[Record | RefusedRecord], after: int = 0
     ) -> DeliveryReceipt:
         """Store what a writer logged earlier, numbered from `first`; what is stored already is left out.
 
         Retry-safe, and in one transaction. A record that breaks a rule is refused, which the receipt says, and does not
-        touch the others.
+        touch the others. Where fewer than `after` are stored, which the writer was told are, nothing is stored.
         """
         ...
 

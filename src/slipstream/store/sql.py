@@ -10,6 +10,7 @@ from slipstream.store.experiments import ExperimentsPart
 from slipstream.store.exports import ExportsPart
 from slipstream.store.heartbeats import HeartbeatsPart
 from slipstream.store.histories import HistoriesPart
+from slipstream.store.import_pasts import ImportPastsPart
 from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
 from slipstream.store.models import RegisteredModelsPart
@@ -49,6 +50,7 @@ class SqlStore(
     TrashPart,
     RemovalsPart,
     ImportsPart,
+    ImportPastsPart,
     ExportsPart,
     HeartbeatsPart,
     RecordsPart,
