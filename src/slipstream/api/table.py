@@ -7,6 +7,7 @@ from slipstream.api import (
     batches,
     branches,
     datasets,
+    events,
     experiments,
     heartbeats,
     histories,
@@ -46,5 +47,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     trash,
     server_info,
     heartbeats,
+    events,
     graphql,
 )

@@ -48,8 +48,8 @@ from slipstream.entities import (
     WebhookTestResult,
 )
 from slipstream.entities.liveness import ConsoleChunk, LostRun
-from slipstream.entities.run_table import ColumnsRequest, RunColumnsPage, RunTablePage, TableRequest
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
+from slipstream.entities.run_table import ColumnsRequest, RunColumnsPage, RunTablePage, TableRequest
 
 
 class ExperimentStore(Protocol):
