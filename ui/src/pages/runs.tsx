@@ -7,6 +7,7 @@ import { useResource } from "../api/resource";
 import type { GetExperimentResponse } from "../api/schema";
 import { FirstSteps } from "../app/first_steps";
 import type { PageProps } from "../app/pages";
+import { part } from "../app/part";
 import { go, pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
@@ -17,8 +18,10 @@ import { ColumnPicker, type KnownColumn, readColumns } from "../runs/column_pick
 import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
 import { RunsTable } from "../runs/runs_table";
-import { keepChosen, keepColumns, keepFilter, keepTrash, readState } from "../runs/state";
+import { keepChosen, keepColumns, keepFilter, keepTrash, keepView, readState } from "../runs/state";
 import { useTable } from "../runs/table";
+
+const RunsCharts = part(() => import("../charts/runs_charts").then((module) => module.RunsCharts));
 
 const COLUMNS_AT_FIRST = 12;
 
@@ -82,6 +85,13 @@ export default function RunsPage({ at }: PageProps) {
           {total === undefined ? "" : `${count(total)} ${total === 1 ? "run" : "runs"}`}
         </output>
         {state.chosen.length > 0 && <Chosen ids={state.chosen} isTrash={state.isTrash} onDone={refresh} />}
+        <button
+          type="button"
+          aria-pressed={state.view === "charts"}
+          onClick={() => keepView(state.view === "charts" ? "table" : "charts")}
+        >
+          Charts
+        </button>
         <button type="button" onClick={() => setPicking(true)}>
           Columns
         </button>
@@ -96,6 +106,8 @@ export default function RunsPage({ at }: PageProps) {
         !failure && <Skeleton lines={24} />
       ) : total === 0 && !refusal ? (
         <NoRuns isFiltered={state.filter !== ""} isTrash={state.isTrash} />
+      ) : state.view === "charts" ? (
+        <RunsCharts experiment={experiment} state={state} names={names ?? []} />
       ) : (
         <RunsTable
           experiment={experiment}
