@@ -182,7 +182,7 @@ export function ChartCard(props: Props) {
           onTable={() => setSheet("table")}
         />
       ) : (
-        <div class="plot waiting" style={{ height }}>
+        <div class="plot waiting" style={{ height: `${height}px` }}>
           {error ? (
             <p role="alert">
               {error.message}{" "}
@@ -206,7 +206,7 @@ export function ChartCard(props: Props) {
   );
 }
 
-const xTitles = { step: "step", time: "time", relative: "since the first point" } as const;
+const xTitles = { step: "step", time: "time", relative: "since the start of the run" } as const;
 
 function xScale(all: readonly Series[], settings: ChartSettings, unit: Unit): Scale {
   const kind = settings.isLogX && unit !== "time" ? "log" : "linear";
@@ -255,10 +255,13 @@ function noteOf(
   if (failure && picture) return failure;
   if (note !== undefined) return note;
   if (!lines?.length) return "";
-  const most = Math.max(...lines.map((line) => line.series.count));
+  const longest = lines.reduce((one, other) => (other.series.total > one.series.total ? other : one)).series;
   const isRaw = lines.every((line) => line.series.isRaw);
-  const parts = [isRaw ? `all ${count(most)} points` : `min/max of ${count(most)}`];
-  if (isRaw && most === 1) parts[0] = "one point";
+  const isPart = longest.count < longest.total;
+  const parts = [isRaw ? `all ${count(longest.total)} points` : `min/max of ${count(longest.total)}`];
+  if (isPart)
+    parts[0] = `${isRaw ? "" : "min/max of "}${count(longest.count)} of ${count(longest.total)} points`;
+  else if (isRaw && longest.total === 1) parts[0] = "one point";
   if (lines.length > 1) parts[0] += " a line";
   const odd = lines.reduce((sum, line) => sum + line.series.odd.length, 0);
   if (odd) parts.push(`${count(odd)} not finite`);

@@ -26,7 +26,10 @@ export interface Section {
   readonly metrics: readonly string[];
 }
 
-/** `train/loss` and `train/acc` are of `train`; those without a slash come first, those of the system last. */
+/**
+ * `train/loss` and `train/acc` are of `train`; those without a slash come first, those of the system last. One that would
+ * be alone in its section is among the first, by its whole name.
+ */
 export function sectionsOf(metrics: readonly string[]): Section[] {
   const found = new Map<string, string[]>();
   for (const metric of metrics) {
@@ -35,6 +38,16 @@ export function sectionsOf(metrics: readonly string[]): Section[] {
     const section = found.get(name);
     if (section) section.push(metric);
     else found.set(name, [metric]);
+  }
+  const alone = new Set(
+    [...found].filter(([name, section]) => name && section.length === 1).map(([name]) => name),
+  );
+  if (alone.size) {
+    const first = metrics.filter(
+      (metric) => metric.indexOf("/") <= 0 || alone.has(metric.split("/", 1)[0] ?? ""),
+    );
+    for (const name of alone) found.delete(name);
+    found.set("", first);
   }
   const rank = (name: string) => (name === "" ? 0 : name === "system" ? 2 : 1);
   return [...found]

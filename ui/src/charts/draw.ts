@@ -169,7 +169,7 @@ export function paintLine(pen: Pen, picture: Picture, box: Box, line: Line, bold
     if (series.isRaw) pen.line(places.x, mid, { colour: mark.colour, width: 1, alpha: 0.3 });
     pen.line(places.x, smooth, { colour: mark.colour, width: 1.5 + boldness * 0.5, dash });
   } else pen.line(places.x, mid, { colour: mark.colour, width: 0.5 + boldness, dash });
-  paintPoints(pen, places, mid, line, !!smooth);
+  paintPoints(pen, places, mid, smooth ?? mid, line, !!smooth);
 }
 
 /** Columns touch each other where they are dense, and stay narrow where they are not. */
@@ -179,7 +179,14 @@ function columnWidth(x: Float64Array): number {
 }
 
 /** Points that stand apart, and the marker at the end by which a line is known without its colour. */
-function paintPoints(pen: Pen, places: Places, y: Float64Array, line: Line, isGhost: boolean): void {
+function paintPoints(
+  pen: Pen,
+  places: Places,
+  y: Float64Array,
+  ends: Float64Array,
+  line: Line,
+  isGhost: boolean,
+): void {
   const { x } = places;
   const size = x.length;
   const alpha = isGhost ? 0.4 : 1;
@@ -193,8 +200,8 @@ function paintPoints(pen: Pen, places: Places, y: Float64Array, line: Line, isGh
     }
   }
   for (let at = size - 1; at >= 0; at--)
-    if (!Number.isNaN(y[at])) {
-      pen.marker(line.mark.marker, x[at] as number, y[at] as number, 3, line.mark.colour);
+    if (!Number.isNaN(ends[at])) {
+      pen.marker(line.mark.marker, x[at] as number, ends[at] as number, 3, line.mark.colour);
       break;
     }
 }

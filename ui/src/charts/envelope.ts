@@ -18,23 +18,34 @@ export interface Asked {
   readonly smoothing: number;
 }
 
-/** Numbers as they come: plain, or evenly spaced, or as differences. */
-type WireNumbers = ApiNumber[] | { start: number; step: number; count: number } | { deltas: number[] };
+/** Whole numbers: `count` of them from `start` on, or as many steps further each as `deltas` say. */
+interface WireAxis {
+  start: number;
+  step: number;
+  count?: number | null;
+  deltas?: number[] | null;
+}
 
 export interface WireSeries {
   run_id: string;
   key: string;
+  /** Points of all of the series, and of the window. */
+  total: number;
   count: number;
-  first_step: number | null;
-  last_step: number | null;
+  first_step: number;
+  last_step: number;
   raw: boolean;
-  x: WireNumbers;
-  y?: ApiNumber[];
-  low?: ApiNumber[];
-  high?: ApiNumber[];
-  mean?: ApiNumber[];
+  /** How wide columns are; `x` is where they begin. */
+  column: number;
+  x: WireAxis;
+  y?: ApiNumber[] | null;
+  low?: ApiNumber[] | null;
+  high?: ApiNumber[] | null;
+  mean?: ApiNumber[] | null;
   smooth?: ApiNumber[] | null;
-  odd?: [number, string][] | null;
+  nan?: number[];
+  infinite?: number[];
+  minus_infinite?: number[];
 }
 
 /** As many keys go into one request; more would make the first chart wait for the last. */
@@ -86,8 +97,8 @@ async function sendOne(group: readonly Waiting[]): Promise<void> {
     x,
     width,
   };
-  if (start !== undefined) body.start = start;
-  if (end !== undefined) body.end = end;
+  if (start !== undefined) body.start = Math.floor(start);
+  if (end !== undefined) body.end = Math.ceil(end);
   if (smoothing) body.smoothing = smoothing;
   try {
     const answer = await own.post<{ series: WireSeries[] }>("metrics/envelope", body, abort.signal);
@@ -99,49 +110,81 @@ async function sendOne(group: readonly Waiting[]): Promise<void> {
 }
 
 export function seriesFrom(wire: WireSeries): Series {
-  const x = numbersFrom(wire.x);
-  const mid = numbersFrom((wire.raw ? wire.y : wire.mean) ?? []);
-  const odd: Odd[] = (wire.odd ?? []).map(([at, kind]) => ({ x: at, kind: kind as Odd["kind"] }));
-  if (wire.raw)
-    for (let at = 0; at < mid.length; at++) {
-      const value = mid[at] as number;
-      if (Number.isFinite(value)) continue;
-      odd.push({ x: x[at] as number, kind: String(value) as Odd["kind"] });
-      mid[at] = Number.NaN;
-    }
-  const low = wire.raw ? mid : numbersFrom(wire.low ?? []);
-  const high = wire.raw ? mid : numbersFrom(wire.high ?? []);
-  return {
+  const odd: Odd[] = [
+    ...(wire.nan ?? []).map((x) => ({ x, kind: "NaN" as const })),
+    ...(wire.infinite ?? []).map((x) => ({ x, kind: "Infinity" as const })),
+    ...(wire.minus_infinite ?? []).map((x) => ({ x, kind: "-Infinity" as const })),
+  ].sort((one, other) => one.x - other.x);
+  const about = {
     run: wire.run_id,
     key: wire.key,
+    total: wire.total,
     count: wire.count,
     isRaw: wire.raw,
-    firstStep: wire.first_step ?? 0,
-    lastStep: wire.last_step ?? 0,
-    x,
-    low,
-    high,
-    mid,
-    smooth: wire.smooth?.length ? numbersFrom(wire.smooth) : undefined,
+    firstStep: wire.first_step,
+    lastStep: wire.last_step,
     odd,
   };
+  const x = axisFrom(wire.x);
+  const smooth = wire.smooth ? numbersFrom(wire.smooth) : undefined;
+  if (wire.raw) {
+    const broken = withGaps(x, numbersFrom(wire.y ?? []), smooth, odd);
+    return { ...about, ...broken, low: broken.mid, high: broken.mid };
+  }
+  // a column stands for what is in it, so that its place is its middle
+  const half = (wire.column - 1) / 2;
+  for (let at = 0; at < x.length; at++) x[at] = (x[at] as number) + half;
+  const low = numbersFrom(wire.low ?? []);
+  const high = numbersFrom(wire.high ?? []);
+  return { ...about, x, low, high, mid: numbersFrom(wire.mean ?? []), smooth };
 }
 
-function numbersFrom(wire: WireNumbers): Float64Array {
-  if (Array.isArray(wire)) {
-    if (wire.length === 0) return EMPTY;
-    const found = new Float64Array(wire.length);
-    for (let at = 0; at < wire.length; at++) found[at] = toNumber(wire[at]) ?? Number.NaN;
-    return found;
-  }
-  if ("deltas" in wire) {
-    const found = new Float64Array(wire.deltas.length);
-    let sum = 0;
-    for (let at = 0; at < found.length; at++) {
-      sum += wire.deltas[at] as number;
-      found[at] = sum;
+/** Break a line where something was logged that is no number. */
+function withGaps(
+  x: Float64Array,
+  mid: Float64Array,
+  smooth: Float64Array | undefined,
+  odd: readonly Odd[],
+): Pick<Series, "x" | "mid" | "smooth"> {
+  if (odd.length === 0) return { x, mid, smooth };
+  const size = x.length + odd.length;
+  const joined = {
+    x: new Float64Array(size),
+    mid: new Float64Array(size),
+    smooth: smooth && new Float64Array(size),
+  };
+  let one = 0;
+  let other = 0;
+  for (let at = 0; at < size; at++) {
+    const gap = odd[other];
+    if (gap && (one >= x.length || gap.x < (x[one] as number))) {
+      joined.x[at] = gap.x;
+      joined.mid[at] = Number.NaN;
+      if (joined.smooth && smooth) joined.smooth[at] = one ? (smooth[one - 1] as number) : Number.NaN;
+      other++;
+    } else {
+      joined.x[at] = x[one] as number;
+      joined.mid[at] = mid[one] as number;
+      if (joined.smooth && smooth) joined.smooth[at] = smooth[one] as number;
+      one++;
     }
-    return found;
   }
-  return Float64Array.from({ length: wire.count }, (_, at) => wire.start + at * wire.step);
+  return joined;
+}
+
+function numbersFrom(wire: readonly ApiNumber[]): Float64Array {
+  if (wire.length === 0) return EMPTY;
+  const found = new Float64Array(wire.length);
+  for (let at = 0; at < wire.length; at++) found[at] = toNumber(wire[at]) ?? Number.NaN;
+  return found;
+}
+
+function axisFrom({ start, step, count, deltas }: WireAxis): Float64Array {
+  const found = new Float64Array(deltas ? deltas.length + 1 : (count ?? 0));
+  let at = start;
+  for (let index = 0; index < found.length; index++) {
+    found[index] = at;
+    at += step * (deltas ? (deltas[index] ?? 0) : 1);
+  }
+  return found;
 }

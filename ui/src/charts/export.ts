@@ -90,7 +90,10 @@ export function curlOf(shown: Shown): string {
     x: shown.x,
     width: shown.width,
   };
-  if (shown.zoom) [body.start, body.end] = shown.zoom;
+  if (shown.zoom) {
+    body.start = Math.floor(shown.zoom[0]);
+    body.end = Math.ceil(shown.zoom[1]);
+  }
   if (shown.smoothing) body.smoothing = shown.smoothing;
   const text = JSON.stringify(body).replaceAll("'", "'\\''");
   return `curl --compressed '${serverAddress()}/api/slipstream/v1/metrics/envelope' \\

@@ -214,7 +214,7 @@ export function LineChart(props: Props) {
       role="group"
       aria-roledescription="chart"
       aria-label={`${props.name}. Arrow keys move the cursor, plus and minus zoom, v shows the values as a table.`}
-      style={{ height: picture.height }}
+      style={{ height: `${picture.height}px` }}
       onKeyDown={onKeyDown}
       onBlur={() => {
         if (link.cursor.peek()?.chart === id) link.cursor.value = undefined;

@@ -130,18 +130,24 @@ function linearTicks(min: number, max: number, most: number, unit: Unit): Tick[]
   const first = Math.ceil(min / step - 1e-9);
   const last = Math.floor(max / step + 1e-9);
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const top = Math.max(Math.abs(min), Math.abs(max));
   const found: Tick[] = [];
   for (let at = first; at <= last && found.length <= 2 * most; at++) {
     const value = at * step;
-    found.push({ value, label: unit === "number" ? numberLabel(value, step, digits) : labelOf(value, unit) });
+    found.push({
+      value,
+      label: unit === "number" ? numberLabel(value, step, digits, top) : labelOf(value, unit),
+    });
   }
   return found;
 }
 
-function numberLabel(value: number, step: number, digits: number): string {
-  const size = Math.abs(value);
-  if (size >= 1e4 && step >= 1000)
-    return size >= 1e9 ? shortNumber(value) : size >= 1e6 ? `${tidy(value / 1e6)}M` : `${tidy(value / 1e3)}k`;
+/** The ticks of an axis alike: all in thousands, or none. */
+function numberLabel(value: number, step: number, digits: number, top: number): string {
+  if (value !== 0 && top >= 1e4 && step >= 100) {
+    if (top >= 1e9) return shortNumber(value);
+    return top >= 1e6 ? `${tidy(value / 1e6)}M` : `${tidy(value / 1e3)}k`;
+  }
   if (digits > 6) return shortNumber(Number(value.toPrecision(6)));
   return value === 0 ? "0" : value.toFixed(digits).replace(/^-/, "−");
 }

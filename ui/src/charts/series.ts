@@ -7,7 +7,8 @@
 export interface Series {
   readonly run: string;
   readonly key: string;
-  /** How many points there are in all. */
+  /** How many points there are in all, and in the window that was read. */
+  readonly total: number;
   readonly count: number;
   readonly isRaw: boolean;
   readonly firstStep: number;
@@ -54,7 +55,7 @@ export function nearest(x: Float64Array, value: number): number {
 export function appended(series: Series, tail: Series): Series {
   const end = series.x.length ? (series.x.at(-1) as number) : Number.NEGATIVE_INFINITY;
   const from = lastUpTo(tail.x, end) + 1;
-  if (from >= tail.x.length) return series.count === tail.count ? series : { ...series, count: tail.count };
+  if (from >= tail.x.length) return series.total === tail.total ? series : { ...series, total: tail.total };
   const lineOf = (one: Float64Array, other: Float64Array) => {
     const rest = other.subarray(from);
     const joined = new Float64Array(one.length + rest.length);
@@ -66,7 +67,8 @@ export function appended(series: Series, tail: Series): Series {
   const isRaw = series.isRaw && tail.isRaw;
   return {
     ...series,
-    count: tail.count,
+    total: tail.total,
+    count: series.count + tail.x.length - from,
     isRaw,
     lastStep: tail.lastStep,
     x: lineOf(series.x, tail.x),

@@ -155,7 +155,7 @@ class Source implements SeriesFound {
       let found = await this.#fetch(this.#asked(zoom?.[0], zoom?.[1]), mine.signal);
       if (this.#current !== mine) return;
       // all at one step: logged without steps, so that time is what tells the points apart
-      const isFlat = found.some((series) => series.count > 1);
+      const isFlat = found.some((series) => series.total > 1);
       if (
         !zoom &&
         this.wanted.x === "step" &&
