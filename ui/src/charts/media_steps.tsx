@@ -13,67 +13,11 @@ import { query, setQuery } from "../app/router";
 import { Empty, Failure, Skeleton } from "../app/states";
 import { count, moment } from "../lib/format";
 import { listFromText, listToText } from "../runs/columns";
+import { type MediaFile, mediaByKey } from "./media_files";
 
-export interface MediaFile {
-  readonly path: string;
-  readonly key: string;
-  readonly step: number;
-  readonly time: number;
-  readonly kind: "image" | "audio" | "table";
-}
-
-const KINDS: Readonly<Record<string, MediaFile["kind"]>> = {
-  png: "image",
-  jpg: "image",
-  jpeg: "image",
-  gif: "image",
-  webp: "image",
-  wav: "audio",
-  mp3: "audio",
-  ogg: "audio",
-  flac: "audio",
-  json: "table",
-  csv: "table",
-};
 const FOLDERS = ["images", "audio", "tables"];
 const MOST_ROWS = 200;
 const CALM_MS = 1500;
-
-/** `undefined` for names that are not by step; a slash in a key is written as `#`. */
-export function mediaFrom(path: string): MediaFile | undefined {
-  const name = path.slice(path.indexOf("/") + 1);
-  const parts = /^(.+?)([%+])step\2(\d+)\2timestamp\2(\d+)\2.*\.(\w+)$/.exec(name);
-  const kind = KINDS[parts?.[5]?.toLowerCase() ?? ""];
-  if (!parts || !kind) return undefined;
-  return {
-    path,
-    key: (parts[1] as string).replaceAll("#", "/"),
-    step: Number(parts[3]),
-    time: Number(parts[4]),
-    kind,
-  };
-}
-
-/** By key, each in the order of steps; of the two forms of an image that MLflow stores, the whole one. */
-export function mediaByKey(paths: readonly string[]): Map<string, MediaFile[]> {
-  const found = new Map<string, Map<string, MediaFile>>();
-  for (const path of paths) {
-    const file = mediaFrom(path);
-    if (!file) continue;
-    const files = found.get(file.key) ?? new Map<string, MediaFile>();
-    found.set(file.key, files);
-    const place = `${file.step} ${file.time}`;
-    if (!files.has(place) || !path.endsWith(".webp")) files.set(place, file);
-  }
-  return new Map(
-    [...found]
-      .sort(([one], [other]) => (one < other ? -1 : 1))
-      .map(([key, files]) => [
-        key,
-        [...files.values()].sort((one, other) => one.step - other.step || one.time - other.time),
-      ]),
-  );
-}
 
 async function listMedia(run_id: string, abort: AbortSignal): Promise<Map<string, MediaFile[]>> {
   const paths: string[] = [];
