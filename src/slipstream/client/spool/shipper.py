@@ -41,6 +41,7 @@ _OTHERS_SECONDS = 60.0
 _RENEW_BYTES = 16 << 20
 _HELD_WARNING_BYTES = 256 << 20
 _REFUSALS_SHOWN = 5
+_chance = random.SystemRandom()  # the one of the module is the user's, who may have seeded it
 
 _logger = logging.getLogger(__name__)
 
@@ -237,7 +238,7 @@ class Shipper:
 
     def _rest(self, seconds: float) -> None:
         """Wait before the next attempt; shorter when somebody waits for a flush, but never without a pause."""
-        until = time.monotonic() + seconds * (1 + random.random() / 4)
+        until = time.monotonic() + seconds * (1 + _chance.random() / 4)
         self._hurry.clear()
         while not self._stopping and (left := until - time.monotonic()) > 0:
             spool = self._spool

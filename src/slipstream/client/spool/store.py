@@ -19,6 +19,7 @@ from slipstream.api.routing import Request
 from slipstream.artifact_store.local import LocalArtifactStore
 from slipstream.client.active_experiment import NAMED
 from slipstream.client.batches import Batch, cut_by_bytes
+from slipstream.client.hurry import is_hurried
 from slipstream.client.rest import RestStore
 from slipstream.client.spool.shipper import TIMEOUT_SECONDS, Shipper
 from slipstream.client.transport import Transport
@@ -112,9 +113,28 @@ class SpooledStore(RestStore):
 
     # -- asking -------------------------------------------------------------------------------------
     def _ask(self, handler: Callable[[Any, RequestT], ResponseT], request: RequestT) -> ResponseT:
+        if is_hurried():
+            return self._ask_hurried(handler, request)
         if not self.shipper.is_delivered:
             self.shipper.flush(settings.DELIVERY_TIMEOUT.get() if not self.shipper.is_away else 0.0)
         return super()._ask(handler, request)
+
+    def _ask_hurried(self, handler: Callable[[Any, RequestT], ResponseT], request: RequestT) -> ResponseT:
+        """Ask once and not long; while the server is away not at all.
+
+        Raises:
+            UnavailableError: it is away.
+        """
+        shipper = self.shipper
+        if not shipper.is_away and not shipper.is_delivered:
+            shipper.flush(settings.PATIENCE.get(), only_while_there=True)
+        if shipper.is_away and shipper.trouble is not None:
+            raise UnavailableError(f"{shipper.server} takes nothing now ({shipper.trouble}).")
+        try:
+            return super()._ask(handler, request)
+        except AWAY as error:
+            shipper.gone(error)
+            raise
 
     def flush(self, seconds: float | None = None) -> bool:
         """Wait for the delivery of what was logged; by default as long as SLIPSTREAM_DELIVERY_TIMEOUT says."""
