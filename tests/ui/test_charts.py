@@ -158,7 +158,7 @@ def test_zoom_reads_the_next_level_and_is_in_the_address(open_page: OpenPage, lo
 
     page.mouse.move(plot["x"] + plot["width"] * 0.60, plot["y"] + 60)
     page.mouse.down()
-    page.mouse.move(plot["x"] + plot["width"] * 0.66, plot["y"] + 64, steps=4)
+    page.mouse.move(plot["x"] + plot["width"] * 0.64, plot["y"] + 64, steps=4)
     page.mouse.up()
 
     expect(found.locator("footer")).to_contain_text(re.compile(r"^[\d,]+ of 20,000 points$"))

@@ -7,7 +7,7 @@ import { isDark } from "../app/theme";
 import { markAt, slotOf } from "../charts/marks";
 import type { Field } from "../charts/small/values";
 import { Swatch } from "../charts/swatch";
-import { ago, count, duration, moment, shortNumber } from "../lib/format";
+import { ago, count, duration, many, moment, shortNumber } from "../lib/format";
 import { litRun } from "../runs/lit";
 import type { Differences } from "./fields";
 import type { ComparedRun } from "./load";
@@ -140,7 +140,7 @@ export function DiffTable({ runs, found, state, dimmed }: Props) {
           </button>
         )}
         <details class="same">
-          <summary>{count(found.same.length)} fields are the same in all runs</summary>
+          <summary>{many(found.same.length, "field is", "fields are")} the same in all runs</summary>
           <dl class="same-fields">
             {found.same.slice(0, 500).map((field) => (
               <div key={field.name}>

@@ -3,7 +3,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { useResource } from "../api/resource";
 import { Failure, Skeleton } from "../app/states";
-import { count } from "../lib/format";
+import { count, many } from "../lib/format";
 import { MOST_BYTES, namesIn, textFiles, textOf } from "./files";
 import { lineDiff } from "./line_diff";
 import type { ComparedRun } from "./load";
@@ -104,7 +104,7 @@ export function CodeDifferences({ runs, base }: Props) {
             <table class="values">
               <thead>
                 <tr>
-                  <th scope="col">{count(packages.length)} packages differ</th>
+                  <th scope="col">{many(packages.length, "package differs", "packages differ")}</th>
                   {runs.map((run) => (
                     <th key={run.id} scope="col">
                       {run.name}

@@ -4,6 +4,7 @@ import "../styles/charts.css";
 import "../styles/compare.css";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { ApiError } from "../api/request";
 import { useResource } from "../api/resource";
 import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
@@ -25,7 +26,7 @@ import { Parallel } from "../compare/parallel";
 import { Relations } from "../compare/relations";
 import { type CompareState, readCompare } from "../compare/state";
 import { CodeDifferences, DatasetDifferences, FileDifferences } from "../compare/surroundings";
-import { count } from "../lib/format";
+import { count, many } from "../lib/format";
 
 const CALM_MS = 3000;
 const AXES_AT_FIRST = 7;
@@ -47,6 +48,26 @@ export default function ComparePage(_: PageProps) {
   }, [state.runs.length]);
   const found = loaded.value.value;
   const error = loaded.error.value;
+  const isReady = found && found.runs.length > 1;
+  return (
+    <>
+      {!isReady && <h1 class="hidden-text">Compare runs</h1>}
+      {isReady ? (
+        <Comparison runs={found.runs} missing={found.missing} state={state} />
+      ) : (
+        <Waiting state={state} found={found?.runs.length} error={error} retry={loaded.reload} />
+      )}
+    </>
+  );
+}
+
+function Waiting(props: {
+  state: CompareState;
+  found: number | undefined;
+  error: ApiError | undefined;
+  retry: () => void;
+}) {
+  const { state, found, error } = props;
   if (state.runs.length < 2)
     return (
       <Empty title="There is nothing to compare yet">
@@ -56,15 +77,13 @@ export default function ComparePage(_: PageProps) {
         </p>
       </Empty>
     );
-  if (error && !found) return <Failure error={error} retry={loaded.reload} />;
-  if (!found) return <Skeleton lines={20} />;
-  if (found.runs.length < 2)
-    return (
-      <Empty title={found.runs.length ? "Only one of these runs is there" : "These runs are not there"}>
-        <p>They may have been deleted for good, or the address may be cut.</p>
-      </Empty>
-    );
-  return <Comparison runs={found.runs} missing={found.missing} state={state} />;
+  if (error) return <Failure error={error} retry={props.retry} />;
+  if (found === undefined) return <Skeleton lines={20} />;
+  return (
+    <Empty title={found ? "Only one of these runs is there" : "These runs are not there"}>
+      <p>They may have been deleted for good, or the address may be cut.</p>
+    </Empty>
+  );
 }
 
 function Comparison(props: {
@@ -121,10 +140,11 @@ function Comparison(props: {
       <div class="tools">
         <h1>Compare {count(runs.length)} runs</h1>
         <span class="quiet">
-          {count(found.params.length)} params and {count(found.metrics.length)} metrics differ
-          {dimmed.size > 0 && `, ${count(runs.length - dimmed.size)} runs are within the brush`}
+          {many(found.params.length, "param", "params")} and {many(found.metrics.length, "metric", "metrics")}{" "}
+          differ
+          {dimmed.size > 0 && `, ${many(runs.length - dimmed.size, "run is", "runs are")} within the brush`}
           {cut > 0 && `, the first ${MOST_RUNS} runs are shown`}
-          {missing.length > 0 && `, ${count(missing.length)} runs are not there`}
+          {missing.length > 0 && `, ${many(missing.length, "run is", "runs are")} not there`}
         </span>
         <span class="stretch" />
         <nav aria-label="Parts of this page" class="parts">
