@@ -1,8 +1,13 @@
 import type { PageProps } from "../app/pages";
-export default function Page(_: PageProps) {
+import { part } from "../app/part";
+
+const RunCharts = part(() => import("../charts/run_charts").then((module) => module.RunCharts));
+
+export default function Page({ at }: PageProps) {
   return (
-    <div class="page">
-      <h1>…</h1>
+    <div>
+      <h1>{at.run}</h1>
+      <RunCharts runId={at.run ?? ""} />
     </div>
   );
 }
