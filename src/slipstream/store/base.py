@@ -48,6 +48,7 @@ from slipstream.entities import (
     WebhookTestResult,
 )
 from slipstream.entities.liveness import ConsoleChunk, LostRun
+from slipstream.entities.model_overview import ModelOverviews
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
 
 
@@ -382,6 +383,21 @@ class RegistryStore(Protocol):
         order_by: Sequence[str] = (),
         page_token: str | None = None,
     ) -> Page[RegisteredModel]: ...
+
+    def search_model_overviews(
+        self,
+        filter_string: str | None = None,
+        order_by: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 100,
+        metric_keys: Sequence[str] = (),
+    ) -> ModelOverviews:
+        """Return some rows of all models that a search finds, by their place, with the exact number of all.
+
+        Each comes with the version that stands for it: that of the alias `champion`, `production`, `prod` or `live`, else
+        the newest in the stage Production, else the newest. `metric_keys` names the metrics of its run to tell.
+        """
+        ...
 
     def get_latest_versions(self, name: str, stages: Sequence[str] = ()) -> list[ModelVersion]: ...
 

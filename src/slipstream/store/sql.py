@@ -11,6 +11,7 @@ from slipstream.store.heartbeats import HeartbeatsPart
 from slipstream.store.histories import HistoriesPart
 from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
+from slipstream.store.model_overviews import ModelOverviewsPart
 from slipstream.store.models import RegisteredModelsPart
 from slipstream.store.param_changes import ParamChangesPart
 from slipstream.store.params_tags import ParamsTagsPart
@@ -38,6 +39,7 @@ class SqlStore(
     DatasetsPart,
     LoggedModelsPart,
     RegisteredModelsPart,
+    ModelOverviewsPart,
     VersionsPart,
     RegistryEventsPart,
     WebhooksPart,

@@ -1,0 +1,35 @@
+"""Registered models as a page lists them: each with the version that stands for it."""
+
+import msgspec
+
+
+class LeadingVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """The version that stands for a model: the one in production, if that can be told."""
+
+    version: str
+    why: str
+    """The alias or stage that makes it so; `latest` where none does."""
+    run_id: str | None = None
+    metrics: dict[str, float] = {}
+    """The last values of its run: those asked for, or the first few that are not the system's."""
+
+
+class ModelOverview(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    creation_timestamp: int
+    last_updated_timestamp: int
+    description: str | None = None
+    versions: int = 0
+    latest_version: str | None = None
+    tags: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    """Version by alias."""
+    leading: LeadingVersion | None = None
+
+
+class ModelOverviews(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of all models that a search finds, by their place, with the exact number of all."""
+
+    total: int
+    offset: int
+    models: list[ModelOverview] = []
