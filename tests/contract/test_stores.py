@@ -16,6 +16,7 @@ from slipstream.testing.store_contract_model_overviews import ModelOverviewContr
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
 from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
+from slipstream.testing.store_contract_tables import RunTableContract
 from slipstream.testing.store_contract_trash import TrashContract
 from slipstream.testing.store_contract_webhooks import WebhookContract
 
@@ -28,6 +29,7 @@ class StoreContract(
     BranchContract,
     HistoryContract,
     SearchContract,
+    RunTableContract,
     DatasetContract,
     LoggedModelContract,
     RegistryContract,

@@ -5,7 +5,7 @@ import msgspec
 from slipstream.api.routing import OWN, OWN_AJAX, Permission, Request, Response, route
 from slipstream.entities.model_overview import LeadingVersion, ModelOverview, ModelOverviews
 from slipstream.store.base import Store
-from slipstream.wire.numbers import from_wire, to_wire
+from slipstream.wire.numbers import exact_to_wire, from_wire
 from slipstream.wire.parsing import Int64
 
 
@@ -68,7 +68,7 @@ def _to_message(model: ModelOverview) -> ModelOverviewMessage:
             version=leading.version,
             why=leading.why,
             run_id=leading.run_id,
-            metrics={key: to_wire(value) for key, value in leading.metrics.items()},
+            metrics={key: exact_to_wire(value) for key, value in leading.metrics.items()},
         ),
     )
 

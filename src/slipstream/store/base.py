@@ -50,6 +50,7 @@ from slipstream.entities import (
 from slipstream.entities.liveness import ConsoleChunk, LostRun
 from slipstream.entities.model_overview import ModelOverviews
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
+from slipstream.entities.run_table import ColumnsRequest, RunColumnsPage, RunTablePage, TableRequest
 
 
 class ExperimentStore(Protocol):
@@ -255,6 +256,18 @@ class RunStore(Protocol):
         ...
 
     def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]: ...
+
+
+class RunTableStore(Protocol):
+    """Runs as pages show them: any window of rows, column by column."""
+
+    def search_run_table(self, request: TableRequest) -> RunTablePage:
+        """Return some rows of all runs that a search finds, by their place, with the exact number of all."""
+        ...
+
+    def search_run_columns(self, request: ColumnsRequest) -> RunColumnsPage:
+        """Return which columns the runs that a search finds have; those that differ and that most have first."""
+        ...
 
 
 class LivingRunStore(Protocol):
@@ -552,6 +565,7 @@ class TrashStore(Protocol):
 class Store(
     ExperimentStore,
     RunStore,
+    RunTableStore,
     LivingRunStore,
     LoggedModelStore,
     RegistryStore,

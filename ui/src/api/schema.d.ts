@@ -47,6 +47,13 @@ export type BranchRunResponse = {
   branch?: BranchMessage | null;
 };
 
+export type ColumnMessage = {
+  key: string;
+  kind: "number" | "text" | "time";
+  values: (number | string | null)[];
+  range?: [number, number] | null;
+};
+
 /** A part of what a run printed. */
 export type ConsoleChunk = {
   first: number;
@@ -420,6 +427,13 @@ export type KeyValue = {
   value?: string;
 };
 
+export type LeadingVersionMessage = {
+  version: string;
+  why: string;
+  run_id?: string | null;
+  metrics?: Record<string, number | string>;
+};
+
 export type ListArtifacts = {
   run_id?: string | null;
   run_uuid?: string | null;
@@ -543,6 +557,18 @@ export type ModelOrder = {
 export type ModelOutputMessage = {
   model_id: string;
   step?: number;
+};
+
+export type ModelOverviewMessage = {
+  name: string;
+  creation_timestamp: number;
+  last_updated_timestamp: number;
+  description?: string | null;
+  versions?: number;
+  latest_version?: string | null;
+  tags?: Record<string, string>;
+  aliases?: Record<string, string>;
+  leading?: LeadingVersionMessage | null;
 };
 
 export type ModelVersionMessage = {
@@ -727,6 +753,36 @@ export type RestoreRun = {
   run_id: string;
 };
 
+export type RunColumnMessage = {
+  key: string;
+  kind: "number" | "text" | "time";
+  runs: number;
+  distinct: number;
+  varies: boolean;
+  range?: [number, number] | null;
+  examples?: (number | string | null)[];
+};
+
+export type RunColumns = {
+  experiment_ids?: string[];
+  filter?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  search?: string | null;
+  kinds?: string[];
+  offset?: number;
+  limit?: number;
+};
+
+export type RunColumnsResponse = {
+  cursor: number;
+  total: number;
+  offset: number;
+  runs: number;
+  sampled: number;
+  columns: RunColumnMessage[];
+};
+
 /** Which run is copied, and what id the copy gets. The same request again makes no second copy. */
 export type RunCopy = {
   run_id: string;
@@ -778,6 +834,34 @@ export type RunSql = {
   max_rows?: number | null;
 };
 
+export type RunTable = {
+  experiment_ids?: string[];
+  filter?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  order_by?: string[];
+  columns?: string[];
+  offset?: number;
+  limit?: number;
+  parent_run_id?: string | null;
+  roots_only?: boolean;
+  with_ranges?: boolean;
+};
+
+export type RunTableResponse = {
+  cursor: number;
+  total: number;
+  offset: number;
+  run_ids: string[];
+  names: string[];
+  statuses: string[];
+  start_times: number[];
+  end_times: (number | null)[];
+  experiment_ids?: string[];
+  children?: number[] | null;
+  columns: ColumnMessage[];
+};
+
 export type SearchExperiments = {
   max_results?: number;
   filter?: string | null;
@@ -804,6 +888,20 @@ export type SearchLoggedModels = {
 export type SearchLoggedModelsResponse = {
   models?: LoggedModelMessage[];
   next_page_token?: string | null;
+};
+
+export type SearchModelOverviews = {
+  filter?: string | null;
+  order_by?: string[];
+  offset?: number;
+  limit?: number;
+  metric_keys?: string[];
+};
+
+export type SearchModelOverviewsResponse = {
+  total: number;
+  offset: number;
+  models: ModelOverviewMessage[];
 };
 
 export type SearchModelVersions = {
