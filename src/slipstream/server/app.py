@@ -32,10 +32,12 @@ from slipstream.server.dispatch import Dispatcher, check_content_type, error_ans
 from slipstream.server.fast import JSON_LIMIT, ShortRoute, too_large
 from slipstream.server.fast_files import FastFiles
 from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
+from slipstream.server.model_cards import model_card_routes
 from slipstream.server.observer import Observer, RouteCounts
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
 from slipstream.server.run_watch import RunWatch
+from slipstream.server.serving_routes import serving_routes
 from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.signing import RootSigner
 from slipstream.server.streams import Streams
@@ -150,6 +152,8 @@ class TrackingApp:
             DeclaredRoute("GET", "/metrics", Permission.READ, self._metrics),
             *artifact_routes(self.context),
             *upload_routes(self.context),
+            *serving_routes(self.options),
+            *model_card_routes(self.context),
             *absent_feature_routes(),
         ]
         self._templates = {route.endpoint: route.path for route in routes}

@@ -46,7 +46,7 @@ SELECT_FIRST_METRICS: LiteralString = """
 class _Counted(NamedTuple):
     """The active versions of one model."""
 
-    count: int
+    number: int
     latest: int
     in_production: int | None
 
@@ -93,8 +93,8 @@ class ModelOverviewsPart:
         for model, alias, version in self.tx.fetch_all(SELECT_ALIASES, models__in=ids):
             aliases[model][alias] = version
         counted = {
-            model: _Counted(count, latest, in_production)
-            for model, count, latest, in_production in self.tx.fetch_all(SELECT_COUNTS, models__in=ids)
+            model: _Counted(number, latest, in_production)
+            for model, number, latest, in_production in self.tx.fetch_all(SELECT_COUNTS, models__in=ids)
         }
         leading = self._leading(
             {model: _leader(aliases[model], versions) for model, versions in counted.items()}, metrics
@@ -105,7 +105,7 @@ class ModelOverviewsPart:
                 description=description,
                 creation_timestamp=created,
                 last_updated_timestamp=updated,
-                versions=counted[model].count if model in counted else 0,
+                versions=counted[model].number if model in counted else 0,
                 latest_version=str(counted[model].latest) if model in counted else None,
                 tags=tags[model],
                 aliases={alias: str(version) for alias, version in aliases[model].items()},
