@@ -7,6 +7,7 @@ from slipstream.api import (
     batches,
     branches,
     datasets,
+    events,
     experiments,
     heartbeats,
     histories,
@@ -48,5 +49,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     trash,
     server_info,
     heartbeats,
+    events,
     graphql,
 )

@@ -1,5 +1,7 @@
 """`RestStore`: runs as tables."""
 
+from typing import Any
+
 from slipstream.api import run_tables as api
 from slipstream.client.rest_calls import RestCalls
 from slipstream.entities.run_table import (
@@ -36,7 +38,7 @@ class RestRunTables(RestCalls):
         return api.columns_from_wire(self._ask(api.search_run_columns, asked))
 
 
-def _selection(selection: RunSelection) -> "dict[str, object]":
+def _selection(selection: RunSelection) -> dict[str, Any]:
     return {
         "experiment_ids": list(selection.experiment_ids),
         "filter": selection.filter_string,

@@ -18,7 +18,7 @@ from slipstream.store.params_tags import ParamsTagsPart
 from slipstream.store.records import RecordsPart
 from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.removals import RemovalsPart
-from slipstream.store.run_changes import write_changes
+from slipstream.store.run_changes import RunChangesPart, write_changes
 from slipstream.store.run_moves import RunMovesPart
 from slipstream.store.run_tables import RunTablesPart
 from slipstream.store.runs import RunsPart
@@ -32,6 +32,7 @@ class SqlStore(
     ExperimentsPart,
     RunsPart,
     RunTablesPart,
+    RunChangesPart,
     ParamsTagsPart,
     BranchesPart,
     ParamChangesPart,
