@@ -2,8 +2,17 @@
 
 import msgspec
 
+from slipstream.api import model_versions
+from slipstream.api.model_versions import ModelVersionMessage
 from slipstream.api.routing import OWN, OWN_AJAX, Permission, Request, Response, route
-from slipstream.entities.model_overview import LeadingVersion, ModelOverview, ModelOverviews
+from slipstream.entities.model_overview import (
+    LeadingVersion,
+    ModelOverview,
+    ModelOverviews,
+    VersionOverview,
+    VersionOverviews,
+    VersionRun,
+)
 from slipstream.store.base import Store
 from slipstream.wire.numbers import exact_to_wire, from_wire
 from slipstream.wire.parsing import Int64
@@ -97,5 +106,90 @@ def overviews_from_wire(message: SearchModelOverviewsResponse) -> ModelOverviews
                 ),
             )
             for model in message.models
+        ],
+    )
+
+
+class VersionRunMessage(msgspec.Struct, kw_only=True):
+    run_id: str
+    run_name: str
+    experiment_id: str
+    user_id: str
+    status: str
+    lifecycle_stage: str
+    metrics: dict[str, float | str] = {}
+
+
+class VersionOverviewMessage(msgspec.Struct, kw_only=True):
+    version: ModelVersionMessage
+    run: VersionRunMessage | None = None
+
+
+class SearchVersionOverviews(Request, kw_only=True):
+    name: str
+    filter: str | None = None
+    order_by: list[str] = []
+    offset: Int64 = 0
+    limit: Int64 = 100
+    metric_keys: list[str] = []
+
+
+class SearchVersionOverviewsResponse(Response, kw_only=True, omit_defaults=False):
+    total: int
+    offset: int
+    versions: list[VersionOverviewMessage]
+
+
+@route("POST", "models/versions", permission=Permission.READ, prefixes=(OWN, OWN_AJAX))
+def search_version_overviews(store: Store, req: SearchVersionOverviews) -> SearchVersionOverviewsResponse:
+    """Return some of a model's versions, each with the run that made it, and the exact number of all."""
+    found = store.search_version_overviews(
+        req.name, req.filter, req.order_by, req.offset, req.limit, req.metric_keys
+    )
+    return SearchVersionOverviewsResponse(
+        total=found.total,
+        offset=found.offset,
+        versions=[
+            VersionOverviewMessage(
+                version=model_versions.to_wire(each.version),
+                run=None if each.run is None else _run_message(each.run),
+            )
+            for each in found.versions
+        ],
+    )
+
+
+def _run_message(run: VersionRun) -> VersionRunMessage:
+    return VersionRunMessage(
+        run_id=run.run_id,
+        run_name=run.run_name,
+        experiment_id=run.experiment_id,
+        user_id=run.user_id,
+        status=run.status,
+        lifecycle_stage=run.lifecycle_stage,
+        metrics={key: exact_to_wire(value) for key, value in run.metrics.items()},
+    )
+
+
+def versions_from_wire(message: SearchVersionOverviewsResponse) -> VersionOverviews:
+    return VersionOverviews(
+        total=message.total,
+        offset=message.offset,
+        versions=[
+            VersionOverview(
+                version=model_versions.from_wire(each.version),
+                run=None
+                if each.run is None
+                else VersionRun(
+                    run_id=each.run.run_id,
+                    run_name=each.run.run_name,
+                    experiment_id=each.run.experiment_id,
+                    user_id=each.run.user_id,
+                    status=each.run.status,
+                    lifecycle_stage=each.run.lifecycle_stage,
+                    metrics={key: from_wire(value) for key, value in each.run.metrics.items()},
+                ),
+            )
+            for each in message.versions
         ],
     )

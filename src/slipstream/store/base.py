@@ -48,7 +48,7 @@ from slipstream.entities import (
     WebhookTestResult,
 )
 from slipstream.entities.liveness import ConsoleChunk, LostRun
-from slipstream.entities.model_overview import ModelOverviews
+from slipstream.entities.model_overview import ModelOverviews, VersionOverviews
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
 from slipstream.entities.run_table import ColumnsRequest, RunColumnsPage, RunTablePage, TableRequest
 
@@ -409,6 +409,22 @@ class RegistryStore(Protocol):
 
         Each comes with the version that stands for it: that of the alias `champion`, `production`, `prod` or `live`, else
         the newest in the stage Production, else the newest. `metric_keys` names the metrics of its run to tell.
+        """
+        ...
+
+    def search_version_overviews(
+        self,
+        name: str,
+        filter_string: str | None = None,
+        order_by: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 100,
+        metric_keys: Sequence[str] = (),
+    ) -> VersionOverviews:
+        """Return some of a model's versions by their place, newest first by default, each with the run that made it.
+
+        Raises:
+            NotFoundError: no such model.
         """
         ...
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from slipstream.entities import Metric
-from slipstream.errors import InvalidParameterError
+from slipstream.errors import InvalidParameterError, NotFoundError
 from slipstream.store.base import Store
 from slipstream.testing.store_contract import new_run, unique
 
@@ -76,6 +76,41 @@ class ModelOverviewContract:
         assert math.isnan(first["c"])
         assert metrics(name, "e", "system/a", "none") == {"e": 5.0, "system/a": 6.0}
         assert metrics(other) == {}
+
+    def test_versions_with_their_runs(self, store: Store) -> None:
+        name = store.create_registered_model(unique()).name
+        runs = [new_run(store) for _ in range(3)]
+        for number, run in enumerate(runs):
+            store.log_batch(run, [Metric(f"m{k:02d}", float(number), 1, 0) for k in range(10)], [], [])
+            store.create_model_version(name, REMOTE, run, {"k": str(number)})
+        store.create_model_version(name, REMOTE)
+        store.set_registered_model_alias(name, "best", "2")
+
+        found = store.search_version_overviews(name)
+        assert (found.total, found.offset) == (4, 0)
+        assert [each.version.version for each in found.versions] == ["4", "3", "2", "1"]
+        assert found.versions[0].run is None
+        second = found.versions[2]
+        assert second.version == store.get_model_version(name, "2")
+        assert second.version.aliases == ["best"]
+        assert second.run is not None
+        info = store.get_run(runs[1]).info
+        assert (second.run.run_id, second.run.run_name) == (runs[1], info.run_name)
+        assert (second.run.experiment_id, second.run.status) == (info.experiment_id, info.status)
+        assert second.run.metrics == {f"m{k:02d}": 1.0 for k in range(8)}
+
+        window = store.search_version_overviews(
+            name, order_by=["version_number ASC"], offset=1, limit=2, metric_keys=["m09", "none"]
+        )
+        assert window.total == 4
+        assert [each.version.version for each in window.versions] == ["2", "3"]
+        assert [each.run and each.run.metrics for each in window.versions] == [{"m09": 1.0}, {"m09": 2.0}]
+        tagged = store.search_version_overviews(name, "tags.k = '2'")
+        assert [each.version.version for each in tagged.versions] == ["3"]
+        store.delete_model_version(name, "4")
+        assert store.search_version_overviews(name).total == 3
+        with pytest.raises(NotFoundError):
+            store.search_version_overviews(unique())
 
     @pytest.mark.parametrize(
         ("field", "wanted"),
