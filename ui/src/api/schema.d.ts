@@ -953,6 +953,21 @@ export type SearchTrashResponse = {
   next_page_token?: string | null;
 };
 
+export type SearchVersionOverviews = {
+  name: string;
+  filter?: string | null;
+  order_by?: string[];
+  offset?: number;
+  limit?: number;
+  metric_keys?: string[];
+};
+
+export type SearchVersionOverviewsResponse = {
+  total: number;
+  offset: number;
+  versions: VersionOverviewMessage[];
+};
+
 export type SearchWebhooks = {
   max_results?: number;
   page_token?: string | null;
@@ -1103,6 +1118,27 @@ export type UpdateWebhook = {
   events?: EventMessage[];
   secret?: string | null;
   status?: string | number | null;
+};
+
+export type VersionOverviewMessage = {
+  version: ModelVersionMessage;
+  run?: VersionRunMessage | null;
+};
+
+export type VersionRunMessage = {
+  run_id: string;
+  run_name: string;
+  experiment_id: string;
+  user_id: string;
+  status: string;
+  lifecycle_stage: string;
+  metrics?: Record<string, number | string>;
+};
+
+export type WatchEvents = {
+  experiment_ids?: string[];
+  run_ids?: string[];
+  cursor?: number | null;
 };
 
 export type WebhookMessage = {

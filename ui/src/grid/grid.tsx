@@ -131,6 +131,10 @@ export function Grid<R>(props: GridProps<R>) {
     event.stopPropagation();
   };
 
+  const isActiveInSight =
+    active.value.row >= inSight.first &&
+    active.value.row < inSight.end &&
+    [...pinned, ...shown].some((each) => each.index === active.value.column);
   const lines = [];
   for (let index = inSight.first; index < inSight.end; index++) {
     const row = rows.get(index);
@@ -143,7 +147,7 @@ export function Grid<R>(props: GridProps<R>) {
           role="gridcell"
           aria-colindex={number + 1}
           class={`cell${column.isNumber ? " number" : ""}${column.pinned ? " pinned" : ""}${isActive ? " active" : ""}`}
-          style={{ width: column.width, left: column.pinned ? x : undefined }}
+          style={{ width: px(column.width), left: column.pinned ? px(x) : undefined }}
           onMouseDown={() => (active.value = { row: index, column: number })}
         >
           {row === undefined ? <span class="waiting">·</span> : column.cell(row, index)}
@@ -157,12 +161,12 @@ export function Grid<R>(props: GridProps<R>) {
         aria-rowindex={index + 2}
         aria-selected={row !== undefined && props.isChosen ? props.isChosen(row) : undefined}
         class={`line${row !== undefined && props.isChosen?.(row) ? " chosen" : ""}${row !== undefined && props.isLit?.(row) ? " lit" : ""}`}
-        style={{ transform: `translateY(${index * rowHeight}px)`, width }}
+        style={{ transform: `translateY(${index * rowHeight}px)`, width: px(width) }}
         onMouseEnter={() => props.onHover?.(row)}
         onDblClick={(event) => row !== undefined && props.onOpen?.(row, event)}
       >
         {pinned.map(cell)}
-        <div role="presentation" style={{ flex: "none", width: before }} />
+        <div role="presentation" style={{ flex: "none", width: px(before) }} />
         {shown.map(cell)}
       </div>,
     );
@@ -178,29 +182,32 @@ export function Grid<R>(props: GridProps<R>) {
       aria-rowcount={total + 1}
       aria-colcount={columns.length}
       aria-multiselectable={props.onChoose ? true : undefined}
-      aria-activedescendant={total ? "active-cell" : undefined}
+      aria-activedescendant={isActiveInSight ? "active-cell" : undefined}
       style={{ "--row": `${rowHeight}px` }}
       onScroll={onScroll}
       onKeyDown={onKeyDown}
       onMouseLeave={() => props.onHover?.(undefined)}
     >
-      <div role="rowgroup" class="head" style={{ width }}>
-        <div role="row" aria-rowindex={1} class="head" style={{ width }}>
+      <div role="rowgroup" class="head" style={{ width: px(width) }}>
+        <div role="row" aria-rowindex={1} class="head" style={{ width: px(width) }}>
           {pinned.map((each) => (
             <HeadCell key={each.column.key} {...each} onResize={props.onResize} />
           ))}
-          <div role="presentation" style={{ flex: "none", width: before }} />
+          <div role="presentation" style={{ flex: "none", width: px(before) }} />
           {shown.map((each) => (
             <HeadCell key={each.column.key} {...each} onResize={props.onResize} />
           ))}
         </div>
       </div>
-      <div role="rowgroup" style={{ height: total * rowHeight, width, position: "relative" }}>
+      <div role="rowgroup" style={{ height: px(total * rowHeight), width: px(width), position: "relative" }}>
         {lines}
       </div>
     </div>
   );
 }
+
+/** Preact takes lengths with their unit. */
+const px = (length: number) => `${length}px`;
 
 function HeadCell<R>(props: {
   column: GridColumn<R>;
@@ -216,7 +223,7 @@ function HeadCell<R>(props: {
       aria-colindex={props.index + 1}
       aria-sort={column.sorted ?? (column.onSort ? "none" : undefined)}
       class={`cell${column.isNumber ? " number" : ""}${column.pinned ? " pinned" : ""}`}
-      style={{ width: column.width, left: column.pinned ? props.left : undefined }}
+      style={{ width: px(column.width), left: column.pinned ? px(props.left) : undefined }}
       title={column.title}
     >
       {column.head ??

@@ -45,7 +45,8 @@ export class Rows<R> {
     clearTimeout(this.#timer);
     const readNow = () => {
       for (const block of here) this.#load(block);
-      for (const block of [last + 1, from - 1]) this.#load(block);
+      if (end > (last + 0.5) * this.blockRows) this.#load(last + 1);
+      if (first < (from + 0.5) * this.blockRows) this.#load(from - 1);
       for (const [block, coming] of this.#coming)
         if (block < from - 1 || block > last + 1) {
           coming.abort();

@@ -9,7 +9,7 @@ import { FirstSteps } from "../app/first_steps";
 import type { PageProps } from "../app/pages";
 import { go, pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
-import { Empty, Failure } from "../app/states";
+import { Empty, Failure, Skeleton } from "../app/states";
 import { tell, tellFailure } from "../app/toasts";
 import { withClause } from "../lib/filter_language";
 import { count } from "../lib/format";
@@ -18,7 +18,7 @@ import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
 import { RunsTable } from "../runs/runs_table";
 import { keepChosen, keepColumns, keepFilter, keepTrash, readState } from "../runs/state";
-import { tableRows } from "../runs/table";
+import { useTable } from "../runs/table";
 
 const COLUMNS_AT_FIRST = 12;
 
@@ -34,23 +34,16 @@ export default function RunsPage({ at }: PageProps) {
     readColumns(experiments, "", "", 4 * COLUMNS_AT_FIRST, abort),
   );
   const names = state.columns ?? chosenAtFirst(known.value.value?.columns);
-  const found = useMemo(() => {
-    const order = state.order && orderTerm(state.order.name, state.order.isDescending);
-    return tableRows({
+  const order = state.order && orderTerm(state.order.name, state.order.isDescending);
+  const { shown, next } = useTable(
+    names && {
       experiment_ids: experiments,
       filter: state.filter,
       view_type: state.isTrash ? "DELETED_ONLY" : "ACTIVE_ONLY",
       order_by: order ? [order] : [],
-      columns: names ?? [],
-    });
-  }, [
-    experiment,
-    state.filter,
-    state.isTrash,
-    state.order?.name,
-    state.order?.isDescending,
-    names?.join("\n"),
-  ]);
+      columns: names,
+    },
+  );
 
   const shortcuts = useMemo(
     () => [
@@ -73,9 +66,10 @@ export default function RunsPage({ at }: PageProps) {
     document.title = `${about.value.value?.experiment?.name ?? "Runs"} · slipstream`;
   }, [about.value.value]);
 
-  const failure = found.rows.error.value;
+  const failure = next?.rows.error.value ?? known.error.value;
   const refusal = failure instanceof ApiError && failure.status === 400 ? failure.message : undefined;
-  const total = found.rows.total.value;
+  const total = shown?.rows.total.value;
+  const refresh = () => shown?.rows.refresh(0, 100);
   if (about.error.value) return <Failure error={about.error.value} retry={about.reload} />;
   return (
     <div class="runs">
@@ -87,9 +81,7 @@ export default function RunsPage({ at }: PageProps) {
         <output class="quiet" aria-live="polite">
           {total === undefined ? "" : `${count(total)} ${total === 1 ? "run" : "runs"}`}
         </output>
-        {state.chosen.length > 0 && (
-          <Chosen ids={state.chosen} isTrash={state.isTrash} onDone={() => found.rows.refresh(0, 100)} />
-        )}
+        {state.chosen.length > 0 && <Chosen ids={state.chosen} isTrash={state.isTrash} onDone={refresh} />}
         <button type="button" onClick={() => setPicking(true)}>
           Columns
         </button>
@@ -98,14 +90,16 @@ export default function RunsPage({ at }: PageProps) {
         </button>
       </div>
       {failure instanceof ApiError && !refusal && (
-        <Failure error={failure} retry={() => found.rows.refresh(0, 100)} />
+        <Failure error={failure} retry={next ? () => next.rows.refresh(0, 100) : known.reload} />
       )}
-      {total === 0 && !refusal ? (
+      {shown === undefined ? (
+        !failure && <Skeleton lines={24} />
+      ) : total === 0 && !refusal ? (
         <NoRuns isFiltered={state.filter !== ""} isTrash={state.isTrash} />
       ) : (
         <RunsTable
           experiment={experiment}
-          found={found}
+          found={shown}
           names={names ?? []}
           state={state}
           onChoose={keepChosen}

@@ -119,7 +119,7 @@ export function RunsTable({ experiment, found, names, state, onChoose, onFilter 
 
 function sorting(name: string, state: RunsState): Pick<GridColumn<RunRow>, "sorted" | "onSort"> {
   const field = fieldNamed(name);
-  if (!field || field.aggregate !== "last") return {};
+  if (field?.aggregate !== "last") return {};
   const isMine = state.order?.name === name;
   return {
     sorted: isMine ? (state.order?.isDescending ? "descending" : "ascending") : undefined,

@@ -1,5 +1,6 @@
 /** Runs as rows: from the server's columns to what a table asks for. */
 
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { own } from "../api/request";
 import { Rows } from "../grid/rows";
 import type { ApiNumber } from "../lib/format";
@@ -89,4 +90,32 @@ export function tableRows(query: TableQuery): RunRows {
     return { total: page.total, rows: rowsOf(page) };
   });
   return { rows, ranges, kinds };
+}
+
+const FIRST_ROWS = 60;
+
+/**
+ * What a query finds, once its first rows are there: what was shown before stays until then.
+ *
+ * `next` has the rows that are being read, whose fault may be shown beside the old ones.
+ */
+export function useTable(query: TableQuery | undefined): {
+  shown: RunRows | undefined;
+  next: RunRows | undefined;
+} {
+  const key = query && JSON.stringify(query);
+  const next = useMemo(() => query && tableRows(query), [key]);
+  const [shown, setShown] = useState<RunRows>();
+  useEffect(() => {
+    if (!next) return;
+    next.rows.want(0, FIRST_ROWS);
+    const stop = next.rows.total.subscribe((total) => {
+      if (total !== undefined) setShown(next);
+    });
+    return () => {
+      stop();
+      next.rows.stop();
+    };
+  }, [next]);
+  return { shown, next };
 }
