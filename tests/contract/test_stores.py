@@ -15,6 +15,7 @@ from slipstream.testing.store_contract_liveness import LivenessContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
 from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
+from slipstream.testing.store_contract_tables import RunTableContract
 from slipstream.testing.store_contract_trash import TrashContract
 from slipstream.testing.store_contract_webhooks import WebhookContract
 
@@ -27,6 +28,7 @@ class StoreContract(
     BranchContract,
     HistoryContract,
     SearchContract,
+    RunTableContract,
     DatasetContract,
     LoggedModelContract,
     RegistryContract,

@@ -54,6 +54,8 @@ class Encoded(msgspec.Struct, frozen=True):
     """What a handler returns in place of its response message where that would be large: the message as JSON."""
 
     text: bytes
+    etag: str | None = None
+    """The same for the same content; a client that has it already is told so, and nothing more."""
 
 
 class StreamRequest(Request, kw_only=True):

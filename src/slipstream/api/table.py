@@ -15,6 +15,7 @@ from slipstream.api import (
     model_versions,
     records,
     registered_models,
+    run_tables,
     runs,
     server_info,
     sql,
@@ -29,6 +30,7 @@ __all__ = ["ROUTES"]
 RESOURCES: tuple[ModuleType, ...] = (
     experiments,
     runs,
+    run_tables,
     batches,
     branches,
     records,

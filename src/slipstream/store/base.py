@@ -48,6 +48,7 @@ from slipstream.entities import (
     WebhookTestResult,
 )
 from slipstream.entities.liveness import ConsoleChunk, LostRun
+from slipstream.entities.run_table import ColumnsRequest, RunColumnsPage, RunTablePage, TableRequest
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
 
 
@@ -254,6 +255,18 @@ class RunStore(Protocol):
         ...
 
     def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]: ...
+
+
+class RunTableStore(Protocol):
+    """Runs as pages show them: any window of rows, column by column."""
+
+    def search_run_table(self, request: TableRequest) -> RunTablePage:
+        """Return some rows of all runs that a search finds, by their place, with the exact number of all."""
+        ...
+
+    def search_run_columns(self, request: ColumnsRequest) -> RunColumnsPage:
+        """Return which columns the runs that a search finds have; those that differ and that most have first."""
+        ...
 
 
 class LivingRunStore(Protocol):
@@ -536,6 +549,7 @@ class TrashStore(Protocol):
 class Store(
     ExperimentStore,
     RunStore,
+    RunTableStore,
     LivingRunStore,
     LoggedModelStore,
     RegistryStore,

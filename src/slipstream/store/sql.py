@@ -19,6 +19,7 @@ from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.removals import RemovalsPart
 from slipstream.store.run_changes import write_changes
 from slipstream.store.run_moves import RunMovesPart
+from slipstream.store.run_tables import RunTablesPart
 from slipstream.store.runs import RunsPart
 from slipstream.store.trash import TrashPart
 from slipstream.store.versions import VersionsPart
@@ -29,6 +30,7 @@ from slipstream.store.webhooks import WebhooksPart
 class SqlStore(
     ExperimentsPart,
     RunsPart,
+    RunTablesPart,
     ParamsTagsPart,
     BranchesPart,
     ParamChangesPart,

@@ -5,9 +5,9 @@ answers from columns. So it sees all that was committed before it began, by whic
 """
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from heapq import merge
 from itertools import islice
 from typing import Any, TypeAlias
@@ -20,10 +20,17 @@ from slipstream.search.ast import Comparison
 from slipstream.search.sql import Query
 from slipstream.store.run_changes import AheadError, BehindError, newest_change, read_changes
 from slipstream.store.run_index.columns import Text
-from slipstream.store.run_index.conditions import Condition, TextCondition, UnsureError, make_condition
-from slipstream.store.run_index.orders import Key
-from slipstream.store.run_index.reading import SELECT_RUN_IDS, STAGE
+from slipstream.store.run_index.conditions import (
+    ColumnName,
+    Condition,
+    TextCondition,
+    UnsureError,
+    make_condition,
+)
+from slipstream.store.run_index.orders import Key, Order
+from slipstream.store.run_index.reading import END_TIME, KEYS, RUN_ID, SELECT_RUN_IDS, STAGE
 from slipstream.store.run_index.table import RUN_BYTES, OutOfStepError, RunTable
+from slipstream.store.run_index.windows import PARENT, Span, Tree
 
 Encode: TypeAlias = Callable[[Run], bytes]
 
@@ -34,6 +41,7 @@ _MOST_PENDING = 20_000
 _MOST_KEPT = 1_000
 """Runs of a page whose documents are kept; longer pages are exports, and would only push out what is looked at."""
 _DOCUMENT_BYTES = 150
+_MOST_SUMMARIES = 20_000
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -46,6 +54,44 @@ class Found(msgspec.Struct, frozen=True):
     """Those that are known already."""
     upto: int
     tables: list[tuple[RunTable, list[int]]]
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Some rows of a table of runs."""
+
+    total: int
+    runs: list[int]
+    """Internal ids in order."""
+    children: list[int] | None
+    """How many found runs each has as its parent, where a tree was asked for."""
+    values: dict[ColumnName, list[Any]]
+    """Of the columns that are in memory: a text, or a number and its rank, a row."""
+    ranges: dict[ColumnName, Span | None]
+    upto: int
+
+
+class WindowRequest(msgspec.Struct, frozen=True):
+    """Which rows are asked for, and what of them."""
+
+    offset: int
+    limit: int
+    parent: str | None
+    roots: bool
+    columns: tuple[ColumnName, ...]
+    ranges: bool
+
+
+class KeyCounts(msgspec.Struct, frozen=True):
+    """Which keys some runs have."""
+
+    runs: int
+    keys: dict[str, Counter[str]]
+    """By group, how many runs have each key."""
+    ended: int
+    """How many runs have an end time."""
+    newest: list[int]
+    """Internal ids of some of them, the newest first."""
+    upto: int
 
 
 class RunIndex:
@@ -67,6 +113,8 @@ class RunIndex:
         self._encode: Encode | None = None
         self._documents: OrderedDict[int, bytes] = OrderedDict()
         self._document_bytes = 0
+        self._summaries: dict[tuple[int, int], tuple[object, int]] = {}
+        """What was found out of series, by run and series, with the change up to which it is true."""
         self.answered = 0
         """How many searches were answered from memory."""
 
@@ -121,6 +169,76 @@ class RunIndex:
                     found.documents[run] = document
             return found
 
+    def find_window(
+        self,
+        tx: Transaction,
+        experiments: Sequence[int],
+        query: Query,
+        stages: Sequence[str],
+        wanted: WindowRequest,
+    ) -> Window | None:
+        """Return any rows of all that a search finds, or `None` when the database has to be asked; see `find`."""
+        numbers = list(dict.fromkeys(experiments))
+        if len(numbers) > _MOST_EXPERIMENTS or not self._too_large.isdisjoint(numbers):
+            return None
+        with self._lock:
+            try:
+                conditions = _conditions(query.comparisons, stages, ascii_only=tx.dialect != "sqlite")
+                upto = self._catch_up(tx)
+                with self._tables_of(tx, numbers, upto) as tables:
+                    window = _find_window(tx, tables, query, conditions, wanted, upto)
+            except (AheadError, UnsureError, _TooLargeError):
+                return None
+            self._make_room()
+            self.answered += 1
+            return window
+
+    def count_keys(
+        self,
+        tx: Transaction,
+        experiments: Sequence[int],
+        query: Query,
+        stages: Sequence[str],
+        groups: Sequence[str],
+        newest: int,
+    ) -> KeyCounts | None:
+        """Return which keys the runs that a search finds have, or `None` when the database has to be asked.
+
+        Args:
+            tx: as in `find`; so are the next three.
+            experiments: numbers.
+            query: what `compile_runs` returned, without an order.
+            stages: which runs to look at.
+            groups: `metric`, `parameter`, `tag`.
+            newest: how many of the newest runs to name.
+        """
+        numbers = list(dict.fromkeys(experiments))
+        if len(numbers) > _MOST_EXPERIMENTS or not self._too_large.isdisjoint(numbers):
+            return None
+        with self._lock:
+            try:
+                conditions = _conditions(query.comparisons, stages, ascii_only=tx.dialect != "sqlite")
+                upto = self._catch_up(tx)
+                with self._tables_of(tx, numbers, upto) as tables:
+                    counts = _count_keys(tx, tables, query, conditions, groups, newest, upto)
+            except (AheadError, UnsureError, _TooLargeError):
+                return None
+            self._make_room()
+            self.answered += 1
+            return counts
+
+    @contextmanager
+    def _tables_of(self, tx: Transaction, numbers: Sequence[int], upto: int) -> Iterator[list[RunTable]]:
+        """Have the tables of some experiments; those that an error may have left half changed are dropped."""
+        try:
+            yield [self._table(tx, number, upto) for number in numbers]
+        except (UnsureError, _TooLargeError):
+            raise
+        except BaseException:
+            for number in numbers:
+                self._drop(number)
+            raise
+
     def keep(self, found: Found, encode: Encode, documents: Mapping[int, bytes]) -> None:
         """Remember documents that were made for a page, for later ones, unless their runs have changed meanwhile."""
         if len(documents) > _MOST_KEPT:
@@ -141,6 +259,25 @@ class RunIndex:
                         self._document_bytes += len(documents[run]) + _DOCUMENT_BYTES
             while self._document_bytes > self._most_documents:
                 self._forget(next(iter(self._documents)))
+
+    def summary(self, run: int, series: int) -> object | None:
+        """Return what was kept of a series, unless its run has changed since."""
+        with self._lock:
+            found = self._summaries.get((run, series))
+            if found is None:
+                return None
+            for table in self._tables.values():
+                slot = table.slot(run)
+                if slot is not None:
+                    return found[0] if run not in table.pending and table.read_at[slot] <= found[1] else None
+            return None
+
+    def keep_summary(self, run: int, series: int, summary: object, upto: int) -> None:
+        """Keep what the points of a series say together, as of a change."""
+        with self._lock:
+            self._summaries[run, series] = (summary, upto)
+            while len(self._summaries) > _MOST_SUMMARIES:
+                del self._summaries[next(iter(self._summaries))]
 
     def drop(self, experiments: Sequence[int]) -> None:
         """Forget experiments, to read them anew when they are searched next."""
@@ -261,6 +398,121 @@ class RunIndex:
 
 class _TooLargeError(Exception):
     """An experiment does not fit; never leaves this file."""
+
+
+def _find_window(
+    tx: Transaction,
+    tables: Sequence[RunTable],
+    query: Query,
+    conditions: list[Condition],
+    wanted: WindowRequest,
+    upto: int,
+) -> Window:
+    of_parent = [] if wanted.parent is None else [parent_condition(wanted.parent)]
+    names = [condition.column for condition in (*conditions, *of_parent)]
+    shows_tree = wanted.roots or wanted.parent is not None
+    if shows_tree:
+        names += [PARENT]
+    if wanted.ranges:
+        names += wanted.columns
+    orders: list[Order] = []
+    for table in tables:
+        table.load(tx, names)
+        orders.append(table.prepare(tx, conditions, query.fields))
+    all_found = [table.matches(conditions) for table in tables]
+    shown = [table.matches([*conditions, *of_parent]) for table in tables] if of_parent else all_found
+    alone = len(tables) == 1
+    tree = None
+    if shows_tree:
+        tree = tables[0].tree(all_found[0]) if alone else _tree_of_several(tables, all_found)
+    roots = tree.parents if tree is not None and wanted.roots else None
+    listings = [
+        table.listing(mask, query.fields, roots, keep=alone)
+        for table, mask in zip(tables, shown, strict=True)
+    ]
+    end = wanted.offset + wanted.limit
+    if alone:
+        rows = [(0, slot) for slot in listings[0][wanted.offset : end]]
+    else:
+        parts = [
+            [(order.key(slot), at, slot) for slot in listing[:end]]
+            for at, (order, listing) in enumerate(zip(orders, listings, strict=True))
+        ]
+        rows = [
+            (at, slot) for _, at, slot in islice(merge(*parts, key=lambda row: row[0]), wanted.offset, end)
+        ]
+    values: dict[ColumnName, list[Any]] = {}
+    for name in wanted.columns:
+        columns = [table.column(name) for table in tables]
+        if None not in columns:
+            values[name] = [column.at(slot) for at, slot in rows if (column := columns[at]) is not None]
+    children = None
+    if tree is not None:
+        ids = [table.column(RUN_ID) for table in tables]
+        children = [
+            tree.children[str(column.at(slot))] for at, slot in rows if (column := ids[at]) is not None
+        ]
+    ranges: dict[ColumnName, Span | None] = {}
+    if wanted.ranges:
+        for name in wanted.columns:
+            ranges[name] = join_ranges(
+                [table.range_of(mask, name) for table, mask in zip(tables, all_found, strict=True)]
+            )
+    return Window(
+        sum(map(len, listings)), [tables[at].runs[slot] for at, slot in rows], children, values, ranges, upto
+    )
+
+
+def _tree_of_several(tables: Sequence[RunTable], masks: Sequence[Any]) -> Tree:
+    named: set[str] = set()
+    for table, mask in zip(tables, masks, strict=True):
+        named |= table.parents(mask)
+    parents: set[str] = set()
+    for table, mask in zip(tables, masks, strict=True):
+        parents |= table.present(mask, named)
+    children: Counter[str] = Counter()
+    for table, mask in zip(tables, masks, strict=True):
+        children.update(table.count_children(mask, frozenset(parents)))
+    return Tree(frozenset(parents), children)
+
+
+def _count_keys(
+    tx: Transaction,
+    tables: Sequence[RunTable],
+    query: Query,
+    conditions: list[Condition],
+    groups: Sequence[str],
+    newest: int,
+    upto: int,
+) -> KeyCounts:
+    names = [(KEYS, group) for group in groups]
+    keys: dict[str, Counter[str]] = {group: Counter() for group in groups}
+    total = ended = 0
+    parts: list[list[tuple[Key, int]]] = []
+    for table in tables:
+        table.load(tx, [condition.column for condition in conditions] + [*names, END_TIME])
+        order = table.prepare(tx, conditions, query.fields)
+        mask = table.matches(conditions)
+        total += mask.count
+        ended += table.count_present(mask, END_TIME)
+        for group in groups:
+            keys[group].update(table.count_keys(mask, (KEYS, group)))
+        slots = table.listing(mask, query.fields, None)[:newest]
+        parts.append([(order.key(slot), table.runs[slot]) for slot in slots])
+    rows = islice(merge(*parts, key=lambda row: row[0]), newest)
+    return KeyCounts(total, keys, ended, [run for _, run in rows], upto)
+
+
+def join_ranges(found: Sequence[Span | str | None]) -> Span | None:
+    """Return the range of several parts, each as `find_range` returns it."""
+    spans = [span for span in found if not isinstance(span, str) and span is not None]
+    if not spans or len(spans) < sum(span is not None for span in found):
+        return None
+    return min(low for low, _ in spans), max(high for _, high in spans)
+
+
+def parent_condition(run_id: str) -> TextCondition:
+    return TextCondition(PARENT, "=", run_id, lambda text: text == run_id)
 
 
 def _conditions(

@@ -1,0 +1,44 @@
+"""`RestStore`: runs as tables."""
+
+from slipstream.api import run_tables as api
+from slipstream.client.rest_calls import RestCalls
+from slipstream.entities.run_table import (
+    ColumnsRequest,
+    RunColumnsPage,
+    RunSelection,
+    RunTablePage,
+    TableRequest,
+)
+
+
+class RestRunTables(RestCalls):
+    def search_run_table(self, request: TableRequest) -> RunTablePage:
+        asked = api.RunTable(
+            **_selection(request.selection),
+            order_by=list(request.order_by),
+            columns=list(request.columns),
+            offset=request.offset,
+            limit=request.limit,
+            parent_run_id=request.parent_run_id,
+            roots_only=request.roots_only,
+            with_ranges=request.with_ranges,
+        )
+        return api.table_from_wire(self._ask(api.search_run_table, asked))
+
+    def search_run_columns(self, request: ColumnsRequest) -> RunColumnsPage:
+        asked = api.RunColumns(
+            **_selection(request.selection),
+            search=request.search,
+            kinds=list(request.kinds),
+            offset=request.offset,
+            limit=request.limit,
+        )
+        return api.columns_from_wire(self._ask(api.search_run_columns, asked))
+
+
+def _selection(selection: RunSelection) -> "dict[str, object]":
+    return {
+        "experiment_ids": list(selection.experiment_ids),
+        "filter": selection.filter_string,
+        "view_type": selection.view_type.name,
+    }
