@@ -1,8 +1,136 @@
+/** A run. */
+
+import "../styles/run.css";
+import "../styles/artifacts.css";
+import { useEffect, useMemo } from "preact/hooks";
+import { mlflow } from "../api/request";
+import { useResource } from "../api/resource";
+import type { GetExperimentResponse } from "../api/schema";
+import { lazy } from "../app/lazy";
 import type { PageProps } from "../app/pages";
-export default function Page(_: PageProps) {
+import { go, pageUrl } from "../app/router";
+import { useShortcuts } from "../app/shortcuts";
+import { Empty, Failure, Skeleton } from "../app/states";
+import { count } from "../lib/format";
+import { visibleLine } from "../lib/visible";
+import { ChartsTab } from "../run/charts_tab";
+import { Console } from "../run/console";
+import { useFollow } from "../run/follow";
+import { RunHeader } from "../run/header";
+import { Overview } from "../run/overview";
+import { isSystem, type RunFacts, readRun } from "../run/run_data";
+
+const ArtifactsTab = lazy(() => import("../run/artifacts_tab").then((module) => module.ArtifactsTab));
+const CodeTab = lazy(() => import("../run/code_tab").then((module) => module.CodeTab));
+
+const TABS = [
+  ["overview", "Overview"],
+  ["charts", "Charts"],
+  ["system", "System"],
+  ["console", "Console"],
+  ["artifacts", "Artifacts"],
+  ["code", "Code"],
+] as const;
+const FOLLOW_MS = 5000;
+
+export default function RunPage({ at }: PageProps) {
+  const id = at.run ?? "";
+  const tab = at.tab ?? "overview";
+  const found = useResource(id, (abort) => readRun(id, abort));
+  const run = found.value.value;
+  const experiment = useResource(run?.experiment ?? "", async (abort) =>
+    run
+      ? mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: run.experiment }, abort)
+      : undefined,
+  );
+  useFollow(run?.status === "RUNNING", found.reload, FOLLOW_MS);
+  const address = (to: string) =>
+    pageUrl([
+      "experiments",
+      run?.experiment ?? at.experiment ?? "",
+      "runs",
+      id,
+      ...(to === "overview" ? [] : [to]),
+    ]);
+  useEffect(() => {
+    document.title = `${run ? visibleLine(run.name) || run.id.slice(0, 8) : "Run"} · slipstream`;
+    // an address by the id alone, or from before the run was moved
+    if (run && at.experiment !== run.experiment) go(address(tab) + location.search, { replace: true });
+  }, [run, tab]);
+  const shortcuts = useMemo(
+    () =>
+      TABS.map(([name, title], index) => ({
+        keys: String(index + 1),
+        what: `go to ${title.toLowerCase()}`,
+        run: () => go(address(name)),
+      })),
+    [run?.experiment],
+  );
+  useShortcuts(shortcuts);
+  if (!run) {
+    const error = found.error.value;
+    if (error?.status === 404)
+      return (
+        <Empty title="There is no such run">
+          <p>It may have been removed for ever, or its id has a slip in it.</p>
+          <p>
+            <a href={pageUrl(["experiments"])}>Go to the experiments</a>
+          </p>
+        </Empty>
+      );
+    return error ? <Failure error={error} retry={found.reload} /> : <Skeleton lines={9} />;
+  }
   return (
-    <div class="page">
-      <h1>…</h1>
+    <div class="page run-page">
+      <RunHeader
+        run={run}
+        experimentName={experiment.value.value?.experiment.name}
+        lastSign={undefined}
+        onChange={found.reload}
+      />
+      {found.error.value && <Failure error={found.error.value} retry={found.reload} />}
+      <nav class="tabs" aria-label="Parts of the run">
+        {TABS.map(([name, title]) => (
+          <a key={name} href={address(name)} aria-current={tab === name ? "page" : undefined}>
+            {title}
+            {name === "charts" && (
+              <Amount of={run.metrics.filter((metric) => !isSystem(metric.key)).length} />
+            )}
+          </a>
+        ))}
+      </nav>
+      <Tab name={tab} run={run} onChange={found.reload} />
     </div>
   );
+}
+
+function Amount({ of }: { of: number }) {
+  return of > 0 ? <span class="quiet"> {count(of)}</span> : null;
+}
+
+function Tab({ name, run, onChange }: { name: string; run: RunFacts; onChange: () => void }) {
+  switch (name) {
+    case "overview":
+      return <Overview run={run} onChange={onChange} />;
+    case "charts":
+    case "model-metrics": // MLflow's name
+      return <ChartsTab run={run} />;
+    case "system":
+    case "system-metrics":
+      return <ChartsTab run={run} ofSystem />;
+    case "console":
+      return <Console run={run} />;
+    case "artifacts":
+      return <ArtifactsTab run={run} />;
+    case "code":
+      return <CodeTab run={run} />;
+    default:
+      return (
+        <Empty title="A run has no such part">
+          <p>
+            <a href={pageUrl(["experiments", run.experiment, "runs", run.id])}>Go to its overview</a>
+          </p>
+        </Empty>
+      );
+  }
 }
