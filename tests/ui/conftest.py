@@ -153,3 +153,29 @@ def violations(axe: str) -> Callable[[Page], list[str]]:
         return [f"{each['id']} x{each['count']}: {each['first']}" for each in found]
 
     return find
+
+
+@pytest.fixture
+def browser_bytes() -> Callable[[Page, str], dict[str, float]]:
+    """Load an address with an empty cache; return what went over the wire, as the browser counts it."""
+
+    def load(page: Page, url: str) -> dict[str, float]:
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        sizes: dict[str, float] = {}
+        hosts: list[str] = []
+        session.on(
+            "Network.loadingFinished",
+            lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}),
+        )
+        session.on("Network.requestWillBeSent", lambda event: hosts.append(event["request"]["url"]))
+        page.goto("about:blank")
+        page.goto(url)
+        page.wait_for_load_state("networkidle")
+        started = [each for each in hosts if not each.startswith(("data:", "blob:", "about:"))]
+        origin = "/".join(url.split("/")[:3])
+        foreign = [each for each in started if not each.startswith(origin)]
+        return {"requests": len(started), "bytes": sum(sizes.values()), "foreign": len(foreign)}
+
+    return load

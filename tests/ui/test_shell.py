@@ -76,12 +76,15 @@ def test_the_palette_finds_an_experiment(open_page: OpenPage, server: ServerProc
     page.wait_for_url(f"{server.url}/experiments/0")
 
 
-def test_a_server_with_a_token_asks_for_it_once(open_page: OpenPage, tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path, "--durability", "normal", "--token", "open-sesame")
+def test_a_server_with_a_token_asks_for_it_once(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_SERVER_TOKEN", "open-sesame")
+    server = ServerProcess(tmp_path, "--durability", "normal", "--auth", "token")
     try:
         page = open_page("/settings", faults=False, url=server.url)
         expect(page.get_by_role("heading", name="This server asks for its token")).to_be_visible()
-        page.get_by_label("Token").fill("open-sesame")
+        page.get_by_role("textbox", name="Token").fill("open-sesame")
         page.keyboard.press("Enter")
         expect(page.get_by_role("rowheader", name="features")).to_be_visible()
         page.reload()

@@ -47,6 +47,13 @@ export type BranchRunResponse = {
   branch?: BranchMessage | null;
 };
 
+export type ColumnMessage = {
+  key: string;
+  kind: "number" | "text" | "time";
+  values: (number | string | null)[];
+  range?: [number, number] | null;
+};
+
 /** A part of what a run printed. */
 export type ConsoleChunk = {
   first: number;
@@ -727,6 +734,36 @@ export type RestoreRun = {
   run_id: string;
 };
 
+export type RunColumnMessage = {
+  key: string;
+  kind: "number" | "text" | "time";
+  runs: number;
+  distinct: number;
+  varies: boolean;
+  range?: [number, number] | null;
+  examples?: (number | string | null)[];
+};
+
+export type RunColumns = {
+  experiment_ids?: string[];
+  filter?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  search?: string | null;
+  kinds?: string[];
+  offset?: number;
+  limit?: number;
+};
+
+export type RunColumnsResponse = {
+  cursor: number;
+  total: number;
+  offset: number;
+  runs: number;
+  sampled: number;
+  columns: RunColumnMessage[];
+};
+
 /** Which run is copied, and what id the copy gets. The same request again makes no second copy. */
 export type RunCopy = {
   run_id: string;
@@ -776,6 +813,34 @@ export type RunSql = {
   experiment_ids?: string[] | null;
   keys?: string[] | null;
   max_rows?: number | null;
+};
+
+export type RunTable = {
+  experiment_ids?: string[];
+  filter?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  order_by?: string[];
+  columns?: string[];
+  offset?: number;
+  limit?: number;
+  parent_run_id?: string | null;
+  roots_only?: boolean;
+  with_ranges?: boolean;
+};
+
+export type RunTableResponse = {
+  cursor: number;
+  total: number;
+  offset: number;
+  run_ids: string[];
+  names: string[];
+  statuses: string[];
+  start_times: number[];
+  end_times: (number | null)[];
+  experiment_ids?: string[];
+  children?: number[] | null;
+  columns: ColumnMessage[];
 };
 
 export type SearchExperiments = {

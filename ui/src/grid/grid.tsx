@@ -8,7 +8,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, TargetedEvent } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import type { Rows } from "./rows";
+import type { RowSource } from "./rows";
 import { type Column, columnsInSight, rowsInSight } from "./window";
 
 export interface GridColumn<R> extends Column {
@@ -23,7 +23,7 @@ export interface GridColumn<R> extends Column {
 
 export interface GridProps<R> {
   readonly label: string;
-  readonly rows: Rows<R>;
+  readonly rows: RowSource<R>;
   readonly columns: readonly GridColumn<R>[];
   readonly rowKey: (row: R) => string;
   readonly isChosen?: (row: R) => boolean;
@@ -33,6 +33,12 @@ export interface GridProps<R> {
   readonly onKey?: (event: KeyboardEvent, row: R | undefined, column: GridColumn<R> | undefined) => void;
   readonly onResize?: (key: string, width: number) => void;
   readonly onHover?: (row: R | undefined) => void;
+  /** For rows that have rows below them: how deep each is, whether it is open (`undefined`: nothing to open), and a way to change it. */
+  readonly tree?: {
+    readonly level: (row: R) => number;
+    readonly isOpen: (row: R) => boolean | undefined;
+    readonly toggle: (index: number) => void;
+  };
   readonly isLit?: (row: R) => boolean;
 }
 
@@ -115,9 +121,13 @@ export function Grid<R>(props: GridProps<R>) {
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     if (event.key === "ArrowDown" || (plain && event.key === "j")) move(row + 1, column);
     else if (event.key === "ArrowUp" || (plain && event.key === "k")) move(row - 1, column);
-    else if (event.key === "ArrowRight") move(row, column + 1);
-    else if (event.key === "ArrowLeft") move(row, column - 1);
-    else if (event.key === "PageDown") move(row + screen, column);
+    else if (event.key === "ArrowRight") {
+      if (column === 0 && at && props.tree?.isOpen(at) === false) props.tree.toggle(row);
+      else move(row, column + 1);
+    } else if (event.key === "ArrowLeft") {
+      if (column === 0 && at && props.tree?.isOpen(at)) props.tree.toggle(row);
+      else move(row, column - 1);
+    } else if (event.key === "PageDown") move(row + screen, column);
     else if (event.key === "PageUp") move(row - screen, column);
     else if (event.key === "Home") move(event.ctrlKey ? 0 : row, 0);
     else if (event.key === "End") move(event.ctrlKey ? total - 1 : row, columns.length - 1);
@@ -131,6 +141,10 @@ export function Grid<R>(props: GridProps<R>) {
     event.stopPropagation();
   };
 
+  const isActiveInSight =
+    active.value.row >= inSight.first &&
+    active.value.row < inSight.end &&
+    [...pinned, ...shown].some((each) => each.index === active.value.column);
   const lines = [];
   for (let index = inSight.first; index < inSight.end; index++) {
     const row = rows.get(index);
@@ -143,7 +157,7 @@ export function Grid<R>(props: GridProps<R>) {
           role="gridcell"
           aria-colindex={number + 1}
           class={`cell${column.isNumber ? " number" : ""}${column.pinned ? " pinned" : ""}${isActive ? " active" : ""}`}
-          style={{ width: column.width, left: column.pinned ? x : undefined }}
+          style={{ width: px(column.width), left: column.pinned ? px(x) : undefined }}
           onMouseDown={() => (active.value = { row: index, column: number })}
         >
           {row === undefined ? <span class="waiting">·</span> : column.cell(row, index)}
@@ -155,52 +169,59 @@ export function Grid<R>(props: GridProps<R>) {
         key={row === undefined ? `waiting-${index}` : props.rowKey(row)}
         role="row"
         aria-rowindex={index + 2}
+        aria-level={row !== undefined && props.tree ? props.tree.level(row) + 1 : undefined}
+        aria-expanded={row !== undefined ? props.tree?.isOpen(row) : undefined}
         aria-selected={row !== undefined && props.isChosen ? props.isChosen(row) : undefined}
         class={`line${row !== undefined && props.isChosen?.(row) ? " chosen" : ""}${row !== undefined && props.isLit?.(row) ? " lit" : ""}`}
-        style={{ transform: `translateY(${index * rowHeight}px)`, width }}
+        style={{ transform: `translateY(${index * rowHeight}px)`, width: px(width) }}
         onMouseEnter={() => props.onHover?.(row)}
         onDblClick={(event) => row !== undefined && props.onOpen?.(row, event)}
       >
         {pinned.map(cell)}
-        <div role="presentation" style={{ flex: "none", width: before }} />
+        <div role="presentation" style={{ flex: "none", width: px(before) }} />
         {shown.map(cell)}
       </div>,
     );
   }
 
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: its role is grid or treegrid
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: as above
     <div
       ref={frame}
       class="grid"
-      role="grid"
+      role={props.tree ? "treegrid" : "grid"}
       tabIndex={0}
       aria-label={props.label}
       aria-rowcount={total + 1}
       aria-colcount={columns.length}
       aria-multiselectable={props.onChoose ? true : undefined}
-      aria-activedescendant={total ? "active-cell" : undefined}
+      aria-activedescendant={isActiveInSight ? "active-cell" : undefined}
       style={{ "--row": `${rowHeight}px` }}
       onScroll={onScroll}
       onKeyDown={onKeyDown}
       onMouseLeave={() => props.onHover?.(undefined)}
     >
-      <div role="rowgroup" class="head" style={{ width }}>
-        <div role="row" aria-rowindex={1} class="head" style={{ width }}>
+      <div role="rowgroup" class="head" style={{ width: px(width) }}>
+        <div role="row" aria-rowindex={1} class="head" style={{ width: px(width) }}>
           {pinned.map((each) => (
             <HeadCell key={each.column.key} {...each} onResize={props.onResize} />
           ))}
-          <div role="presentation" style={{ flex: "none", width: before }} />
+          <div role="presentation" style={{ flex: "none", width: px(before) }} />
           {shown.map((each) => (
             <HeadCell key={each.column.key} {...each} onResize={props.onResize} />
           ))}
         </div>
       </div>
-      <div role="rowgroup" style={{ height: total * rowHeight, width, position: "relative" }}>
+      <div role="rowgroup" style={{ height: px(total * rowHeight), width: px(width), position: "relative" }}>
         {lines}
       </div>
     </div>
   );
 }
+
+/** Preact takes lengths with their unit. */
+const px = (length: number) => `${length}px`;
 
 function HeadCell<R>(props: {
   column: GridColumn<R>;
@@ -216,7 +237,7 @@ function HeadCell<R>(props: {
       aria-colindex={props.index + 1}
       aria-sort={column.sorted ?? (column.onSort ? "none" : undefined)}
       class={`cell${column.isNumber ? " number" : ""}${column.pinned ? " pinned" : ""}`}
-      style={{ width: column.width, left: column.pinned ? props.left : undefined }}
+      style={{ width: px(column.width), left: column.pinned ? px(props.left) : undefined }}
       title={column.title}
     >
       {column.head ??

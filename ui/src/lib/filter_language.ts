@@ -204,6 +204,13 @@ function isWord(token: Token | undefined, word: string): boolean {
 
 /** Tell what may be written at the caret. */
 export function expectedAt(text: string, caret: number): Expected {
+  // A key that needs quotes has none while it is typed: metrics.val/lo
+  const open = /(?:^|\s)([A-Za-z]+\.[^\s`"'<>=!(),]*)$/.exec(text.slice(0, caret));
+  const typedKey = open?.[1];
+  if (typedKey && sinceAnd(tokenize(text.slice(0, caret - typedKey.length))).length === 0) {
+    const rest = /^[^\s`"'<>=!(),]*/.exec(text.slice(caret))?.[0] ?? "";
+    return { kind: "key", from: caret - typedKey.length, to: caret + rest.length, typed: typedKey };
+  }
   const before = tokenize(text.slice(0, caret));
   const last = before.at(-1);
   const isInside =

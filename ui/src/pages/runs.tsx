@@ -2,23 +2,25 @@
 
 import "../styles/runs.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { ApiError, mlflow, own } from "../api/request";
+import { ApiError, mlflow } from "../api/request";
 import { useResource } from "../api/resource";
 import type { GetExperimentResponse } from "../api/schema";
 import { FirstSteps } from "../app/first_steps";
 import type { PageProps } from "../app/pages";
-import { go, pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
-import { Empty, Failure } from "../app/states";
-import { tell, tellFailure } from "../app/toasts";
+import { Empty, Failure, Skeleton } from "../app/states";
+import { tellFailure } from "../app/toasts";
 import { withClause } from "../lib/filter_language";
 import { count } from "../lib/format";
+import { saveCsv } from "../runs/as_csv";
 import { ColumnPicker, type KnownColumn, readColumns } from "../runs/column_picker";
 import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
+import { compare, ManyRuns } from "../runs/many";
 import { RunsTable } from "../runs/runs_table";
 import { keepChosen, keepColumns, keepFilter, keepTrash, readState } from "../runs/state";
-import { tableRows } from "../runs/table";
+import { type TableQuery, useTable } from "../runs/table";
+import { Views } from "../runs/views";
 
 const COLUMNS_AT_FIRST = 12;
 
@@ -34,23 +36,17 @@ export default function RunsPage({ at }: PageProps) {
     readColumns(experiments, "", "", 4 * COLUMNS_AT_FIRST, abort),
   );
   const names = state.columns ?? chosenAtFirst(known.value.value?.columns);
-  const found = useMemo(() => {
-    const order = state.order && orderTerm(state.order.name, state.order.isDescending);
-    return tableRows({
-      experiment_ids: experiments,
-      filter: state.filter,
-      view_type: state.isTrash ? "DELETED_ONLY" : "ACTIVE_ONLY",
-      order_by: order ? [order] : [],
-      columns: names ?? [],
-    });
-  }, [
-    experiment,
-    state.filter,
-    state.isTrash,
-    state.order?.name,
-    state.order?.isDescending,
-    names?.join("\n"),
-  ]);
+  const order = state.order && orderTerm(state.order.name, state.order.isDescending);
+  const isTree = !state.filter && !order && !state.isTrash && !state.isFlat;
+  const asked: TableQuery | undefined = names && {
+    experiment_ids: experiments,
+    filter: state.filter,
+    view_type: state.isTrash ? "DELETED_ONLY" : "ACTIVE_ONLY",
+    order_by: order ? [order] : [],
+    columns: names,
+    ...(isTree ? { roots_only: true } : {}),
+  };
+  const { shown, next } = useTable(asked);
 
   const shortcuts = useMemo(
     () => [
@@ -73,9 +69,10 @@ export default function RunsPage({ at }: PageProps) {
     document.title = `${about.value.value?.experiment?.name ?? "Runs"} · slipstream`;
   }, [about.value.value]);
 
-  const failure = found.rows.error.value;
+  const failure = next?.roots.error.value ?? known.error.value;
   const refusal = failure instanceof ApiError && failure.status === 400 ? failure.message : undefined;
-  const total = found.rows.total.value;
+  const total = shown?.roots.total.value;
+  const refresh = () => shown?.roots.refresh(0, 100);
   if (about.error.value) return <Failure error={about.error.value} retry={about.reload} />;
   return (
     <div class="runs">
@@ -86,26 +83,39 @@ export default function RunsPage({ at }: PageProps) {
         <FilterBox experiments={experiments} value={state.filter} onApply={keepFilter} refusal={refusal} />
         <output class="quiet" aria-live="polite">
           {total === undefined ? "" : `${count(total)} ${total === 1 ? "run" : "runs"}`}
+          {isTree && shown?.hasNested() ? " at the top" : ""}
         </output>
         {state.chosen.length > 0 && (
-          <Chosen ids={state.chosen} isTrash={state.isTrash} onDone={() => found.rows.refresh(0, 100)} />
+          <ManyRuns ids={state.chosen} experiment={experiment} isTrash={state.isTrash} onDone={refresh} />
         )}
         <button type="button" onClick={() => setPicking(true)}>
           Columns
+        </button>
+        {about.value.value?.experiment && (
+          <Views experiment={about.value.value.experiment} onChange={() => void about.reload()} />
+        )}
+        <button
+          type="button"
+          disabled={!asked || !total}
+          onClick={() => asked && void saveTable(asked, about.value.value?.experiment?.name ?? experiment)}
+        >
+          CSV
         </button>
         <button type="button" aria-pressed={state.isTrash} onClick={() => keepTrash(!state.isTrash)}>
           Trash
         </button>
       </div>
       {failure instanceof ApiError && !refusal && (
-        <Failure error={failure} retry={() => found.rows.refresh(0, 100)} />
+        <Failure error={failure} retry={next ? () => next.roots.refresh(0, 100) : known.reload} />
       )}
-      {total === 0 && !refusal ? (
+      {shown === undefined ? (
+        !failure && <Skeleton lines={24} />
+      ) : total === 0 && !refusal ? (
         <NoRuns isFiltered={state.filter !== ""} isTrash={state.isTrash} />
       ) : (
         <RunsTable
           experiment={experiment}
-          found={found}
+          found={shown}
           names={names ?? []}
           state={state}
           onChoose={keepChosen}
@@ -129,8 +139,17 @@ export default function RunsPage({ at }: PageProps) {
   );
 }
 
+async function saveTable(query: TableQuery, name: string) {
+  const { roots_only: _, ...all } = query;
+  try {
+    await saveCsv(all, `${name.replace(/[^\w.-]+/g, "_")}.csv`, () => undefined);
+  } catch (error) {
+    tellFailure(error);
+  }
+}
+
 function focusTable() {
-  document.querySelector<HTMLElement>("[role=grid]")?.focus();
+  document.querySelector<HTMLElement>(".grid")?.focus();
 }
 
 /** Metrics and params that tell runs apart; those of the system are for the run's own page. */
@@ -146,52 +165,6 @@ function chosenAtFirst(known: readonly KnownColumn[] | undefined): string[] | un
     ...metrics.slice(0, COLUMNS_AT_FIRST - Math.min(half, params.length)),
     ...params.slice(0, COLUMNS_AT_FIRST - Math.min(half, metrics.length)),
   ].map((each) => each.key);
-}
-
-function compare(ids: readonly string[]) {
-  if (ids.length < 2) tell("Select two runs or more with x, then compare them.");
-  else go(pageUrl(["compare"], { runs: ids.join(",") }));
-}
-
-function Chosen({ ids, isTrash, onDone }: { ids: readonly string[]; isTrash: boolean; onDone: () => void }) {
-  const change = async (what: "delete" | "restore", of: readonly string[]) => {
-    try {
-      for (const run_id of of) await mlflow.post(`runs/${what}`, { run_id });
-    } catch (error) {
-      tellFailure(error);
-    }
-    onDone();
-  };
-  const act = async (what: "delete" | "restore") => {
-    await change(what, ids);
-    keepChosen([]);
-    const done = what === "delete" ? "moved to the trash" : "restored";
-    tell(`${count(ids.length)} ${ids.length === 1 ? "run" : "runs"} ${done}.`, {
-      undo: () => void change(what === "delete" ? "restore" : "delete", ids),
-    });
-  };
-  return (
-    <div class="chosen-tools" role="group" aria-label="Selected runs">
-      <span>{count(ids.length)} selected</span>
-      <button type="button" onClick={() => compare(ids)} disabled={ids.length < 2}>
-        Compare
-      </button>
-      <a
-        class="button"
-        data-leave
-        download
-        href={own.url("metrics/histories", { run_ids: ids, format: "csv" })}
-      >
-        Histories as CSV
-      </a>
-      <button type="button" onClick={() => act(isTrash ? "restore" : "delete")}>
-        {isTrash ? "Restore" : "Delete"}
-      </button>
-      <button type="button" class="plain" onClick={() => keepChosen([])}>
-        Clear
-      </button>
-    </div>
-  );
 }
 
 function NoRuns({ isFiltered, isTrash }: { isFiltered: boolean; isTrash: boolean }) {

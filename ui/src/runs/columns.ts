@@ -52,7 +52,7 @@ const ATTRIBUTE_TITLES: Readonly<Record<string, string>> = {
 /** As in `order_by` of the API. */
 export function orderTerm(name: string, isDescending: boolean): string | undefined {
   const field = fieldNamed(name);
-  if (!field || field.aggregate !== "last") return undefined;
+  if (field?.aggregate !== "last") return undefined;
   return `${written(field.entity, field.key)} ${isDescending ? "DESC" : "ASC"}`;
 }
 
