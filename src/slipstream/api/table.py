@@ -7,6 +7,8 @@ from slipstream.api import (
     batches,
     branches,
     datasets,
+    envelopes,
+    events,
     experiments,
     heartbeats,
     histories,
@@ -36,6 +38,7 @@ RESOURCES: tuple[ModuleType, ...] = (
     records,
     metrics,
     histories,
+    envelopes,
     sql,
     datasets,
     logged_models,
@@ -46,5 +49,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     trash,
     server_info,
     heartbeats,
+    events,
     graphql,
 )

@@ -31,6 +31,7 @@ from slipstream.server.artifacts import DeclaredRoute, artifact_routes
 from slipstream.server.asked import ID_HEADERS, Asked, given_id
 from slipstream.server.context import ServerContext
 from slipstream.server.dispatch import Dispatcher, check_content_type, error_answer
+from slipstream.server.events import Events
 from slipstream.server.fast import JSON_LIMIT, ShortRoute, too_large
 from slipstream.server.fast_files import FastFiles
 from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
@@ -117,6 +118,7 @@ class TrackingApp:
         self.dispatcher = Dispatcher(engine)
         self.context.engine = engine
         self._streams = Streams(engine)
+        self._events = Events(engine)
         self._deliveries = WebhookDeliveries(engine)
         self._run_watch = RunWatch(engine, beats, settings.LOST_AFTER.get())
         self._retention = TrashRetention(engine, self.options.trash_retention_ms or 0)
@@ -159,8 +161,13 @@ class TrackingApp:
         self._rest = Starlette(routes=routes, exception_handlers={404: _no_page, 405: _no_page})
         self._rest.router.redirect_slashes = False
 
+    def end_listening(self) -> None:
+        """End the answers that go on as long as the client likes: the server ends."""
+        self._events.end()
+
     def close(self) -> None:
         self._retention.stop()
+        self._events.close()
         if self._siblings is not None:
             self._siblings.close()
         self._deliveries.stop()
@@ -295,6 +302,14 @@ class TrackingApp:
                 asked.size = len(body)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error, asked)
+        if route.listens:
+            extra = [_NO_SNIFF, *self._framed()]
+            try:
+                return await self._events.answer(
+                    route, request, headers.get(b"last-event-id"), extra, receive, send
+                )
+            finally:
+                asked.begin_again()
         if route.streams:
             extra = [_NO_SNIFF, *self._framed()]
             return await self._streams.answer(route, request, headers.get(b"accept"), extra, receive, send)

@@ -47,9 +47,10 @@ from slipstream.entities import (
     WebhookStatus,
     WebhookTestResult,
 )
+from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
 from slipstream.entities.liveness import ConsoleChunk, LostRun
-from slipstream.entities.run_table import ColumnsRequest, RunColumnsPage, RunTablePage, TableRequest
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
+from slipstream.entities.run_table import ColumnsRequest, RunColumnsPage, RunTablePage, TableRequest
 
 
 class ExperimentStore(Protocol):
@@ -262,6 +263,10 @@ class RunTableStore(Protocol):
 
     def search_run_table(self, request: TableRequest) -> RunTablePage:
         """Return some rows of all runs that a search finds, by their place, with the exact number of all."""
+        ...
+
+    def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
+        """Return series as charts of some width show them: no point that stands out is lost, whatever their length."""
         ...
 
     def search_run_columns(self, request: ColumnsRequest) -> RunColumnsPage:

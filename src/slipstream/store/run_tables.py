@@ -55,7 +55,7 @@ FOUND: LiteralString = (
     "SELECT r.id FROM runs r WHERE r.experiment IN :experiments__in AND r.lifecycle_stage IN :stages__in AND "
 )
 _KEYED: dict[str, LiteralString] = {"metric": "series", "parameter": "params", "tag": "run_tags"}
-_GROUP_OF = dict(zip(("attribute", "metric", "parameter", "tag"), GROUPS, strict=True))
+_GROUP_OF: dict[str, str] = dict(zip(("attribute", "metric", "parameter", "tag"), GROUPS, strict=True))
 _LISTED_ATTRIBUTES = ("run_name", "status", "user_id", "start_time", "end_time")
 _COMMON_ATTRIBUTES: dict[str, LiteralString] = {
     "run_id": "SELECT DISTINCT run_id FROM runs WHERE id IN ",
@@ -129,6 +129,7 @@ class RunTablesPart(SeriesSummariesPart):
         )
         shown: list[TableColumn] = []
         for column in columns:
+            cells: list[CellValue]
             if column.aggregate == "last":
                 name = (column.group, column.key)
                 cells = values[name]
@@ -330,7 +331,7 @@ class RunTablesPart(SeriesSummariesPart):
         if "metric" in counts.keys:
             for key, value, is_nan in self.tx.fetch_all(SELECT_METRICS, runs__in=runs):
                 sample.add(("metric", key), (value, NAN if is_nan else PRESENT))
-        for group, sql in (("parameter", SELECT_PARAMS), ("tag", SELECT_TAGS)):
+        for group, sql in _TEXTS.items():
             if group in counts.keys:
                 for key, value in self.tx.fetch_all(sql, runs__in=runs):
                     sample.add((group, key), value)
@@ -363,6 +364,7 @@ class RunTablesPart(SeriesSummariesPart):
 SELECT_METRICS: LiteralString = "SELECT key, value, is_nan FROM series WHERE run IN :runs__in"
 SELECT_PARAMS: LiteralString = "SELECT key, value FROM params WHERE run IN :runs__in"
 SELECT_TAGS: LiteralString = "SELECT key, value FROM run_tags WHERE run IN :runs__in"
+_TEXTS: dict[str, LiteralString] = {"parameter": SELECT_PARAMS, "tag": SELECT_TAGS}
 
 
 class _Sample:

@@ -73,12 +73,13 @@ class SeriesSummariesPart(PointBlocksPart):
                 first = point if first is None or point[:2] < first[:2] else first
             total = sum(values)
             if math.isfinite(total):
-                numbers: Iterable[float] = values
+                numbers: Sequence[float] = values
             else:
                 numbers = [value for value in values if not math.isnan(value)]
                 if not numbers:
                     continue
             any_number = True
-            low, high = min(low, min(numbers)), max(high, max(numbers))
+            least, most = min(numbers), max(numbers)
+            low, high = min(low, least), max(high, most)
         assert first is not None, "a series has a point"
         return SeriesSummary(count, first[2], low if any_number else None, high if any_number else None)

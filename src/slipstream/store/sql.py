@@ -5,6 +5,7 @@ from slipstream.entities import FileInfo
 from slipstream.store.branches import BranchesPart
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
+from slipstream.store.envelopes import EnvelopesPart
 from slipstream.store.experiments import ExperimentsPart
 from slipstream.store.exports import ExportsPart
 from slipstream.store.heartbeats import HeartbeatsPart
@@ -17,7 +18,7 @@ from slipstream.store.params_tags import ParamsTagsPart
 from slipstream.store.records import RecordsPart
 from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.removals import RemovalsPart
-from slipstream.store.run_changes import write_changes
+from slipstream.store.run_changes import RunChangesPart, write_changes
 from slipstream.store.run_moves import RunMovesPart
 from slipstream.store.run_tables import RunTablesPart
 from slipstream.store.runs import RunsPart
@@ -31,11 +32,13 @@ class SqlStore(
     ExperimentsPart,
     RunsPart,
     RunTablesPart,
+    RunChangesPart,
     ParamsTagsPart,
     BranchesPart,
     ParamChangesPart,
     RunMovesPart,
     HistoriesPart,
+    EnvelopesPart,
     ViewsPart,
     DatasetsPart,
     LoggedModelsPart,

@@ -6,7 +6,7 @@ answers from columns. So it sees all that was committed before it began, by whic
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from heapq import merge
 from itertools import islice
@@ -228,7 +228,7 @@ class RunIndex:
             return counts
 
     @contextmanager
-    def _tables_of(self, tx: Transaction, numbers: Sequence[int], upto: int) -> Iterator[list[RunTable]]:
+    def _tables_of(self, tx: Transaction, numbers: Sequence[int], upto: int) -> Generator[list[RunTable]]:
         """Have the tables of some experiments; those that an error may have left half changed are dropped."""
         try:
             yield [self._table(tx, number, upto) for number in numbers]

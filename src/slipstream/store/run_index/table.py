@@ -461,11 +461,11 @@ class RunTable:
         column = self._columns[name]
         assert isinstance(column, TextColumn)
         counts: Counter[str] = Counter()
-        for code, count in Counter(compress(column.codes, mask.bits)).items():
+        for code, slots in Counter(compress(column.codes, mask.bits)).items():
             text = column.values[code]
             if isinstance(text, str):
                 for key in text.split("\n"):
-                    counts[key] += count
+                    counts[key] += slots
         return counts
 
     def count_present(self, mask: _Mask, name: ColumnName) -> int:

@@ -9,10 +9,10 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from slipstream.search.sql import OrderField
-from slipstream.store.run_index.columns import NumberColumn, TextColumn
+from slipstream.store.run_index.columns import PRESENT, NumberColumn, TextColumn
 
 if TYPE_CHECKING:
     from slipstream.store.run_index.conditions import Column, ColumnName
@@ -54,7 +54,7 @@ class Windows:
         self.listings: dict[tuple[MaskKey, tuple[OrderField, ...], bool], array[int]] = {}
         """Slots in order, by what they meet, by what they are ordered, and whether they are roots only."""
         self.trees: dict[MaskKey, Tree] = {}
-        self.ranges: "dict[tuple[MaskKey, ColumnName], Span | str | None]" = {}
+        self.ranges: dict[tuple[MaskKey, ColumnName], Span | str | None] = {}
 
     def keep_listing(self, key: tuple[MaskKey, tuple[OrderField, ...], bool], slots: "array[int]") -> None:
         self.listings[key] = slots
@@ -141,7 +141,7 @@ def find_range(column: "Column", bits: bytearray) -> Span | str | None:
     if isinstance(column, NumberColumn):
         if column.values.typecode == "q":
             present = [
-                value for value, rank in zip(compress(column.values, bits), compress(column.ranks, bits), strict=True) if rank == 0
+                value for value, rank in zip(compress(column.values, bits), compress(column.ranks, bits), strict=True) if rank == PRESENT
             ]  # fmt: skip
         else:
             present = list(filter(math.isfinite, compress(column.values, bits)))
@@ -170,30 +170,28 @@ def to_number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _number_of(value: Any) -> float | None:
+    """Return the finite number that a cell is, as `Column.at` tells it."""
+    if isinstance(value, tuple):
+        number, rank = cast("tuple[float, int]", value)
+        return number if rank == PRESENT and math.isfinite(number) else None
+    return to_number(value) if isinstance(value, str) else None
+
+
 def _matters(value: Any, found: Span | str | None) -> bool:
     """Tell whether a range may be another without a value."""
-    if found is None:
+    if found is None or value is None:
         return False
-    if isinstance(value, tuple):
-        number, rank = value
-        return rank == 0 and math.isfinite(number) and number in found
-    if value is None:
-        return False
-    number = to_number(value) if isinstance(value, str) else None
-    return number is None if isinstance(found, str) else number in found
+    number = _number_of(value)
+    if isinstance(found, str):
+        return number is None
+    return number in found
 
 
 def _widened(found: Span | str | None, value: Any) -> Span | str | None:
-    if isinstance(value, tuple):
-        number, rank = value
-        if rank != 0 or not math.isfinite(number):
-            return found
-    elif value is None:
-        return found
-    else:
-        number = to_number(value) if isinstance(value, str) else None
-        if number is None:
-            return _NOT_NUMBERS
+    number = _number_of(value)
+    if number is None:
+        return _NOT_NUMBERS if isinstance(value, str) else found
     if isinstance(found, str):
         return found
     return (number, number) if found is None else (min(found[0], number), max(found[1], number))
