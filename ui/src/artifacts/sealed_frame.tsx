@@ -42,7 +42,7 @@ export function SealedFrame({ html, title, scripts = false, mostHeight }: Props)
       sandbox="allow-scripts"
       referrerpolicy="no-referrer"
       src={serverUrl(scripts ? "artifact-frame?scripts=1" : "artifact-frame")}
-      style={mostHeight ? { height } : undefined}
+      style={mostHeight ? { height: `${height}px` } : undefined}
     />
   );
 }

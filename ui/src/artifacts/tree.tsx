@@ -148,7 +148,7 @@ export function ArtifactTree({ source, chosen, onChoose }: Props) {
             aria-selected={line.entry?.path === chosen && !isFolder}
             data-active={index === at ? "" : undefined}
             class={index === at ? "active" : undefined}
-            style={{ paddingLeft: 8 + line.depth * 16 }}
+            style={{ paddingLeft: `${8 + line.depth * 16}px` }}
             title={line.entry ? visibleLine(line.entry.path) : undefined}
             onClick={() => act(line)}
           >

@@ -313,7 +313,8 @@ class InlineReader {
       if (!named || /\w/.test(text[at - 1] ?? "")) return undefined;
       const next = at + named[0].length;
       if (named[2]) return { inline: { kind: "run", id: named[2] }, next };
-      return { inline: { kind: "model", name: named[3] as string }, next };
+      const name = (named[3] as string).replace(/[.-]+$/, "");
+      return { inline: { kind: "model", name }, next: at + "@model:".length + name.length };
     }
     const bare = /^https?:\/\/[^\s<>"'`]{1,2000}/.exec(text.slice(at, Math.min(end, at + 2100)));
     if (!bare) return undefined;

@@ -96,7 +96,7 @@ export function ValuesTable<R>(props: Props<R>) {
       ) : found.length === 0 ? (
         <p class="quiet">Nothing has that in its name or value.</p>
       ) : (
-        <div class="values-grid" style={{ height }}>
+        <div class="values-grid" style={{ height: `${height}px` }}>
           <Grid
             label={title}
             rows={rows}
