@@ -2,26 +2,27 @@
 
 import "../styles/run.css";
 import "../styles/artifacts.css";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { mlflow } from "../api/request";
 import { useResource } from "../api/resource";
 import type { GetExperimentResponse } from "../api/schema";
-import { lazy } from "../app/lazy";
+import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
+import { part } from "../app/part";
 import { go, pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
 import { count } from "../lib/format";
 import { visibleLine } from "../lib/visible";
-import { ChartsTab } from "../run/charts_tab";
 import { Console } from "../run/console";
-import { useFollow } from "../run/follow";
 import { RunHeader } from "../run/header";
 import { Overview } from "../run/overview";
 import { isSystem, type RunFacts, readRun } from "../run/run_data";
+import { SystemTab } from "../run/system_tab";
 
-const ArtifactsTab = lazy(() => import("../run/artifacts_tab").then((module) => module.ArtifactsTab));
-const CodeTab = lazy(() => import("../run/code_tab").then((module) => module.CodeTab));
+const RunCharts = part(() => import("../charts/run_charts").then((module) => module.RunCharts));
+const ArtifactsTab = part(() => import("../run/artifacts_tab").then((module) => module.ArtifactsTab));
+const CodeTab = part(() => import("../run/code_tab").then((module) => module.CodeTab));
 
 const TABS = [
   ["overview", "Overview"],
@@ -31,7 +32,8 @@ const TABS = [
   ["artifacts", "Artifacts"],
   ["code", "Code"],
 ] as const;
-const FOLLOW_MS = 5000;
+/** A run that logs all the time is not read all the time. */
+const CALM_MS = 1000;
 
 export default function RunPage({ at }: PageProps) {
   const id = at.run ?? "";
@@ -43,7 +45,14 @@ export default function RunPage({ at }: PageProps) {
       ? mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: run.experiment }, abort)
       : undefined,
   );
-  useFollow(run?.status === "RUNNING", found.reload, FOLLOW_MS);
+  const soon = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useLive({ runs: [id] }, () => {
+    soon.current ??= setTimeout(() => {
+      soon.current = undefined;
+      void found.reload();
+    }, CALM_MS);
+  });
+  useEffect(() => () => clearTimeout(soon.current), []);
   const address = (to: string) =>
     pageUrl([
       "experiments",
@@ -114,10 +123,10 @@ function Tab({ name, run, onChange }: { name: string; run: RunFacts; onChange: (
       return <Overview run={run} onChange={onChange} />;
     case "charts":
     case "model-metrics": // MLflow's name
-      return <ChartsTab run={run} />;
+      return <RunCharts runId={run.id} />;
     case "system":
     case "system-metrics":
-      return <ChartsTab run={run} ofSystem />;
+      return <SystemTab run={run} />;
     case "console":
       return <Console run={run} />;
     case "artifacts":

@@ -7,6 +7,7 @@ import { useResource } from "../api/resource";
 import type { GetExperimentResponse } from "../api/schema";
 import { FirstSteps } from "../app/first_steps";
 import type { PageProps } from "../app/pages";
+import { part } from "../app/part";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
 import { tellFailure } from "../app/toasts";
@@ -18,9 +19,11 @@ import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
 import { compare, ManyRuns } from "../runs/many";
 import { RunsTable } from "../runs/runs_table";
-import { keepChosen, keepColumns, keepFilter, keepTrash, readState } from "../runs/state";
+import { keepChosen, keepColumns, keepFilter, keepTrash, keepView, readState } from "../runs/state";
 import { type TableQuery, useTable } from "../runs/table";
 import { Views } from "../runs/views";
+
+const RunsCharts = part(() => import("../charts/runs_charts").then((module) => module.RunsCharts));
 
 const COLUMNS_AT_FIRST = 12;
 
@@ -88,6 +91,13 @@ export default function RunsPage({ at }: PageProps) {
         {state.chosen.length > 0 && (
           <ManyRuns ids={state.chosen} experiment={experiment} isTrash={state.isTrash} onDone={refresh} />
         )}
+        <button
+          type="button"
+          aria-pressed={state.view === "charts"}
+          onClick={() => keepView(state.view === "charts" ? "table" : "charts")}
+        >
+          Charts
+        </button>
         <button type="button" onClick={() => setPicking(true)}>
           Columns
         </button>
@@ -112,6 +122,8 @@ export default function RunsPage({ at }: PageProps) {
         !failure && <Skeleton lines={24} />
       ) : total === 0 && !refusal ? (
         <NoRuns isFiltered={state.filter !== ""} isTrash={state.isTrash} />
+      ) : state.view === "charts" ? (
+        <RunsCharts experiment={experiment} state={state} names={names ?? []} />
       ) : (
         <RunsTable
           experiment={experiment}
