@@ -137,6 +137,10 @@ class RunStore(Protocol):
         """Note that runs live; unknown ones are left out. One that was lost runs again by it."""
         ...
 
+    def find_beat(self, run_id: str) -> int | None:
+        """Return when a run gave its last sign of life that is known; `None` if its client gives none."""
+        ...
+
     def report_lost(self, lost: LostRun) -> bool:
         """End a run whose process is gone, unless it has ended; tell whether that was done. Retry-safe."""
         ...

@@ -28,9 +28,12 @@ export function ModelCard({ text, source, path }: { text: string; source: Artifa
     }
   }, [text]);
   const folder = path.slice(0, Math.max(0, path.lastIndexOf("/")));
-  const requirements = useResource(`${source.key} ${folder}`, (abort) =>
-    readText(source, folder ? `${folder}/requirements.txt` : "requirements.txt", 100_000, abort),
-  );
+  const requirements = useResource(`${source.key} ${folder}`, async (abort) => {
+    const wanted = folder ? `${folder}/requirements.txt` : "requirements.txt";
+    const files = await source.list(folder, abort);
+    if (!files.some((file) => file.path === wanted)) return undefined;
+    return readText(source, wanted, 100_000, abort);
+  });
   if (!card) return <Code text={text} language="yaml" label="MLmodel" isNumbered />;
   const flavors = isFields(card.flavors) ? card.flavors : {};
   const signature = isFields(card.signature) ? card.signature : {};

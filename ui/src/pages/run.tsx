@@ -3,9 +3,9 @@
 import "../styles/run.css";
 import "../styles/artifacts.css";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { mlflow } from "../api/request";
+import { mlflow, own } from "../api/request";
 import { useResource } from "../api/resource";
-import type { GetExperimentResponse } from "../api/schema";
+import type { FindBeatResponse, GetExperimentResponse } from "../api/schema";
 import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { part } from "../app/part";
@@ -15,6 +15,7 @@ import { Empty, Failure, Skeleton } from "../app/states";
 import { count } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { Console } from "../run/console";
+import { useFollow } from "../run/follow";
 import { RunHeader } from "../run/header";
 import { Overview } from "../run/overview";
 import { isSystem, type RunFacts, readRun } from "../run/run_data";
@@ -34,6 +35,7 @@ const TABS = [
 ] as const;
 /** A run that logs all the time is not read all the time. */
 const CALM_MS = 1000;
+const SIGN_MS = 10_000;
 
 export default function RunPage({ at }: PageProps) {
   const id = at.run ?? "";
@@ -45,6 +47,11 @@ export default function RunPage({ at }: PageProps) {
       ? mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: run.experiment }, abort)
       : undefined,
   );
+  const isRunning = run?.status === "RUNNING";
+  const sign = useResource(`${id} ${isRunning}`, async (abort) =>
+    isRunning ? own.get<FindBeatResponse>("heartbeats", { run_id: id }, abort) : undefined,
+  );
+  useFollow(isRunning, sign.reload, SIGN_MS);
   const soon = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useLive({ runs: [id] }, () => {
     soon.current ??= setTimeout(() => {
@@ -76,6 +83,7 @@ export default function RunPage({ at }: PageProps) {
     [run?.experiment],
   );
   useShortcuts(shortcuts);
+  const lastSign = isRunning ? Number(sign.value.value?.beat_time ?? 0) || undefined : undefined;
   if (!run) {
     const error = found.error.value;
     if (error?.status === 404)
@@ -94,7 +102,7 @@ export default function RunPage({ at }: PageProps) {
       <RunHeader
         run={run}
         experimentName={experiment.value.value?.experiment.name}
-        lastSign={undefined}
+        lastSign={lastSign}
         onChange={found.reload}
       />
       {found.error.value && <Failure error={found.error.value} retry={found.reload} />}

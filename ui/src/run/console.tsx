@@ -45,7 +45,7 @@ export function Console({ run, isTail = false }: Props) {
     if (isLooking.current) return;
     isLooking.current = true;
     try {
-      const found = await readOn(run.id, latest.current, isRunning, isTail);
+      const found = await readOn(run.id, latest.current, isRunning, isTail, lastLinesOf(run));
       if (found !== latest.current || !latest.current) setPrinted(found);
       latest.current = found;
       setError(undefined);
@@ -116,11 +116,18 @@ export function Console({ run, isTail = false }: Props) {
   );
 }
 
+/** What was printed last by a program that did not come to sending the rest. */
+function lastLinesOf(run: RunFacts): Printed | undefined {
+  const text = run.tags.get("slipstream.end.last_lines");
+  return text === undefined ? undefined : { text, next: 0, before: 0 };
+}
+
 async function readOn(
   id: string,
   before: Printed | undefined,
   isRunning: boolean,
   isTail: boolean,
+  lastLines: Printed | undefined,
 ): Promise<Printed> {
   const kept = before ?? { text: "", next: 0, before: 0 };
   const { chunks = [] } = await own.get<FindConsoleResponse>("runs/console", {
@@ -138,7 +145,7 @@ async function readOn(
     return cut({ text, next, before: kept.before }, isTail);
   }
   if (isRunning) return kept;
-  return (await readFile(id, isTail)) ?? kept;
+  return (await readFile(id, isTail)) ?? lastLines ?? kept;
 }
 
 /** Only the end, from the beginning of a line. */
@@ -152,6 +159,8 @@ function cut(printed: Printed, isTail: boolean): Printed {
 async function readFile(id: string, isTail: boolean): Promise<Printed | undefined> {
   const source = filesOfRun(id);
   const most = isTail ? TAIL : MOST;
+  const files = await source.list(FILE.slice(0, FILE.indexOf("/")));
+  if (!files.some((file) => file.path === FILE)) return undefined;
   try {
     const content = await readPart(source, FILE, `-${most}`);
     const text = new TextDecoder().decode(content.bytes);
@@ -159,9 +168,7 @@ async function readFile(id: string, isTail: boolean): Promise<Printed | undefine
     const from = hidden > 0 ? text.indexOf("\n") + 1 : 0;
     return { text: text.slice(from), next: content.size, before: hidden + from };
   } catch (error) {
-    const status = (error as ApiError).status;
-    if (status === 404) return undefined;
-    if (status !== 416) throw error;
+    if ((error as ApiError).status !== 416) throw error;
     const content = await readContent(source, FILE, most); // an empty file has no end
     return { text: new TextDecoder().decode(content.bytes), next: content.size, before: 0 };
   }

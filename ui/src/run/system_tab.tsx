@@ -9,7 +9,7 @@ import { isSystem, type RunFacts } from "./run_data";
 export function SystemTab({ run }: { run: RunFacts }) {
   const metrics = useMemo(() => run.metrics.filter((metric) => isSystem(metric.key)), [run.metrics]);
   const host = run.tags.get("slipstream.host");
-  const charts = pageUrl(["experiments", run.experiment, "runs", run.id, "charts"], { search: "system/" });
+  const charts = pageUrl(["experiments", run.experiment, "runs", run.id, "charts"], { find: "system/" });
   return (
     <div class="stack">
       {host && (

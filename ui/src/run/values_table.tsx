@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
+import { CopyIcon } from "../app/copy";
 import { query, setQuery } from "../app/router";
 import { tell } from "../app/toasts";
 import { Grid, type GridColumn } from "../grid/grid";
@@ -87,7 +88,7 @@ export function ValuesTable<R>(props: Props<R>) {
             title={`Copy all ${title.toLowerCase()}, tabs between`}
             onClick={() => copy(found.map(props.lineOf).join("\n"), title)}
           >
-            ⧉
+            <CopyIcon />
           </button>
         )}
       </div>
