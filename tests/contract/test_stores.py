@@ -10,6 +10,7 @@ from slipstream.testing.store_contract import (
     SearchContract,
 )
 from slipstream.testing.store_contract_branches import BranchContract
+from slipstream.testing.store_contract_envelopes import EnvelopeContract
 from slipstream.testing.store_contract_histories import HistoryContract
 from slipstream.testing.store_contract_liveness import LivenessContract
 from slipstream.testing.store_contract_model_overviews import ModelOverviewContract
@@ -28,6 +29,7 @@ class StoreContract(
     RecordContract,
     BranchContract,
     HistoryContract,
+    EnvelopeContract,
     SearchContract,
     RunTableContract,
     DatasetContract,

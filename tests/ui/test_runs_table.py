@@ -1,5 +1,6 @@
 """The table of an experiment's runs: true counts, any row at once, filter, order, columns, selection, all of it in the address."""
 
+import csv
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,7 +26,7 @@ def table(open_page: OpenPage, sweep: Sweep) -> Callable[..., Page]:
 
     def open_it(query: str = "", **options: object) -> Page:
         page = open_page(f"/experiments/{sweep.experiment}{query}", **options)
-        expect(page.get_by_role("grid", name="Runs")).to_be_visible()
+        expect(page.get_by_role("treegrid", name="Runs")).to_be_visible()
         expect(page.locator(".line a").first).to_be_visible()
         return page
 
@@ -54,7 +55,7 @@ def test_the_count_is_of_all_runs_and_values_are_seen_at_once(table: Callable[..
     page = table()
 
     expect(page.get_by_text("2,000 runs")).to_be_visible()
-    assert page.get_by_role("grid").get_attribute("aria-rowcount") == str(RUNS + 1)
+    assert page.get_by_role("treegrid").get_attribute("aria-rowcount") == str(RUNS + 1)
     heads = page.get_by_role("columnheader").all_inner_texts()
     logged = {"train/acc", "train/loss", "val/acc", "val/auc", "lr", "model", "optimizer", "batch_size"}
     assert len(logged & {head.strip() for head in heads}) >= 6
@@ -172,7 +173,7 @@ def test_the_whole_table_is_one_tab_stop_and_works_by_keys(
 ) -> None:
     page = table()
     page.keyboard.press("t")
-    assert page.evaluate("document.activeElement.getAttribute('role')") == "grid"
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "treegrid"
     inside = page.evaluate(
         "document.activeElement.querySelectorAll('[tabindex=\"0\"], a:not([tabindex]), button:not([tabindex])').length"
     )
@@ -219,6 +220,95 @@ def test_deleted_runs_come_back_by_undo(
 
     expect(page.get_by_text("2,000 runs")).to_be_visible()
     assert client.get_run(victim).info.lifecycle_stage == "active"
+
+
+def test_runs_are_tagged_and_moved_together(
+    table: Callable[..., Page], sweep: Sweep, client: SlipstreamClient
+) -> None:
+    other = client.create_experiment("elsewhere")
+    chosen = sweep.run_ids[:2]
+    page = table(f"?chosen={','.join(chosen)}")
+
+    page.get_by_role("button", name="Tag…").click()
+    page.get_by_role("textbox", name="Name").fill("reviewed")
+    page.get_by_role("textbox", name="Value").fill("yes")
+    page.get_by_role("button", name="Set the tag").click()
+    expect(page.get_by_text("2 runs tagged reviewed.")).to_be_visible()
+    assert [client.get_run(each).data.tags["reviewed"] for each in chosen] == ["yes", "yes"]
+
+    page.get_by_role("button", name="Move…").click()
+    page.get_by_role("combobox", name="To the experiment").select_option("elsewhere")
+    page.get_by_role("button", name="Move", exact=True).click()
+    expect(page.get_by_text("1,998 runs")).to_be_visible()
+    assert client.get_run(chosen[0]).info.experiment_id == other
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("2,000 runs", exact=True)).to_be_visible()
+    assert client.get_run(chosen[0]).info.experiment_id == sweep.experiment
+
+
+def test_a_view_is_kept_for_everybody(table: Callable[..., Page]) -> None:
+    page = table(
+        "?filter=params.model%20%3D%20%27vit-s%27&order=-metrics.val%2Facc&columns=metrics.val%2Facc"
+    )
+    page.get_by_role("combobox", name="View", exact=True).select_option("Keep this view…")
+    page.get_by_role("textbox", name="Name").fill("best of vit")
+    page.get_by_role("button", name="Keep", exact=True).click()
+    expect(page.get_by_role("combobox", name="View", exact=True)).to_have_value("=best of vit")
+
+    another = table()
+    another.get_by_role("combobox", name="View", exact=True).select_option("best of vit")
+    expect(another.get_by_text("400 runs")).to_be_visible()
+    expect(another.get_by_role("columnheader", name="val/acc")).to_have_attribute("aria-sort", "descending")
+
+    another.get_by_role("combobox", name="View", exact=True).select_option("Remove best of vit")
+    expect(another.get_by_role("option", name="best of vit", exact=True)).to_have_count(0)
+
+
+def test_the_table_is_saved_as_it_is_shown(table: Callable[..., Page]) -> None:
+    page = table("?filter=params.model%20%3D%20%27vit-s%27&columns=metrics.val%2Facc,params.optimizer")
+    expect(page.get_by_text("400 runs")).to_be_visible()
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    rows = list(csv.DictReader(download.value.path().read_text("utf-8").splitlines()))
+
+    assert download.value.suggested_filename == "sweep.csv"
+    assert len(rows) == 400
+    assert {row["name"].startswith("vit-s") for row in rows} == {True}
+    assert {row["params.optimizer"] for row in rows} == {"adamw", "sgd", "lion", "adafactor"}
+    assert all(0 <= float(row["metrics.val/acc"]) <= 1 for row in rows)
+
+
+def test_nested_runs_stand_below_their_parents(
+    open_page: OpenPage, client: SlipstreamClient, violations: Callable[[Page], list[str]]
+) -> None:
+    experiment = client.create_experiment("nested")
+    for study in range(2):
+        parent = client.create_run(experiment, run_name=f"study {study}").info.run_id
+        for trial in range(3):
+            client.create_run(
+                experiment, run_name=f"trial {study}.{trial}", tags={"mlflow.parentRunId": parent}
+            )
+    page = open_page(f"/experiments/{experiment}")
+    names = page.locator(".line a")
+    expect(names).to_have_text(["study 1", "study 0"])
+    expect(page.get_by_text("2 runs at the top")).to_be_visible()
+
+    page.keyboard.press("t")
+    page.keyboard.press("ArrowRight")
+    expect(names).to_have_text(["study 1", "trial 1.2", "trial 1.1", "trial 1.0", "study 0"])
+    expect(page.get_by_role("row", name="study 1")).to_have_attribute("aria-expanded", "true")
+    expect(page.get_by_role("row", name="trial 1.1")).to_have_attribute("aria-level", "2")
+    assert violations(page) == []
+    page.get_by_role("button", name="Show 3 runs below study 0").click()
+    expect(names).to_have_count(8)
+    page.keyboard.press("t")
+    page.keyboard.press("ArrowLeft")
+    expect(names).to_have_text(["study 1", "trial 1.2", "trial 1.1", "trial 1.0", "study 0"])
+
+    page.get_by_role("combobox", name="Filter").fill("run_name = 'trial 1.1'")
+    page.keyboard.press("Enter")
+    expect(names).to_have_text(["trial 1.1"])
 
 
 def test_an_empty_experiment_says_how_to_begin(

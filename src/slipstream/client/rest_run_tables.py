@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from slipstream.api import envelopes as envelope_api
 from slipstream.api import run_tables as api
 from slipstream.client.rest_calls import RestCalls
+from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
 from slipstream.entities.run_table import (
     ColumnsRequest,
     RunColumnsPage,
@@ -36,6 +38,18 @@ class RestRunTables(RestCalls):
             limit=request.limit,
         )
         return api.columns_from_wire(self._ask(api.search_run_columns, asked))
+
+    def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
+        asked = envelope_api.FindEnvelopes(
+            series=list(request.series),
+            x=request.x,
+            start=request.start,
+            end=request.end,
+            width=request.width,
+            smoothing=request.smoothing,
+            own_grid=request.own_grid,
+        )
+        return envelope_api.from_wire(self._ask(envelope_api.find_envelopes, asked))
 
 
 def _selection(selection: RunSelection) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from slipstream.errors import SlipstreamError
 from slipstream.httpd.exposition import CONTENT_TYPE
 from slipstream.httpd.short_way import head_bytes
 from slipstream.server.absent_features import absent_feature_routes
+from slipstream.server.artifact_frame import PATH as ARTIFACT_FRAME
+from slipstream.server.artifact_frame import artifact_frame
 from slipstream.server.artifacts import DeclaredRoute, artifact_routes
 from slipstream.server.asked import ID_HEADERS, Asked, given_id
 from slipstream.server.context import ServerContext
@@ -148,6 +150,7 @@ class TrackingApp:
                 for rest in ("", "/{rest:path}")
             ),
             StarletteRoute("/assets/{name}", self.pages.asset),
+            StarletteRoute(ARTIFACT_FRAME, artifact_frame),
             StarletteRoute("/openapi.json", self._openapi),
             StarletteRoute("/version", _version),
             StarletteRoute("/health", _health),

@@ -47,6 +47,7 @@ from slipstream.entities import (
     WebhookStatus,
     WebhookTestResult,
 )
+from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
 from slipstream.entities.liveness import ConsoleChunk, LostRun
 from slipstream.entities.model_overview import ModelOverviews, VersionOverviews
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
@@ -135,6 +136,10 @@ class RunStore(Protocol):
 
     def beat(self, run_ids: Sequence[str]) -> None:
         """Note that runs live; unknown ones are left out. One that was lost runs again by it."""
+        ...
+
+    def find_beat(self, run_id: str) -> int | None:
+        """Return when a run gave its last sign of life that is known; `None` if its client gives none."""
         ...
 
     def report_lost(self, lost: LostRun) -> bool:
@@ -263,6 +268,10 @@ class RunTableStore(Protocol):
 
     def search_run_table(self, request: TableRequest) -> RunTablePage:
         """Return some rows of all runs that a search finds, by their place, with the exact number of all."""
+        ...
+
+    def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
+        """Return series as charts of some width show them: no point that stands out is lost, whatever their length."""
         ...
 
     def search_run_columns(self, request: ColumnsRequest) -> RunColumnsPage:

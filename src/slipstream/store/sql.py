@@ -5,6 +5,7 @@ from slipstream.entities import FileInfo
 from slipstream.store.branches import BranchesPart
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
+from slipstream.store.envelopes import EnvelopesPart
 from slipstream.store.experiments import ExperimentsPart
 from slipstream.store.exports import ExportsPart
 from slipstream.store.heartbeats import HeartbeatsPart
@@ -38,6 +39,7 @@ class SqlStore(
     ParamChangesPart,
     RunMovesPart,
     HistoriesPart,
+    EnvelopesPart,
     ViewsPart,
     DatasetsPart,
     LoggedModelsPart,

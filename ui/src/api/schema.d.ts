@@ -11,6 +11,14 @@ export type AppendConsole = {
   end?: boolean;
 };
 
+/** Integers: `count` of them from `start` on, `step` apart; or `start` and then as many steps further as `deltas` say. */
+export type AxisMessage = {
+  start: number;
+  step: number;
+  count?: number | null;
+  deltas?: number[] | null;
+};
+
 export type BatchMetric = {
   key: string;
   value: number;
@@ -212,6 +220,26 @@ export type DeliverRecordsResponse = {
 /** The response `{}`. */
 export type Empty = Record<string, unknown>;
 
+export type EnvelopeMessage = {
+  run_id: string;
+  key: string;
+  total: number;
+  count: number;
+  first_step: number;
+  last_step: number;
+  raw: boolean;
+  column: number;
+  x: AxisMessage;
+  y?: (number | null)[] | null;
+  low?: (number | null)[] | null;
+  high?: (number | null)[] | null;
+  mean?: (number | null)[] | null;
+  smooth?: (number | null)[] | null;
+  nan?: number[];
+  infinite?: number[];
+  minus_infinite?: number[];
+};
+
 /** How every error looks. */
 export type ErrorBody = {
   error_code: string;
@@ -255,6 +283,14 @@ export type FinalizeLoggedModel = {
   status: string | number;
 };
 
+export type FindBeat = {
+  run_id: string;
+};
+
+export type FindBeatResponse = {
+  beat_time?: number | null;
+};
+
 export type FindConsole = {
   run_id: string;
   after?: number;
@@ -262,6 +298,23 @@ export type FindConsole = {
 
 export type FindConsoleResponse = {
   chunks?: ConsoleChunk[];
+};
+
+export type FindEnvelopes = {
+  series?: SeriesName[];
+  run_ids?: string[];
+  keys?: string[];
+  x?: "relative" | "step" | "time";
+  start?: number | null;
+  end?: number | null;
+  width?: number;
+  smoothing?: number | null;
+  own_grid?: boolean;
+};
+
+export type FindEnvelopesResponse = {
+  cursor: number;
+  series: EnvelopeMessage[];
 };
 
 export type GetExperiment = {
@@ -981,6 +1034,11 @@ export type SearchWebhooksResponse = {
 export type SearchedDataset = {
   dataset_name: string;
   dataset_digest?: string | null;
+};
+
+export type SeriesName = {
+  run_id: string;
+  key: string;
 };
 
 export type ServerInfo = Record<string, unknown>;

@@ -8,7 +8,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, TargetedEvent } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import type { Rows } from "./rows";
+import type { RowSource } from "./rows";
 import { type Column, columnsInSight, rowsInSight } from "./window";
 
 export interface GridColumn<R> extends Column {
@@ -23,7 +23,7 @@ export interface GridColumn<R> extends Column {
 
 export interface GridProps<R> {
   readonly label: string;
-  readonly rows: Rows<R>;
+  readonly rows: RowSource<R>;
   readonly columns: readonly GridColumn<R>[];
   readonly rowKey: (row: R) => string;
   readonly isChosen?: (row: R) => boolean;
@@ -33,6 +33,12 @@ export interface GridProps<R> {
   readonly onKey?: (event: KeyboardEvent, row: R | undefined, column: GridColumn<R> | undefined) => void;
   readonly onResize?: (key: string, width: number) => void;
   readonly onHover?: (row: R | undefined) => void;
+  /** For rows that have rows below them: how deep each is, whether it is open (`undefined`: nothing to open), and a way to change it. */
+  readonly tree?: {
+    readonly level: (row: R) => number;
+    readonly isOpen: (row: R) => boolean | undefined;
+    readonly toggle: (index: number) => void;
+  };
   readonly isLit?: (row: R) => boolean;
 }
 
@@ -115,9 +121,13 @@ export function Grid<R>(props: GridProps<R>) {
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     if (event.key === "ArrowDown" || (plain && event.key === "j")) move(row + 1, column);
     else if (event.key === "ArrowUp" || (plain && event.key === "k")) move(row - 1, column);
-    else if (event.key === "ArrowRight") move(row, column + 1);
-    else if (event.key === "ArrowLeft") move(row, column - 1);
-    else if (event.key === "PageDown") move(row + screen, column);
+    else if (event.key === "ArrowRight") {
+      if (column === 0 && at && props.tree?.isOpen(at) === false) props.tree.toggle(row);
+      else move(row, column + 1);
+    } else if (event.key === "ArrowLeft") {
+      if (column === 0 && at && props.tree?.isOpen(at)) props.tree.toggle(row);
+      else move(row, column - 1);
+    } else if (event.key === "PageDown") move(row + screen, column);
     else if (event.key === "PageUp") move(row - screen, column);
     else if (event.key === "Home") move(event.ctrlKey ? 0 : row, 0);
     else if (event.key === "End") move(event.ctrlKey ? total - 1 : row, columns.length - 1);
@@ -159,6 +169,8 @@ export function Grid<R>(props: GridProps<R>) {
         key={row === undefined ? `waiting-${index}` : props.rowKey(row)}
         role="row"
         aria-rowindex={index + 2}
+        aria-level={row !== undefined && props.tree ? props.tree.level(row) + 1 : undefined}
+        aria-expanded={row !== undefined ? props.tree?.isOpen(row) : undefined}
         aria-selected={row !== undefined && props.isChosen ? props.isChosen(row) : undefined}
         class={`line${row !== undefined && props.isChosen?.(row) ? " chosen" : ""}${row !== undefined && props.isLit?.(row) ? " lit" : ""}`}
         style={{ transform: `translateY(${index * rowHeight}px)`, width: px(width) }}
@@ -173,10 +185,12 @@ export function Grid<R>(props: GridProps<R>) {
   }
 
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: its role is grid or treegrid
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: as above
     <div
       ref={frame}
       class="grid"
-      role="grid"
+      role={props.tree ? "treegrid" : "grid"}
       tabIndex={0}
       aria-label={props.label}
       aria-rowcount={total + 1}

@@ -1,10 +1,23 @@
 /** Rows of a table that is too large to be read whole: read in blocks where the user looks, a few blocks kept. */
 
-import { type Signal, signal } from "@preact/signals";
+import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
 
 export interface Block<R> {
   readonly total: number;
   readonly rows: readonly R[];
+}
+
+/** What a grid shows. */
+export interface RowSource<R> {
+  /** How many rows there are; `undefined` before the first answer. */
+  readonly total: ReadonlySignal<number | undefined>;
+  /** Changes when rows have come. */
+  readonly version: ReadonlySignal<number>;
+  get(index: number): R | undefined;
+  /** Be told what is in sight, so that it and what is beside it is read. */
+  want(first: number, end: number): void;
+  /** Give up what is under way. */
+  stop(): void;
 }
 
 export type ReadBlock<R> = (offset: number, limit: number, abort: AbortSignal) => Promise<Block<R>>;
@@ -14,10 +27,8 @@ const KEPT_BLOCKS = 60;
 /** While rows fly past, only where they stop is read. */
 const CALM_MS = 40;
 
-export class Rows<R> {
-  /** How many rows there are; `undefined` before the first answer. */
+export class Rows<R> implements RowSource<R> {
   readonly total: Signal<number | undefined> = signal(undefined);
-  /** Changes with each block that comes. */
   readonly version = signal(0);
   readonly error: Signal<unknown> = signal(undefined);
   readonly #blocks = new Map<number, readonly R[]>();
@@ -35,7 +46,6 @@ export class Rows<R> {
     return block?.[index % this.blockRows];
   }
 
-  /** Be told what is in sight, so that it and what is beside it is read. */
   want(first: number, end: number): void {
     const from = Math.floor(Math.max(0, first) / this.blockRows);
     const last = Math.floor(Math.max(first, end - 1) / this.blockRows);
@@ -68,7 +78,6 @@ export class Rows<R> {
     this.#isStale = false;
   }
 
-  /** Give up what is under way. */
   stop(): void {
     clearTimeout(this.#timer);
     for (const coming of this.#coming.values()) coming.abort();

@@ -2,23 +2,28 @@
 
 import "../styles/runs.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { ApiError, mlflow, own } from "../api/request";
+import { ApiError, mlflow } from "../api/request";
 import { useResource } from "../api/resource";
 import type { GetExperimentResponse } from "../api/schema";
 import { FirstSteps } from "../app/first_steps";
 import type { PageProps } from "../app/pages";
-import { go, pageUrl } from "../app/router";
+import { part } from "../app/part";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
-import { tell, tellFailure } from "../app/toasts";
+import { tellFailure } from "../app/toasts";
 import { withClause } from "../lib/filter_language";
 import { count } from "../lib/format";
+import { saveCsv } from "../runs/as_csv";
 import { ColumnPicker, type KnownColumn, readColumns } from "../runs/column_picker";
 import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
+import { compare, ManyRuns } from "../runs/many";
 import { RunsTable } from "../runs/runs_table";
-import { keepChosen, keepColumns, keepFilter, keepTrash, readState } from "../runs/state";
-import { useTable } from "../runs/table";
+import { keepChosen, keepColumns, keepFilter, keepTrash, keepView, readState } from "../runs/state";
+import { type TableQuery, useTable } from "../runs/table";
+import { Views } from "../runs/views";
+
+const RunsCharts = part(() => import("../charts/runs_charts").then((module) => module.RunsCharts));
 
 const COLUMNS_AT_FIRST = 12;
 
@@ -35,15 +40,16 @@ export default function RunsPage({ at }: PageProps) {
   );
   const names = state.columns ?? chosenAtFirst(known.value.value?.columns);
   const order = state.order && orderTerm(state.order.name, state.order.isDescending);
-  const { shown, next } = useTable(
-    names && {
-      experiment_ids: experiments,
-      filter: state.filter,
-      view_type: state.isTrash ? "DELETED_ONLY" : "ACTIVE_ONLY",
-      order_by: order ? [order] : [],
-      columns: names,
-    },
-  );
+  const isTree = !state.filter && !order && !state.isTrash && !state.isFlat;
+  const asked: TableQuery | undefined = names && {
+    experiment_ids: experiments,
+    filter: state.filter,
+    view_type: state.isTrash ? "DELETED_ONLY" : "ACTIVE_ONLY",
+    order_by: order ? [order] : [],
+    columns: names,
+    ...(isTree ? { roots_only: true } : {}),
+  };
+  const { shown, next } = useTable(asked);
 
   const shortcuts = useMemo(
     () => [
@@ -66,10 +72,10 @@ export default function RunsPage({ at }: PageProps) {
     document.title = `${about.value.value?.experiment?.name ?? "Runs"} · slipstream`;
   }, [about.value.value]);
 
-  const failure = next?.rows.error.value ?? known.error.value;
+  const failure = next?.roots.error.value ?? known.error.value;
   const refusal = failure instanceof ApiError && failure.status === 400 ? failure.message : undefined;
-  const total = shown?.rows.total.value;
-  const refresh = () => shown?.rows.refresh(0, 100);
+  const total = shown?.roots.total.value;
+  const refresh = () => shown?.roots.refresh(0, 100);
   if (about.error.value) return <Failure error={about.error.value} retry={about.reload} />;
   return (
     <div class="runs">
@@ -80,22 +86,44 @@ export default function RunsPage({ at }: PageProps) {
         <FilterBox experiments={experiments} value={state.filter} onApply={keepFilter} refusal={refusal} />
         <output class="quiet" aria-live="polite">
           {total === undefined ? "" : `${count(total)} ${total === 1 ? "run" : "runs"}`}
+          {isTree && shown?.hasNested() ? " at the top" : ""}
         </output>
-        {state.chosen.length > 0 && <Chosen ids={state.chosen} isTrash={state.isTrash} onDone={refresh} />}
+        {state.chosen.length > 0 && (
+          <ManyRuns ids={state.chosen} experiment={experiment} isTrash={state.isTrash} onDone={refresh} />
+        )}
+        <button
+          type="button"
+          aria-pressed={state.view === "charts"}
+          onClick={() => keepView(state.view === "charts" ? "table" : "charts")}
+        >
+          Charts
+        </button>
         <button type="button" onClick={() => setPicking(true)}>
           Columns
+        </button>
+        {about.value.value?.experiment && (
+          <Views experiment={about.value.value.experiment} onChange={() => void about.reload()} />
+        )}
+        <button
+          type="button"
+          disabled={!asked || !total}
+          onClick={() => asked && void saveTable(asked, about.value.value?.experiment?.name ?? experiment)}
+        >
+          CSV
         </button>
         <button type="button" aria-pressed={state.isTrash} onClick={() => keepTrash(!state.isTrash)}>
           Trash
         </button>
       </div>
       {failure instanceof ApiError && !refusal && (
-        <Failure error={failure} retry={next ? () => next.rows.refresh(0, 100) : known.reload} />
+        <Failure error={failure} retry={next ? () => next.roots.refresh(0, 100) : known.reload} />
       )}
       {shown === undefined ? (
         !failure && <Skeleton lines={24} />
       ) : total === 0 && !refusal ? (
         <NoRuns isFiltered={state.filter !== ""} isTrash={state.isTrash} />
+      ) : state.view === "charts" ? (
+        <RunsCharts experiment={experiment} state={state} names={names ?? []} />
       ) : (
         <RunsTable
           experiment={experiment}
@@ -123,8 +151,17 @@ export default function RunsPage({ at }: PageProps) {
   );
 }
 
+async function saveTable(query: TableQuery, name: string) {
+  const { roots_only: _, ...all } = query;
+  try {
+    await saveCsv(all, `${name.replace(/[^\w.-]+/g, "_")}.csv`, () => undefined);
+  } catch (error) {
+    tellFailure(error);
+  }
+}
+
 function focusTable() {
-  document.querySelector<HTMLElement>("[role=grid]")?.focus();
+  document.querySelector<HTMLElement>(".grid")?.focus();
 }
 
 /** Metrics and params that tell runs apart; those of the system are for the run's own page. */
@@ -140,52 +177,6 @@ function chosenAtFirst(known: readonly KnownColumn[] | undefined): string[] | un
     ...metrics.slice(0, COLUMNS_AT_FIRST - Math.min(half, params.length)),
     ...params.slice(0, COLUMNS_AT_FIRST - Math.min(half, metrics.length)),
   ].map((each) => each.key);
-}
-
-function compare(ids: readonly string[]) {
-  if (ids.length < 2) tell("Select two runs or more with x, then compare them.");
-  else go(pageUrl(["compare"], { runs: ids.join(",") }));
-}
-
-function Chosen({ ids, isTrash, onDone }: { ids: readonly string[]; isTrash: boolean; onDone: () => void }) {
-  const change = async (what: "delete" | "restore", of: readonly string[]) => {
-    try {
-      for (const run_id of of) await mlflow.post(`runs/${what}`, { run_id });
-    } catch (error) {
-      tellFailure(error);
-    }
-    onDone();
-  };
-  const act = async (what: "delete" | "restore") => {
-    await change(what, ids);
-    keepChosen([]);
-    const done = what === "delete" ? "moved to the trash" : "restored";
-    tell(`${count(ids.length)} ${ids.length === 1 ? "run" : "runs"} ${done}.`, {
-      undo: () => void change(what === "delete" ? "restore" : "delete", ids),
-    });
-  };
-  return (
-    <div class="chosen-tools" role="group" aria-label="Selected runs">
-      <span>{count(ids.length)} selected</span>
-      <button type="button" onClick={() => compare(ids)} disabled={ids.length < 2}>
-        Compare
-      </button>
-      <a
-        class="button"
-        data-leave
-        download
-        href={own.url("metrics/histories", { run_ids: ids, format: "csv" })}
-      >
-        Histories as CSV
-      </a>
-      <button type="button" onClick={() => act(isTrash ? "restore" : "delete")}>
-        {isTrash ? "Restore" : "Delete"}
-      </button>
-      <button type="button" class="plain" onClick={() => keepChosen([])}>
-        Clear
-      </button>
-    </div>
-  );
 }
 
 function NoRuns({ isFiltered, isTrash }: { isFiltered: boolean; isTrash: boolean }) {

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 import { go, pageUrl } from "../app/router";
 import { Grid, type GridColumn } from "../grid/grid";
+import type { TreeRow } from "../grid/tree";
 import { ago, duration, moment, shortNumber, toNumber } from "../lib/format";
 import { fieldNamed, titleOf } from "./columns";
 import { keepOrder, keepWidths, type RunsState } from "./state";
@@ -30,7 +31,7 @@ export function RunsTable({ experiment, found, names, state, onChoose, onFilter 
     onChoose(chosen.has(row.id) ? state.chosen.filter((id) => id !== row.id) : [...state.chosen, row.id]);
   const columns = useMemo(() => {
     const isNarrow = innerWidth < NARROW;
-    const result: GridColumn<RunRow>[] = [
+    const result: GridColumn<TreeRow<RunRow>>[] = [
       {
         key: "name",
         title: "Run",
@@ -38,8 +39,19 @@ export function RunsTable({ experiment, found, names, state, onChoose, onFilter 
         width: state.widths.name ?? (isNarrow ? 160 : NAME_WIDTH),
         pinned: true,
         ...sorting("attributes.run_name", state),
-        cell: (row) => (
-          <span class="run-name">
+        cell: ({ row, depth, isOpen }, index) => (
+          <span class="run-name" style={depth ? { paddingLeft: `${depth * 16}px` } : undefined}>
+            {row.children > 0 && (
+              <button
+                type="button"
+                class="twist"
+                tabIndex={-1}
+                aria-label={`${isOpen ? "Hide" : "Show"} ${row.children} runs below ${row.name}`}
+                onClick={() => found.rows.toggle(index)}
+              >
+                {isOpen ? "▾" : "▸"}
+              </button>
+            )}
             <input
               type="checkbox"
               tabIndex={-1}
@@ -73,7 +85,7 @@ export function RunsTable({ experiment, found, names, state, onChoose, onFilter 
         width: state.widths[name] ?? PLAIN_WIDTH,
         pinned: false,
         ...sorting(name, state),
-        cell: (row) => valueCell(row.values[index], name, found),
+        cell: ({ row }) => valueCell(row.values[index], name, found),
       });
     }
     result.push({
@@ -83,7 +95,7 @@ export function RunsTable({ experiment, found, names, state, onChoose, onFilter 
       width: state.widths.start ?? 104,
       pinned: false,
       ...sorting("attributes.start_time", state),
-      cell: (row) => (row.start === null ? "" : <time title={moment(row.start)}>{ago(row.start)}</time>),
+      cell: ({ row }) => (row.start === null ? "" : <time title={moment(row.start)}>{ago(row.start)}</time>),
     });
     result.push({
       key: "duration",
@@ -91,7 +103,7 @@ export function RunsTable({ experiment, found, names, state, onChoose, onFilter 
       isNumber: true,
       width: state.widths.duration ?? 96,
       pinned: false,
-      cell: (row) => (row.start === null || row.end === null ? "" : duration(row.end - row.start)),
+      cell: ({ row }) => (row.start === null || row.end === null ? "" : duration(row.end - row.start)),
     });
     return result;
   }, [names, state, found, found.kinds.size]);
@@ -100,14 +112,19 @@ export function RunsTable({ experiment, found, names, state, onChoose, onFilter 
       label="Runs"
       rows={found.rows}
       columns={columns}
-      rowKey={(row) => row.id}
-      isChosen={(row) => chosen.has(row.id)}
-      onOpen={openRun}
-      onChoose={choose}
+      rowKey={({ row }) => row.id}
+      isChosen={({ row }) => chosen.has(row.id)}
+      onOpen={({ row }) => openRun(row)}
+      onChoose={({ row }) => choose(row)}
+      tree={{
+        level: ({ depth }) => depth,
+        isOpen: ({ row, isOpen }) => (row.children > 0 ? isOpen : undefined),
+        toggle: (index) => found.rows.toggle(index),
+      }}
       onResize={(key, width) => keepWidths({ ...state.widths, [key]: width })}
-      onKey={(event, row, column) => {
-        const at = column ? names.indexOf(column.key) : -1;
-        const value = row?.values[at];
+      onKey={(event, at, column) => {
+        const row = at?.row;
+        const value = row?.values[column ? names.indexOf(column.key) : -1];
         if (!column || value === undefined || value === null || (event.key !== "f" && event.key !== "F"))
           return;
         event.preventDefault();
@@ -117,7 +134,7 @@ export function RunsTable({ experiment, found, names, state, onChoose, onFilter 
   );
 }
 
-function sorting(name: string, state: RunsState): Pick<GridColumn<RunRow>, "sorted" | "onSort"> {
+function sorting(name: string, state: RunsState): Pick<GridColumn<TreeRow<RunRow>>, "sorted" | "onSort"> {
   const field = fieldNamed(name);
   if (field?.aggregate !== "last") return {};
   const isMine = state.order?.name === name;

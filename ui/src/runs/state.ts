@@ -10,6 +10,8 @@ export interface RunsState {
   readonly columns: readonly string[] | undefined;
   readonly widths: Readonly<Record<string, number>>;
   readonly isTrash: boolean;
+  /** Whether nested runs stand among the others also where nothing is searched or sorted. */
+  readonly isFlat: boolean;
   readonly view: "table" | "charts";
   readonly chosen: readonly string[];
 }
@@ -24,6 +26,7 @@ export function readState(): RunsState {
     columns: columns === null ? undefined : listFromText(columns),
     widths: widthsFrom(params.get("widths") ?? ""),
     isTrash: params.get("trash") === "1",
+    isFlat: params.get("flat") === "1",
     view: params.get("view") === "charts" ? "charts" : "table",
     chosen: listFromText(params.get("chosen") ?? ""),
   };

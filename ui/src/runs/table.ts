@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { own } from "../api/request";
 import { Rows } from "../grid/rows";
+import { TreeRows } from "../grid/tree";
 import type { ApiNumber } from "../lib/format";
 
 export interface TableColumn {
@@ -22,7 +23,7 @@ export interface TablePage {
   start_times: (number | null)[];
   end_times: (number | null)[];
   experiment_ids?: string[];
-  children?: number[];
+  children?: number[] | null;
   columns: TableColumn[];
 }
 
@@ -49,10 +50,14 @@ export interface RunRow {
 }
 
 export interface RunRows {
-  readonly rows: Rows<RunRow>;
+  readonly rows: TreeRows<RunRow>;
+  /** The same without what is open below it. */
+  readonly roots: Rows<RunRow>;
   /** Of each column over all found runs, once known. */
   readonly ranges: Map<string, readonly [number, number]>;
   readonly kinds: Map<string, TableColumn["kind"]>;
+  /** Whether any run that was read has nested ones. */
+  readonly hasNested: () => boolean;
 }
 
 export async function readTable(
@@ -77,19 +82,27 @@ export function rowsOf(page: TablePage): RunRow[] {
   }));
 }
 
-/** The rows that a query finds, read where the user looks. */
+/** The rows that a query finds, read where the user looks; of runs with nested ones, those below them once they are opened. */
 export function tableRows(query: TableQuery): RunRows {
   const ranges: RunRows["ranges"] = new Map();
   const kinds: RunRows["kinds"] = new Map();
-  const rows = new Rows<RunRow>(async (offset, limit, abort) => {
-    const page = await readTable(query, offset, limit, abort);
-    for (const column of page.columns) {
-      kinds.set(column.key, column.kind);
-      if (column.range) ranges.set(column.key, column.range);
-    }
-    return { total: page.total, rows: rowsOf(page) };
-  });
-  return { rows, ranges, kinds };
+  let nested = false;
+  const rowsFor = (asked: TableQuery) =>
+    new Rows<RunRow>(async (offset, limit, abort) => {
+      const page = await readTable(asked, offset, limit, abort);
+      for (const column of page.columns) {
+        kinds.set(column.key, column.kind);
+        if (column.range && !asked.parent_run_id) ranges.set(column.key, column.range);
+      }
+      nested ||= page.children?.some((each) => each > 0) ?? false;
+      return { total: page.total, rows: rowsOf(page) };
+    });
+  const roots = rowsFor(query);
+  const childrenOf = (parent: RunRow) => {
+    const { roots_only: _, ...rest } = query;
+    return rowsFor({ ...rest, parent_run_id: parent.id });
+  };
+  return { rows: new TreeRows(roots, childrenOf), roots, ranges, kinds, hasNested: () => nested };
 }
 
 const FIRST_ROWS = 60;
@@ -108,13 +121,13 @@ export function useTable(query: TableQuery | undefined): {
   const [shown, setShown] = useState<RunRows>();
   useEffect(() => {
     if (!next) return;
-    next.rows.want(0, FIRST_ROWS);
-    const stop = next.rows.total.subscribe((total) => {
+    next.roots.want(0, FIRST_ROWS);
+    const stop = next.roots.total.subscribe((total) => {
       if (total !== undefined) setShown(next);
     });
     return () => {
       stop();
-      next.rows.stop();
+      next.roots.stop();
     };
   }, [next]);
   return { shown, next };
