@@ -70,7 +70,7 @@ function Draft({ text, onSave, onClose }: { text: string; onSave: Props["onSave"
           onInput={(event) => setDraft(event.currentTarget.value)}
         />
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
-        <div class="preview" role="region" aria-label="Preview" tabIndex={0}>
+        <div class="draft-preview" role="region" aria-label="Preview" tabIndex={0}>
           {draft ? <Markdown text={draft} /> : <p class="quiet">Nothing to show yet.</p>}
         </div>
       </div>

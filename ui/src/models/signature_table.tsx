@@ -29,8 +29,8 @@ interface Props {
 function SchemaTable({ title, fields, hasPresets }: Props) {
   if (!fields || fields.length === 0) return null;
   return (
-    <div class="scrolls">
-      <table class="lined">
+    <div>
+      <table class="model-table three">
         <caption class="hidden-text">{title}</caption>
         <thead>
           <tr>

@@ -44,7 +44,7 @@ export function TagList({ name, version, tags, onChange }: Props) {
             onClose={() => setEdited(undefined)}
           />
         ) : (
-          <span key={key} class="tag">
+          <span key={key} class="model-tag">
             <button
               type="button"
               class="plain"

@@ -219,8 +219,9 @@ function AnswerView({ answer }: { answer: unknown }) {
     );
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].slice(0, 50);
   return (
-    <div class="scrolls">
-      <table class="lined">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys
+    <div class="model-scroll" tabIndex={0} role="region" aria-label="Answer as a table">
+      <table class="model-table">
         <thead>
           <tr>
             {names.map((name) => (
@@ -306,7 +307,7 @@ function FieldEntry({ field, value, isWrong, onChange }: FieldProps) {
     );
   if (field.entry === "json")
     return (
-      <label class="large">
+      <label class="whole-line">
         {named}
         <textarea
           rows={3}

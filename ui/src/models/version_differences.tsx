@@ -133,8 +133,8 @@ function Part({ title, titles, found, missing: why }: PartProps) {
       ) : found.length === 0 ? (
         <p class="quiet">No difference.</p>
       ) : (
-        <div class="scrolls">
-          <table class="lined">
+        <div>
+          <table class="model-table three">
             <thead>
               <tr>
                 <th scope="col">
@@ -177,8 +177,8 @@ function MetricDifferences({ before, after, isAll, titles }: Props & { titles: r
       ) : names.length === 0 ? (
         <p class="quiet">No difference.</p>
       ) : (
-        <div class="scrolls">
-          <table class="lined">
+        <div>
+          <table class="model-table three">
             <thead>
               <tr>
                 <th scope="col">
@@ -234,7 +234,7 @@ function Moved({
   const share =
     moved.share === undefined
       ? ""
-      : ` (${moved.by > 0 ? "+" : "−"}${shortNumber(Math.abs(moved.share) * 100)} %)`;
+      : ` (${moved.by > 0 ? "+" : "−"}${shortNumber(Number((Math.abs(moved.share) * 100).toPrecision(3)))} %)`;
   return (
     <span class={isBetter === undefined ? undefined : isBetter ? "better" : "worse"}>
       {moved.by > 0 ? "▲ +" : "▼ −"}

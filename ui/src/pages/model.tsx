@@ -102,7 +102,7 @@ export default function ModelPage({ at }: PageProps) {
   const [before, after] = compared;
   const aliases = found.aliases ?? [];
   return (
-    <div class={`model-page${before && after ? " tall" : ""}`}>
+    <div class={`models-ui model-page${before && after ? " tall" : ""}`}>
       <div class="tools">
         <nav class="crumbs" aria-label="Where this is">
           <a href={pageUrl(["models"])}>Models</a>
@@ -111,7 +111,7 @@ export default function ModelPage({ at }: PageProps) {
         <h1 title={name}>{name}</h1>
         <span class="marks">
           {aliases.map((each) => (
-            <span key={each.alias} class="tag">
+            <span key={each.alias} class="model-tag">
               <a href={versionUrl(name, each.version)}>
                 <AliasMark alias={each.alias}> v{each.version}</AliasMark>
               </a>

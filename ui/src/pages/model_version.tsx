@@ -89,7 +89,7 @@ export default function ModelVersionPage({ at }: PageProps) {
   const mine = aliases.filter((each) => each.version === number);
   const said = card.value.value;
   return (
-    <div class="version-page">
+    <div class="models-ui version-page">
       <div class="head-line">
         <nav class="crumbs" aria-label="Where this is">
           <a href={pageUrl(["models"])}>Models</a>
@@ -100,7 +100,7 @@ export default function ModelVersionPage({ at }: PageProps) {
         <h1>Version {number}</h1>
         <span class="marks">
           {mine.map((each) => (
-            <span key={each.alias} class="tag">
+            <span key={each.alias} class="model-tag">
               <AliasMark alias={each.alias} />
               <button
                 type="button"
@@ -165,7 +165,7 @@ export default function ModelVersionPage({ at }: PageProps) {
           {said && said.requirements.length > 0 && (
             <section aria-labelledby="requirements">
               <h2 id="requirements">Requirements</h2>
-              <CopyBlock label="Requirements" text={said.requirements.join("\n")} />
+              <CopyBlock label="Lines of requirements.txt" text={said.requirements.join("\n")} />
             </section>
           )}
           {said && said.files.length > 0 && <Files card={said} />}
@@ -249,8 +249,8 @@ function Files({ card }: { card: ModelCard }) {
   return (
     <section aria-labelledby="files">
       <h2 id="files">Files</h2>
-      <div class="scrolls">
-        <table class="lined">
+      <div>
+        <table class="model-table">
           <caption class="hidden-text">Files</caption>
           <thead>
             <tr>
@@ -291,7 +291,7 @@ function About({ row, card, run }: AboutProps) {
   return (
     <section aria-labelledby="about">
       <h2 id="about">About</h2>
-      <dl class="facts">
+      <dl class="model-facts">
         <dt>Registered</dt>
         <dd>
           <time title={moment(version.creation_timestamp)}>{ago(version.creation_timestamp)}</time>
@@ -406,7 +406,7 @@ function ServedAt({ servers, name, version }: ServedProps) {
       {places.length === 0 ? (
         <p class="quiet">By none of the scoring servers that this server knows.</p>
       ) : (
-        <dl class="facts">
+        <dl class="model-facts">
           {places.map(({ server, model }) => (
             <div key={server.name} class="contents">
               <dt>
@@ -442,7 +442,7 @@ function Metrics({ run }: { run: RunNumbers }) {
   return (
     <section aria-labelledby="metrics">
       <h2 id="metrics">Metrics of the run</h2>
-      <table class="lined">
+      <table class="model-table">
         <tbody>
           {shown.slice(0, SHOWN_METRICS).map(([key, value]) => (
             <tr key={key}>

@@ -234,7 +234,7 @@ export default function ModelsPage() {
   ];
   const error = rows.error.value;
   return (
-    <div class="runs">
+    <div class="runs models-ui">
       <div class="tools">
         <h1>Models</h1>
         <SearchBox text={text} />

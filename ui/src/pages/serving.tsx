@@ -32,7 +32,7 @@ export default function ServingPage() {
   if (found.length === 0) return <NoServers />;
   const models = found.flatMap((server) => server.models.map((model) => ({ server, model })));
   return (
-    <div class="page">
+    <div class="page models-ui">
       <h1>Serving</h1>
       {servers.error.value && <Failure error={servers.error.value} />}
       <ul class="tiles">
@@ -44,8 +44,8 @@ export default function ServingPage() {
         <section aria-labelledby="served-models">
           <h2 id="served-models">Models that are served</h2>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
-          <div class="scrolls" tabIndex={0} role="region" aria-label="Models that are served">
-            <table class="lined">
+          <div class="model-scroll" tabIndex={0} role="region" aria-label="Table of served models">
+            <table class="model-table">
               <thead>
                 <tr>
                   <th scope="col">Model</th>
