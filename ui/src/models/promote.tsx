@@ -1,6 +1,6 @@
 /** Giving a version an alias: with a preview of what changes for those who load it, and a reason that is kept. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { useResource } from "../api/resource";
 import { Failure } from "../app/states";
 import { tell, tellFailure } from "../app/toasts";
@@ -27,58 +27,53 @@ export function Promote({ name, version, aliases, onClose, onDone }: Props) {
   );
   const first = offers.includes("champion") ? "champion" : (offers[0] ?? "");
   const [alias, setAlias] = useState(first);
-  const button = useRef<HTMLDivElement>(null);
-  // so that Enter gives it: two keys in all
-  useEffect(() => button.current?.querySelector<HTMLElement>("button[type=submit]")?.focus(), []);
   const holder = aliases.find((each) => each.alias === alias)?.version;
   const isHere = holder === version;
   return (
     <Sheet title={`Give version ${version} of ${name} an alias`} isWide onClose={onClose}>
-      <div ref={button}>
-        <SheetForm
-          action={
-            holder && !isHere ? `Move @${alias} from v${holder} to v${version}` : `Set @${alias || "…"}`
-          }
-          isReady={alias !== "" && !isHere}
-          onClose={onClose}
-          onSubmit={async (given) => {
-            const undo = await moveAlias(name, alias, holder, version, String(given.get("reason")).trim());
-            onClose();
-            onDone();
-            tell(`@${alias} is now version ${version}.`, {
-              undo: () => void undo().then(onDone, tellFailure),
-            });
-          }}
-        >
-          <div class="buttons" role="group" aria-label="Aliases">
-            {offers.map((each) => (
-              <button key={each} type="button" aria-pressed={alias === each} onClick={() => setAlias(each)}>
-                @{each}
-              </button>
-            ))}
-            <input
-              aria-label="Another alias"
-              placeholder="another"
-              value={offers.includes(alias) ? "" : alias}
-              maxLength={255}
-              onInput={(event) => setAlias(event.currentTarget.value.trim().replace(/^@/, ""))}
-            />
-          </div>
-          <label>
-            Why (kept with the version)
-            <input name="reason" maxLength={2000} autocomplete="off" />
-          </label>
-          {holder && !isHere ? (
-            <Preview key={holder} name={name} before={holder} after={version} alias={alias} />
-          ) : (
-            <p class="quiet">
-              {isHere
-                ? `@${alias} is this version already.`
-                : "No version has this alias: nobody's model changes."}
-            </p>
-          )}
-        </SheetForm>
-      </div>
+      <SheetForm
+        isEager
+        action={holder && !isHere ? `Move @${alias} from v${holder} to v${version}` : `Set @${alias || "…"}`}
+        isReady={alias !== "" && !isHere}
+        onClose={onClose}
+        onSubmit={async (given) => {
+          const undo = await moveAlias(name, alias, holder, version, String(given.get("reason")).trim());
+          onClose();
+          onDone();
+          tell(`@${alias} is now version ${version}.`, {
+            undo: () => void undo().then(onDone, tellFailure),
+          });
+        }}
+      >
+        <div class="buttons" role="group" aria-label="Aliases">
+          {offers.map((each) => (
+            <button key={each} type="button" aria-pressed={alias === each} onClick={() => setAlias(each)}>
+              @{each}
+            </button>
+          ))}
+          <input
+            class="short"
+            aria-label="Another alias"
+            placeholder="another"
+            value={offers.includes(alias) ? "" : alias}
+            maxLength={255}
+            onInput={(event) => setAlias(event.currentTarget.value.trim().replace(/^@/, ""))}
+          />
+        </div>
+        <label>
+          Why (kept with the version)
+          <input name="reason" maxLength={2000} autocomplete="off" />
+        </label>
+        {holder && !isHere ? (
+          <Preview key={holder} name={name} before={holder} after={version} alias={alias} />
+        ) : (
+          <p class="quiet">
+            {isHere
+              ? `@${alias} is this version already.`
+              : "No version has this alias: nobody's model changes."}
+          </p>
+        )}
+      </SheetForm>
     </Sheet>
   );
 }

@@ -1,7 +1,7 @@
 /** A question over the page: opened at once, closed by Escape, the focus kept inside. */
 
 import type { ComponentChildren } from "preact";
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 
 interface Props {
   readonly title: string;
@@ -34,12 +34,26 @@ interface FormProps {
   readonly action: string;
   readonly isDangerous?: boolean;
   readonly isReady?: boolean;
+  /** Have Enter do it at once: the key that opened the question, and this one, are all that is needed. */
+  readonly isEager?: boolean;
   readonly children: ComponentChildren;
 }
 
-export function SheetForm({ onSubmit, onClose, action, isDangerous, isReady = true, children }: FormProps) {
+export function SheetForm({
+  onSubmit,
+  onClose,
+  action,
+  isDangerous,
+  isReady = true,
+  isEager,
+  children,
+}: FormProps) {
   const [refusal, setRefusal] = useState("");
   const [isBusy, setBusy] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (isEager) button.current?.focus();
+  }, []);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     if (isBusy) return;
@@ -59,7 +73,12 @@ export function SheetForm({ onSubmit, onClose, action, isDangerous, isReady = tr
         {refusal}
       </div>
       <div class="buttons">
-        <button type="submit" class={isDangerous ? "dangerous" : undefined} disabled={isBusy || !isReady}>
+        <button
+          ref={button}
+          type="submit"
+          class={isDangerous ? "dangerous" : undefined}
+          disabled={isBusy || !isReady}
+        >
           {action}
         </button>
         <button type="button" onClick={onClose}>

@@ -23,6 +23,7 @@ export function MoveStage({ version, onClose, onDone }: Props) {
         It is in {version.current_stage === "None" ? "no stage" : version.current_stage} now.
       </p>
       <SheetForm
+        isEager
         action={stage === "None" ? "Take the stage off" : `Move to ${stage}`}
         isReady={stage !== version.current_stage}
         onClose={onClose}

@@ -35,7 +35,8 @@ export function VersionDifferences({ before, after, isAll }: Props) {
   );
   const hasLostSignature = before.card?.inputs && after.card && !after.card.inputs;
   return (
-    <div class="differences">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys
+    <div class="differences" tabIndex={0} role="region" aria-label={`${titles[0]} and ${titles[1]}`}>
       {breaking.length > 0 && (
         <p class="warning" role="note">
           <span class="breaks">Breaks callers:</span> {breaking.join(", ")}. Requests or readers of the
