@@ -13,6 +13,7 @@ from slipstream.store.histories import HistoriesPart
 from slipstream.store.import_pasts import ImportPastsPart
 from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
+from slipstream.store.model_overviews import ModelOverviewsPart
 from slipstream.store.models import RegisteredModelsPart
 from slipstream.store.param_changes import ParamChangesPart
 from slipstream.store.params_tags import ParamsTagsPart
@@ -44,6 +45,7 @@ class SqlStore(
     DatasetsPart,
     LoggedModelsPart,
     RegisteredModelsPart,
+    ModelOverviewsPart,
     VersionsPart,
     RegistryEventsPart,
     WebhooksPart,

@@ -11,6 +11,14 @@ export type AppendConsole = {
   end?: boolean;
 };
 
+/** Integers: `count` of them from `start` on, `step` apart; or `start` and then as many steps further as `deltas` say. */
+export type AxisMessage = {
+  start: number;
+  step: number;
+  count?: number | null;
+  deltas?: number[] | null;
+};
+
 export type BatchMetric = {
   key: string;
   value: number;
@@ -212,6 +220,26 @@ export type DeliverRecordsResponse = {
 /** The response `{}`. */
 export type Empty = Record<string, unknown>;
 
+export type EnvelopeMessage = {
+  run_id: string;
+  key: string;
+  total: number;
+  count: number;
+  first_step: number;
+  last_step: number;
+  raw: boolean;
+  column: number;
+  x: AxisMessage;
+  y?: (number | null)[] | null;
+  low?: (number | null)[] | null;
+  high?: (number | null)[] | null;
+  mean?: (number | null)[] | null;
+  smooth?: (number | null)[] | null;
+  nan?: number[];
+  infinite?: number[];
+  minus_infinite?: number[];
+};
+
 /** How every error looks. */
 export type ErrorBody = {
   error_code: string;
@@ -255,6 +283,14 @@ export type FinalizeLoggedModel = {
   status: string | number;
 };
 
+export type FindBeat = {
+  run_id: string;
+};
+
+export type FindBeatResponse = {
+  beat_time?: number | null;
+};
+
 export type FindConsole = {
   run_id: string;
   after?: number;
@@ -262,6 +298,23 @@ export type FindConsole = {
 
 export type FindConsoleResponse = {
   chunks?: ConsoleChunk[];
+};
+
+export type FindEnvelopes = {
+  series?: SeriesName[];
+  run_ids?: string[];
+  keys?: string[];
+  x?: "relative" | "step" | "time";
+  start?: number | null;
+  end?: number | null;
+  width?: number;
+  smoothing?: number | null;
+  own_grid?: boolean;
+};
+
+export type FindEnvelopesResponse = {
+  cursor: number;
+  series: EnvelopeMessage[];
 };
 
 export type GetExperiment = {
@@ -427,6 +480,13 @@ export type KeyValue = {
   value?: string;
 };
 
+export type LeadingVersionMessage = {
+  version: string;
+  why: string;
+  run_id?: string | null;
+  metrics?: Record<string, number | string>;
+};
+
 export type ListArtifacts = {
   run_id?: string | null;
   run_uuid?: string | null;
@@ -550,6 +610,18 @@ export type ModelOrder = {
 export type ModelOutputMessage = {
   model_id: string;
   step?: number;
+};
+
+export type ModelOverviewMessage = {
+  name: string;
+  creation_timestamp: number;
+  last_updated_timestamp: number;
+  description?: string | null;
+  versions?: number;
+  latest_version?: string | null;
+  tags?: Record<string, string>;
+  aliases?: Record<string, string>;
+  leading?: LeadingVersionMessage | null;
 };
 
 export type ModelVersionMessage = {
@@ -871,6 +943,20 @@ export type SearchLoggedModelsResponse = {
   next_page_token?: string | null;
 };
 
+export type SearchModelOverviews = {
+  filter?: string | null;
+  order_by?: string[];
+  offset?: number;
+  limit?: number;
+  metric_keys?: string[];
+};
+
+export type SearchModelOverviewsResponse = {
+  total: number;
+  offset: number;
+  models: ModelOverviewMessage[];
+};
+
 export type SearchModelVersions = {
   filter?: string | null;
   max_results?: number;
@@ -920,6 +1006,21 @@ export type SearchTrashResponse = {
   next_page_token?: string | null;
 };
 
+export type SearchVersionOverviews = {
+  name: string;
+  filter?: string | null;
+  order_by?: string[];
+  offset?: number;
+  limit?: number;
+  metric_keys?: string[];
+};
+
+export type SearchVersionOverviewsResponse = {
+  total: number;
+  offset: number;
+  versions: VersionOverviewMessage[];
+};
+
 export type SearchWebhooks = {
   max_results?: number;
   page_token?: string | null;
@@ -933,6 +1034,11 @@ export type SearchWebhooksResponse = {
 export type SearchedDataset = {
   dataset_name: string;
   dataset_digest?: string | null;
+};
+
+export type SeriesName = {
+  run_id: string;
+  key: string;
 };
 
 export type ServerInfo = Record<string, unknown>;
@@ -1070,6 +1176,27 @@ export type UpdateWebhook = {
   events?: EventMessage[];
   secret?: string | null;
   status?: string | number | null;
+};
+
+export type VersionOverviewMessage = {
+  version: ModelVersionMessage;
+  run?: VersionRunMessage | null;
+};
+
+export type VersionRunMessage = {
+  run_id: string;
+  run_name: string;
+  experiment_id: string;
+  user_id: string;
+  status: string;
+  lifecycle_stage: string;
+  metrics?: Record<string, number | string>;
+};
+
+export type WatchEvents = {
+  experiment_ids?: string[];
+  run_ids?: string[];
+  cursor?: number | null;
 };
 
 export type WebhookMessage = {

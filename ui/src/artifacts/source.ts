@@ -1,0 +1,154 @@
+/** Where files are: those of a run, or of a logged model. */
+
+import { fetchChecked, hasToken, mlflow, serverUrl, withQuery } from "../api/request";
+import type { ListArtifactsResponse } from "../api/schema";
+
+export interface Entry {
+  /** From the root. */
+  readonly path: string;
+  readonly isFolder: boolean;
+  readonly size: number | undefined;
+}
+
+export interface ArtifactSource {
+  /** Tells one root from another. */
+  readonly key: string;
+  list(folder: string, abort?: AbortSignal): Promise<Entry[]>;
+  /** Of a file, below the server's root. */
+  path(file: string): string;
+  /** A command that downloads a file or folder. */
+  command(path: string): string;
+}
+
+function entriesOf(answer: ListArtifactsResponse): Entry[] {
+  const found = (answer.files ?? []).map((file) => ({
+    path: file.path,
+    isFolder: file.is_dir,
+    size: file.is_dir || file.file_size === null ? undefined : Number(file.file_size ?? 0),
+  }));
+  const order = new Intl.Collator("en", { numeric: true });
+  return found.sort((a, b) => Number(b.isFolder) - Number(a.isFolder) || order.compare(a.path, b.path));
+}
+
+export function filesOfRun(runId: string): ArtifactSource {
+  return {
+    key: `run ${runId}`,
+    list: async (folder, abort) =>
+      entriesOf(
+        await mlflow.get<ListArtifactsResponse>("artifacts/list", { run_id: runId, path: folder }, abort),
+      ),
+    path: (file) => withQuery("get-artifact", { run_id: runId, path: file }),
+    command: (path) =>
+      `slipstream artifacts download --run-id ${runId}${path ? ` --artifact-path ${shellQuote(path)}` : ""}`,
+  };
+}
+
+export function filesOfModel(modelId: string): ArtifactSource {
+  const route = `logged-models/${encodeURIComponent(modelId)}/artifacts`;
+  return {
+    key: `model ${modelId}`,
+    list: async (folder, abort) =>
+      entriesOf(
+        await mlflow.get<ListArtifactsResponse>(
+          `${route}/directories`,
+          { artifact_directory_path: folder },
+          abort,
+        ),
+      ),
+    path: (file) => withQuery(`ajax-api/2.0/mlflow/${route}/files`, { artifact_file_path: file }),
+    command: (path) =>
+      `slipstream artifacts download --artifact-uri ${shellQuote(`models:/${modelId}${path ? `/${path}` : ""}`)}`,
+  };
+}
+
+/** One word of a shell's command line, whatever is in it. */
+export function shellQuote(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
+}
+
+export interface Content {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Of the whole file. */
+  readonly size: number;
+  readonly isCut: boolean;
+}
+
+/** Read a file from its start, at most so many bytes of it. */
+export async function readContent(
+  source: ArtifactSource,
+  path: string,
+  most: number,
+  abort?: AbortSignal,
+): Promise<Content> {
+  const init: RequestInit = { headers: { range: `bytes=0-${most - 1}` } };
+  if (abort) init.signal = abort;
+  let answer: Response;
+  try {
+    answer = await fetchChecked(source.path(path), init);
+  } catch (error) {
+    // an empty file has no range
+    if ((error as { status?: number }).status === 416)
+      return { bytes: new Uint8Array(), size: 0, isCut: false };
+    throw error;
+  }
+  const whole = /\/(\d+)$/.exec(answer.headers.get("content-range") ?? "");
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const size = whole ? Number(whole[1]) : bytes.length;
+  return { bytes, size, isCut: size > bytes.length };
+}
+
+/** Some bytes of a file. */
+export async function readPart(
+  source: ArtifactSource,
+  path: string,
+  range: string,
+  abort?: AbortSignal,
+): Promise<Content> {
+  const init: RequestInit = { headers: { range: `bytes=${range}` } };
+  if (abort) init.signal = abort;
+  const answer = await fetchChecked(source.path(path), init);
+  const whole = /\/(\d+)$/.exec(answer.headers.get("content-range") ?? "");
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  return { bytes, size: whole ? Number(whole[1]) : bytes.length, isCut: true };
+}
+
+/** The text of a file that is small; `undefined` if there is no such file. */
+export async function readText(
+  source: ArtifactSource,
+  path: string,
+  most: number,
+  abort?: AbortSignal,
+): Promise<{ text: string; isCut: boolean; size: number } | undefined> {
+  try {
+    const content = await readContent(source, path, most, abort);
+    return { text: new TextDecoder().decode(content.bytes), isCut: content.isCut, size: content.size };
+  } catch (error) {
+    if ((error as { status?: number }).status === 404) return undefined;
+    throw error;
+  }
+}
+
+/** An address that the browser can load by itself; `undefined` where the server wants a token, which only we send. */
+export function plainUrl(source: ArtifactSource, path: string): string | undefined {
+  return hasToken() ? undefined : serverUrl(source.path(path));
+}
+
+export async function download(source: ArtifactSource, path: string): Promise<void> {
+  const link = document.createElement("a");
+  const plain = plainUrl(source, path);
+  link.download = path.slice(path.lastIndexOf("/") + 1);
+  if (plain) {
+    link.href = plain;
+    link.dataset.leave = "";
+    link.click();
+    return;
+  }
+  const answer = await fetchChecked(source.path(path));
+  // no type that a browser would show
+  const url = URL.createObjectURL(
+    new Blob([await answer.arrayBuffer()], { type: "application/octet-stream" }),
+  );
+  link.href = url;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
