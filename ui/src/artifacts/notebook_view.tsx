@@ -31,7 +31,7 @@ function Cell({ cell, language }: { cell: NotebookCell; language: string }) {
   if (cell.kind === "markdown") return <Markdown text={cell.source} />;
   if (cell.kind === "raw") return <pre class="wraps">{cell.source}</pre>;
   return (
-    <div class="cell">
+    <div class="notebook-cell">
       <span class="count quiet mono" aria-hidden="true">
         [{cell.count ?? " "}]
       </span>
