@@ -208,6 +208,7 @@ export type DeleteWebhook = {
 export type DeliverRecords = {
   writer: string;
   first: number;
+  after?: number;
   records: unknown[];
 };
 
