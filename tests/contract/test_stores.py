@@ -14,6 +14,7 @@ from slipstream.testing.store_contract_envelopes import EnvelopeContract
 from slipstream.testing.store_contract_histories import HistoryContract
 from slipstream.testing.store_contract_liveness import LivenessContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
+from slipstream.testing.store_contract_overviews import OverviewContract
 from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
 from slipstream.testing.store_contract_tables import RunTableContract
@@ -31,6 +32,7 @@ class StoreContract(
     EnvelopeContract,
     SearchContract,
     RunTableContract,
+    OverviewContract,
     DatasetContract,
     LoggedModelContract,
     RegistryContract,

@@ -15,6 +15,7 @@ from slipstream.api import (
     logged_models,
     metrics,
     model_versions,
+    overviews,
     records,
     registered_models,
     run_tables,
@@ -50,5 +51,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     server_info,
     heartbeats,
     events,
+    overviews,
     graphql,
 )
