@@ -43,7 +43,7 @@ export default defineConfig({
               test: /node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]|src[\\/]main/,
             },
             // spark lines and marks are for tables, which do without the rest
-            { name: "charts", test: /src[\\/]charts[\\/](?!small[\\/]|spark|marks|swatch)/ },
+            { name: "charts", test: /src[\\/]charts[\\/](?!small[\\/]|spark|marks|swatch|envelope|series)/ },
           ],
         },
       },

@@ -289,7 +289,7 @@ def test_a_run_that_is_pointed_at_is_lit_everywhere(open_page: OpenPage, sweep: 
     plot = found.locator(".plot canvas").last.bounding_box()
     other = chart(page, "throughput").locator(".plot canvas").last
     assert plot
-    expect(page.locator(".run-list li")).to_have_count(10)
+    expect(page.get_by_role("list", name="Runs", exact=True).locator("li")).to_have_count(10)
     before = other.evaluate("canvas => canvas.toDataURL()")
 
     page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] * 0.55)
