@@ -4,8 +4,8 @@ import "../styles/models.css";
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError } from "../api/request";
 import { useResource } from "../api/resource";
+import { useComingBack } from "../app/coming_back";
 import { CopyBlock } from "../app/copy";
-import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { go, pageUrl, query, setQuery } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
@@ -53,9 +53,7 @@ export default function ModelPage({ at }: PageProps) {
     rows.refresh(0, 100);
     void model.reload();
   }, [rows]);
-  useLive({ models: true }, (changes) => {
-    if (changes.isReset || changes.models.has(name)) refresh();
-  });
+  useComingBack(refresh);
   const compare = () => {
     const [first, second] = chosen;
     if (first && second) setQuery({ compare: [first, second].sort((a, b) => +a - +b).join(",") }, {});

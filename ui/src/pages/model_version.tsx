@@ -4,8 +4,8 @@ import "../styles/models.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { serverAddress } from "../api/request";
 import { useResource } from "../api/resource";
+import { useComingBack } from "../app/coming_back";
 import { CopyBlock, CopyButton } from "../app/copy";
-import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { go, pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
@@ -47,9 +47,7 @@ export default function ModelVersionPage({ at }: PageProps) {
   const [open, setOpen] = useState<"promote" | "stage" | "delete">();
   const [isEditing, setEditing] = useState(false);
   const refresh = () => void whole.reload();
-  useLive({ models: true }, (changes) => {
-    if (changes.isReset || changes.models.has(name)) refresh();
-  });
+  useComingBack(refresh);
   const shortcuts = useMemo(
     () => [
       { keys: "p", what: "give it an alias", run: () => setOpen("promote") },
