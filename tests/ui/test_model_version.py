@@ -64,7 +64,7 @@ def test_it_tells_what_the_version_is(open_page: OpenPage) -> None:
     about = page.get_by_role("region", name="About")
     expect(about.get_by_role("link", name="fit-0")).to_be_visible()
     expect(about).to_contain_text("python_function")
-    expect(page.get_by_role("region", name="Requirements")).to_contain_text("six==1.15")
+    expect(page.get_by_role("region", name="Requirements", exact=True)).to_contain_text("six==1.15")
     expect(page.get_by_role("region", name="Files")).to_contain_text("MLmodel")
     expect(page.get_by_role("region", name="Metrics of the run")).to_contain_text("rmse")
     expect(page.get_by_role("region", name="Served")).to_contain_text("this version")

@@ -152,6 +152,7 @@ def test_a_description_is_edited_in_place_and_nothing_in_it_runs(
 ) -> None:
     page = open_model(open_page)
     page.keyboard.press("e")
+    expect(page.get_by_role("textbox", name="Description in Markdown")).to_be_focused()
     page.keyboard.type("# Prices\n\n**daily** <script>window.ran = 1</script> [x](javascript:window.ran=1)")
     page.keyboard.press("Control+Enter")
 
