@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from models_setup import ModelsSetup
 from server_process import ServerProcess
+from slipstream.client.client import SlipstreamClient
 from slipstream.client.connect import close_all
 
 OpenPage = Callable[..., Page]
@@ -181,6 +182,24 @@ def test_a_chat_streams_and_can_be_stopped(open_page: OpenPage, setup: ModelsSet
         "system",
         *("user", "assistant", "user", "assistant", "user"),
     ]
+
+
+def test_promote_and_try_what_took_over_by_keys_alone(open_page: OpenPage, client: SlipstreamClient) -> None:
+    page = open_version(open_page, "/models/house-prices/versions/3")
+    expect(page.locator("#try")).to_contain_text("It serves version 1 of house-prices, not this one.")
+    page.keyboard.press("p")
+    expect(page.get_by_role("button", name="Move @champion from v1 to v3")).to_be_focused()
+    page.keyboard.press("Enter")
+    served = page.get_by_role("region", name="Served")
+    expect(served).to_contain_text("this version", timeout=40_000)  # it has swapped
+    page.keyboard.press("t")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("3")
+    page.keyboard.press("Control+Enter")
+    assert predictions(page) == ["6"]
+    client.set_registered_model_alias("house-prices", "champion", "1")
+    page.goto(page.url.split("/models")[0] + "/serving")  # which asks again and again
+    expect(page.get_by_role("row", name="house-prices v1 real")).to_be_visible(timeout=40_000)
 
 
 def test_how_scoring_servers_are(open_page: OpenPage, setup: ModelsSetup) -> None:

@@ -297,3 +297,14 @@ def test_a_model_without_versions_says_how_to_make_one(open_page: OpenPage) -> N
     page = open_page("/models/empty")
     expect(page.get_by_role("heading", name="No versions yet")).to_be_visible()
     expect(page.get_by_text('registered_model_name="empty"')).to_be_visible()
+
+
+def test_any_name_has_a_page(open_page: OpenPage, client: SlipstreamClient) -> None:
+    name = "a b@c?d#e%41&f+é"
+    client.create_registered_model(name)
+    page = open_models(open_page)
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    client.delete_registered_model(name)

@@ -22,7 +22,7 @@ import { describeModel, readModel, readVersions, readWhole } from "../models/req
 import { MoveStage } from "../models/stages";
 import { TagList } from "../models/tag_list";
 import { VersionDifferences } from "../models/version_differences";
-import { VersionsGrid } from "../models/versions_grid";
+import { chosenNow, VersionsGrid } from "../models/versions_grid";
 
 type Open = "rename" | "delete" | { what: "promote" | "stage" | "delete"; row: VersionRow };
 const NO_METRICS: readonly string[] = [];
@@ -55,7 +55,7 @@ export default function ModelPage({ at }: PageProps) {
   }, [rows]);
   useComingBack(refresh);
   const compare = () => {
-    const [first, second] = chosen;
+    const [first, second] = chosenNow();
     if (first && second) setQuery({ compare: [first, second].sort((a, b) => +a - +b).join(",") }, {});
     else tell("Select two versions with x, then compare them with c.");
   };
@@ -75,7 +75,7 @@ export default function ModelPage({ at }: PageProps) {
         run: () => document.querySelector<HTMLElement>(".grid")?.focus(),
       },
     ],
-    [chosen],
+    [],
   );
   useShortcuts(shortcuts);
   useEffect(() => {
