@@ -291,10 +291,10 @@ def test_the_code_leads_back_to_itself(open_page: OpenPage, client: SlipstreamCl
         "uv venv && uv pip sync ../context/requirements.lock",
         "python train.py --lr 0.1",
     ]
-    changes = page.get_by_role("region", name="Changes of train.py")
+    changes = page.get_by_role("group", name="Changes of train.py")
     expect(changes.locator("tr.added")).to_have_count(2)
     expect(changes.locator("tr.removed")).to_contain_text("lr = 0.01")
-    expect(page.get_by_role("region", name="Packages")).to_contain_text("numpy==2.1.0")
+    expect(page.get_by_role("group", name="Packages")).to_contain_text("numpy==2.1.0")
 
 
 def test_hostile_values_are_quoted_in_commands(open_page: OpenPage, client: SlipstreamClient, tmp_path: Path) -> None:
@@ -434,7 +434,7 @@ def test_keys_are_enough(open_page: OpenPage, client: SlipstreamClient, full: st
     expect(tree.get_by_role("treeitem", name="console.log")).to_be_visible()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("region", name="Content")).to_contain_text("last")
+    expect(page.get_by_role("group", name="Content")).to_contain_text("last")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     expect(tree.get_by_role("treeitem", name="console.log")).to_have_count(0)

@@ -18,7 +18,7 @@ import { Console } from "../run/console";
 import { useFollow } from "../run/follow";
 import { RunHeader } from "../run/header";
 import { Overview } from "../run/overview";
-import { isSystem, type RunFacts, readRun } from "../run/run_data";
+import { type RunFacts, readRun } from "../run/run_data";
 import { SystemTab } from "../run/system_tab";
 
 const RunCharts = part(() => import("../charts/run_charts").then((module) => module.RunCharts));
@@ -111,7 +111,7 @@ export default function RunPage({ at }: PageProps) {
           <a key={name} href={address(name)} aria-current={tab === name ? "page" : undefined}>
             {title}
             {name === "charts" && (
-              <Amount of={run.metrics.filter((metric) => !isSystem(metric.key)).length} />
+              <Amount of={run.metrics.length} />
             )}
           </a>
         ))}
