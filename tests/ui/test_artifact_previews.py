@@ -95,7 +95,10 @@ FILES: dict[str, str | bytes] = {
             "source": "df.head()",
             "outputs": [
                 {"output_type": "stream", "name": "stdout", "text": "printed\n"},
-                {"output_type": "execute_result", "data": {"text/html": "<table><tr><td>in a table</td></tr></table>"}},
+                {
+                    "output_type": "execute_result",
+                    "data": {"text/html": "<table><tr><td>in a table</td></tr></table>"},
+                },
                 {"output_type": "display_data", "data": {"image/png": base64.b64encode(png()).decode()}},
                 {"output_type": "error", "traceback": ["\x1b[31mValueError\x1b[0m: bad"]},
             ],
@@ -222,7 +225,10 @@ def test_a_page_is_drawn_and_its_scripts_run_only_if_asked(show: Show) -> None:
     preview = show("report.html")
     text = preview.frame_locator("iframe").locator("#p")
     expect(text).to_have_text("still")
-    assert text.evaluate("p => [getComputedStyle(p).color, getComputedStyle(p).marginLeft]") == ["rgb(1, 2, 3)", "7px"]
+    assert text.evaluate("p => [getComputedStyle(p).color, getComputedStyle(p).marginLeft]") == [
+        "rgb(1, 2, 3)",
+        "7px",
+    ]
 
     preview.get_by_role("button", name="Run its scripts").click()
     expect(text).to_have_text("scripts ran")
@@ -277,7 +283,9 @@ def test_what_is_no_text_is_told_by_its_bytes(show: Show) -> None:
 
 def test_big_files_are_cut_with_a_note(show: Show) -> None:
     preview = show("big.log")
-    expect(preview.get_by_role("note")).to_have_text("The first 500 kB of 1.0 MB. Download the file for all of it.")
+    expect(preview.get_by_role("note")).to_have_text(
+        "The first 500 kB of 1.0 MB. Download the file for all of it."
+    )
     with preview.page.expect_download() as download:
         preview.get_by_role("button", name="Download").click()
     assert Path(download.value.path()).stat().st_size == 1_000_000
@@ -326,7 +334,9 @@ def test_a_file_that_is_gone_says_so(open_page: OpenPage, run: str) -> None:
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
 
 
-def test_files_are_fetched_with_the_token(open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_fetched_with_the_token(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SLIPSTREAM_SERVER_TOKEN", "open-sesame")
     server = ServerProcess(tmp_path, "--durability", "normal", "--auth", "token")
     try:
@@ -337,7 +347,12 @@ def test_files_are_fetched_with_the_token(open_page: OpenPage, tmp_path: Path, m
         page.get_by_role("textbox", name="Token").fill("open-sesame")
         page.keyboard.press("Enter")
         expect(page.get_by_role("rowheader", name="features")).to_be_visible()
-        for name, part in (("red.png", "img"), ("sound.wav", "audio"), ("page.html", "iframe"), ("a.txt", "pre")):
+        for name, part in (
+            ("red.png", "img"),
+            ("sound.wav", "audio"),
+            ("page.html", "iframe"),
+            ("a.txt", "pre"),
+        ):
             page.goto(f"{server.url}/experiments/0/runs/{run_id}/artifacts?file={name}")
             expect(page.get_by_role("region", name="File", exact=True).locator(part).first).to_be_visible()
         expect(page.get_by_role("group", name="Content")).to_contain_text("text")

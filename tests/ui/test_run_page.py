@@ -50,19 +50,29 @@ def full(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> str
         "slipstream.host": "gpu-7",
     }
     run_id = log_run(
-        client, tmp_path_factory.mktemp("files"), files, experiment=client.create_experiment("vision"), tags=tags
+        client,
+        tmp_path_factory.mktemp("files"),
+        files,
+        experiment=client.create_experiment("vision"),
+        tags=tags,
     )
     points = [Metric("loss", value, step, step) for step, value in enumerate((3.0, 0.5, 7.25, 1.5))]
     client.log_batch(
         run_id,
         metrics=[*points, Metric("acc", 0.75, 1, 0), Metric("system/cpu_utilization_percentage", 51.0, 1, 0)],
-        params=[Param("lr", "0.1"), Param("optimizer", "adamw"), *(Param(f"p{n}", str(n)) for n in range(10))],
+        params=[
+            Param("lr", "0.1"),
+            Param("optimizer", "adamw"),
+            *(Param(f"p{n}", str(n)) for n in range(10)),
+        ],
     )
     dataset = Dataset(
         name="wine", digest="ab12", source_type="http", source='{"url": "https://example.org/wine.csv"}',
         schema='{"mlflow_colspec": [{"name": "x", "type": "double"}]}', profile='{"num_rows": 1599}',
     )  # fmt: skip
-    client.log_inputs(run_id, datasets=[DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "training")])])
+    client.log_inputs(
+        run_id, datasets=[DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "training")])]
+    )
     client.create_registered_model("wine-model")
     client.create_model_version("wine-model", source=f"runs:/{run_id}/model", run_id=run_id)
     client.set_registered_model_alias("wine-model", "champion", "1")
@@ -145,7 +155,9 @@ def test_metrics_are_searched_and_copied(open_page: OpenPage, client: Slipstream
     expect(page.get_by_text("Nothing has that in its name or value.")).to_be_visible()
 
 
-def test_a_run_is_renamed_in_place_and_back(open_page: OpenPage, client: SlipstreamClient, tmp_path: Path) -> None:
+def test_a_run_is_renamed_in_place_and_back(
+    open_page: OpenPage, client: SlipstreamClient, tmp_path: Path
+) -> None:
     run_id = log_run(client, tmp_path, name="old name")
     page = open_page(address(client, run_id))
     expect(page.get_by_role("heading", name="old name")).to_be_visible()
@@ -186,7 +198,9 @@ def test_tags_are_set_changed_removed_and_brought_back(
     expect(tags.get_by_role("button", name="Change tag stage: candidate")).to_be_visible()
 
 
-def test_notes_are_written_with_a_preview(open_page: OpenPage, client: SlipstreamClient, tmp_path: Path) -> None:
+def test_notes_are_written_with_a_preview(
+    open_page: OpenPage, client: SlipstreamClient, tmp_path: Path
+) -> None:
     run_id = log_run(client, tmp_path)
     page = open_page(address(client, run_id))
     expect(page.get_by_text("No notes yet")).to_be_visible()
@@ -209,7 +223,9 @@ def test_notes_are_written_with_a_preview(open_page: OpenPage, client: Slipstrea
     assert NOTE not in client.get_run(run_id).data.tags
 
 
-def test_a_run_is_deleted_and_brought_back(open_page: OpenPage, client: SlipstreamClient, tmp_path: Path) -> None:
+def test_a_run_is_deleted_and_brought_back(
+    open_page: OpenPage, client: SlipstreamClient, tmp_path: Path
+) -> None:
     run_id = log_run(client, tmp_path)
     client.log_metric(run_id, "loss", 0.5)
     page = open_page(address(client, run_id))
@@ -229,7 +245,9 @@ def test_a_run_is_deleted_and_brought_back(open_page: OpenPage, client: Slipstre
     assert client.get_run(run_id).info.lifecycle_stage == "active"
 
 
-def test_a_running_run_is_followed(open_page: OpenPage, client: SlipstreamClient, server: ServerProcess) -> None:
+def test_a_running_run_is_followed(
+    open_page: OpenPage, client: SlipstreamClient, server: ServerProcess
+) -> None:
     run_id = client.create_run("0", run_name="going on").info.run_id
     store = client.connection.store
     store.beat([run_id])
@@ -250,7 +268,10 @@ def test_a_running_run_is_followed(open_page: OpenPage, client: SlipstreamClient
             run_id=run_id,
             status="KILLED",
             end_time=int(time.time() * 1000),
-            tags={"slipstream.end.reason": "The process was killed (SIGKILL).", "slipstream.end.noticed_by": "watcher"},
+            tags={
+                "slipstream.end.reason": "The process was killed (SIGKILL).",
+                "slipstream.end.noticed_by": "watcher",
+            },
         )
     )
     expect(page.locator(".run-facts")).to_contain_text("killed")
@@ -297,7 +318,9 @@ def test_the_code_leads_back_to_itself(open_page: OpenPage, client: SlipstreamCl
     expect(page.get_by_role("group", name="Packages")).to_contain_text("numpy==2.1.0")
 
 
-def test_hostile_values_are_quoted_in_commands(open_page: OpenPage, client: SlipstreamClient, tmp_path: Path) -> None:
+def test_hostile_values_are_quoted_in_commands(
+    open_page: OpenPage, client: SlipstreamClient, tmp_path: Path
+) -> None:
     tags = {
         "mlflow.source.git.commit": "x; rm -rf ~ #",
         "mlflow.source.git.repoURL": "--upload-pack='evil'",
@@ -355,7 +378,9 @@ def test_thousands_of_metrics_cost_no_more_elements(open_page: OpenPage, client:
     grid.focus()
     page.keyboard.press("Control+End")
     expect(grid.get_by_role("gridcell", name="m11999")).to_be_visible()
-    expect(grid.get_by_role("row").filter(has_text="m11999").get_by_role("gridcell", name="999", exact=True)).to_have_count(3)
+    expect(
+        grid.get_by_role("row").filter(has_text="m11999").get_by_role("gridcell", name="999", exact=True)
+    ).to_have_count(3)
 
     assert page.evaluate("document.querySelectorAll('*').length") < 1500
 
@@ -372,7 +397,9 @@ def test_a_run_that_is_not_there_says_so(open_page: OpenPage) -> None:
     expect(page.get_by_role("heading", name="There is no such run")).to_be_visible()
 
 
-def test_a_server_that_went_away_is_asked_again(open_page: OpenPage, client: SlipstreamClient, full: str) -> None:
+def test_a_server_that_went_away_is_asked_again(
+    open_page: OpenPage, client: SlipstreamClient, full: str
+) -> None:
     page = open_page("/settings", faults=False)
     page.route("**/runs/get*", lambda route: route.abort())
     page.goto(page.url.replace("/settings", address(client, full)))
@@ -387,7 +414,12 @@ def test_a_server_that_went_away_is_asked_again(open_page: OpenPage, client: Sli
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_axe_finds_no_fault(
-    open_page: OpenPage, violations: Callable[[Page], list[str]], client: SlipstreamClient, full: str, scheme: str, width: int
+    open_page: OpenPage,
+    violations: Callable[[Page], list[str]],
+    client: SlipstreamClient,
+    full: str,
+    scheme: str,
+    width: int,
 ) -> None:
     page = open_page(address(client, full), color_scheme=scheme, viewport={"width": width, "height": 900})
     found: dict[str, list[str]] = {}
@@ -395,12 +427,17 @@ def test_axe_finds_no_fault(
         if name == "charts":  # tried by the tests of charts
             continue
         page.keyboard.press(str(key))
-        expect(page.get_by_role("navigation", name="Parts of the run").locator("[aria-current=page]")).to_have_text(
-            name.capitalize()
-        )
+        expect(
+            page.get_by_role("navigation", name="Parts of the run").locator("[aria-current=page]")
+        ).to_have_text(name.capitalize())
         expect(page.locator(".skeleton")).to_have_count(0)
         found[name] = violations(page)
-        assert page.evaluate("document.querySelector('#main').scrollWidth - document.querySelector('#main').clientWidth") <= 0, name
+        assert (
+            page.evaluate(
+                "document.querySelector('#main').scrollWidth - document.querySelector('#main').clientWidth"
+            )
+            <= 0
+        ), name
     page.keyboard.press("1")
     expect(page.get_by_role("heading", name="Notes")).to_be_visible()
     page.keyboard.press("n")
@@ -410,7 +447,9 @@ def test_axe_finds_no_fault(
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 
-def test_keys_are_enough(open_page: OpenPage, client: SlipstreamClient, full: str, server: ServerProcess) -> None:
+def test_keys_are_enough(
+    open_page: OpenPage, client: SlipstreamClient, full: str, server: ServerProcess
+) -> None:
     experiment = client.get_run(full).info.experiment_id
     page = open_page(f"/experiments/{experiment}?filter=attributes.run_name%20%3D%20'a%20run'")
     expect(page.get_by_role("treegrid", name="Runs")).to_contain_text("a run")
