@@ -13,6 +13,7 @@ from slipstream.testing.store_contract_branches import BranchContract
 from slipstream.testing.store_contract_envelopes import EnvelopeContract
 from slipstream.testing.store_contract_histories import HistoryContract
 from slipstream.testing.store_contract_liveness import LivenessContract
+from slipstream.testing.store_contract_model_overviews import ModelOverviewContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
 from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
@@ -34,6 +35,7 @@ class StoreContract(
     DatasetContract,
     LoggedModelContract,
     RegistryContract,
+    ModelOverviewContract,
     WebhookContract,
     TrashContract,
     LivenessContract,

@@ -49,6 +49,7 @@ from slipstream.entities import (
 )
 from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
 from slipstream.entities.liveness import ConsoleChunk, LostRun
+from slipstream.entities.model_overview import ModelOverviews, VersionOverviews
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
 from slipstream.entities.run_table import ColumnsRequest, RunColumnsPage, RunTablePage, TableRequest
 
@@ -114,12 +115,12 @@ class RunStore(Protocol):
         ...
 
     def store_records(
-        self, writer: str, first: int, records: Sequence[Record | RefusedRecord]
+        self, writer: str, first: int, records: Sequence[Record | RefusedRecord], after: int = 0
     ) -> DeliveryReceipt:
         """Store what a writer logged earlier, numbered from `first`; what is stored already is left out.
 
         Retry-safe, and in one transaction. A record that breaks a rule is refused, which the receipt says, and does not
-        touch the others.
+        touch the others. Where fewer than `after` are stored, which the writer was told are, nothing is stored.
         """
         ...
 
@@ -404,6 +405,37 @@ class RegistryStore(Protocol):
         order_by: Sequence[str] = (),
         page_token: str | None = None,
     ) -> Page[RegisteredModel]: ...
+
+    def search_model_overviews(
+        self,
+        filter_string: str | None = None,
+        order_by: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 100,
+        metric_keys: Sequence[str] = (),
+    ) -> ModelOverviews:
+        """Return some rows of all models that a search finds, by their place, with the exact number of all.
+
+        Each comes with the version that stands for it: that of the alias `champion`, `production`, `prod` or `live`, else
+        the newest in the stage Production, else the newest. `metric_keys` names the metrics of its run to tell.
+        """
+        ...
+
+    def search_version_overviews(
+        self,
+        name: str,
+        filter_string: str | None = None,
+        order_by: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 100,
+        metric_keys: Sequence[str] = (),
+    ) -> VersionOverviews:
+        """Return some of a model's versions by their place, newest first by default, each with the run that made it.
+
+        Raises:
+            NotFoundError: no such model.
+        """
+        ...
 
     def get_latest_versions(self, name: str, stages: Sequence[str] = ()) -> list[ModelVersion]: ...
 

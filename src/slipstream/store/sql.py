@@ -10,8 +10,10 @@ from slipstream.store.experiments import ExperimentsPart
 from slipstream.store.exports import ExportsPart
 from slipstream.store.heartbeats import HeartbeatsPart
 from slipstream.store.histories import HistoriesPart
+from slipstream.store.import_pasts import ImportPastsPart
 from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
+from slipstream.store.model_overviews import ModelOverviewsPart
 from slipstream.store.models import RegisteredModelsPart
 from slipstream.store.param_changes import ParamChangesPart
 from slipstream.store.params_tags import ParamsTagsPart
@@ -43,12 +45,14 @@ class SqlStore(
     DatasetsPart,
     LoggedModelsPart,
     RegisteredModelsPart,
+    ModelOverviewsPart,
     VersionsPart,
     RegistryEventsPart,
     WebhooksPart,
     TrashPart,
     RemovalsPart,
     ImportsPart,
+    ImportPastsPart,
     ExportsPart,
     HeartbeatsPart,
     RecordsPart,

@@ -208,6 +208,7 @@ export type DeleteWebhook = {
 export type DeliverRecords = {
   writer: string;
   first: number;
+  after?: number;
   records: unknown[];
 };
 
@@ -480,6 +481,13 @@ export type KeyValue = {
   value?: string;
 };
 
+export type LeadingVersionMessage = {
+  version: string;
+  why: string;
+  run_id?: string | null;
+  metrics?: Record<string, number | string>;
+};
+
 export type ListArtifacts = {
   run_id?: string | null;
   run_uuid?: string | null;
@@ -603,6 +611,18 @@ export type ModelOrder = {
 export type ModelOutputMessage = {
   model_id: string;
   step?: number;
+};
+
+export type ModelOverviewMessage = {
+  name: string;
+  creation_timestamp: number;
+  last_updated_timestamp: number;
+  description?: string | null;
+  versions?: number;
+  latest_version?: string | null;
+  tags?: Record<string, string>;
+  aliases?: Record<string, string>;
+  leading?: LeadingVersionMessage | null;
 };
 
 export type ModelVersionMessage = {
@@ -924,6 +944,20 @@ export type SearchLoggedModelsResponse = {
   next_page_token?: string | null;
 };
 
+export type SearchModelOverviews = {
+  filter?: string | null;
+  order_by?: string[];
+  offset?: number;
+  limit?: number;
+  metric_keys?: string[];
+};
+
+export type SearchModelOverviewsResponse = {
+  total: number;
+  offset: number;
+  models: ModelOverviewMessage[];
+};
+
 export type SearchModelVersions = {
   filter?: string | null;
   max_results?: number;
@@ -971,6 +1005,21 @@ export type SearchTrash = {
 export type SearchTrashResponse = {
   items?: TrashItem[];
   next_page_token?: string | null;
+};
+
+export type SearchVersionOverviews = {
+  name: string;
+  filter?: string | null;
+  order_by?: string[];
+  offset?: number;
+  limit?: number;
+  metric_keys?: string[];
+};
+
+export type SearchVersionOverviewsResponse = {
+  total: number;
+  offset: number;
+  versions: VersionOverviewMessage[];
 };
 
 export type SearchWebhooks = {
@@ -1128,6 +1177,21 @@ export type UpdateWebhook = {
   events?: EventMessage[];
   secret?: string | null;
   status?: string | number | null;
+};
+
+export type VersionOverviewMessage = {
+  version: ModelVersionMessage;
+  run?: VersionRunMessage | null;
+};
+
+export type VersionRunMessage = {
+  run_id: string;
+  run_name: string;
+  experiment_id: string;
+  user_id: string;
+  status: string;
+  lifecycle_stage: string;
+  metrics?: Record<string, number | string>;
 };
 
 export type WatchEvents = {

@@ -118,14 +118,7 @@ export function ChartCard(props: Props) {
   const picture = useMemo<Picture | undefined>(() => {
     if (!lines?.length || width < LEAST_PIXELS) return undefined;
     const all = lines.map((line) => line.series);
-    const unit: Unit =
-      typeof settings.x !== "string"
-        ? "number"
-        : settings.x === "relative"
-          ? "duration"
-          : settings.x === "time" || isByTime
-            ? "time"
-            : "number";
+    const unit = unitOf(settings.x, isByTime);
     const x = xScale(all, settings, unit);
     return {
       width,
@@ -208,6 +201,12 @@ export function ChartCard(props: Props) {
 
 const xTitles = { step: "step", time: "time", relative: "since the start of the run" } as const;
 
+function unitOf(x: ChartSettings["x"], isByTime: boolean): Unit {
+  if (typeof x !== "string") return "number";
+  if (x === "relative") return "duration";
+  return x === "time" || isByTime ? "time" : "step";
+}
+
 function xScale(all: readonly Series[], settings: ChartSettings, unit: Unit): Scale {
   const kind = settings.isLogX && unit !== "time" ? "log" : "linear";
   if (settings.zoom) return scaleOver(settings.zoom[0], settings.zoom[1], kind);
@@ -218,7 +217,12 @@ function xScale(all: readonly Series[], settings: ChartSettings, unit: Unit): Sc
     if (x < low) low = x;
     if (x > high) high = x;
   };
-  for (const { x, odd } of all) {
+  for (const { x, odd, firstStep, lastStep } of all) {
+    // the first and the last column are wider than their places tell
+    if (unit === "step") {
+      see(firstStep);
+      see(lastStep);
+    }
     see(x.at(-1));
     // the first that a logarithm has
     see(kind === "log" ? x.find((value) => value > 0) : x[0]);

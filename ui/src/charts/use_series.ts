@@ -73,6 +73,7 @@ class Source implements SeriesFound {
   #changed = new Set<string>();
   #tail: ReturnType<typeof setTimeout> | undefined;
   #isReadingTail = false;
+  #lastTail = Number.NEGATIVE_INFINITY;
 
   show(key: string, zoom: string): void {
     if (key === this.#key && zoom === this.#zoom && this.series.peek()) {
@@ -112,10 +113,14 @@ class Source implements SeriesFound {
 
   #plan(): void {
     if (this.#tail !== undefined || this.#isReadingTail) return;
-    this.#tail = setTimeout(() => {
-      this.#tail = undefined;
-      void this.#readTail();
-    }, LIVE_MS);
+    this.#tail = setTimeout(
+      () => {
+        this.#tail = undefined;
+        this.#lastTail = performance.now();
+        void this.#readTail();
+      },
+      Math.max(0, this.#lastTail + LIVE_MS - performance.now()),
+    );
   }
 
   #xKind(): XKind {

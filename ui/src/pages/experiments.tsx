@@ -57,7 +57,7 @@ export default function ExperimentsPage() {
   const change = async (what: "delete" | "restore", row: Overview) => {
     try {
       await mlflow.post(`experiments/${what}`, { experiment_id: row.experiment_id });
-      rows.refresh(0, 100);
+      rows.refresh();
       tell(`${row.name} is ${what === "delete" ? "in the trash" : "back"}.`, {
         undo: () => void change(what === "delete" ? "restore" : "delete", row),
       });
@@ -157,7 +157,7 @@ export default function ExperimentsPage() {
         </button>
       </div>
       {error instanceof ApiError ? (
-        <Failure error={error} retry={() => rows.refresh(0, 100)} />
+        <Failure error={error} retry={() => rows.refresh()} />
       ) : rows.total.value === 0 ? (
         <Empty
           title={text ? "No experiment has such a name" : isTrash ? "The trash is empty" : "No experiments"}
