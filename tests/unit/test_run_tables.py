@@ -14,6 +14,7 @@ import search_tables
 from random_runs import FILTERS, ORDERS, VIEWS, change, insert_run, populations, runs
 from search_tables import Run
 from slipstream.db.base import Connection, Transaction
+from slipstream.entities import ViewType
 from slipstream.entities.run_table import (
     ColumnsRequest,
     GroupsRequest,
