@@ -49,7 +49,8 @@ export default function RunsPage({ at }: PageProps) {
     columns: names,
     ...(isTree ? { roots_only: true } : {}),
   };
-  const { shown, next } = useTable(asked);
+  const isCharts = state.view === "charts";
+  const { shown, next } = useTable(isCharts ? undefined : asked);
 
   const shortcuts = useMemo(
     () => [
@@ -91,11 +92,7 @@ export default function RunsPage({ at }: PageProps) {
         {state.chosen.length > 0 && (
           <ManyRuns ids={state.chosen} experiment={experiment} isTrash={state.isTrash} onDone={refresh} />
         )}
-        <button
-          type="button"
-          aria-pressed={state.view === "charts"}
-          onClick={() => keepView(state.view === "charts" ? "table" : "charts")}
-        >
+        <button type="button" aria-pressed={isCharts} onClick={() => keepView(isCharts ? "table" : "charts")}>
           Charts
         </button>
         <button type="button" onClick={() => setPicking(true)}>
@@ -118,12 +115,12 @@ export default function RunsPage({ at }: PageProps) {
       {failure instanceof ApiError && !refusal && (
         <Failure error={failure} retry={next ? () => next.roots.refresh(0, 100) : known.reload} />
       )}
-      {shown === undefined ? (
+      {isCharts ? (
+        <RunsCharts experiment={experiment} state={state} names={names ?? []} />
+      ) : shown === undefined ? (
         !failure && <Skeleton lines={24} />
       ) : total === 0 && !refusal ? (
         <NoRuns isFiltered={state.filter !== ""} isTrash={state.isTrash} />
-      ) : state.view === "charts" ? (
-        <RunsCharts experiment={experiment} state={state} names={names ?? []} />
       ) : (
         <RunsTable
           experiment={experiment}
