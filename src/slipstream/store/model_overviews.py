@@ -1,6 +1,7 @@
 """Registered models and their versions as pages list them, in SQL: any window, with as many queries for a hundred rows as for one."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, LiteralString, NamedTuple
 
 from slipstream.db.base import Row, Transaction
@@ -130,7 +131,7 @@ class ModelOverviewsPart:
             versions=[VersionOverview(version=version, run=runs.get(version.run_id)) for version in versions],
         )
 
-    def _version_runs(self, run_ids: Set[str], metric_keys: Sequence[str]) -> dict[str, VersionRun]:
+    def _version_runs(self, run_ids: AbstractSet[str], metric_keys: Sequence[str]) -> dict[str, VersionRun]:
         if not run_ids:
             return {}
         rows = self.tx.fetch_all(SELECT_RUN_ROWS, run_ids__in=sorted(run_ids))
