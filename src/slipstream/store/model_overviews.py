@@ -80,7 +80,9 @@ class ModelOverviewsPart:
     if TYPE_CHECKING:  # in store/models.py and store/versions.py
 
         def require_registered_model(self, name: str) -> int: ...
-        def versions_of_rows(self, rows: Sequence[Row]) -> list[ModelVersion]: ...
+        def versions_of_rows(
+            self, rows: Sequence[Row], *, with_aliases: bool = True
+        ) -> list[ModelVersion]: ...
 
     def search_model_overviews(
         self,
