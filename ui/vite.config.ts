@@ -38,11 +38,13 @@ export default defineConfig({
       output: {
         codeSplitting: {
           groups: [
+            // with what tables and charts share, so that neither brings the other
             {
               name: "shell",
-              test: /node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]|src[\\/]main/,
+              priority: 2,
+              test: /node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]|src[\\/]main|src[\\/]charts[\\/](spark|marks|swatch|envelope|series)|src[\\/]runs[\\/](lit|columns|column_picker|state|table)\.tsx?/,
             },
-            { name: "charts", test: /node_modules[\\/]uplot|src[\\/]charts[\\/]/ },
+            { name: "charts", test: /src[\\/]charts[\\/](?!small[\\/])/, priority: 1 },
           ],
         },
       },

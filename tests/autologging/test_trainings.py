@@ -12,6 +12,7 @@ from sklearn import metrics
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.tree import DecisionTreeClassifier
+from tests.autologging.conftest import require_libraries
 
 import slipstream
 from slipstream.autologging import evaluation, integrations
@@ -294,3 +295,86 @@ def test_a_logged_model_predicts_the_same(experiment_id: str) -> None:
     loaded = slipstream.pyfunc.load_model("models:/trees/1")
     assert (loaded.predict(X) == model.predict(X)).all()
     assert loaded.metadata.signature is not None
+
+
+def test_one_library_that_is_turned_off_leaves_the_other_its_metrics(runs: Runs) -> None:
+    require_libraries("xgboost")
+    import xgboost
+
+    original = metrics.accuracy_score
+    slipstream.sklearn.autolog(log_models=False, log_datasets=False)
+    slipstream.xgboost.autolog(log_models=False, log_datasets=False)
+    slipstream.sklearn.autolog(disable=True)
+    model = xgboost.XGBClassifier(n_estimators=1).fit(X, y)
+    predicted = model.predict(X)
+    metrics.accuracy_score(y, predicted)
+
+    (run,) = runs()
+    assert any(key.startswith("accuracy_score") for key in run.data.metrics)
+    slipstream.xgboost.autolog(disable=True)
+    assert metrics.accuracy_score is original
+
+
+def test_metrics_of_one_library_do_not_hang_on_the_options_of_another(runs: Runs) -> None:
+    require_libraries("xgboost")
+    import xgboost
+
+    slipstream.sklearn.autolog(log_post_training_metrics=False)
+    slipstream.xgboost.autolog(log_models=False, log_datasets=False)
+    metrics.accuracy_score(y, xgboost.XGBClassifier(n_estimators=1).fit(X, y).predict(X))
+
+    (run,) = runs()
+    assert any(key.startswith("accuracy_score") for key in run.data.metrics)
+
+
+def test_params_of_xgboost_may_be_pairs(runs: Runs) -> None:
+    require_libraries("xgboost")
+    import xgboost
+
+    slipstream.xgboost.autolog(log_models=False, log_datasets=False)
+    xgboost.train([("max_depth", 2), ("eta", 0.5)], xgboost.DMatrix(X, label=y), 2)  # pyright: ignore[reportArgumentType]
+
+    (run,) = runs()
+    assert run.data.params["max_depth"] == "2"
+    assert run.data.params["num_boost_round"] == "2"
+
+
+def test_a_param_without_text_leaves_the_others(runs: Runs) -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            raise ValueError("no text")
+
+    class WithMore(LinearRegression):
+        def __init__(self, more: Any = None, positive: bool = True) -> None:
+            super().__init__(positive=positive)
+            self.more = more
+
+    slipstream.sklearn.autolog(log_models=False)
+    WithMore(Odd()).fit(X[:, 0:1], X[:, 0])
+
+    (run,) = runs()
+    assert run.data.params["positive"] == "True"
+
+
+def test_pictures_are_drawn_without_touching_the_users_settings(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mine = dict(mpl.rcParams)
+    during: list[bool] = []
+    save = Figure.savefig
+
+    def look(self: Figure, *args: Any, **kwargs: Any) -> None:
+        during.append(dict(mpl.rcParams) == mine)
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", look)
+    slipstream.sklearn.autolog(log_models=False)
+    LogisticRegression().fit(X, np.where(y == 1, "a class with a long name", "b"))
+
+    assert during == [True, True, True]
+    (run,) = runs()
+    files = {each.path for each in SlipstreamClient().list_artifacts(run.info.run_id)}
+    assert "training_confusion_matrix.png" in files

@@ -1,6 +1,8 @@
 """The one way in which autologging watches other libraries, tried on a library that the test makes."""
 
+import inspect
 import logging
+import pickle
 import subprocess
 import sys
 import threading
@@ -343,3 +345,53 @@ slipstream.autolog(disable=True)
 assert not [finder for finder in sys.meta_path if "slipstream" in type(finder).__module__]
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+class _UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text either")
+
+
+def test_an_error_without_text_stays_here_too(patches: Patches) -> None:
+    def observe(call: Call) -> Steps:
+        raise _UnspeakableError
+        yield
+
+    patches.put(Model, "fit", watch(observe))
+
+    assert Model().fit(1) == "fitted 1"
+
+
+def test_a_handler_of_logs_that_raises_reaches_no_training(patches: Patches) -> None:
+    class Strict(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise AssertionError(record.getMessage())
+
+    def observe(call: Call) -> Steps:
+        yield
+        raise ValueError("ours")
+
+    handler = Strict()
+    logging.getLogger("slipstream.autologging").addHandler(handler)
+    try:
+        patches.put(Model, "fit", watch(observe))
+        assert Model().fit(1) == "fitted 1"
+    finally:
+        logging.getLogger("slipstream.autologging").removeHandler(handler)
+
+
+def test_the_question_whether_to_watch_may_fail(patches: Patches) -> None:
+    patches.put(Model, "fit", watch(None, wanted=lambda: bool(1 / 0)))
+
+    assert Model().fit(1) == "fitted 1"
+
+
+def test_an_inherited_method_that_is_watched_can_be_pickled(patches: Patches) -> None:
+    patches.put(Heir, "nest", watch(None))
+
+    assert pickle.loads(pickle.dumps(Heir.nest)) is Heir.nest
+    assert inspect.signature(Heir.nest) == inspect.signature(Model.nest)
+
+
+class Heir(Model):
+    """Has all from its parent."""

@@ -195,7 +195,7 @@ def float32(value: float) -> float:
 def test_texts_are_of_the_same_float(values: list[float]) -> None:
     for text, value in zip(float32_texts(values), values, strict=True):
         read = json.loads(text)
-        assert len(text) <= 16
+        assert len(text) <= (16 if abs(value) < 1e307 else 24)
         if abs(value) > 3.4e38 or (value != 0 and float32(value) == 0):
             assert read == pytest.approx(value, rel=6e-8)
         else:

@@ -321,3 +321,19 @@ def test_migrations_in_python_stay_as_they_are() -> None:
         used |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
         ours = {name for name in used if name is not None and name.partition(".")[0] == "slipstream"}
         assert ours <= allowed, f"{path.name} imports {sorted(ours - allowed)}: copy what it needs into it"
+
+
+def test_nobody_draws_from_the_users_random_numbers() -> None:
+    """A program that is seeded must give the same with slipstream as without."""
+    for path in sources():
+        if path.is_relative_to(SRC / "testing"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "random"
+            ):
+                assert node.attr in ("SystemRandom", "Random"), f"{path}:{node.lineno}"
+            if isinstance(node, ast.ImportFrom):
+                assert node.module != "random", f"{path}:{node.lineno}"

@@ -7,10 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from slipstream.client import transport as transport_module
+from slipstream.client.hurry import HURRY
+from slipstream.client.spool.store import SpooledStore
 from slipstream.client.transport import Transport
 from slipstream.errors import (
     AlreadyExistsError,
@@ -358,3 +361,63 @@ def test_an_outage_is_told_once_as_it_begins(
     (line,) = caplog.messages
     assert f"No answer from http://127.0.0.1:{port}" in line
     assert "SLIPSTREAM_HTTP_REQUEST_MAX_RETRIES" in line
+
+
+def test_who_was_silent_for_the_given_time_is_not_asked_again(pauses: list[float]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        transport = Transport(address, retries=3, timeout_seconds=0.2, sleep=pauses.append)
+        with pytest.raises(ConnectionFailedError):
+            transport.call("GET", "/x")
+        transport.close()
+        silent.setblocking(False)  # the standard library's own argument
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert pauses == []
+
+
+# -- in a hurry -------------------------------------------------------------------------------------------
+
+
+def test_in_a_hurry_a_request_is_tried_twice_and_no_long_pause_is_made(server: Server) -> None:
+    pauses: list[float] = []
+    transport = Transport(server.url, sleep=pauses.append)
+    for _ in range(4):
+        server.will_answer(503, Retry_After="60")
+
+    with HURRY, HURRY, pytest.raises(UnavailableError):
+        transport.call("POST", "/x", body=b"{}")
+    assert len(server.seen) == 2
+    assert max(pauses) <= 1.0
+
+    assert transport.call("GET", "/x") == b"{}"  # as patient as ever behind the block
+    assert len(server.seen) == 5
+
+
+def test_in_a_hurry_a_server_that_is_away_is_not_asked(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_SPOOL_FOLDER", str(tmp_path))
+    opened: list[Transport] = []
+
+    def open_transport(retries: int, seconds: float) -> Transport:
+        opened.append(Transport("http://127.0.0.1:9", retries=0, timeout_seconds=seconds))
+        return opened[-1]
+
+    pauses: list[float] = []
+    asked = Transport(server.url, sleep=pauses.append)
+    store = SpooledStore(asked, "http://server", open_transport)
+    for _ in range(2):
+        server.will_answer(503)
+    try:
+        with HURRY:
+            for _ in range(3):
+                with pytest.raises(UnavailableError):
+                    store.get_logged_model("m-1")
+        assert len(server.seen) == 2
+    finally:
+        store.shipper.close(0.0)
+        asked.close()
+        for each in opened:
+            each.close()

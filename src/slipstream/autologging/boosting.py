@@ -81,7 +81,9 @@ def estimator_training(
         model_id = None
         if integration.options["log_models"]:
             model_id = log(integration, log_model, estimator, example, estimator.predict)
-        evaluation.remember_model(estimator, recorder.run_id, model_id, recorder.client.tracking_uri)
+        evaluation.remember_model(
+            integration, estimator, recorder.run_id, model_id, recorder.client.tracking_uri
+        )
 
     return observe
 

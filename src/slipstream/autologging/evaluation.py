@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from slipstream.autologging.given_data import describe
 from slipstream.autologging.integrations import Integration
-from slipstream.autologging.patching import Call, Steps, Watch
+from slipstream.autologging.patching import Call, Patches, Steps, Watch
 from slipstream.autologging.warnings_once import attempt
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.datasets import to_dataset_input
@@ -29,11 +29,14 @@ _OURS = "slipstream.autologging"
 class _Model:
     """A trained model: where it was logged, which data it was asked about, and which metrics were computed."""
 
-    def __init__(self, run_id: str, model_id: str | None, tracking_uri: str) -> None:
+    def __init__(
+        self, integration: Integration, run_id: str, model_id: str | None, tracking_uri: str
+    ) -> None:
+        self.integration = integration
         self.run_id = run_id
         self.model_id = model_id
         self.tracking_uri = tracking_uri
-        self.datasets: dict[str, list[int]] = {}
+        self.datasets: dict[str, dict[int, int]] = {}
         self.calls: dict[str, list[tuple[str, str]]] = {}
         self.described = 0
 
@@ -48,8 +51,10 @@ _models: dict[int, _Model] = {}
 _predictions: dict[int, _Prediction] = {}
 
 
-def remember_model(model: Any, run_id: str, model_id: str | None, tracking_uri: str) -> None:
-    _keep(_models, model, _Model(run_id, model_id, tracking_uri))
+def remember_model(
+    integration: Integration, model: Any, run_id: str, model_id: str | None, tracking_uri: str
+) -> None:
+    _keep(_models, model, _Model(integration, run_id, model_id, tracking_uri))
 
 
 def _keep(table: dict[int, Any], thing: Any, value: Any) -> None:
@@ -68,19 +73,40 @@ def _keep(table: dict[int, Any], thing: Any, value: Any) -> None:
 # -- watches ----------------------------------------------------------------------------------------------
 
 
+def _wants_metrics(integration: Integration) -> bool:
+    return integration.wants() and bool(integration.options.get("log_post_training_metrics", True))
+
+
 def _is_on(integration: Integration) -> Callable[[], bool]:
-    return lambda: (
-        bool(_models)
-        and integration.wants()
-        and bool(integration.options.get("log_post_training_metrics", True))
-    )
+    return lambda: bool(_models) and _wants_metrics(integration)
+
+
+_metric_patches = Patches()
+_sharers: set[str] = set()
+"""Whose models may have predicted what a metric is of; the watches are there as long as there is one."""
+
+
+class _Share:
+    """One integration's part in the watches of `sklearn.metrics`."""
+
+    def __init__(self, flavor: str) -> None:
+        self._flavor = flavor
+
+    def remove(self) -> None:
+        with _lock:
+            _sharers.discard(self._flavor)
+            if not _sharers:
+                _metric_patches.remove()
 
 
 def watch_metrics(integration: Integration, module: ModuleType) -> None:
-    """Watch the functions of `sklearn.metrics` that compute a metric."""
-    for name in module.__all__:
-        if name not in _NO_METRICS and inspect.isfunction(getattr(module, name, None)):
-            integration.patches.put(module, name, _metric_watch(integration, name))
+    """Watch the functions of `sklearn.metrics` that compute a metric, together with others that do."""
+    with _lock:
+        _sharers.add(integration.flavor)
+        integration.patches.add(_Share(integration.flavor))
+        for name in module.__all__:
+            if name not in _NO_METRICS and inspect.isfunction(getattr(module, name, None)):
+                _metric_patches.put(module, name, _metric_watch(name))
 
 
 def prediction_watch(integration: Integration, name: str) -> Watch:
@@ -122,7 +148,7 @@ def score_watch(integration: Integration, name: str) -> Watch:
     return Watch(integration.flavor, name, observe, wanted=_is_on(integration))
 
 
-def _metric_watch(integration: Integration, name: str) -> Watch:
+def _metric_watch(name: str) -> Watch:
     def observe(call: Call) -> Steps:
         found = next(
             (
@@ -132,14 +158,14 @@ def _metric_watch(integration: Integration, name: str) -> Watch:
             ),
             None,
         )
-        if found is None:
+        if found is None or not _wants_metrics(found.model.integration):
             yield
             return
         command = _command(name, call, skip=0)
         yield
-        _log_metric(integration, found.model, name, found.dataset, command, call.result)
+        _log_metric(found.model.integration, found.model, name, found.dataset, command, call.result)
 
-    return Watch(integration.flavor, name, observe, wanted=_is_on(integration))
+    return Watch("sklearn", name, observe, wanted=lambda: bool(_predictions))
 
 
 def _log_metric(
@@ -170,11 +196,9 @@ def _name_dataset(model: _Model, data: Any) -> tuple[str, bool]:
     """Return what the user calls some data, with a number if it is not the first of this name; and whether it is new."""
     name = variable_name(data, "unknown_dataset")
     with _lock:
-        known = model.datasets.setdefault(name, [])
+        known = model.datasets.setdefault(name, {})
         is_new = id(data) not in known
-        if is_new:
-            known.append(id(data))
-        return _numbered(name, known.index(id(data))), is_new
+        return _numbered(name, known.setdefault(id(data), len(known))), is_new
 
 
 def variable_name(value: Any, otherwise: str) -> str:

@@ -12,7 +12,6 @@ from slipstream.autologging.integrations import Integration
 from slipstream.autologging.patching import Call, Steps, as_list
 from slipstream.autologging.recording import Recorder, training
 from slipstream.autologging.warnings_once import attempt, warn_once
-from slipstream.client.model_functions import initialize_logged_model
 from slipstream.errors import InvalidParameterError
 from slipstream.flavors import keras as flavor
 from slipstream.models.schema import Schema, TensorSpec
@@ -81,7 +80,7 @@ def _observe_fit(call: Call) -> Steps:
     with attempt(integration.flavor, "reading params"):
         size = given.get("batch_size") or _batch_size(given.get("x"))
         recorder.log_params({**arguments_as_params(call, _NO_PARAMS), "batch_size": size})
-    model_id = initialize_logged_model("model").model_id if options["log_models"] else None
+    model_id = recorder.begin_model() if options["log_models"] else None
     if options["log_datasets"]:
         recorder.log_dataset(describe(integration, given.get("x"), given.get("y")), "train")
         held_out = as_list(given.get("validation_data"))

@@ -11,7 +11,6 @@ from slipstream.autologging.integrations import Integration
 from slipstream.autologging.patching import Call, Observer, Steps, Watch, as_list, classes_of
 from slipstream.autologging.recording import Recorder, training
 from slipstream.autologging.warnings_once import attempt
-from slipstream.client.model_functions import initialize_logged_model
 from slipstream.flavors import lightgbm as flavor
 
 _TRAIN = "lightgbm.train"
@@ -68,8 +67,8 @@ def _observe_train(*, is_estimator: bool) -> Observer:
         integration, options = INTEGRATION, dict(INTEGRATION.options)
         recorder = Recorder.of_active_run(integration)
         given = call.given()
-        recorder.log_params(given.get("params") or {})
         with attempt(integration.flavor, "reading params"):
+            recorder.log_params(dict(given.get("params") or {}))  # pairs are taken, too
             recorder.log_params(boosting.arguments_as_params(call, _NO_PARAMS))
         if options["log_datasets"]:
             _log_dataset(recorder, integration, given.get("train_set"), "train", None)
@@ -78,7 +77,7 @@ def _observe_train(*, is_estimator: bool) -> Observer:
             for data, name in zip(sets, names, strict=False):
                 _log_dataset(recorder, integration, data, "eval", name)
         log_models = options["log_models"] and not is_estimator
-        model_id = initialize_logged_model("model").model_id if log_models else None
+        model_id = recorder.begin_model() if log_models else None
         results: boosting.NumberedPoints = []
         boosting.with_callback(call, _Callback(recorder, results, model_id))
         yield

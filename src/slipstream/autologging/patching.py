@@ -13,9 +13,10 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from slipstream.autologging.warnings_once import warn_once
+from slipstream.client.hurry import HURRY
 
 MARK = "__slipstream_watch__"
 """Attribute of the functions that stand in an original's place."""
@@ -85,12 +86,23 @@ def is_within_call() -> bool:
     return _thread.within is not None
 
 
+def _is_wanted(watch: Watch) -> bool:
+    if watch.wanted is None:
+        return True
+    try:
+        return watch.wanted()
+    except Exception as error:  # noqa: BLE001  # ours, so it stays here
+        warn_once(watch.flavor, watch.name, error)
+        return False
+
+
 def start(observer: Observer, call: Call, flavor: str, name: str) -> Steps | None:
     """Run the part before the original; without result if it failed, and then the call is as the caller made it."""
     args, kwargs = call.args, call.kwargs
     try:
-        steps = observer(call)
-        next(steps)
+        with HURRY:
+            steps = observer(call)
+            next(steps)
     except StopIteration:  # it wants nothing of what comes after
         return None
     except Exception as error:  # noqa: BLE001  # ours, so it stays here
@@ -103,9 +115,10 @@ def start(observer: Observer, call: Call, flavor: str, name: str) -> Steps | Non
 def finish(steps: Steps, call: Call, flavor: str, name: str) -> None:
     """Run the part after the original; after an error of the original only what is in `finally`."""
     try:
-        if call.error is None:
-            next(steps, None)
-        steps.close()
+        with HURRY:
+            if call.error is None:
+                next(steps, None)
+            steps.close()
     except Exception as error:  # noqa: BLE001  # ours, so it stays here
         warn_once(flavor, name, error)
 
@@ -116,7 +129,7 @@ def watching(original: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
     @functools.wraps(original)
     def watched(*args: Any, **kwargs: Any) -> Any:
         outer = _thread.within
-        if (outer is not None and watch.name not in outer.admits) or (watch.wanted and not watch.wanted()):
+        if (outer is not None and watch.name not in outer.admits) or not _is_wanted(watch):
             return original(*args, **kwargs)
         _thread.within = watch
         try:
@@ -179,11 +192,15 @@ class Patch:
             delattr(self._owner, self._name)
 
 
+class Removable(Protocol):
+    def remove(self) -> None: ...
+
+
 class Patches:
     """The patches of one flavor."""
 
     def __init__(self) -> None:
-        self._all: list[Patch] = []
+        self._all: list[Removable] = []
         self._lock = threading.RLock()
 
     def put(self, owner: Any, name: str, watch: Watch) -> None:
@@ -205,11 +222,19 @@ class Patches:
             if not callable(found) or isinstance(found, (staticmethod, classmethod)) or hasattr(found, MARK):
                 return
             watched = watching(cast("Callable[..., Any]", found), watch)
-            if inspect.ismodule(owner):  # a pickle that names a function must find this one
-                watched.__module__, watched.__qualname__ = owner.__name__, name
             own = name in vars(owner)
+            # A pickle that names a function must find this one.
+            if inspect.ismodule(owner):
+                watched.__module__, watched.__qualname__ = owner.__name__, name
+            elif inspect.isclass(owner) and not own:
+                watched.__module__, watched.__qualname__ = owner.__module__, f"{owner.__qualname__}.{name}"
             setattr(owner, name, watched)
             self._all.append(Patch(owner, name, found, watched, own=own))
+
+    def add(self, other: Removable) -> None:
+        """Take in what is to be removed with these patches."""
+        with self._lock:
+            self._all.append(other)
 
     def remove(self) -> None:
         with self._lock:

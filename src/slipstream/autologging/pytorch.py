@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -10,7 +11,8 @@ from slipstream.autologging.integrations import Integration
 from slipstream.autologging.patching import Call, Observer, Steps
 from slipstream.autologging.recording import Recorder, training
 from slipstream.autologging.warnings_once import attempt, warn_once
-from slipstream.client.model_functions import initialize_logged_model
+from slipstream.client import connect
+from slipstream.client.client import SlipstreamClient
 from slipstream.client.scratch import scratch_folder
 from slipstream.errors import InvalidParameterError
 from slipstream.flavors import pytorch as flavor
@@ -87,7 +89,7 @@ def _observe_fit(package: str) -> Observer:
         integration, options = INTEGRATION, dict(INTEGRATION.options)
         recorder = Recorder.of_active_run(integration)
         trainer = call.args[0]
-        model_id = initialize_logged_model("model").model_id if options["log_models"] else None
+        model_id = recorder.begin_model() if options["log_models"] else None
         stopping: Any = None
         for each in trainer.callbacks:
             if any(kind.__name__ == "EarlyStopping" for kind in type(each).__mro__):
@@ -158,19 +160,58 @@ def _callbacks(
     class Checkpoints(_Checkpoints, base.Callback):
         pass
 
+    Metrics.package = Checkpoints.package = package
+
     made: list[Any] = [Metrics(recorder, options, model_id)]
     if options["checkpoint"]:
         made.append(Checkpoints(recorder, options))
     return made
 
 
-class _Metrics:
-    """Takes metrics; stays with the trainer, so that a test after the training is logged, too."""
+class _Travelling:
+    """A callback that goes along when Lightning starts the training's processes afresh, and logs from there."""
 
     slipstream_autologging = True
+    package: str
+    is_elsewhere = False
+    """In a process where nobody has turned autologging on, or off."""
+    _recorder: Recorder
+    _options: Mapping[str, Any]
+    _model_id: str | None
+
+    def is_on(self) -> bool:
+        return self.is_elsewhere or INTEGRATION.is_on
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        recorder = self._recorder
+        return _arrive, (
+            *(self.package, type(self).__name__, recorder.client.tracking_uri, recorder.run_id),
+            *(dict(self._options), self._model_id),
+        )
+
+
+def _arrive(
+    package: str,
+    name: str,
+    tracking_uri: str,
+    run_id: str,
+    options: Mapping[str, Any],
+    model_id: str | None,
+) -> Any:
+    recorder = Recorder(INTEGRATION, SlipstreamClient(tracking_uri), run_id)
+    made = _callbacks(package, recorder, options, model_id)
+    found = next(each for each in made if type(each).__name__ == name)
+    found.is_elsewhere = True
+    return found
+
+
+class _Metrics(_Travelling):
+    """Takes metrics; stays with the trainer, so that a test after the training is logged, too."""
 
     def __init__(self, recorder: Recorder, options: Mapping[str, Any], model_id: str | None) -> None:
         self._recorder = recorder
+        self._options = options
+        self._process = os.getpid()
         self._each_epochs = max(1, int(options["log_every_n_epoch"]))
         self._each_steps: int | None = options["log_every_n_step"]
         self._model_id = model_id
@@ -248,9 +289,13 @@ class _Metrics:
         for handle in getattr(self, "_first_batch", []):
             handle.remove()
         self._recorder.flush()
+        if self.is_elsewhere or self._process != os.getpid():
+            # Processes that multiprocessing starts end without the usual waiting for what is logged.
+            with attempt(self._recorder.flavor, "delivering what was logged"):
+                connect.flush_all()
 
     def on_test_end(self, trainer: Any, pl_module: Any) -> None:
-        if not (trainer.is_global_zero and INTEGRATION.is_on):
+        if not (trainer.is_global_zero and self.is_on()):
             return
         self._recorder.set_tags({"Mode": "testing"})
         with attempt(self._recorder.flavor, "logging metrics"):
@@ -258,13 +303,12 @@ class _Metrics:
         self._recorder.flush()
 
 
-class _Checkpoints:
+class _Checkpoints(_Travelling):
     """Logs checkpoints: the best so far or the newest in one place, or all."""
-
-    slipstream_autologging = True
 
     def __init__(self, recorder: Recorder, options: Mapping[str, Any]) -> None:
         self._recorder = recorder
+        self._model_id = None
         self._options = options
         self._best: float | None = None
 
@@ -278,7 +322,7 @@ class _Checkpoints:
             self._log(trainer)
 
     def _log(self, trainer: Any) -> None:
-        if trainer.is_global_zero and INTEGRATION.is_on:
+        if trainer.is_global_zero and self.is_on():
             with attempt(self._recorder.flavor, "logging a checkpoint"):
                 self._log_if_wanted(trainer)
 

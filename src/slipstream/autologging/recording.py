@@ -13,6 +13,7 @@ from slipstream.autologging.warnings_once import attempt, warn_once
 from slipstream.client.active_run import active_entry, active_run, end_run, start_run
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.datasets import to_dataset_input
+from slipstream.client.model_functions import initialize_logged_model
 from slipstream.client.scratch import scratch_folder
 from slipstream.clock import now_ms
 from slipstream.entities import DatasetInput, Metric, Param, RunStatus, RunTag
@@ -41,14 +42,23 @@ class Recorder:
         entry = active_entry()
         return cls(integration, entry.client, entry.run.info.run_id)
 
+    def begin_model(self) -> str | None:
+        """Create the model that the training will give, so that metrics can be of it; `None` if that is not to be had."""
+        with attempt(self.flavor, "creating the model"):
+            return initialize_logged_model("model").model_id
+        return None
+
     # -- params and tags ----------------------------------------------------------------------------------
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Log params as text, cut to the length that they may have. A param that the run has already keeps its value."""
-        given = [
-            Param(shorten(key, limits.KEY), shorten(value, limits.PARAM_VALUE))
-            for key, value in params.items()
-        ]
+        """Log params as text, cut to the length that they may have.
+
+        A param that the run has already keeps its value, unless `resume` made the run active: then it changes, with history.
+        """
+        given: list[Param] = []
+        for key, value in params.items():
+            with attempt(self.flavor, "writing a param as text"):
+                given.append(Param(shorten(key, limits.KEY), shorten(value, limits.PARAM_VALUE)))
         if not given:
             return
         try:

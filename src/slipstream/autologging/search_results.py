@@ -10,6 +10,7 @@ from typing import Any, cast
 from slipstream.autologging.integrations import AUTOLOGGING_TAG
 from slipstream.autologging.recording import Recorder, shorten
 from slipstream.autologging.warnings_once import attempt
+from slipstream.client.active_run import active_entry
 from slipstream.client.context import resolve_tags
 from slipstream.client.datasets import to_dataset_input
 from slipstream.client.runs import PARENT_RUN_TAG
@@ -62,7 +63,7 @@ def log_trials(
     base: dict[str, Any] = seed.get_params(deep=not is_search(seed))
     best = search.best_estimator_.get_params(deep=True) if hasattr(search, "best_estimator_") else None
     with attempt(recorder.flavor, "creating child runs"):
-        parent = recorder.client.get_run(recorder.run_id).info
+        parent = active_entry().run.info
         tags = {
             **resolve_tags(),
             AUTOLOGGING_TAG: recorder.flavor,

@@ -1,5 +1,6 @@
 """scikit-learn: params, training metrics, plots and the model of each `fit`; searches with child runs."""
 
+import copy
 import inspect
 import sys
 from collections.abc import Mapping
@@ -138,7 +139,8 @@ def _observe_training(call: Call) -> Steps:
     with attempt(integration.flavor, "taking an example of the input"):
         example = sample(data)
     if _may_change_input(params):
-        data = data.copy()
+        with attempt(integration.flavor, "copying the data that the training may change"):
+            data = copy.deepcopy(data)
     dataset = describe(integration, data, target)
     if options["log_datasets"]:
         recorder.log_dataset(dataset, "train")
@@ -170,7 +172,9 @@ def _observe_training(call: Call) -> Steps:
         )
     recorder.flush()
     if options["log_post_training_metrics"]:
-        evaluation.remember_model(estimator, recorder.run_id, model_id, recorder.client.tracking_uri)
+        evaluation.remember_model(
+            integration, estimator, recorder.run_id, model_id, recorder.client.tracking_uri
+        )
 
 
 def _given(call: Call) -> tuple[Any, Any, Any]:

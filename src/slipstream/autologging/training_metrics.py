@@ -15,6 +15,10 @@ _MOST_CLASSES_WITH_NUMBERS = 50
 """A confusion matrix of more classes is drawn in colours only: writing its numbers takes longer than most trainings."""
 
 
+_LONGEST_NAME_IN_MARGIN = 6
+"""Characters of a class's name for which the margins that figures have by themselves are wide enough."""
+
+
 class _Predictions:
     """What the model predicts for the training data, asked once and used by metrics and plots."""
 
@@ -133,12 +137,16 @@ def _plots(
             sample_weight=weight,
             normalize="true",
             cmap="Blues",
-            include_values=len(classes) <= _MOST_CLASSES_WITH_NUMBERS,
+            include_values=has_numbers,
+            text_kw={"fontsize": size} if has_numbers else None,
             ax=axes,
         )
         axes.set_title("Normalized confusion matrix")
 
-    yield f"{PREFIX}confusion_matrix.png", lambda path: _draw(path, confusion, min(8.0, 50.0 / len(classes)))
+    size = min(8.0, 50.0 / len(classes))
+    has_numbers = len(classes) <= _MOST_CLASSES_WITH_NUMBERS
+    is_long = max(len(str(each)) for each in classes) > _LONGEST_NAME_IN_MARGIN
+    yield f"{PREFIX}confusion_matrix.png", lambda path: _draw(path, confusion, size, fits=not is_long)
     if len(classes) != 2:
         return
 
@@ -165,14 +173,26 @@ def _plots(
     yield f"{PREFIX}precision_recall_curve.png", lambda path: _draw(path, precision)
 
 
-def _draw(path: Path, draw: Callable[[Any], None], size: float = 8.0) -> None:
-    """Draw on a figure of our own: pyplot's figures are the user's, and not for several threads."""
-    matplotlib: Any = importlib.import_module("matplotlib")
+def _draw(path: Path, draw: Callable[[Any], None], size: float = 8.0, *, fits: bool = True) -> None:
+    """Draw on a figure of our own: pyplot's figures and settings are the user's, and not for several threads.
+
+    Margins that are measured cost as much as the drawing, so it is done only where texts may not fit.
+    """
     figures: Any = importlib.import_module("matplotlib.figure")
-    with matplotlib.rc_context({"font.size": size, "axes.labelsize": 8.0}):
-        figure = figures.Figure(figsize=(6.0, 4.0), layout="tight")
-        draw(figure.add_subplot())
-        figure.savefig(path, format="png", dpi=175)
+    figure = figures.Figure(figsize=(6.0, 4.0), layout=None if fits else "tight")
+    axes = figure.add_subplot()
+    draw(axes)
+    axes.title.set_size(10.0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_size(8.0)
+        axis.set_tick_params(labelsize=size)
+    legend = axes.get_legend()
+    if legend is not None:
+        for text in legend.get_texts():
+            text.set_size(size)
+    if fits:
+        figure.subplots_adjust(left=0.12, right=0.95, bottom=0.12, top=0.92)
+    figure.savefig(path, format="png", dpi=175, pil_kwargs={"compress_level": 1})
 
 
 def _write_html(estimator: Any, path: Path) -> None:

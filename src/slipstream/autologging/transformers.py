@@ -6,7 +6,6 @@ What transformers' own callback for MLflow logs, in the same names; MLflow needs
 import importlib
 import inspect
 import re
-import sys
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -15,6 +14,7 @@ from slipstream.autologging.integrations import Integration
 from slipstream.autologging.patching import Call, Steps
 from slipstream.autologging.recording import Recorder, training
 from slipstream.autologging.warnings_once import attempt
+from slipstream.client.client import SlipstreamClient
 from slipstream.rules import limits
 
 _NO_METRIC_NAME = re.compile(r"[^0-9A-Za-z_\-. :/]")
@@ -53,18 +53,8 @@ def _watch_module(module: ModuleType, integration: Integration) -> None:
 def _logs_already(trainer: Any) -> bool:
     """Tell whether transformers' own callback logs this training, with slipstream in MLflow's place."""
     return any(
-        str(getattr(getattr(each, "_ml_flow", None), "__name__", "")).startswith("slipstream")
-        or (type(each).__name__ == "MLflowCallback" and _is_stand_in())
+        getattr(getattr(each, "_ml_flow", None), "MlflowClient", None) is SlipstreamClient
         for each in trainer.callback_handler.callbacks
-    )
-
-
-def _is_stand_in() -> bool:
-    module = sys.modules.get("mlflow")
-    return (
-        module is not None
-        and str(getattr(module, "__version__", "")) != ""
-        and module is sys.modules.get("slipstream")
     )
 
 

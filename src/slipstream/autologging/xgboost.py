@@ -12,7 +12,6 @@ from slipstream.autologging.integrations import Integration
 from slipstream.autologging.patching import Call, Observer, Steps, Watch, as_list, classes_of
 from slipstream.autologging.recording import Recorder, training
 from slipstream.autologging.warnings_once import attempt
-from slipstream.client.model_functions import initialize_logged_model
 from slipstream.flavors import xgboost as flavor
 
 _TRAIN = "xgboost.train"
@@ -87,8 +86,8 @@ def _observe_train(*, is_estimator: bool) -> Observer:
         integration, options = INTEGRATION, dict(INTEGRATION.options)
         recorder = Recorder.of_active_run(integration)
         given = call.given()
-        recorder.log_params(given.get("params") or {})
         with attempt(integration.flavor, "reading params"):
+            recorder.log_params(dict(given.get("params") or {}))  # pairs are taken, too
             recorder.log_params(boosting.arguments_as_params(call, _NO_PARAMS))
         dataset = None
         if options["log_datasets"]:
@@ -97,7 +96,7 @@ def _observe_train(*, is_estimator: bool) -> Observer:
             for data, name in given.get("evals") or ():
                 recorder.log_dataset(_describe(integration, data, name), "eval")
         log_models = options["log_models"] and not is_estimator
-        model_id = initialize_logged_model("model").model_id if log_models else None
+        model_id = recorder.begin_model() if log_models else None
         results: boosting.NumberedPoints = []
         boosting.with_callback(call, _callback(recorder, results, model_id))
         yield

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 from slipstream import settings
 from slipstream.artifact_store.http_sender import SIGNED
+from slipstream.client.hurry import is_hurried
 from slipstream.errors import (
     BY_CODE,
     ConnectionFailedError,
@@ -23,6 +24,7 @@ from slipstream.errors import (
     PermissionDeniedError,
     SlipstreamError,
     StorageError,
+    TooLargeError,
     TooManyRequestsError,
     UnauthenticatedError,
     UnavailableError,
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 LONGEST_WAIT_SECONDS = 120.0
+_HURRIED_PAUSE_SECONDS = 1.0
+_chance = random.SystemRandom()  # the one of the module is the user's, who may have seeded it
 _SHOWN_BODY_CHARACTERS = 300
 _BY_STATUS: dict[int, type[SlipstreamError]] = {
     400: InvalidParameterError,
@@ -40,6 +44,7 @@ _BY_STATUS: dict[int, type[SlipstreamError]] = {
     403: PermissionDeniedError,
     404: EndpointNotFoundError,
     405: EndpointNotFoundError,
+    413: TooLargeError,
     429: TooManyRequestsError,
     502: UnavailableError,
     503: UnavailableError,
@@ -183,7 +188,9 @@ class Transport:
         if size is not None:
             headers["Content-Length"] = str(size)
         once = iter(chunks) is chunks
-        self._send(method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once)
+        self._send(
+            method, path, (), lambda: iter(chunks), headers, stream=False, retry=not once, takes_time=True
+        )
 
     def prepare(self) -> None:
         """Import now what the first call would import."""
@@ -274,6 +281,7 @@ class Transport:
         stream: bool,
         retry: bool = True,
         signed: bool = False,
+        takes_time: bool = False,
     ) -> "urllib3.BaseHTTPResponse":
         import urllib3
 
@@ -286,6 +294,13 @@ class Transport:
             else 0
         )
         timeout = self._timeout_seconds or settings.HTTP_REQUEST_TIMEOUT.get()
+        longest_pause = LONGEST_WAIT_SECONDS
+        is_brief = self._timeout_seconds is not None or is_hurried()
+        """Whether the caller said how long to wait: who was silent for so long is not asked again."""
+        if is_hurried():
+            retries, longest_pause = min(retries, 1), _HURRIED_PAUSE_SECONDS
+            if not takes_time:
+                timeout = min(timeout, max(0.1, settings.PATIENCE.get()))
         for attempt in range(retries + 1):
             try:
                 response = pool.request(
@@ -304,18 +319,18 @@ class Transport:
                     f"{settings.TRACKING_SERVER_CERT_PATH.name} to its certificate file."
                 ) from error
             except urllib3.exceptions.HTTPError as error:
-                if attempt == retries:
+                if attempt == retries or (is_brief and isinstance(error, urllib3.exceptions.TimeoutError)):
                     raise ConnectionFailedError(
                         f"No answer from {self.base_url} ({_reason(error)}). Check that the server runs "
                         f"and that the tracking URI ({settings.TRACKING_URI.name}) is right."
                     ) from error
                 self._warn_once(f"No answer from {self.base_url} ({_reason(error)})", attempt, retries)
-                self._sleep(_pause(attempt, None))
+                self._sleep(min(_pause(attempt, None), longest_pause))
                 continue
             self._warned = False
             if attempt < retries and _may_pass(response):
                 response.drain_conn()
-                self._sleep(_pause(attempt, response.headers.get("Retry-After")))
+                self._sleep(min(_pause(attempt, response.headers.get("Retry-After")), longest_pause))
                 continue
             if response.status >= HTTPStatus.MULTIPLE_CHOICES and not (signed and _is_signed(response)):
                 raise _to_error(method, url, response)
@@ -468,12 +483,12 @@ def _pause(attempt: int, retry_after: str | None) -> float:
     """Return seconds to wait: what the server asks for, else nothing, then factor, 2*factor, 4*factor..."""
     if retry_after is not None and retry_after.strip().isdigit():
         # A little later, each at another time: all whom the server sent away would come back at once.
-        return min(float(retry_after) * (1 + random.random() / 4), LONGEST_WAIT_SECONDS)
+        return min(float(retry_after) * (1 + _chance.random() / 4), LONGEST_WAIT_SECONDS)
     if attempt == 0:
         return 0.0
     backoff = settings.HTTP_REQUEST_BACKOFF_FACTOR.get() * 2 ** (attempt - 1)
     # Jitter, so that many workers that failed together do not come back together.
-    return min(backoff * (1 + random.random() / 2), LONGEST_WAIT_SECONDS)
+    return min(backoff * (1 + _chance.random() / 2), LONGEST_WAIT_SECONDS)
 
 
 def _reason(error: Exception) -> str:

@@ -28,6 +28,7 @@ _UNAVAILABLE = (
 )  # fmt: skip
 _MEMBERSHIP = re.compile(r"\bIN :(\w+__in)\b")
 _BUSY_SECONDS = 20.0
+_chance = random.SystemRandom()  # the one of the module is the user's, who may have seeded it
 _PAGES = 4096
 """Pages of one step of a copy; between steps Ctrl-C is heard."""
 _SCHEMA_WORDS = (
@@ -284,7 +285,7 @@ def _busy_handler() -> Callable[[int], bool]:
         now = time.monotonic()
         if tries == 0:
             until = now + _BUSY_SECONDS
-        time.sleep(random.uniform(0.0005, 0.005))  # two that wait should not wait in step
+        time.sleep(_chance.uniform(0.0005, 0.005))  # two that wait should not wait in step
         return now < until
 
     return wait

@@ -30,7 +30,7 @@ from slipstream.server.artifact_frame import artifact_frame
 from slipstream.server.artifacts import DeclaredRoute, artifact_routes
 from slipstream.server.asked import ID_HEADERS, Asked, given_id
 from slipstream.server.context import ServerContext
-from slipstream.server.dispatch import Dispatcher, check_content_type, error_answer
+from slipstream.server.dispatch import Answer, Dispatcher, check_content_type, error_answer
 from slipstream.server.events import Events
 from slipstream.server.fast import JSON_LIMIT, ShortRoute, too_large
 from slipstream.server.fast_files import FastFiles
@@ -39,6 +39,7 @@ from slipstream.server.model_cards import model_card_routes
 from slipstream.server.observer import Observer, RouteCounts
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
+from slipstream.server.packing import Packed, Packing, may_pack
 from slipstream.server.run_watch import RunWatch
 from slipstream.server.serving_routes import serving_routes
 from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
@@ -69,6 +70,7 @@ _EXEMPT = frozenset({"/health", "/version"})
 
 _OF_FILES = 0
 """In place of a status: a 200 that has not the headers of JSON."""
+_NOT_MODIFIED = 304
 _COME_AGAIN = frozenset({429, 503})
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -272,7 +274,9 @@ class TrackingApp:
             )
             return
         answer = await self._answer(*found, scope, headers, receive, send, asked)
-        if answer is not None:
+        if isinstance(answer, Packed):
+            await self._send(send, answer.status, answer.body, b"application/json", answer.headers)
+        elif answer is not None:
             status, body = answer
             await self._send(send, status, body, b"application/json", self._hints(status))
 
@@ -291,7 +295,7 @@ class TrackingApp:
         receive: Receive,
         send: Send,
         asked: Asked,
-    ) -> tuple[int, bytes] | None:
+    ) -> Answer | Packed | None:
         """Return what to answer, or nothing once a stream was sent."""
         try:
             query: bytes = scope["query_string"]
@@ -317,6 +321,8 @@ class TrackingApp:
         if route.streams:
             extra = [_NO_SNIFF, *self._framed()]
             return await self._streams.answer(route, request, headers.get(b"accept"), extra, receive, send)
+        if may_pack(route):
+            return await self.dispatcher.call_packed(route, request, asked, Packing.of(headers))
         return await self.dispatcher.call(route, request, asked)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send, answering: "_Answering") -> None:
@@ -397,13 +403,14 @@ class TrackingApp:
         content_type: bytes,
         headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
+        length = ((b"content-length", str(len(body)).encode()),) if status != _NOT_MODIFIED else ()
         await send(
             {
                 "type": "http.response.start",
                 "status": status,
                 "headers": [
                     (b"content-type", content_type),
-                    (b"content-length", str(len(body)).encode()),
+                    *length,
                     _NO_SNIFF,
                     *self._framed(),
                     *headers,

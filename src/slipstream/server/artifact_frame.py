@@ -17,14 +17,15 @@ PATH = "/artifact-frame"
 _FILL_STILL = """
 addEventListener("message", (event) => {
   if (event.source !== parent || typeof event.data?.slipstreamPage !== "string") return;
-  const page = new DOMParser().parseFromString(event.data.slipstreamPage, "text/html");
+  // a base would be asked about, and refused, while it is read
+  const page = new DOMParser().parseFromString(event.data.slipstreamPage.replace(/<base/gi, "<x-base"), "text/html");
   for (const each of page.querySelectorAll("script, iframe, frame, object, embed, base, meta, link, form")) {
     if (each.localName === "form") each.replaceWith(...each.childNodes);
     else each.remove();
   }
   for (const each of page.querySelectorAll("*"))
     for (const { name, value } of [...each.attributes])
-      if (/^on/i.test(name) || (/^(href|src|srcset|action|formaction|background|poster|data|ping|to|from|values|xlink:href)$/i.test(name)
+      if (/^(on|autofocus)/i.test(name) || (/^(href|src|srcset|action|formaction|background|poster|data|ping|to|from|values|xlink:href)$/i.test(name)
           && !/^(#|data:image\\/(png|jpeg|gif|webp|svg\\+xml)[;,])/i.test(value))) each.removeAttribute(name);
   const plain = (css) => css.replace(/@import[^;]*;?/gi, "").replace(/url\\((?!\\s*["']?data:)[^)]*\\)/gi, "none");
   for (const each of page.querySelectorAll("style")) each.textContent = plain(each.textContent);

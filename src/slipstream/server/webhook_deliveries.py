@@ -30,6 +30,7 @@ LONGEST_WAIT_SECONDS = 600.0
 _RETRIED = frozenset({408, 425, 429})
 
 _logger = logging.getLogger(__name__)
+_chance = random.SystemRandom()  # the one of the module is the user's, who may have seeded it
 
 Send = Callable[[WebhookDelivery], Answer]
 
@@ -47,7 +48,7 @@ class WebhookDeliveries:
         self,
         engine: Engine,
         send_one: Send | None = None,
-        jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0),
+        jitter: Callable[[], float] = lambda: _chance.uniform(0.5, 1.0),
     ) -> None:
         self._engine = engine
         self._send = send_one or _send

@@ -41,6 +41,7 @@ Bulk = Callable[[SqlStore, Sequence[Any]], Sequence[Any]]
 """Does many requests of one kind at once; returns for each its result, or the exception that refuses it."""
 
 _logger = logging.getLogger(__name__)
+_chance = random.SystemRandom()  # the one of the module is the user's, who may have seeded it
 
 _GROUP = 2_000
 _COMPACT_EVERY = 8
@@ -128,7 +129,7 @@ class Engine:
         self._not_to_compact: set[int] = set()
         """Runs where that failed for another reason than the moment's: it is said once."""
         self._groups = 0
-        self._noted = random.randrange(run_changes.MERGE_EVERY)
+        self._noted = _chance.randrange(run_changes.MERGE_EVERY)
         """Transactions that wrote to the journal. Not from 0: programs that write little would never merge it."""
         self._waiting: queue.SimpleQueue[Work[Any] | None] = queue.SimpleQueue()
         self._writers: queue.SimpleQueue[Connection] = queue.SimpleQueue()

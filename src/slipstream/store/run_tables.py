@@ -8,7 +8,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString, cast
 
 import msgspec
 
@@ -26,7 +26,8 @@ from slipstream.entities.run_table import (
     TableRequest,
 )
 from slipstream.errors import InvalidParameterError
-from slipstream.rules import limits, names
+from slipstream.rules import names
+from slipstream.rules.windows import check_window
 from slipstream.search.columns import GROUPS, TIMES, Column, name_column, parse_columns
 from slipstream.search.sql import Query, compile_runs
 from slipstream.store.config import StoreConfig
@@ -42,7 +43,6 @@ from slipstream.store.series_summaries import SeriesSummariesPart
 _logger = logging.getLogger(__name__)
 
 MOST_ROWS = 1_000
-MOST_OFFSET = 10_000_000
 MOST_COLUMNS_LISTED = 1_000
 SAMPLED_RUNS = 2_000
 SAMPLED_VALUES = 100_000
@@ -260,42 +260,57 @@ class RunTablesPart(SeriesSummariesPart):
                     f"Invalid value {kind[:100]!r} for 'kinds': use some of {', '.join(GROUPS)}."
                 )
         selected = _Selected.of(request.selection)
-        kinds = [group for group, kind in _GROUP_OF.items() if not request.kinds or kind in request.kinds]
-        groups = [group for group in kinds if group != "attribute"]
-        counts = self._keys_in_memory(selected, groups) or self._keys_in_database(selected, groups)
+        counts = self._keys_in_memory(selected) or self._keys_in_database(selected)
+        sampled, columns = self._columns_of(counts)
         words = (request.search or "").lower().split()
+        wanted = request.kinds or GROUPS
+        shown = [
+            column
+            for column in columns
+            if column.key.partition(".")[0] in wanted and _has_words(column.key, words)
+        ]
+        return RunColumnsPage(
+            total=len(shown),
+            offset=request.offset,
+            cursor=counts.upto,
+            runs=counts.runs,
+            sampled=sampled,
+            columns=shown[request.offset : request.offset + request.limit],
+        )
+
+    def _columns_of(self, counts: KeyCounts) -> tuple[int, list[RunColumn]]:
+        """Return how many runs were looked at, and all columns of some runs in order."""
+        index = self.config.run_index
+        if index is not None and counts.identity is not None:
+            known = index.columns(counts.identity)
+            if known is not None:
+                return cast("tuple[int, list[RunColumn]]", known)
         listed: list[tuple[str, str, int]] = []
-        if "attribute" in kinds and counts.runs:
+        if counts.runs:
             listed += [
                 ("attribute", key, counts.ended if key == "end_time" else counts.runs)
                 for key in _LISTED_ATTRIBUTES
             ]
         for group, keys in counts.keys.items():
             listed += [(group, key, runs) for key, runs in keys.items()]
-        listed = [each for each in listed if _has_words(f"{_GROUP_OF[each[0]]}.{each[1]}", words)]
         sample = self._sample(counts)
         columns = [self._describe(group, key, runs, counts.runs, sample) for group, key, runs in listed]
-        columns.sort(key=lambda column: _rank(column, counts.runs))
-        return RunColumnsPage(
-            total=len(columns),
-            offset=request.offset,
-            cursor=counts.upto,
-            runs=counts.runs,
-            sampled=len(sample.runs),
-            columns=columns[request.offset : request.offset + request.limit],
-        )
+        columns.sort(key=_rank)
+        if index is not None and counts.identity is not None:
+            index.keep_columns(counts.identity, (len(sample.runs), columns))
+        return len(sample.runs), columns
 
-    def _keys_in_memory(self, selected: _Selected, groups: Sequence[str]) -> KeyCounts | None:
+    def _keys_in_memory(self, selected: _Selected) -> KeyCounts | None:
         index = self.config.run_index
         if index is None or not selected.experiments or self.changed_runs or self.changed_experiments:
             return None
         return index.count_keys(
-            self.tx, selected.experiments, selected.query, selected.stages, groups, SAMPLED_RUNS
+            self.tx, selected.experiments, selected.query, selected.stages, tuple(_KEYED), SAMPLED_RUNS
         )
 
-    def _keys_in_database(self, selected: _Selected, groups: Sequence[str]) -> KeyCounts:
+    def _keys_in_database(self, selected: _Selected) -> KeyCounts:
         upto = newest_change(self.tx)
-        keys: dict[str, Counter[str]] = {group: Counter() for group in groups}
+        keys: dict[str, Counter[str]] = {group: Counter() for group in _KEYED}
         if not selected.experiments:
             return KeyCounts(0, keys, 0, [], upto)
         found, query, params = selected.found, selected.query, selected.params
@@ -303,9 +318,9 @@ class RunTablesPart(SeriesSummariesPart):
             f"SELECT COUNT(*), COUNT(end_time) FROM runs WHERE id IN ({found})", **params
         )
         assert counted is not None, "an aggregate has a row"
-        for group in groups:
+        for group, table in _KEYED.items():
             rows = self.tx.fetch_all(
-                f"SELECT key, COUNT(*) FROM {_KEYED[group]} WHERE run IN ({found}) GROUP BY key", **params
+                f"SELECT key, COUNT(*) FROM {table} WHERE run IN ({found}) GROUP BY key", **params
             )
             keys[group].update(dict(rows))  # pyright: ignore[reportArgumentType]
         newest = self.tx.fetch_all(
@@ -328,13 +343,11 @@ class RunTablesPart(SeriesSummariesPart):
         for name, values in read_columns(self.tx, runs, names_).items():
             for value in values.values():
                 sample.add(name, value)
-        if "metric" in counts.keys:
-            for key, value, is_nan in self.tx.fetch_all(SELECT_METRICS, runs__in=runs):
-                sample.add(("metric", key), (value, NAN if is_nan else PRESENT))
+        for key, value, is_nan in self.tx.fetch_all(SELECT_METRICS, runs__in=runs):
+            sample.add(("metric", key), (value, NAN if is_nan else PRESENT))
         for group, sql in _TEXTS.items():
-            if group in counts.keys:
-                for key, value in self.tx.fetch_all(sql, runs__in=runs):
-                    sample.add((group, key), value)
+            for key, value in self.tx.fetch_all(sql, runs__in=runs):
+                sample.add((group, key), value)
         return sample
 
     def _describe(self, group: str, key: str, runs: int, found: int, sample: "_Sample") -> RunColumn:
@@ -378,20 +391,6 @@ class _Sample:
         self.values.setdefault(name, {})[value] = None
 
 
-def check_window(offset: int, limit: int, most: int) -> None:
-    """Refuse windows that are none, or too long."""
-    limits.check_int64(offset, "offset")
-    limits.check_int64(limit, "limit")
-    if not 0 <= offset <= MOST_OFFSET:
-        raise InvalidParameterError(
-            f"Invalid value {offset} for 'offset': it must be at least 0 and at most {MOST_OFFSET}."
-        )
-    if not 1 <= limit <= most:
-        raise InvalidParameterError(
-            f"Invalid value {limit} for 'limit': it must be at least 1 and at most {most}."
-        )
-
-
 def _cell(value: "tuple[float, int] | None") -> float | None:
     """Return a number of a column."""
     if value is None:
@@ -421,7 +420,7 @@ def _has_words(text: str, words: Sequence[str]) -> bool:
 _ORDER_OF_GROUPS = {"metrics": 0, "params": 1, "attributes": 2, "tags": 3}
 
 
-def _rank(column: RunColumn, found: int) -> tuple[bool, bool, int, int, str]:
+def _rank(column: RunColumn) -> tuple[bool, bool, int, int, str]:
     """Order columns: those that vary first, then by how many runs have them; what the tools themselves write last."""
     group, _, key = column.key.partition(".")
     return (

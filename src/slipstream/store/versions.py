@@ -324,7 +324,7 @@ class VersionsPart:
 
     def _note_version(self, model_id: str, name: str, version: int) -> None:
         """Add a version to the list that its logged model keeps in a tag."""
-        known = _versions_in(self.get_logged_model(model_id).tags.get(MODEL_VERSIONS_TAG) or "[]")
+        known = versions_in(self.get_logged_model(model_id).tags.get(MODEL_VERSIONS_TAG) or "[]")
         entry = {"name": name, "version": version}
         if entry in known:
             return
@@ -383,7 +383,7 @@ class VersionsPart:
         ]
 
 
-def _versions_in(text: str) -> list[Any]:
+def versions_in(text: str) -> list[Any]:
     """Return what the tag lists; nothing if a client has written something else there."""
     try:
         found = json.loads(text)

@@ -10,6 +10,7 @@ _SHADES = 4096
 _LEAST_DIGITS = 3
 """Of each number, for axes that are logarithmic."""
 _MOST_DIGITS = 15
+_NEAR_INFINITY = 1e307
 _DIGITS_OF_ONE = 12
 """Of a number that is the only one."""
 
@@ -19,10 +20,10 @@ def float32_texts(values: Sequence[float]) -> list[str]:
     texts = ["%.7g" % value for value in values]  # noqa: UP031  # three times as fast as format
     wanted = array("f", values)
     found = array("f", map(float, texts))
-    if found != wanted or 0.0 in wanted:
+    if found != wanted or 0.0 in wanted or math.isinf(sum(map(abs, wanted))):
         for place, (text, value) in enumerate(zip(texts, values, strict=True)):
             if math.isinf(wanted[place]) or (wanted[place] == 0 and value != 0):
-                texts[place] = f"{value:.9g}"
+                texts[place] = repr(value) if abs(value) > _NEAR_INFINITY else f"{value:.9g}"
             elif array("f", (float(text),))[0] != wanted[place]:
                 short = f"{value:.8g}"
                 texts[place] = short if array("f", (float(short),))[0] == wanted[place] else f"{value:.9g}"
@@ -45,6 +46,8 @@ class Shades:
             digits = _DIGITS_OF_ONE
         else:
             digits = max(_LEAST_DIGITS, min(_MOST_DIGITS, math.floor(math.log10(largest)) - unit + 1))
+        if largest > _NEAR_INFINITY:  # rounded up it would be no double any more
+            digits = 17
         self._plain = f"%.{-unit}f" if span > 0 and 0 >= unit >= -12 and largest < 1e12 else f"%.{digits}g"
         self._small = f"%.{_LEAST_DIGITS}g"
         self._border = 10.0 ** (unit + _LEAST_DIGITS) if span > 0 else 0.0

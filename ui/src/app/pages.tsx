@@ -29,6 +29,7 @@ const PAGES: readonly (readonly [pattern: string, load: Load])[] = [
   ["models", () => import("../pages/models")],
   ["models/:model", () => import("../pages/model")],
   ["models/:model/versions/:version", () => import("../pages/model_version")],
+  ["compare", () => import("../pages/compare")],
   ["serving", () => import("../pages/serving")],
   ["settings", () => import("../pages/settings")],
 ];

@@ -6,6 +6,7 @@ import { CopyBlock } from "../app/copy";
 import { Failure, Skeleton } from "../app/states";
 import { footerLength, ParquetError, readFooter } from "../formats/parquet_footer";
 import { count } from "../lib/format";
+import { shellQuote } from "../lib/shell_words";
 import { visibleLine } from "../lib/visible";
 import { type ArtifactSource, readPart } from "./source";
 
@@ -39,8 +40,9 @@ export function ParquetView({ source, path, size }: { source: ArtifactSource; pa
         files are not shown here; read them with:
       </p>
       <CopyBlock
-        label="Read the rows in Python"
-        text={`import pandas\nimport slipstream\n\npath = slipstream.artifacts.download_artifacts(...)  # ${source.command(path)}\nprint(pandas.read_parquet(path).head())`}
+        label="Read the rows in a terminal"
+        text={`${source.command(path)} --dst-path .
+python -c 'import pandas, sys; print(pandas.read_parquet(sys.argv[1]))' ${shellQuote(path)}`}
       />
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
       <div class="scrolls" tabIndex={0} role="region" aria-label="Columns">
@@ -56,8 +58,7 @@ export function ParquetView({ source, path, size }: { source: ArtifactSource; pa
             {found.columns.slice(0, 2000).map((column, index) => (
               <tr key={index}>
                 <td class="mono">
-                  {"  ".repeat(column.depth)}
-                  {visibleLine(column.name)}
+                  <span style={{ paddingLeft: `${column.depth * 16}px` }}>{visibleLine(column.name)}</span>
                 </td>
                 <td>{column.type}</td>
                 <td>{column.isOptional ? "yes" : "no"}</td>

@@ -125,7 +125,7 @@ function Shown({
       return <HexView bytes={data} size={size} />;
   }
   if (size === 0) return <p class="quiet">The file is empty.</p>;
-  if (isBinary(data)) return <HexView bytes={data} size={size} />;
+  if (!isUtf16(data) && isBinary(data)) return <HexView bytes={data} size={size} />;
   const text = decode(data);
   if (kind === "markdown") return <Markdown text={text} below={2} />;
   if (kind === "html") return <HtmlView html={text} title={path} />;
@@ -163,6 +163,9 @@ function Whole({ content, what }: { content: Content; what: string }) {
     </p>
   );
 }
+
+const isUtf16 = (data: Uint8Array) =>
+  (data[0] === 0xff && data[1] === 0xfe) || (data[0] === 0xfe && data[1] === 0xff);
 
 function decode(data: Uint8Array): string {
   if (data[0] === 0xff && data[1] === 0xfe) return new TextDecoder("utf-16le").decode(data);

@@ -18,7 +18,8 @@ interface Props {
 
 export function SealedFrame({ html, title, scripts = false, mostHeight }: Props) {
   const frame = useRef<HTMLIFrameElement>(null);
-  const [height, setHeight] = useState(40);
+  /** As high as it says that it is, once it is drawn. */
+  const [height, setHeight] = useState<number>();
   useEffect(() => {
     let isFilled = false;
     const listen = (event: MessageEvent<unknown>) => {
@@ -27,8 +28,7 @@ export function SealedFrame({ html, title, scripts = false, mostHeight }: Props)
         isFilled = true;
         // the frame has no origin that could be named
         frame.current?.contentWindow?.postMessage({ slipstreamPage: html }, "*");
-      } else if (mostHeight && typeof event.data === "number" && Number.isFinite(event.data))
-        setHeight(Math.min(mostHeight, Math.max(24, Math.ceil(event.data))));
+      } else if (typeof event.data === "number" && Number.isFinite(event.data)) setHeight(event.data);
     };
     addEventListener("message", listen);
     return () => removeEventListener("message", listen);
@@ -42,7 +42,10 @@ export function SealedFrame({ html, title, scripts = false, mostHeight }: Props)
       sandbox="allow-scripts"
       referrerpolicy="no-referrer"
       src={serverUrl(scripts ? "artifact-frame?scripts=1" : "artifact-frame")}
-      style={mostHeight ? { height: `${height}px` } : undefined}
+      data-drawn={height !== undefined}
+      style={
+        mostHeight ? { height: `${Math.min(mostHeight, Math.max(24, Math.ceil(height ?? 0)))}px` } : undefined
+      }
     />
   );
 }

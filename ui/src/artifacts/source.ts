@@ -2,6 +2,7 @@
 
 import { fetchChecked, hasToken, mlflow, serverUrl, withQuery } from "../api/request";
 import type { ListArtifactsResponse } from "../api/schema";
+import { shellQuote } from "../lib/shell_words";
 
 export interface Entry {
   /** From the root. */
@@ -59,11 +60,6 @@ export function filesOfModel(modelId: string): ArtifactSource {
     command: (path) =>
       `slipstream artifacts download --artifact-uri ${shellQuote(`models:/${modelId}${path ? `/${path}` : ""}`)}`,
   };
-}
-
-/** One word of a shell's command line, whatever is in it. */
-export function shellQuote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
 }
 
 export interface Content {

@@ -53,7 +53,7 @@ export function frameOf(picture: Picture): Frame {
   const widest = Math.max(1, ...yTicks.map((tick) => tick.label.length));
   const left = Math.min(picture.width / 3, 10 + widest * LETTER);
   const width = Math.max(10, picture.width - left - 12);
-  const room = picture.xUnit === "number" ? 70 : 84;
+  const room = picture.xUnit === "number" || picture.xUnit === "step" ? 70 : 84;
   const xTicks = ticks(picture.x, Math.max(2, Math.floor(width / room)), picture.xUnit);
   return { box: { left, top, width, height }, xTicks, yTicks };
 }

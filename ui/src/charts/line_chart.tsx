@@ -45,7 +45,10 @@ export function LineChart(props: Props) {
   useLayoutEffect(() => {
     const context = sized(base.current, picture);
     if (!context) return;
+    const isFirst = frame.current === undefined;
     frame.current = paint(canvasPen(context), picture);
+    if (isFirst) performance.mark("chart drawn");
+    sized(over.current, picture); // it is what feels the pointer, before anything is drawn on it
     redraw.current();
   }, [picture]);
 

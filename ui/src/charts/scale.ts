@@ -1,9 +1,10 @@
 /** From values to places along an axis and back, and where the axis has its ticks. */
 
-import { shortNumber } from "../lib/format";
+import { count, shortNumber } from "../lib/format";
 
 export type ScaleKind = "linear" | "log" | "symlog";
-export type Unit = "number" | "time" | "duration";
+/** Steps are whole numbers. */
+export type Unit = "number" | "step" | "time" | "duration";
 
 export interface Scale {
   readonly kind: ScaleKind;
@@ -118,7 +119,8 @@ const TIME_STEPS = [
 
 /** At most `most` ticks at round values. */
 export function ticks(scale: Scale, most: number, unit: Unit = "number"): Tick[] {
-  if (unit !== "number" && scale.kind === "linear") return timeTicks(scale, most, unit);
+  if ((unit === "time" || unit === "duration") && scale.kind === "linear")
+    return timeTicks(scale, most, unit);
   if (scale.kind === "linear") return linearTicks(scale.min, scale.max, most, unit);
   const found = scale.kind === "log" ? logTicks(scale, most) : symlogTicks(scale, most);
   if (found.length >= 2) return found;
@@ -126,7 +128,7 @@ export function ticks(scale: Scale, most: number, unit: Unit = "number"): Tick[]
 }
 
 function linearTicks(min: number, max: number, most: number, unit: Unit): Tick[] {
-  const step = stepFor(max - min, most);
+  const step = Math.max(unit === "step" ? 1 : 0, stepFor(max - min, most));
   const first = Math.ceil(min / step - 1e-9);
   const last = Math.floor(max / step + 1e-9);
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
@@ -136,7 +138,8 @@ function linearTicks(min: number, max: number, most: number, unit: Unit): Tick[]
     const value = at * step;
     found.push({
       value,
-      label: unit === "number" ? numberLabel(value, step, digits, top) : labelOf(value, unit),
+      label:
+        unit === "number" || unit === "step" ? numberLabel(value, step, digits, top) : labelOf(value, unit),
     });
   }
   return found;
@@ -214,6 +217,7 @@ export function labelOf(value: number, unit: Unit): string {
     const at = new Date(value);
     return `${at.toLocaleDateString("en-CA")} ${at.toLocaleTimeString("en-GB")}`;
   }
+  if (unit === "step") return count(Math.round(value));
   if (unit === "number") return shortNumber(value);
   const size = Math.abs(value);
   const sign = value < 0 ? "−" : "";

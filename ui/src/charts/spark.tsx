@@ -28,7 +28,11 @@ export function Spark({ values, width = 40, height = 18, colour }: Props) {
     context.fillStyle = ink;
     drawSpark(context, values, width, height);
   }, [values, width, height, colour]);
-  return <canvas ref={canvas} class="spark" aria-hidden="true" />;
+  return (
+    <span class="spark" aria-hidden="true">
+      <canvas ref={canvas} />
+    </span>
+  );
 }
 
 function drawSpark(

@@ -2,7 +2,6 @@
 
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
-import { CopyButton } from "../app/copy";
 import {
   type ChartSettings,
   keepClipped,
@@ -46,7 +45,7 @@ export function ChartToolbar({ settings, metrics, found, children }: Props) {
       </output>
       <label>
         x
-        <select value={x} onChange={(event) => keepX(event.currentTarget.value)}>
+        <select aria-label="x axis" value={x} onChange={(event) => keepX(event.currentTarget.value)}>
           <option value="step">step</option>
           <option value="time">wall time</option>
           <option value="relative">relative time</option>
@@ -69,7 +68,11 @@ export function ChartToolbar({ settings, metrics, found, children }: Props) {
       </label>
       <label>
         y
-        <select value={settings.y} onChange={(event) => keepY(event.currentTarget.value as "linear")}>
+        <select
+          aria-label="y axis"
+          value={settings.y}
+          onChange={(event) => keepY(event.currentTarget.value as "linear")}
+        >
           <option value="linear">linear</option>
           <option value="log">log</option>
           <option value="symlog">symlog</option>
@@ -126,7 +129,6 @@ export function ChartToolbar({ settings, metrics, found, children }: Props) {
           <option value="l">large</option>
         </select>
       </label>
-      <CopyButton text={location.href} label="Copy the address of these charts" />
     </div>
   );
 }

@@ -37,6 +37,10 @@ export function count(value: number): string {
   return value.toLocaleString("en-US");
 }
 
+/** "1 run", "2,000 runs". */
+export const many = (amount: number, one: string, more: string) =>
+  `${count(amount)} ${amount === 1 ? one : more}`;
+
 const UNITS: readonly (readonly [number, string])[] = [
   [86_400, "d"],
   [3_600, "h"],

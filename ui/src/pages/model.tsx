@@ -50,7 +50,7 @@ export default function ModelPage({ at }: PageProps) {
     [name, order],
   );
   const refresh = useCallback(() => {
-    rows.refresh(0, 100);
+    rows.refresh();
     void model.reload();
   }, [rows]);
   useComingBack(refresh);
@@ -199,7 +199,7 @@ function Versions(props: VersionsProps) {
   useEffect(() => {
     if (total === undefined) rows.want(0, 40);
   }, [rows]);
-  if (error instanceof ApiError) return <Failure error={error} retry={() => rows.refresh(0, 100)} />;
+  if (error instanceof ApiError) return <Failure error={error} retry={() => rows.refresh()} />;
   if (total === undefined) return <Skeleton />;
   if (total === 0)
     return (

@@ -57,7 +57,7 @@ export default function ModelsPage() {
       }),
     [text, order, isDescending, metrics],
   );
-  const refresh = () => rows.refresh(0, 100);
+  const refresh = () => rows.refresh();
   useComingBack(refresh);
   const shortcuts = useMemo(
     () => [

@@ -133,7 +133,7 @@ export function RunHeader({ run, experimentName, lastSign, onChange }: Props) {
 function Facts({ run, lastSign }: { run: RunFacts; lastSign: number | undefined }) {
   const reason = run.tags.get("slipstream.end.reason");
   const noticedBy = run.tags.get("slipstream.end.noticed_by");
-  const user = run.tags.get("mlflow.user") || run.raw.info.user_id;
+  const user = run.tags.get("mlflow.user") || known(run.raw.info.user_id);
   const source = run.tags.get("mlflow.source.name");
   const commit = run.tags.get("mlflow.source.git.commit");
   const isRunning = run.status === "RUNNING";
@@ -186,3 +186,6 @@ function Facts({ run, lastSign }: { run: RunFacts; lastSign: number | undefined 
 
 const shortSource = (source: string) =>
   (source.includes("://") ? source : source.slice(source.lastIndexOf("/") + 1)) || source;
+
+/** What clients that do not know their user send is no name. */
+const known = (user: string | undefined) => (user === "unknown" ? undefined : user);

@@ -8,14 +8,12 @@ import { exactNumber, moment, shortNumber, toNumber } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { readTable } from "../runs/table";
 import type { Metric, RunFacts } from "./run_data";
-import { ValuesTable } from "./values_table";
+import { roomForTable, ValuesTable } from "./values_table";
 
 interface Extremes {
   readonly least: number | undefined;
   readonly most: number | undefined;
 }
-
-const NARROW = 640;
 
 interface Props {
   readonly id: string;
@@ -39,16 +37,17 @@ export function MetricsTable({ id, title, run, metrics }: Props) {
     }
   };
   const columns = useMemo((): GridColumn<Metric>[] => {
-    const isNarrow = innerWidth < NARROW;
+    const name = Math.max(130, roomForTable() * 0.36);
+    const width = Math.max(80, (roomForTable() - name) / 4);
     const number = (
       key: string,
-      name: string,
+      title: string,
       value: (metric: Metric) => number | undefined,
     ): GridColumn<Metric> => ({
       key,
-      title: name,
+      title,
       isNumber: true,
-      width: isNarrow ? 84 : 96,
+      width,
       pinned: false,
       cell: (metric) => {
         const found = value(metric);
@@ -60,7 +59,7 @@ export function MetricsTable({ id, title, run, metrics }: Props) {
         key: "key",
         title: "Metric",
         isNumber: false,
-        width: isNarrow ? 130 : 220,
+        width: name,
         pinned: true,
         cell: (metric) => (
           <span title={`${visibleLine(metric.key)}, last at ${moment(metric.time)}`}>

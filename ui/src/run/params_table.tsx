@@ -4,19 +4,17 @@ import { useMemo } from "preact/hooks";
 import type { KeyValue } from "../api/schema";
 import type { GridColumn } from "../grid/grid";
 import { visibleLine } from "../lib/visible";
-import { ValuesTable } from "./values_table";
-
-const NARROW = 640;
+import { roomForTable, ValuesTable } from "./values_table";
 
 export function ParamsTable({ params }: { params: readonly KeyValue[] }) {
   const columns = useMemo((): GridColumn<KeyValue>[] => {
-    const isNarrow = innerWidth < NARROW;
+    const name = Math.max(130, roomForTable() * 0.36);
     return [
       {
         key: "key",
         title: "Param",
         isNumber: false,
-        width: isNarrow ? 140 : 220,
+        width: name,
         pinned: true,
         cell: (param) => <span title={visibleLine(param.key)}>{visibleLine(param.key)}</span>,
       },
@@ -24,7 +22,7 @@ export function ParamsTable({ params }: { params: readonly KeyValue[] }) {
         key: "value",
         title: "Value",
         isNumber: false,
-        width: isNarrow ? 200 : 340,
+        width: roomForTable() - name,
         pinned: false,
         cell: (param) => (
           <span title={visibleLine(param.value ?? "")}>{visibleLine((param.value ?? "").slice(0, 500))}</span>

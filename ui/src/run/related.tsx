@@ -14,9 +14,10 @@ const SHOWN = 20;
 
 export function Related({ run }: { run: RunFacts }) {
   const above = run.tags.get("mlflow.parentRunId");
+  const isId = above !== undefined && /^[0-9a-f]{32}$/.test(above);
   const found = useResource(run.id, async (abort) => {
     const [parent, page] = await Promise.all([
-      above
+      isId
         ? mlflow.get<GetRunResponse>("runs/get", { run_id: above }, abort).catch(() => undefined) // it may be gone
         : undefined,
       readTable(

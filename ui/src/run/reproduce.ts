@@ -1,6 +1,6 @@
 /** The commands that take one back to the code of a run, from what was captured. All that was logged is quoted. */
 
-import { shellQuote } from "../artifacts/source";
+import { shellQuote } from "../lib/shell_words";
 import { visibleLine } from "../lib/visible";
 import type { RunFacts } from "./run_data";
 

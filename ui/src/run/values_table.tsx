@@ -11,8 +11,15 @@ import { count } from "../lib/format";
 
 const ROW_HEIGHT = 28;
 const COARSE_ROW_HEIGHT = 44;
-const MOST_ROWS = 15;
+const MOST_ROWS = 12;
 const SEARCHED_FROM = 8;
+/** As in the sheet. */
+const TWO_COLUMNS = 900;
+
+/** How wide a table of the overview can be: its columns share that. */
+export function roomForTable(): number {
+  return innerWidth > TWO_COLUMNS ? (innerWidth - 64) * 0.6 - 24 : innerWidth - 44;
+}
 
 interface Props<R> {
   readonly id: string;

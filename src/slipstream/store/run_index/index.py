@@ -42,6 +42,7 @@ _MOST_KEPT = 1_000
 """Runs of a page whose documents are kept; longer pages are exports, and would only push out what is looked at."""
 _DOCUMENT_BYTES = 150
 _MOST_SUMMARIES = 20_000
+_MOST_COLUMN_LISTS = 4
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -92,6 +93,8 @@ class KeyCounts(msgspec.Struct, frozen=True):
     newest: list[int]
     """Internal ids of some of them, the newest first."""
     upto: int
+    identity: object = None
+    """Equal as long as nothing of it has changed, nor any value of those runs; `None` where that is not known."""
 
 
 class RunIndex:
@@ -115,6 +118,8 @@ class RunIndex:
         self._document_bytes = 0
         self._summaries: dict[tuple[int, int], tuple[object, int]] = {}
         """What was found out of series, by run and series, with the change up to which it is true."""
+        self._columns: dict[object, object] = {}
+        """Lists of columns, by the identity of the counts of their keys."""
         self.answered = 0
         """How many searches were answered from memory."""
 
@@ -278,6 +283,18 @@ class RunIndex:
             self._summaries[run, series] = (summary, upto)
             while len(self._summaries) > _MOST_SUMMARIES:
                 del self._summaries[next(iter(self._summaries))]
+
+    def columns(self, identity: object) -> object | None:
+        """Return what was kept of the columns that some counts of keys were made for."""
+        with self._lock:
+            return self._columns.get(identity)
+
+    def keep_columns(self, identity: object, columns: object) -> None:
+        """Keep what was found out of columns, as long as the identity of the counts of their keys is the same."""
+        with self._lock:
+            self._columns[identity] = columns
+            while len(self._columns) > _MOST_COLUMN_LISTS:
+                del self._columns[next(iter(self._columns))]
 
     def drop(self, experiments: Sequence[int]) -> None:
         """Forget experiments, to read them anew when they are searched next."""
@@ -500,7 +517,12 @@ def _count_keys(
         slots = table.listing(mask, query.fields, None)[:newest]
         parts.append([(order.key(slot), table.runs[slot]) for slot in slots])
     rows = islice(merge(*parts, key=lambda row: row[0]), newest)
-    return KeyCounts(total, keys, ended, [run for _, run in rows], upto)
+    identity = (
+        tuple(table.state for table in tables),
+        frozenset(condition.identity for condition in conditions),
+        tuple(groups),
+    )
+    return KeyCounts(total, keys, ended, [run for _, run in rows], upto, identity)
 
 
 def join_ranges(found: Sequence[Span | str | None]) -> Span | None:
