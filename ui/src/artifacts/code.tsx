@@ -30,7 +30,7 @@ export function Code({ text: given, language, label, isNumbered, wraps }: Props)
   return (
     <div class="code-block">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
-      <div class={`code${wraps ? " wraps" : ""}`} tabIndex={0} role="region" aria-label={label}>
+      <div class={`code${wraps ? " wraps" : ""}`} tabIndex={0} role="group" aria-label={label}>
         {numbers && (
           <pre class="line-numbers" aria-hidden="true">
             {numbers}

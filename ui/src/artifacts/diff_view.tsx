@@ -34,7 +34,7 @@ function DiffFileView({ file }: { file: DiffFile }) {
         <span class="bad">−{count(file.removed)}</span>
       </summary>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
-      <div class="scrolls" tabIndex={0} role="region" aria-label={`Changes of ${visibleLine(file.name)}`}>
+      <div class="scrolls" tabIndex={0} role="group" aria-label={`Changes of ${visibleLine(file.name)}`}>
         <table class="diff-lines">
           <tbody>
             {file.lines.slice(0, most).map((line, index) => (

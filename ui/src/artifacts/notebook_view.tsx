@@ -63,7 +63,7 @@ function Output({ output }: { output: NotebookOutput }) {
     default:
       return (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys
-        <pre class={`output ${output.kind}`} tabIndex={0} role="region" aria-label="Output">
+        <pre class={`output ${output.kind}`} tabIndex={0} role="group" aria-label="Output">
           <AnsiText text={asItEnded(output.text)} />
         </pre>
       );

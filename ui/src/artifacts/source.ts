@@ -69,28 +69,34 @@ export interface Content {
   readonly isCut: boolean;
 }
 
-/** Read a file from its start, at most so many bytes of it. */
+/** Read a file from its start, at most so many bytes of it: then the rest is not taken. */
 export async function readContent(
   source: ArtifactSource,
   path: string,
   most: number,
   abort?: AbortSignal,
 ): Promise<Content> {
-  const init: RequestInit = { headers: { range: `bytes=0-${most - 1}` } };
-  if (abort) init.signal = abort;
-  let answer: Response;
-  try {
-    answer = await fetchChecked(source.path(path), init);
-  } catch (error) {
-    // an empty file has no range
-    if ((error as { status?: number }).status === 416)
-      return { bytes: new Uint8Array(), size: 0, isCut: false };
-    throw error;
+  // A range would be refused for an empty file.
+  const answer = await fetchChecked(source.path(path), abort ? { signal: abort } : {});
+  const reader = answer.body?.getReader();
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  while (reader && length <= most) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    length += value.length;
   }
-  const whole = /\/(\d+)$/.exec(answer.headers.get("content-range") ?? "");
-  const bytes = new Uint8Array(await answer.arrayBuffer());
-  const size = whole ? Number(whole[1]) : bytes.length;
-  return { bytes, size, isCut: size > bytes.length };
+  const bytes = new Uint8Array(Math.min(length, most));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part.subarray(0, bytes.length - at), at);
+    at += Math.min(part.length, bytes.length - at);
+  }
+  const isCut = length > most;
+  if (isCut) await reader?.cancel();
+  const size = Number(answer.headers.get("content-length") ?? length);
+  return { bytes, size: Math.max(size, length), isCut };
 }
 
 /** Some bytes of a file. */

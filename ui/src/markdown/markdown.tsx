@@ -59,7 +59,7 @@ function BlockView({ block, below }: { block: Block; below: number }) {
     case "table":
       return (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys
-        <div class="scrolls" tabIndex={0} role="region" aria-label="Table">
+        <div class="scrolls" tabIndex={0} role="group" aria-label="Table">
           <table class="lined">
             <thead>
               <tr>

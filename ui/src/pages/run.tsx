@@ -18,7 +18,7 @@ import { Console } from "../run/console";
 import { useFollow } from "../run/follow";
 import { RunHeader } from "../run/header";
 import { Overview } from "../run/overview";
-import { isSystem, type RunFacts, readRun } from "../run/run_data";
+import { type RunFacts, readRun } from "../run/run_data";
 import { SystemTab } from "../run/system_tab";
 
 const RunCharts = part(() => import("../charts/run_charts").then((module) => module.RunCharts));
@@ -108,17 +108,28 @@ export default function RunPage({ at }: PageProps) {
       {found.error.value && <Failure error={found.error.value} retry={found.reload} />}
       <nav class="tabs" aria-label="Parts of the run">
         {TABS.map(([name, title]) => (
-          <a key={name} href={address(name)} aria-current={tab === name ? "page" : undefined}>
+          <a
+            key={name}
+            href={address(name)}
+            aria-current={tab === name ? "page" : undefined}
+            ref={tab === name ? reveal : null}
+          >
             {title}
-            {name === "charts" && (
-              <Amount of={run.metrics.filter((metric) => !isSystem(metric.key)).length} />
-            )}
+            {name === "charts" && <Amount of={run.metrics.length} />}
           </a>
         ))}
       </nav>
       <Tab name={tab} run={run} onChange={found.reload} />
     </div>
   );
+}
+
+/** On a phone the tabs are wider than the page. */
+function reveal(link: HTMLElement | null): void {
+  const row = link?.parentElement;
+  if (!link || !row) return;
+  const right = link.offsetLeft + link.offsetWidth - row.offsetLeft;
+  if (right > row.scrollLeft + row.clientWidth) row.scrollLeft = right - row.clientWidth;
 }
 
 function Amount({ of }: { of: number }) {

@@ -69,7 +69,7 @@ export function CodeTab({ run }: { run: RunFacts }) {
       {commands && (
         <section aria-labelledby="reproduce-title">
           <h2 id="reproduce-title">Run it again</h2>
-          <CopyBlock label="Run it again" text={commands} />
+          <CopyBlock label="Commands" text={commands} />
           <p class="quiet">Commands and names come from the run: read them before you run them.</p>
         </section>
       )}

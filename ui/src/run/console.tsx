@@ -6,7 +6,7 @@ import type { FindConsoleResponse } from "../api/schema";
 import { Failure, Skeleton } from "../app/states";
 import { tellFailure } from "../app/toasts";
 import { AnsiText } from "../artifacts/ansi_text";
-import { download, filesOfRun, readContent, readPart } from "../artifacts/source";
+import { download, filesOfRun, readPart } from "../artifacts/source";
 import { asItEnded } from "../formats/ansi";
 import { bytes } from "../lib/format";
 import { useFollow } from "./follow";
@@ -160,16 +160,11 @@ async function readFile(id: string, isTail: boolean): Promise<Printed | undefine
   const source = filesOfRun(id);
   const most = isTail ? TAIL : MOST;
   const files = await source.list(FILE.slice(0, FILE.indexOf("/")));
-  if (!files.some((file) => file.path === FILE)) return undefined;
-  try {
-    const content = await readPart(source, FILE, `-${most}`);
-    const text = new TextDecoder().decode(content.bytes);
-    const hidden = content.size - content.bytes.length;
-    const from = hidden > 0 ? text.indexOf("\n") + 1 : 0;
-    return { text: text.slice(from), next: content.size, before: hidden + from };
-  } catch (error) {
-    if ((error as ApiError).status !== 416) throw error;
-    const content = await readContent(source, FILE, most); // an empty file has no end
-    return { text: new TextDecoder().decode(content.bytes), next: content.size, before: 0 };
-  }
+  const file = files.find((each) => each.path === FILE);
+  if (!file?.size) return undefined;
+  const content = await readPart(source, FILE, `-${most}`);
+  const text = new TextDecoder().decode(content.bytes);
+  const hidden = content.size - content.bytes.length;
+  const from = hidden > 0 ? text.indexOf("\n") + 1 : 0;
+  return { text: text.slice(from), next: content.size, before: hidden + from };
 }
