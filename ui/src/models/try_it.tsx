@@ -22,19 +22,23 @@ interface Props {
 export function TryIt({ name, version, card, servers }: Props) {
   const form = useMemo(() => formOf(card), [card]);
   const found = servers.value.value;
-  const [choice, setChoice] = useState(() => localStorage.getItem(KEPT) ?? "");
+  const [choice, setChoice] = useState("");
   /** The served name that was chosen where none is the model's own. */
   const [other, setOther] = useState("");
   if (servers.error.value && !found)
     return <Failure error={servers.error.value} retry={() => void servers.reload()} />;
   if (!found) return <Skeleton lines={3} />;
   if (found.length === 0) return <NoServers name={name} version={version} />;
-  // one that has this version, before one that has another, before the one that was used last
+  // what is chosen here; else the one that was used last, if it has the model; else one that has this version, or another
   const hasVersion = (server: ScoringServer) =>
     server.models.some((model) => model.name === name && model.version === version);
   const hasModel = (server: ScoringServer) => server.models.some((model) => model.name === name);
   const server =
-    found.find((each) => each.name === choice) ?? found.find(hasVersion) ?? found.find(hasModel) ?? found[0];
+    found.find((each) => each.name === choice) ??
+    found.find((each) => each.name === localStorage.getItem(KEPT) && hasModel(each)) ??
+    found.find(hasVersion) ??
+    found.find(hasModel) ??
+    found[0];
   if (!server) return null;
   const served =
     server.models.find((model) => model.name === name) ?? server.models.find((model) => model.name === other);
