@@ -221,13 +221,14 @@ def measure_events(folder: Path, count: int, repeats: int) -> None:
                     told[number].append(time.perf_counter())
         connection.close()
 
-    threads = [threading.Thread(target=listen, args=(number,)) for number in range(count)]
+    threads = [threading.Thread(target=listen, args=(number,), daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()
     ready.wait()
     before, begin = server.cpu(), time.perf_counter()
     time.sleep(5)  # the time over which idling is measured
     idle = (server.cpu() - before) / (time.perf_counter() - begin) * 100
+    client = Client(server)  # the server has closed the one that idled
     changed: list[float] = []
     before = server.cpu()
     for number in range(repeats):

@@ -38,12 +38,13 @@ export default defineConfig({
       output: {
         codeSplitting: {
           groups: [
+            // with what tables and charts share, so that neither brings the other
             {
               name: "shell",
-              test: /node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]|src[\\/]main/,
+              priority: 2,
+              test: /node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]|src[\\/]main|src[\\/]charts[\\/](spark|marks|swatch|envelope|series)|src[\\/]runs[\\/](lit|columns|column_picker|state|table)\.tsx?/,
             },
-            // spark lines and marks are for tables, which do without the rest
-            { name: "charts", test: /src[\\/]charts[\\/](?!small[\\/]|spark|marks|swatch)/ },
+            { name: "charts", test: /src[\\/]charts[\\/](?!small[\\/])/, priority: 1 },
           ],
         },
       },

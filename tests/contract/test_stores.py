@@ -15,6 +15,7 @@ from slipstream.testing.store_contract_histories import HistoryContract
 from slipstream.testing.store_contract_liveness import LivenessContract
 from slipstream.testing.store_contract_model_overviews import ModelOverviewContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
+from slipstream.testing.store_contract_overviews import OverviewContract
 from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
 from slipstream.testing.store_contract_tables import RunTableContract
@@ -32,6 +33,7 @@ class StoreContract(
     EnvelopeContract,
     SearchContract,
     RunTableContract,
+    OverviewContract,
     DatasetContract,
     LoggedModelContract,
     RegistryContract,

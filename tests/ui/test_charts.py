@@ -5,7 +5,9 @@ import io
 import json
 import math
 import re
+import struct
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -287,7 +289,7 @@ def test_a_run_that_is_pointed_at_is_lit_everywhere(open_page: OpenPage, sweep: 
     plot = found.locator(".plot canvas").last.bounding_box()
     other = chart(page, "throughput").locator(".plot canvas").last
     assert plot
-    expect(page.locator(".run-list li")).to_have_count(10)
+    expect(page.get_by_role("list", name="Runs", exact=True).locator("li")).to_have_count(10)
     before = other.evaluate("canvas => canvas.toDataURL()")
 
     page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] * 0.55)
@@ -359,7 +361,9 @@ def test_points_appear_while_they_are_logged_and_nothing_is_asked_between(
         took.append(time.perf_counter() - start)
 
     with capsys.disabled():
-        print(f"\na point is on the chart after {', '.join(f'{1000 * each:.0f}' for each in took)} ms")
+        print(  # noqa: T201  # figures, for who reads the log
+            f"\na point is on the chart after {', '.join(f'{1000 * each:.0f}' for each in took)} ms"
+        )
     assert min(took) < 5
     tails = [url for url in requests if "envelope" in url]
     assert 1 <= len(tails) <= 6
@@ -394,3 +398,43 @@ def test_a_hidden_tab_closes_the_stream_and_comes_back(open_page: OpenPage, serv
     expect(footer).to_have_text("all 3 points")
     assert "cursor=" in streams[-1]
     assert len(streams) == before + 1
+
+
+def test_images_by_step_begin_with_the_last(
+    open_page: OpenPage, server: ServerProcess, tmp_path: Path, violations: Callable[[Page], list[str]]
+) -> None:
+    client = SlipstreamClient(server.url)
+    run_id = client.create_run("0", run_name="pictures").info.run_id
+    client.log_metric(run_id, "loss", 1.0, step=0)
+    for step in (0, 10, 20):
+        picture = tmp_path / f"val#pred%step%{step}%timestamp%{BEGAN}%{step:032x}.png"
+        picture.write_bytes(png(step + 4))
+        client.log_artifact(run_id, str(picture), "images")
+    table = tmp_path / f"rows%step%5%timestamp%{BEGAN}%{1:032x}.json"
+    table.write_text('{"columns": ["a", "b"], "data": [[1, "<i>x</i>"]]}', "utf-8")
+    client.log_artifact(run_id, str(table), "tables")
+    page = open_page(charts_of(run_id))
+    card = page.get_by_role("article", name="val/pred")
+
+    image = card.get_by_role("img")
+    expect(image).to_have_attribute("alt", "val/pred at step 20")
+    page.wait_for_function("() => document.querySelector('.medium img').naturalWidth === 24")
+    card.get_by_role("slider").fill("0")
+    expect(card.get_by_role("img")).to_have_attribute("alt", "val/pred at step 0")
+    assert of_address(page)["at"] == "val/pred=0"
+    expect(page.get_by_role("cell", name="<i>x</i>")).to_be_visible()
+    assert violations(page) == []
+
+
+def png(width: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes([200] * width) for _ in range(8))
+    head = struct.pack(">IIBBBBB", width, 8, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )

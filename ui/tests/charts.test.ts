@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { groupsOf } from "../src/charts/groups";
 import { COLOURS, markAt } from "../src/charts/marks";
 import { SvgPen } from "../src/charts/pen";
 import { scaleOver, share, stepFor, ticks, valueAt, zoomed } from "../src/charts/scale";
@@ -122,6 +123,31 @@ describe("series", () => {
     const over = overMetric(series([0, 1, 2, 3], [5, 6, 7, 8]), series([0, 2, 3], [30, 10, 0]));
     expect([...over.x]).toEqual([0, 10, 20, 30]);
     expect([...over.mid]).toEqual([8, 7, 6, 5]);
+  });
+});
+
+describe("groups", () => {
+  const all = [
+    series([0, 1, 2], [0, 2, 4], { run: "a" }),
+    series([0, 2], [4, 8], { run: "b" }),
+    series([0, 1], [10, 10], { run: "c" }),
+  ];
+  const groupOf = (run: string) => (run === "c" ? "sgd" : "adam");
+
+  it("has the mean of its runs, between their points too, and only where they are", () => {
+    const [adam, sgd] = groupsOf(all, groupOf, "minmax");
+    expect([adam?.value, adam?.runs, sgd?.value, sgd?.runs]).toEqual(["adam", 2, "sgd", 1]);
+    expect([...(adam?.series.x ?? [])]).toEqual([0, 1, 2]);
+    expect([...(adam?.series.mid ?? [])]).toEqual([2, 4, 6]);
+    expect([...(adam?.series.low ?? [])]).toEqual([0, 2, 4]);
+    expect([...(adam?.series.high ?? [])]).toEqual([4, 6, 8]);
+    expect([...(sgd?.series.x ?? [])]).toEqual([0, 1]);
+  });
+
+  it("has the standard deviation as its band", () => {
+    const [adam] = groupsOf(all, groupOf, "std");
+    expect([...(adam?.series.low ?? [])]).toEqual([0, 2, 4]);
+    expect([...(adam?.series.high ?? [])]).toEqual([4, 6, 8]);
   });
 });
 

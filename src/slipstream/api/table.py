@@ -16,6 +16,7 @@ from slipstream.api import (
     metrics,
     model_overviews,
     model_versions,
+    overviews,
     records,
     registered_models,
     run_tables,
@@ -52,5 +53,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     server_info,
     heartbeats,
     events,
+    overviews,
     graphql,
 )

@@ -3,9 +3,11 @@
 from typing import Any
 
 from slipstream.api import envelopes as envelope_api
+from slipstream.api import overviews as overview_api
 from slipstream.api import run_tables as api
 from slipstream.client.rest_calls import RestCalls
 from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
+from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
 from slipstream.entities.run_table import (
     ColumnsRequest,
     RunColumnsPage,
@@ -38,6 +40,19 @@ class RestRunTables(RestCalls):
             limit=request.limit,
         )
         return api.columns_from_wire(self._ask(api.search_run_columns, asked))
+
+    def find_experiment_overviews(self, request: OverviewRequest) -> ExperimentOverviews:
+        asked = overview_api.ExperimentsOverview(
+            search=request.search,
+            view_type=request.view_type.name,
+            offset=request.offset,
+            limit=request.limit,
+        )
+        return overview_api.overviews_from_wire(self._ask(overview_api.find_experiment_overviews, asked))
+
+    def find_activity(self, limit: int = 20) -> Activity:
+        asked = overview_api.FindActivity(limit=limit)
+        return overview_api.activity_from_wire(self._ask(overview_api.find_activity, asked))
 
     def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
         asked = envelope_api.FindEnvelopes(

@@ -50,6 +50,7 @@ from slipstream.entities import (
 from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
 from slipstream.entities.liveness import ConsoleChunk, LostRun
 from slipstream.entities.model_overview import ModelOverviews, VersionOverviews
+from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
 from slipstream.entities.run_table import ColumnsRequest, RunColumnsPage, RunTablePage, TableRequest
 
@@ -272,6 +273,17 @@ class RunTableStore(Protocol):
 
     def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
         """Return series as charts of some width show them: no point that stands out is lost, whatever their length."""
+        ...
+
+    def find_experiment_overviews(self, request: OverviewRequest) -> ExperimentOverviews:
+        """Return some experiments by their place, those with the latest activity first, and what goes on in them."""
+        ...
+
+    def find_activity(self, limit: int = 20) -> Activity:
+        """Return what runs now and what ended lately, up to so many each, and experiments and models used lately.
+
+        Of runs, the newest 5,000 are looked at, and older ones that give signs of life.
+        """
         ...
 
     def search_run_columns(self, request: ColumnsRequest) -> RunColumnsPage:

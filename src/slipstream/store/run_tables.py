@@ -26,7 +26,8 @@ from slipstream.entities.run_table import (
     TableRequest,
 )
 from slipstream.errors import InvalidParameterError
-from slipstream.rules import limits, names
+from slipstream.rules import names
+from slipstream.rules.windows import check_window
 from slipstream.search.columns import GROUPS, TIMES, Column, name_column, parse_columns
 from slipstream.search.sql import Query, compile_runs
 from slipstream.store.config import StoreConfig
@@ -42,7 +43,6 @@ from slipstream.store.series_summaries import SeriesSummariesPart
 _logger = logging.getLogger(__name__)
 
 MOST_ROWS = 1_000
-MOST_OFFSET = 10_000_000
 MOST_COLUMNS_LISTED = 1_000
 SAMPLED_RUNS = 2_000
 SAMPLED_VALUES = 100_000
@@ -389,20 +389,6 @@ class _Sample:
 
     def add(self, name: ColumnName, value: Any) -> None:
         self.values.setdefault(name, {})[value] = None
-
-
-def check_window(offset: int, limit: int, most: int) -> None:
-    """Refuse windows that are none, or too long."""
-    limits.check_int64(offset, "offset")
-    limits.check_int64(limit, "limit")
-    if not 0 <= offset <= MOST_OFFSET:
-        raise InvalidParameterError(
-            f"Invalid value {offset} for 'offset': it must be at least 0 and at most {MOST_OFFSET}."
-        )
-    if not 1 <= limit <= most:
-        raise InvalidParameterError(
-            f"Invalid value {limit} for 'limit': it must be at least 1 and at most {most}."
-        )
 
 
 def _cell(value: "tuple[float, int] | None") -> float | None:

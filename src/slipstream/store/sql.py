@@ -15,6 +15,7 @@ from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
 from slipstream.store.model_overviews import ModelOverviewsPart
 from slipstream.store.models import RegisteredModelsPart
+from slipstream.store.overviews import OverviewsPart
 from slipstream.store.param_changes import ParamChangesPart
 from slipstream.store.params_tags import ParamsTagsPart
 from slipstream.store.records import RecordsPart
@@ -34,6 +35,7 @@ class SqlStore(
     ExperimentsPart,
     RunsPart,
     RunTablesPart,
+    OverviewsPart,
     RunChangesPart,
     ParamsTagsPart,
     BranchesPart,

@@ -272,6 +272,32 @@ export type ExperimentMessage = {
   workspace?: string;
 };
 
+export type ExperimentOverview = {
+  experiment_id: string;
+  name: string;
+  lifecycle_stage: LifecycleStage;
+  creation_time: number;
+  last_activity: number;
+  runs: number;
+  running: number;
+  tags?: Record<string, string>;
+};
+
+export type ExperimentsOverview = {
+  search?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  offset?: number;
+  limit?: number;
+};
+
+export type ExperimentsOverviewResponse = {
+  cursor: number;
+  total: number;
+  offset: number;
+  experiments: ExperimentOverview[];
+};
+
 export type FileInfoMessage = {
   path: string;
   is_dir: boolean;
@@ -282,6 +308,19 @@ export type FinalizeLoggedModel = {
   model_id: string;
   /** a status by name or number */
   status: string | number;
+};
+
+export type FindActivity = {
+  limit?: number;
+};
+
+export type FindActivityResponse = {
+  cursor: number;
+  running: RecentRun[];
+  finished: RecentRun[];
+  failed: RecentRun[];
+  experiments: ExperimentOverview[];
+  models: ModelInUse[];
 };
 
 export type FindBeat = {
@@ -488,6 +527,8 @@ export type LeadingVersionMessage = {
   metrics?: Record<string, number | string>;
 };
 
+export type LifecycleStage = "active" | "deleted";
+
 export type ListArtifacts = {
   run_id?: string | null;
   run_uuid?: string | null;
@@ -571,6 +612,14 @@ export type MetricMessage = {
 export type ModelDataMessage = {
   params?: KeyValue[];
   metrics?: ModelMetricMessage[];
+};
+
+export type ModelInUse = {
+  name: string;
+  last_updated: number;
+  aliases?: Record<string, string>;
+  stages?: Record<string, string>;
+  latest_version?: string | null;
 };
 
 export type ModelInfoMessage = {
@@ -725,6 +774,21 @@ export type ReadHistories = {
   start_step?: number | null;
   end_step?: number | null;
   max_points?: number | null;
+};
+
+export type RecentRun = {
+  run_id: string;
+  name: string;
+  experiment_id: string;
+  experiment_name: string;
+  status: string;
+  user_id: string;
+  start_time: number;
+  end_time?: number | null;
+  reason?: string | null;
+  beat_time?: number | null;
+  step?: number | null;
+  logged_time?: number | null;
 };
 
 /** A record that can never be stored, such as a param with another value. */

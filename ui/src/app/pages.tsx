@@ -40,11 +40,20 @@ function match(pattern: string, here: string): Record<string, string> | undefine
   if (names.length !== parts.length) return undefined;
   const at: Record<string, string> = {};
   for (const [index, name] of names.entries()) {
-    const part = parts[index] ?? "";
+    const part = unescaped(parts[index] ?? "");
     if (name.startsWith(":")) at[name.slice(1)] = part;
     else if (name !== part) return undefined;
   }
   return at;
+}
+
+/** A part of a path as `pageUrl` was given it; what somebody typed may be escaped wrongly. */
+function unescaped(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 const loaded = new Map<Load, Page>();

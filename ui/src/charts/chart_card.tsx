@@ -4,10 +4,11 @@ import { useComputed } from "@preact/signals";
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { isDark } from "../app/theme";
 import { tellFailure } from "../app/toasts";
-import { count, shortNumber } from "../lib/format";
+import { count, many, shortNumber } from "../lib/format";
 import { CodeSheet, ValueTable } from "./chart_dialogs";
 import type { Line, Picture } from "./draw";
 import { csvOf, pngOf, save, svgOf } from "./export";
+import { groupSlots, groupsOf } from "./groups";
 import { inks } from "./inks";
 import { LineChart } from "./line_chart";
 import type { Link } from "./link";
@@ -15,7 +16,6 @@ import { type Mark, markAt } from "./marks";
 import { type Scale, scaleOver, type Unit } from "./scale";
 import { clippedExtent, extentOf, type Series, straightPart } from "./series";
 import { type ChartSettings, keepZoom } from "./settings";
-import { useBands } from "./use_bands";
 import { useSeries } from "./use_series";
 
 export interface DrawnRun {
@@ -33,15 +33,14 @@ interface Props {
   readonly height: number;
   readonly isLarge?: boolean;
   readonly onLarge?: () => void;
-  /** Whose runs are grouped where the settings want groups. */
-  readonly experiment?: string | undefined;
-  readonly filter?: string | undefined;
+  /** Where means of groups are drawn: the group of each run. */
+  readonly groupOf?: ReadonlyMap<string, string> | undefined;
 }
 
 const LEAST_PIXELS = 60;
 
 export function ChartCard(props: Props) {
-  const { metric, runs, settings, link, height } = props;
+  const { metric, runs, settings, link, height, groupOf } = props;
   const id = useId();
   const card = useRef<HTMLElement>(null);
   const [isInSight, setInSight] = useState(false);
@@ -67,7 +66,6 @@ export function ChartCard(props: Props) {
     };
   }, []);
 
-  const isGrouped = settings.groupBy !== "" && props.experiment !== undefined;
   const found = useSeries({
     runs: useMemo(() => runs.map((run) => run.id), [runs]),
     key: metric,
@@ -75,44 +73,32 @@ export function ChartCard(props: Props) {
     zoom: settings.zoom,
     width,
     smoothing: settings.smoothing,
-    isInSight: isInSight && !isGrouped,
+    isInSight,
   });
-  const grouped = useBands(
-    isGrouped && isInSight && props.experiment !== undefined
-      ? {
-          experiment: props.experiment,
-          filter: props.filter ?? "",
-          by: settings.groupBy,
-          key: metric,
-          x: typeof settings.x === "string" ? settings.x : "step",
-          band: settings.band,
-          zoom: settings.zoom,
-          width: 100 * Math.ceil(width / 100),
-        }
-      : undefined,
-  );
-  const bands = grouped.bands.value;
   const series = found.series.value;
   const isByTime = found.isByTime.value;
-  const error = isGrouped ? grouped.error.value : found.error.value;
+  const error = found.error.value;
   const dark = isDark.value;
   const ink = inks();
   const lines = useMemo<readonly Line[] | undefined>(() => {
-    if (isGrouped)
-      return bands?.map((band, slot) => ({
-        series: { ...band.series, run: `group ${slot}` },
-        mark: markAt(slot, dark),
-        label: `${band.value || "none"} (${count(band.runs)})`,
+    const byRun = new Map(runs.map((run) => [run.id, run]));
+    if (groupOf) {
+      const slots = groupSlots(groupOf);
+      const drawn = (series ?? []).filter((each) => byRun.has(each.run));
+      return groupsOf(drawn, (run) => groupOf.get(run) ?? "", settings.band).map((group) => ({
+        series: group.series,
+        mark: markAt(slots.get(group.value) ?? 0, dark),
+        label: `${group.value || "none"} (${many(group.runs, "run", "runs")})`,
         isGroup: true,
       }));
-    const byRun = new Map(runs.map((run) => [run.id, run]));
+    }
     return series?.flatMap((each) => {
       const run = byRun.get(each.run);
       if (!run || each.x.length + each.odd.length === 0) return [];
       const mark: Mark = markAt(run.slot, dark);
       return [{ series: each, mark, label: runs.length === 1 ? metric : run.name }];
     });
-  }, [series, runs, dark, isGrouped, bands]);
+  }, [series, runs, dark, groupOf, settings.band]);
 
   const xTitle = typeof settings.x !== "string" ? settings.x.metric : isByTime ? "time" : xTitles[settings.x];
   const picture = useMemo<Picture | undefined>(() => {
@@ -142,7 +128,7 @@ export function ChartCard(props: Props) {
     width: Math.max(100, 100 * Math.ceil(width / 100)),
     smoothing: settings.smoothing,
   };
-  const isLoading = found.isLoading.value && isInSight && !isGrouped;
+  const isLoading = found.isLoading.value && isInSight;
   return (
     <article
       ref={card}
@@ -189,7 +175,7 @@ export function ChartCard(props: Props) {
         </div>
       )}
       <footer class="quiet">
-        {noteOf(lines, picture, isGrouped ? groupNote(settings) : undefined, error?.message)}
+        {noteOf(lines, picture, groupOf ? groupNote(settings, runs.length) : undefined, error?.message)}
       </footer>
       {sheet === "table" && picture && (
         <ValueTable title={title} picture={picture} onClose={() => setSheet("")} />
@@ -246,8 +232,8 @@ function yScale(
   return scaleOver(low, high, settings.y, straight, 0.04);
 }
 
-const groupNote = (settings: ChartSettings) =>
-  `mean of all runs by ${settings.groupBy.replace(/^\w+\./, "")}, band: ${settings.band === "std" ? "± std" : "min to max"}`;
+const groupNote = (settings: ChartSettings, runs: number) =>
+  `mean of ${many(runs, "run", "runs")} by ${settings.groupBy.replace(/^\w+\./, "")}, band: ${settings.band === "std" ? "± std" : "min to max"}`;
 
 /** What is drawn of how much: "min/max of 20,000". */
 function noteOf(

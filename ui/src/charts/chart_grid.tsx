@@ -11,9 +11,8 @@ interface Props {
   readonly runs: readonly DrawnRun[];
   readonly settings: ChartSettings;
   readonly link: Link;
-  /** Where groups are drawn: whose runs they are. */
-  readonly experiment?: string | undefined;
-  readonly filter?: string | undefined;
+  /** Where means of groups are drawn: the group of each run. */
+  readonly groupOf?: ReadonlyMap<string, string> | undefined;
 }
 
 const HEIGHTS: Readonly<Record<(typeof SIZES)[number], number>> = { s: 150, m: 210, l: 340 };
@@ -99,8 +98,7 @@ function ChartSection(props: Props & { section: Section; large: string; onLarge:
                 height={large === metric ? LARGE : HEIGHTS[settings.size]}
                 isLarge={large === metric}
                 onLarge={() => props.onLarge(large === metric ? "" : metric)}
-                experiment={props.experiment}
-                filter={props.filter}
+                groupOf={props.groupOf}
               />
             </div>
           ))}

@@ -10,14 +10,15 @@ import { useResource } from "../api/resource";
 import type { ListArtifactsResponse } from "../api/schema";
 import { useLive } from "../app/live";
 import { query, setQuery } from "../app/router";
-import { Empty, Failure, Skeleton } from "../app/states";
+import { Failure, Skeleton } from "../app/states";
 import { count, moment } from "../lib/format";
 import { listFromText, listToText } from "../runs/columns";
 import { type MediaFile, mediaByKey } from "./media_files";
 
 const FOLDERS = ["images", "audio", "tables"];
 const MOST_ROWS = 200;
-const CALM_MS = 1500;
+/** Files come seldom; a run that logs numbers all the time must not have its folders listed as often. */
+const CALM_MS = 5000;
 
 async function listMedia(run_id: string, abort: AbortSignal): Promise<Map<string, MediaFile[]>> {
   const paths: string[] = [];
@@ -30,6 +31,7 @@ async function listMedia(run_id: string, abort: AbortSignal): Promise<Map<string
   return mediaByKey(paths);
 }
 
+/** Nothing where there is nothing, since most runs have none. */
 export function RunMedia({ runId }: { readonly runId: string }) {
   const media = useResource(runId, (abort) => listMedia(runId, abort));
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
@@ -42,24 +44,16 @@ export function RunMedia({ runId }: { readonly runId: string }) {
   useEffect(() => () => clearTimeout(timer.current), []);
   const found = media.value.value;
   if (media.error.value && !found) return <Failure error={media.error.value} retry={media.reload} />;
-  if (!found) return <Skeleton />;
-  if (found.size === 0)
-    return (
-      <Empty title="No image, sound or table by step">
-        <p>
-          <code>slipstream.log_image(image, key="predictions", step=step)</code> shows them here, the last one
-          first.
-        </p>
-      </Empty>
-    );
+  if (!found?.size) return null;
   return (
-    <div class="charts media">
+    <section class="charts media" aria-label="By step">
+      <h2>Images, sounds and tables by step</h2>
       <div class="cards">
         {[...found].map(([key, files]) => (
           <MediaCard key={key} name={key} files={files} runId={runId} />
         ))}
       </div>
-    </div>
+    </section>
   );
 }
 

@@ -11,6 +11,7 @@ import { Empty, Failure, Skeleton } from "../app/states";
 import { count } from "../lib/format";
 import { ChartGrid } from "./chart_grid";
 import { newLink } from "./link";
+import { RunMedia } from "./media_steps";
 import { matching } from "./search";
 import { readSettings } from "./settings";
 import { ChartToolbar } from "./toolbar";
@@ -59,11 +60,14 @@ export function RunCharts({ runId }: { readonly runId: string }) {
   if (!run) return <Skeleton />;
   if (keys.length === 0)
     return (
-      <Empty title="No metric yet">
-        <p>
-          What this run logs with <code>log_metric</code> is drawn here as it comes.
-        </p>
-      </Empty>
+      <>
+        <Empty title="No metric yet">
+          <p>
+            What this run logs with <code>log_metric</code> is drawn here as it comes.
+          </p>
+        </Empty>
+        <RunMedia runId={runId} />
+      </>
     );
   return (
     <div class="chart-page">
@@ -73,6 +77,7 @@ export function RunCharts({ runId }: { readonly runId: string }) {
       ) : (
         <ChartGrid metrics={metrics} runs={runs} settings={settings} link={link} />
       )}
+      <RunMedia runId={runId} />
     </div>
   );
 }

@@ -17,6 +17,7 @@ import type { RunsState } from "../runs/state";
 import { readTable, rowsOf } from "../runs/table";
 import type { DrawnRun } from "./chart_card";
 import { ChartGrid } from "./chart_grid";
+import { groupSlots } from "./groups";
 import { newLink } from "./link";
 import { markAt, slotOf } from "./marks";
 import { foundText, SHORTCUTS } from "./run_charts";
@@ -53,13 +54,13 @@ export function RunsCharts({ experiment, state, names }: Props) {
     filter: state.filter,
     view_type: state.isTrash ? ("DELETED_ONLY" as const) : ("ACTIVE_ONLY" as const),
     order_by: order ? [order] : [],
-    columns: [],
+    columns: settings.groupBy ? [settings.groupBy] : [],
   };
   const table = useResource(JSON.stringify([query, settings.most]), (abort) =>
     readTable(query, 0, settings.most, abort),
   );
   const extra = [...new Set([...settings.pinned, ...state.chosen])];
-  const byId = useResource(JSON.stringify([experiment, extra]), async (abort) =>
+  const byId = useResource(JSON.stringify([experiment, extra, settings.groupBy]), async (abort) =>
     extra.length
       ? readTable(
           {
@@ -98,6 +99,14 @@ export function RunsCharts({ experiment, state, names }: Props) {
     const all = [...pinned, ...here.filter((run) => !settings.pinned.includes(run.id))];
     return all.map((run) => ({ id: run.id, name: run.name || run.id.slice(0, 8), slot: slotOf(run.id) }));
   }, [page, added, state.chosen.join(), settings.pinned.join()]);
+  const grouped = useStable(
+    settings.groupBy
+      ? [...(page ? rowsOf(page) : []), ...(added ? rowsOf(added) : [])].map(
+          (run) => [run.id, String(run.values[0] ?? "")] as const,
+        )
+      : undefined,
+  );
+  const groupOf = useMemo(() => grouped && new Map(grouped), [grouped]);
   const shown = useStable(listed.filter((run) => !settings.hidden.includes(run.id)));
   const keys = useMemo(
     () =>
@@ -130,20 +139,14 @@ export function RunsCharts({ experiment, state, names }: Props) {
           total={page.total}
           isChosen={state.chosen.length > 0}
           settings={settings}
+          groupOf={groupOf}
         />
         {metrics.length === 0 ? (
           <Empty title={keys.length ? "No metric has such a name" : "No metric yet"}>
             {keys.length === 0 && <p>What the runs log is drawn here as it comes.</p>}
           </Empty>
         ) : (
-          <ChartGrid
-            metrics={metrics}
-            runs={shown}
-            settings={settings}
-            link={link}
-            experiment={experiment}
-            filter={state.filter}
-          />
+          <ChartGrid metrics={metrics} runs={shown} settings={settings} link={link} groupOf={groupOf} />
         )}
       </div>
       {error instanceof ApiError && <p role="alert">{error.message}</p>}
@@ -163,7 +166,7 @@ function GroupChoice({ settings, names }: { settings: ChartSettings; names: read
   if (all.length === 0) return null;
   return (
     <>
-      <label title="Mean of the runs that have the same value, over all runs">
+      <label title="Mean of the runs that have the same value, of those that are drawn">
         group
         <select value={settings.groupBy} onChange={(event) => keepGroup(event.currentTarget.value)}>
           <option value="">each run</option>
@@ -193,8 +196,10 @@ function RunList(props: {
   total: number;
   isChosen: boolean;
   settings: ChartSettings;
+  groupOf: ReadonlyMap<string, string> | undefined;
 }) {
-  const { runs, settings, experiment } = props;
+  const { runs, settings, experiment, groupOf } = props;
+  const slots = groupOf && groupSlots(groupOf);
   const dark = isDark.value;
   const lit = litRun.value;
   const toggled = (ids: readonly string[], id: string) =>
@@ -225,7 +230,17 @@ function RunList(props: {
           </button>
         )}
       </p>
-      <ul onMouseLeave={() => (litRun.value = undefined)}>
+      {slots && (
+        <ul aria-label="Groups">
+          {[...slots].map(([value, slot]) => (
+            <li key={value}>
+              <Swatch mark={markAt(slot, dark)} />
+              <strong>{value || "none"}</strong>
+            </li>
+          ))}
+        </ul>
+      )}
+      <ul aria-label="Runs" onMouseLeave={() => (litRun.value = undefined)}>
         {runs.map((run) => {
           const isHidden = settings.hidden.includes(run.id);
           const isPinned = settings.pinned.includes(run.id);
@@ -235,7 +250,7 @@ function RunList(props: {
               class={`${lit === run.id ? "lit" : ""}${isHidden ? " away" : ""}`}
               onMouseEnter={() => (litRun.value = run.id)}
             >
-              <Swatch mark={markAt(run.slot, dark)} />
+              <Swatch mark={markAt(slots?.get(groupOf?.get(run.id) ?? "") ?? run.slot, dark)} />
               <a
                 href={pageUrl(["experiments", experiment, "runs", run.id])}
                 title={run.name}

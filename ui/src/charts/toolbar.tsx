@@ -2,7 +2,6 @@
 
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
-import { CopyButton } from "../app/copy";
 import {
   type ChartSettings,
   keepClipped,
@@ -130,7 +129,6 @@ export function ChartToolbar({ settings, metrics, found, children }: Props) {
           <option value="l">large</option>
         </select>
       </label>
-      <CopyButton text={location.href} label="Copy the address of these charts" />
     </div>
   );
 }

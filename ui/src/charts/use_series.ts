@@ -37,19 +37,14 @@ const LIVE_MS = 200;
 
 export function useSeries(wanted: SeriesWanted): SeriesFound {
   const source = useMemo(() => new Source(), []);
-  const key = JSON.stringify([
-    wanted.runs,
-    wanted.key,
-    wanted.x,
-    Math.ceil(wanted.width / 100),
-    wanted.smoothing,
-  ]);
+  const runs = wanted.runs.join();
+  const key = JSON.stringify([wanted.key, wanted.x, Math.ceil(wanted.width / 100), wanted.smoothing]);
   const zoomKey = wanted.zoom?.join("~") ?? "";
   source.wanted = wanted;
   const isReady = wanted.isInSight && wanted.width > 0;
   useEffect(() => {
     if (isReady) source.show(key, zoomKey);
-  }, [key, zoomKey, isReady]);
+  }, [key, runs, zoomKey, isReady]);
   useEffect(() => source.stop, []);
   const live = useRef(wanted.runs);
   live.current = wanted.runs;
@@ -66,6 +61,8 @@ class Source implements SeriesFound {
   readonly isByTime = signal(false);
   wanted!: SeriesWanted;
   #whole: readonly Series[] | undefined;
+  /** Those that were read, also where they have no such metric. */
+  #runs: ReadonlySet<string> = new Set();
   #key = "";
   #zoom = "";
   #current: AbortController | undefined;
@@ -76,11 +73,11 @@ class Source implements SeriesFound {
   #lastTail = Number.NEGATIVE_INFINITY;
 
   show(key: string, zoom: string): void {
-    if (key === this.#key && zoom === this.#zoom && this.series.peek()) {
+    if (key === this.#key && zoom === this.#zoom && this.series.peek() && !this.#lacksRuns()) {
       if (this.#changed.size) this.#plan();
       return;
     }
-    const isOther = key !== this.#key;
+    const isOther = key !== this.#key || this.#lacksRuns();
     this.#key = key;
     this.#zoom = zoom;
     clearTimeout(this.#calm);
@@ -92,6 +89,11 @@ class Source implements SeriesFound {
       if (this.#changed.size) this.#plan();
     } else if (zoom && this.series.peek()) this.#calm = setTimeout(() => void this.#read(), CALM_MS);
     else void this.#read();
+  }
+
+  /** Whether a run is wanted that was not read; those that are wanted no more are only not drawn. */
+  #lacksRuns(): boolean {
+    return this.wanted.runs.some((run) => !this.#runs.has(run));
   }
 
   reload(): void {
@@ -156,6 +158,7 @@ class Source implements SeriesFound {
     // what another metric lies along is found in the whole only
     const zoom = typeof this.wanted.x === "string" ? this.wanted.zoom : undefined;
     this.#changed.clear();
+    this.#runs = new Set(this.wanted.runs);
     try {
       let found = await this.#fetch(this.#asked(zoom?.[0], zoom?.[1]), mine.signal);
       if (this.#current !== mine) return;
@@ -177,6 +180,7 @@ class Source implements SeriesFound {
       this.error.value = undefined;
     } catch (error) {
       if (mine.signal.aborted) return;
+      this.#runs = new Set();
       this.error.value = error instanceof ApiError ? error : new ApiError(String(error), -1, "PAGE_FAULT");
     }
     this.isLoading.value = false;

@@ -21,6 +21,13 @@ export function differencesOf(runs: readonly ComparedRun[]): Differences {
     (one, other) => Number(isSystem(one)) - Number(isSystem(other)),
   );
   const tags = fieldsOf(runs, "tags").filter((field) => !TELLTALES.test(field.title));
+  // a param and a metric of one name are told apart by their whole names
+  const metricNames = new Set(metrics.map((field) => field.title));
+  const twice = new Set(params.map((field) => field.title).filter((title) => metricNames.has(title)));
+  for (const all of [params, metrics])
+    all.forEach((field, at) => {
+      if (twice.has(field.title)) all[at] = { ...field, title: field.name };
+    });
   const differ = (field: Field) => field.differs;
   return {
     params: params.filter(differ),

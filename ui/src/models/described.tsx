@@ -1,6 +1,6 @@
 /** A description in Markdown, changed in place with a preview. */
 
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { tell, tellFailure } from "../app/toasts";
 import { Markdown } from "../markdown/markdown";
 
@@ -36,7 +36,7 @@ function Draft({ text, onSave, onClose }: { text: string; onSave: Props["onSave"
   const area = useRef<HTMLTextAreaElement>(null);
   const [draft, setDraft] = useState(text);
   const [isBusy, setBusy] = useState(false);
-  useEffect(() => area.current?.focus(), []);
+  useLayoutEffect(() => area.current?.focus(), []);
   const save = async () => {
     setBusy(true);
     try {

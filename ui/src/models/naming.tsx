@@ -137,7 +137,10 @@ export function DeleteModel({ model, onClose, onDone }: DeleteProps) {
                   name,
                   model.description ?? "",
                   (model.tags ?? []).map((tag) => ({ key: tag.key, value: tag.value ?? "" })),
-                ).then(onDone, tellFailure),
+                ).then(() => {
+                  onDone();
+                  go(pageUrl(["models", name]));
+                }, tellFailure),
             });
         }}
       >

@@ -1,7 +1,7 @@
 /** The versions of a model, newest first, with the numbers of their runs. */
 
 import { useMemo } from "preact/hooks";
-import { go, pageUrl, setQuery } from "../app/router";
+import { go, pageUrl, query, setQuery } from "../app/router";
 import { Grid, type GridColumn } from "../grid/grid";
 import type { Rows } from "../grid/rows";
 import { ago, moment } from "../lib/format";
@@ -10,6 +10,8 @@ import type { VersionRow } from "./messages";
 import { isMove } from "./moves";
 
 const NARROW = 640;
+
+export const chosenNow = () => (query.peek().get("chosen") ?? "").split(",").filter(Boolean);
 
 interface Props {
   readonly name: string;
@@ -23,7 +25,9 @@ interface Props {
 export function VersionsGrid({ name, rows, metrics, chosen, order, onAct }: Props) {
   const choose = (row: VersionRow) => {
     const { version } = row.version;
-    const next = chosen.includes(version) ? chosen.filter((each) => each !== version) : [...chosen, version];
+    // as it is now, and not as it was drawn last: keys come faster
+    const now = chosenNow();
+    const next = now.includes(version) ? now.filter((each) => each !== version) : [...now, version];
     setQuery({ chosen: next.slice(-2).join(",") });
   };
   const columns = useMemo(() => {

@@ -4,8 +4,8 @@ import "../styles/models.css";
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError } from "../api/request";
 import { useResource } from "../api/resource";
+import { useComingBack } from "../app/coming_back";
 import { CopyBlock } from "../app/copy";
-import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { go, pageUrl, query, setQuery } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
@@ -22,7 +22,7 @@ import { describeModel, readModel, readVersions, readWhole } from "../models/req
 import { MoveStage } from "../models/stages";
 import { TagList } from "../models/tag_list";
 import { VersionDifferences } from "../models/version_differences";
-import { VersionsGrid } from "../models/versions_grid";
+import { chosenNow, VersionsGrid } from "../models/versions_grid";
 
 type Open = "rename" | "delete" | { what: "promote" | "stage" | "delete"; row: VersionRow };
 const NO_METRICS: readonly string[] = [];
@@ -53,11 +53,9 @@ export default function ModelPage({ at }: PageProps) {
     rows.refresh();
     void model.reload();
   }, [rows]);
-  useLive({ models: true }, (changes) => {
-    if (changes.isReset || changes.models.has(name)) refresh();
-  });
+  useComingBack(refresh);
   const compare = () => {
-    const [first, second] = chosen;
+    const [first, second] = chosenNow();
     if (first && second) setQuery({ compare: [first, second].sort((a, b) => +a - +b).join(",") }, {});
     else tell("Select two versions with x, then compare them with c.");
   };
@@ -77,7 +75,7 @@ export default function ModelPage({ at }: PageProps) {
         run: () => document.querySelector<HTMLElement>(".grid")?.focus(),
       },
     ],
-    [chosen],
+    [],
   );
   useShortcuts(shortcuts);
   useEffect(() => {

@@ -4,8 +4,8 @@ import "../styles/models.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { serverAddress } from "../api/request";
 import { useResource } from "../api/resource";
+import { useComingBack } from "../app/coming_back";
 import { CopyBlock, CopyButton } from "../app/copy";
-import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { go, pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
@@ -33,6 +33,9 @@ import { Timeline } from "../models/timeline";
 import { TryIt } from "../models/try_it";
 import { placesOf, readScoringServers, type ScoringServer } from "../serving/status";
 
+const SWAP_MS = 30_000;
+const SWAP_LOOK_MS = 2000;
+
 export default function ModelVersionPage({ at }: PageProps) {
   const name = at.model ?? "";
   const number = at.version ?? "";
@@ -46,10 +49,21 @@ export default function ModelVersionPage({ at }: PageProps) {
   const run = useResource(runId ?? "", async (abort) => (runId ? readRun(runId, abort) : undefined));
   const [open, setOpen] = useState<"promote" | "stage" | "delete">();
   const [isEditing, setEditing] = useState(false);
-  const refresh = () => void whole.reload();
-  useLive({ models: true }, (changes) => {
-    if (changes.isReset || changes.models.has(name)) refresh();
-  });
+  const refresh = () => {
+    void whole.reload();
+    void servers.reload();
+  };
+  const [movedAt, setMovedAt] = useState(0);
+  // scoring servers look a few seconds later whether an alias has moved
+  useEffect(() => {
+    if (!movedAt) return;
+    const timer = setInterval(() => {
+      if (Date.now() - movedAt > SWAP_MS) setMovedAt(0);
+      else void servers.reload();
+    }, SWAP_LOOK_MS);
+    return () => clearInterval(timer);
+  }, [movedAt]);
+  useComingBack(refresh);
   const shortcuts = useMemo(
     () => [
       { keys: "p", what: "give it an alias", run: () => setOpen("promote") },
@@ -190,7 +204,10 @@ export default function ModelVersionPage({ at }: PageProps) {
           version={number}
           aliases={aliases}
           onClose={() => setOpen(undefined)}
-          onDone={refresh}
+          onDone={() => {
+            refresh();
+            setMovedAt(Date.now());
+          }}
         />
       )}
       {open === "stage" && (

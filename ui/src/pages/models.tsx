@@ -5,8 +5,8 @@ import "../styles/models.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError, serverAddress } from "../api/request";
 import type { RegisteredModelMessage } from "../api/schema";
+import { useComingBack } from "../app/coming_back";
 import { CopyBlock } from "../app/copy";
-import { useLive } from "../app/live";
 import { go, pageUrl, query, setQuery } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
@@ -58,7 +58,7 @@ export default function ModelsPage() {
     [text, order, isDescending, metrics],
   );
   const refresh = () => rows.refresh();
-  useLive({ models: true }, refresh);
+  useComingBack(refresh);
   const shortcuts = useMemo(
     () => [
       { keys: "/", what: "search models", run: () => document.getElementById("search")?.focus() },

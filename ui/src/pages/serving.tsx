@@ -103,7 +103,7 @@ function Tile({ server }: { server: ScoringServer }) {
     <li class="tile">
       <h2 class={`health${server.healthy ? "" : " down"}`}>
         {server.name}
-        <span class="hidden-text">{server.healthy ? ", well" : ", not well"}</span>
+        <span class="hidden-text">{server.healthy ? " (well)" : " (not well)"}</span>
       </h2>
       <span class="mono quiet">{server.url}</span>
       {server.error && <span class="worse">{server.error}</span>}

@@ -51,5 +51,5 @@ export function kindFor(field: Field): ScaleKind {
   const finite = field.numbers.filter(Number.isFinite);
   if (finite.length < 3 || finite.some((value) => value <= 0)) return "linear";
   const [low, high] = rangeOf(finite);
-  return high / low >= 100 ? "log" : "linear";
+  return high / low >= 30 ? "log" : "linear";
 }
