@@ -31,6 +31,10 @@ class Guarded:
         page.on("download", lambda download: self.noticed.append(f"download: {download.url}"))
         page.on("pageerror", lambda error: self.noticed.append(f"error: {error}"))
         page.on("console", lambda message: message.type == "error" and self.noticed.append(message.text))
+        page.on(
+            "response",
+            lambda answer: answer.status >= 400 and self.noticed.append(f"{answer.status}: {answer.url}"),
+        )
         page.on("request", lambda request: self._on_request(request.url))
 
     def _on_dialog(self, dialog: Any) -> None:
@@ -149,7 +153,11 @@ def hostile_model(server: ServerProcess, hostile_run: str) -> str:
     client.create_registered_model(name, tags={"team": TEXTS[0]}, description=MARKDOWN[:4000])
     run_id = hostile_run.rpartition("/")[2]
     client.create_model_version(
-        name, source=f"runs:/{run_id}/model", run_id=run_id, tags={"tag": TEXTS[5]}, description=MARKDOWN[:4000]
+        name,
+        source=f"runs:/{run_id}/whole",
+        run_id=run_id,
+        tags={"tag": TEXTS[5]},
+        description=MARKDOWN[:4000],
     )
     return f"/models/{quote(name, safe='')}"
 
@@ -157,7 +165,9 @@ def hostile_model(server: ServerProcess, hostile_run: str) -> str:
 @pytest.mark.parametrize("part", ["/", "/experiments", "/models", "/serving"])
 def test_no_list_acts(guarded: Guarded, hostile_model: str, part: str) -> None:
     guarded.go(part)
-    expect(guarded.page.get_by_role("main").get_by_role("heading").or_(guarded.page.get_by_role("grid")).first).to_be_visible()
+    expect(
+        guarded.page.get_by_role("main").get_by_role("heading").or_(guarded.page.get_by_role("grid")).first
+    ).to_be_visible()
     expect(guarded.page.locator(".skeleton")).to_have_count(0)
 
     guarded.check()
