@@ -154,7 +154,7 @@ def hostile_model(server: ServerProcess, hostile_run: str) -> str:
     run_id = hostile_run.rpartition("/")[2]
     client.create_model_version(
         name,
-        source=f"runs:/{run_id}/whole",
+        source=f"{client.get_run(run_id).info.artifact_uri}/whole",
         run_id=run_id,
         tags={"tag": TEXTS[5]},
         description=MARKDOWN[:4000],
