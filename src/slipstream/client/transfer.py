@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from slipstream.artifact_store.paths import clean_path
 from slipstream.client.progress import Progress
 from slipstream.client.resuming import takes_parts, upload_in_parts
-from slipstream.errors import ConflictError, InternalError, InvalidParameterError, NotFoundError, SlipstreamError
+from slipstream.errors import (
+    ConflictError,
+    InternalError,
+    InvalidParameterError,
+    NotFoundError,
+    SlipstreamError,
+)
 
 if TYPE_CHECKING:
     from slipstream.artifact_store.base import ArtifactStore
