@@ -30,6 +30,7 @@ from slipstream.wire.numbers import exact_to_wire
 from slipstream.wire.parsing import Int64
 
 PREFIXES = (OWN, OWN_AJAX)
+_MOST_AUTO = 50
 
 
 class SelectsRuns(Request, kw_only=True):
@@ -48,6 +49,12 @@ class RunTable(SelectsRuns, kw_only=True):
     parent_run_id: str | None = None
     roots_only: bool = False
     with_ranges: bool = False
+    auto_columns: Annotated[
+        Int64,
+        msgspec.Meta(
+            description="So many columns are chosen that tell the runs apart; for `columns` left out"
+        ),
+    ] = 0
 
 
 class ColumnMessage(msgspec.Struct, kw_only=True):
@@ -80,7 +87,7 @@ def search_run_table(store: Store, req: RunTable) -> RunTableResponse | Encoded:
         TableRequest(
             selection=selection_of(req),
             order_by=tuple(req.order_by),
-            columns=tuple(req.columns),
+            columns=tuple(req.columns) or _telling_columns(store, req),
             offset=req.offset,
             limit=req.limit,
             parent_run_id=req.parent_run_id,
@@ -110,6 +117,27 @@ def search_run_table(store: Store, req: RunTable) -> RunTableResponse | Encoded:
                 for each in page.columns
             ],
         ),
+    )
+
+
+def _telling_columns(store: Store, req: RunTable) -> tuple[str, ...]:
+    """Choose metrics and params that differ, those that most runs have first, about as many of both."""
+    if req.auto_columns <= 0:
+        return ()
+    asked = min(req.auto_columns, _MOST_AUTO)
+    found = store.search_run_columns(
+        ColumnsRequest(selection=selection_of(req), kinds=("metrics", "params"), limit=4 * asked)
+    )
+    # What the machine did is looked at run by run.
+    telling = [
+        each.key for each in found.columns if each.varies and not each.key.startswith("metrics.system/")
+    ]
+    metrics = [key for key in telling if key.startswith("metrics.")]
+    params = [key for key in telling if not key.startswith("metrics.")]
+    half = asked // 2
+    return (
+        *metrics[: asked - min(half, len(params))],
+        *params[: asked - min(asked - half, len(metrics))],
     )
 
 

@@ -1003,6 +1003,8 @@ export type RunTable = {
   parent_run_id?: string | null;
   roots_only?: boolean;
   with_ranges?: boolean;
+  /** So many columns are chosen that tell the runs apart; for `columns` left out */
+  auto_columns?: number;
 };
 
 export type RunTableResponse = {

@@ -17,12 +17,13 @@ type Load = () => Promise<{ default: Page }>;
 /** One function for all addresses of a page, so that going between them keeps it. */
 const run: Load = () => import("../pages/run");
 
+const runs: Load = () => import("../pages/runs");
 /** The first that fits counts. */
 const PAGES: readonly (readonly [pattern: string, load: Load])[] = [
   ["", () => import("../pages/home")],
   ["experiments", () => import("../pages/experiments")],
-  ["experiments/:experiment", () => import("../pages/runs")],
-  ["experiments/:experiment/runs", () => import("../pages/runs")],
+  ["experiments/:experiment", runs],
+  ["experiments/:experiment/runs", runs],
   ["experiments/:experiment/runs/:run", run],
   ["experiments/:experiment/runs/:run/:tab", run],
   ["runs/:run", run],

@@ -15,18 +15,27 @@ import { tellFailure } from "../app/toasts";
 import { withClause } from "../lib/filter_language";
 import { count } from "../lib/format";
 import { saveCsv } from "../runs/as_csv";
-import { ColumnPicker, type KnownColumn, readColumns } from "../runs/column_picker";
+import { ColumnPicker, readColumns } from "../runs/column_picker";
 import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
 import { compare, ManyRuns } from "../runs/many";
 import { RunsTable } from "../runs/runs_table";
-import { keepChosen, keepColumns, keepFilter, keepTrash, keepView, readState } from "../runs/state";
+import {
+  keepChosen,
+  keepColumns,
+  keepFilter,
+  keepTrash,
+  keepView,
+  type RunsState,
+  readState,
+} from "../runs/state";
 import { type TableQuery, useTable } from "../runs/table";
 import { Views } from "../runs/views";
 
 const RunsCharts = part(() => import("../charts/runs_charts").then((module) => module.RunsCharts));
 
-const COLUMNS_AT_FIRST = 12;
+/** Params and tags by which charts may be grouped, without a search. */
+const GROUPS_OFFERED = 60;
 const CALM_MS = 700;
 
 export default function RunsPage({ at }: PageProps) {
@@ -37,22 +46,22 @@ export default function RunsPage({ at }: PageProps) {
   const about = useResource(experiment, (abort) =>
     mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: experiment }, abort),
   );
-  const known = useResource(`${experiment}`, (abort) =>
-    readColumns(experiments, "", "", 4 * COLUMNS_AT_FIRST, abort),
-  );
-  const names = state.columns ?? chosenAtFirst(known.value.value?.columns);
   const order = state.order && orderTerm(state.order.name, state.order.isDescending);
   const isTree = !state.filter && !order && !state.isTrash && !state.isFlat;
-  const asked: TableQuery | undefined = names && {
+  // The server's choice is kept while one filters and sorts: columns that come and go would be a puzzle.
+  const chosen = useRef<readonly string[] | undefined>(undefined);
+  const asked: TableQuery = {
     experiment_ids: experiments,
     filter: state.filter,
     view_type: state.isTrash ? "DELETED_ONLY" : "ACTIVE_ONLY",
     order_by: order ? [order] : [],
-    columns: names,
+    columns: state.columns,
     ...(isTree ? { roots_only: true } : {}),
   };
   const isCharts = state.view === "charts";
-  const { shown, next } = useTable(isCharts ? undefined : asked);
+  const { shown, next } = useTable(isCharts ? undefined : asked, chosen.current);
+  if (!state.columns && shown) chosen.current ??= shown.names.value;
+  const names = state.columns ?? shown?.names.value;
   const calm = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useLive({ experiments }, () => {
     // Runs that log all the time change all the time; a table that is read needs no more than this.
@@ -84,7 +93,7 @@ export default function RunsPage({ at }: PageProps) {
     document.title = `${about.value.value?.experiment?.name ?? "Runs"} · slipstream`;
   }, [about.value.value]);
 
-  const failure = next?.roots.error.value ?? known.error.value;
+  const failure = next?.roots.error.value;
   const refusal = failure instanceof ApiError && failure.status === 400 ? failure.message : undefined;
   const total = shown?.roots.total.value;
   const refresh = () => shown?.rows.refresh();
@@ -98,7 +107,7 @@ export default function RunsPage({ at }: PageProps) {
         <FilterBox experiments={experiments} value={state.filter} onApply={keepFilter} refusal={refusal} />
         <output class="quiet" aria-live="polite">
           {total === undefined ? "" : `${count(total)} ${total === 1 ? "run" : "runs"}`}
-          {isTree && shown?.hasNested() ? " at the top" : ""}
+          {isTree && shown?.hasNested.value ? " at the top" : ""}
         </output>
         {state.chosen.length > 0 && (
           <ManyRuns ids={state.chosen} experiment={experiment} isTrash={state.isTrash} onDone={refresh} />
@@ -114,8 +123,13 @@ export default function RunsPage({ at }: PageProps) {
         )}
         <button
           type="button"
-          disabled={!asked || !total}
-          onClick={() => asked && void saveTable(asked, about.value.value?.experiment?.name ?? experiment)}
+          disabled={!total}
+          onClick={() =>
+            void saveTable(
+              { ...asked, columns: names ?? [] },
+              about.value.value?.experiment?.name ?? experiment,
+            )
+          }
         >
           CSV
         </button>
@@ -124,10 +138,10 @@ export default function RunsPage({ at }: PageProps) {
         </button>
       </div>
       {failure instanceof ApiError && !refusal && (
-        <Failure error={failure} retry={next ? () => next.roots.refresh() : known.reload} />
+        <Failure error={failure} retry={() => next?.roots.refresh()} />
       )}
       {isCharts ? (
-        <RunsCharts experiment={experiment} state={state} names={names ?? []} />
+        <Charts experiment={experiment} state={state} />
       ) : shown === undefined ? (
         !failure && <Skeleton lines={24} />
       ) : total === 0 && !refusal ? (
@@ -172,19 +186,15 @@ function focusTable() {
   document.querySelector<HTMLElement>(".grid")?.focus();
 }
 
-/** Metrics and params that tell runs apart; those of the system are for the run's own page. */
-function chosenAtFirst(known: readonly KnownColumn[] | undefined): string[] | undefined {
-  if (known === undefined) return undefined;
-  const fit = known.filter(
-    (each) => each.varies && !each.key.startsWith("tags.") && !each.key.startsWith("metrics.system/"),
+function Charts({ experiment, state }: { experiment: string; state: RunsState }) {
+  const known = useResource(experiment, (abort) => readColumns([experiment], "", "", GROUPS_OFFERED, abort));
+  return (
+    <RunsCharts
+      experiment={experiment}
+      state={state}
+      names={state.columns ?? (known.value.value?.columns ?? []).map((column) => column.key)}
+    />
   );
-  const metrics = fit.filter((each) => each.key.startsWith("metrics."));
-  const params = fit.filter((each) => each.key.startsWith("params."));
-  const half = COLUMNS_AT_FIRST / 2;
-  return [
-    ...metrics.slice(0, COLUMNS_AT_FIRST - Math.min(half, params.length)),
-    ...params.slice(0, COLUMNS_AT_FIRST - Math.min(half, metrics.length)),
-  ].map((each) => each.key);
 }
 
 function NoRuns({ isFiltered, isTrash }: { isFiltered: boolean; isTrash: boolean }) {

@@ -19,7 +19,7 @@ export async function saveCsv(
   onProgress: (share: number) => void,
 ): Promise<void> {
   const parts = [
-    ["run_id", "name", "status", "start_time", "end_time", ...query.columns].map(csvCell).join(","),
+    ["run_id", "name", "status", "start_time", "end_time", ...(query.columns ?? [])].map(csvCell).join(","),
   ];
   for (let offset = 0, total = 1; offset < total; offset += AT_ONCE) {
     const page = await readTable(query, offset, AT_ONCE);

@@ -1,5 +1,6 @@
 /** Runs as rows: from the server's columns to what a table asks for. */
 
+import { type ReadonlySignal, signal } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { own } from "../api/request";
 import { Rows } from "../grid/rows";
@@ -32,7 +33,8 @@ export interface TableQuery {
   filter: string;
   view_type: "ACTIVE_ONLY" | "DELETED_ONLY";
   order_by: readonly string[];
-  columns: readonly string[];
+  /** `undefined` lets the server choose those that tell the runs apart. */
+  columns: readonly string[] | undefined;
   roots_only?: boolean;
   parent_run_id?: string;
 }
@@ -56,9 +58,13 @@ export interface RunRows {
   /** Of each column over all found runs, once known. */
   readonly ranges: Map<string, readonly [number, number]>;
   readonly kinds: Map<string, TableColumn["kind"]>;
+  /** The columns, once they are known. */
+  readonly names: ReadonlySignal<readonly string[] | undefined>;
   /** Whether any run that was read has nested ones. */
-  readonly hasNested: () => boolean;
+  readonly hasNested: ReadonlySignal<boolean>;
 }
+
+const COLUMNS_AT_FIRST = 12;
 
 export async function readTable(
   query: TableQuery,
@@ -66,7 +72,9 @@ export async function readTable(
   limit: number,
   abort?: AbortSignal,
 ): Promise<TablePage> {
-  return own.post<TablePage>("runs/table", { ...query, offset, limit, with_ranges: offset === 0 }, abort);
+  const chosen = query.columns === undefined ? { auto_columns: COLUMNS_AT_FIRST } : {};
+  const body = { ...query, ...chosen, offset, limit, with_ranges: offset === 0 };
+  return own.post<TablePage>("runs/table", body, abort);
 }
 
 export function rowsOf(page: TablePage): RunRow[] {
@@ -83,18 +91,20 @@ export function rowsOf(page: TablePage): RunRow[] {
 }
 
 /** The rows that a query finds, read where the user looks; of runs with nested ones, those below them once they are opened. */
-export function tableRows(query: TableQuery): RunRows {
+export function tableRows(query: TableQuery, known?: readonly string[]): RunRows {
   const ranges: RunRows["ranges"] = new Map();
   const kinds: RunRows["kinds"] = new Map();
-  let nested = false;
+  const names = signal(query.columns ?? known);
+  const hasNested = signal(false);
   const rowsFor = (asked: TableQuery) =>
     new Rows<RunRow>(async (offset, limit, abort) => {
-      const page = await readTable(asked, offset, limit, abort);
+      const page = await readTable({ ...asked, columns: names.value }, offset, limit, abort);
+      names.value ??= page.columns.map((column) => column.key);
       for (const column of page.columns) {
         kinds.set(column.key, column.kind);
         if (column.range && !asked.parent_run_id) ranges.set(column.key, column.range);
       }
-      nested ||= page.children?.some((each) => each > 0) ?? false;
+      if (page.children?.some((each) => each > 0)) hasNested.value = true;
       return { total: page.total, rows: rowsOf(page) };
     });
   const roots = rowsFor(query);
@@ -102,7 +112,7 @@ export function tableRows(query: TableQuery): RunRows {
     const { roots_only: _, ...rest } = query;
     return rowsFor({ ...rest, parent_run_id: parent.id });
   };
-  return { rows: new TreeRows(roots, childrenOf), roots, ranges, kinds, hasNested: () => nested };
+  return { rows: new TreeRows(roots, childrenOf), roots, ranges, kinds, names, hasNested };
 }
 
 const FIRST_ROWS = 60;
@@ -110,14 +120,17 @@ const FIRST_ROWS = 60;
 /**
  * What a query finds, once its first rows are there: what was shown before stays until then.
  *
- * `next` has the rows that are being read, whose fault may be shown beside the old ones.
+ * `known` are the columns where the query leaves them to the server and it has chosen before. `next` has the rows that are being read, whose fault may be shown beside the old ones.
  */
-export function useTable(query: TableQuery | undefined): {
+export function useTable(
+  query: TableQuery | undefined,
+  known?: readonly string[],
+): {
   shown: RunRows | undefined;
   next: RunRows | undefined;
 } {
   const key = query && JSON.stringify(query);
-  const next = useMemo(() => query && tableRows(query), [key]);
+  const next = useMemo(() => query && tableRows(query, known), [key]);
   const [shown, setShown] = useState<RunRows>();
   useEffect(() => {
     if (!next) return;
