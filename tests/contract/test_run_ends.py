@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -180,6 +181,21 @@ def test_an_exit_without_an_end_is_told_with_its_code(programs: Programs) -> Non
 
     assert process.wait() == 3
     assert (run.info.status, run.data.tags["slipstream.end.exit_code"]) == ("FAILED", "3")
+
+
+def test_a_program_does_not_wait_at_its_end_for_a_server_that_says_nothing(programs: Programs) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = programs.start(
+            "slipstream.log_metric('m', 1.0)",
+            env={
+                "SERVER": f"http://127.0.0.1:{silent.getsockname()[1]}",
+                "SLIPSTREAM_CAPTURE": "all",
+                "SLIPSTREAM_PATIENCE": "0.5",
+                "SLIPSTREAM_DELIVERY_TIMEOUT": "600",
+            },
+        )
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
 
 
 def test_an_exception_is_the_reason(programs: Programs) -> None:

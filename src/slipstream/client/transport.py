@@ -295,6 +295,8 @@ class Transport:
         )
         timeout = self._timeout_seconds or settings.HTTP_REQUEST_TIMEOUT.get()
         longest_pause = LONGEST_WAIT_SECONDS
+        is_brief = self._timeout_seconds is not None or is_hurried()
+        """Whether the caller said how long to wait: who was silent for so long is not asked again."""
         if is_hurried():
             retries, longest_pause = min(retries, 1), _HURRIED_PAUSE_SECONDS
             if not takes_time:
@@ -317,7 +319,7 @@ class Transport:
                     f"{settings.TRACKING_SERVER_CERT_PATH.name} to its certificate file."
                 ) from error
             except urllib3.exceptions.HTTPError as error:
-                if attempt == retries:
+                if attempt == retries or (is_brief and isinstance(error, urllib3.exceptions.TimeoutError)):
                     raise ConnectionFailedError(
                         f"No answer from {self.base_url} ({_reason(error)}). Check that the server runs "
                         f"and that the tracking URI ({settings.TRACKING_URI.name}) is right."

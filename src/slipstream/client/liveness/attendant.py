@@ -25,6 +25,8 @@ CONSOLE_SECONDS = 3.0
 _SYNC_SECONDS = 1.0
 _LONG_SYNC_SECONDS = 10.0
 _BYE_SECONDS = 2.0
+_AWAY_SECONDS = 3.0
+"""How long the end of the program waits where the server was away a moment ago."""
 _CONTEXT_SECONDS = 3.0
 """How long the end of a program waits for the context, which a very short one has not got yet."""
 _SENT_AT_ONCE = 4 * 48 * 1024
@@ -311,6 +313,8 @@ class Attendant:
         self._wake.set()
         if self._worker is not None:
             self._jobs.put(None)
+            if self._is_away():
+                until = min(until, time.monotonic() + _AWAY_SECONDS)
             self._worker.join(max(0.0, until - time.monotonic()))
         folder = self._folder
         if folder is not None:
@@ -323,6 +327,11 @@ class Attendant:
             and (self._worker is None or not self._worker.is_alive())
         ):
             self._connection.close()
+
+    def _is_away(self) -> bool:
+        """Tell whether the server was found to be away by those who send what is logged."""
+        shipper = getattr(connect(self.address).store, "shipper", None) if self._is_server else None
+        return shipper is not None and shipper.is_away
 
     def forget(self) -> None:
         """Let go of what belongs to the process that this one was forked from."""
