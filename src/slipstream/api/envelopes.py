@@ -82,7 +82,8 @@ def find_envelopes(store: Store, req: FindEnvelopes) -> FindEnvelopesResponse | 
     if bool(req.series) == bool(req.run_ids and req.keys):
         raise InvalidParameterError("Say which series: give either 'series', or 'run_ids' and 'keys'.")
     series = req.series or [SeriesName(run_id, key) for key in req.keys for run_id in req.run_ids]
-    page = store.find_envelopes(
+    page = store.find_encoded_envelopes(
+        _to_text,
         EnvelopeRequest(
             series=tuple(series),
             x=req.x,
@@ -91,9 +92,9 @@ def find_envelopes(store: Store, req: FindEnvelopes) -> FindEnvelopesResponse | 
             width=req.width,
             smoothing=req.smoothing,
             own_grid=req.own_grid,
-        )
+        ),
     )
-    return _tagged(page.cursor, f',"series":[{",".join(map(_to_text, page.series))}]}}')
+    return _tagged(page.cursor, b',"series":[%b]}' % b",".join(page.series))
 
 
 class FindBands(Request, kw_only=True):
@@ -130,7 +131,7 @@ def find_bands(store: Store, req: FindBands) -> FindBandsResponse | Encoded:
             key=req.key, groups=tuple(req.groups), x=req.x, start=req.start, end=req.end, width=req.width
         )
     )
-    return _tagged(page.cursor, f',"groups":[{",".join(map(_band_text, page.groups))}]}}')
+    return _tagged(page.cursor, f',"groups":[{",".join(map(_band_text, page.groups))}]}}'.encode())
 
 
 def _band_text(band: Band) -> str:
@@ -165,13 +166,12 @@ def bands_from_wire(answer: FindBandsResponse) -> BandPage:
     )
 
 
-def _tagged(cursor: int, rest: str) -> Encoded:
-    content = rest.encode()
+def _tagged(cursor: int, content: bytes) -> Encoded:
     digest = hashlib.blake2b(content, digest_size=12).hexdigest()
     return Encoded(b'{"cursor":%d%b' % (cursor, content), f'"{digest}"')
 
 
-def _to_text(line: Envelope) -> str:
+def _to_text(line: Envelope) -> bytes:
     """Return a line as JSON, with no more digits than are of use."""
     parts = [
         f'"run_id":{_quoted(line.run_id)},"key":{_quoted(line.key)},"total":{line.total},"count":{line.count}',
@@ -199,7 +199,7 @@ def _to_text(line: Envelope) -> str:
     ):
         if places:
             parts.append(f'"{name}":[{",".join(map(str, places))}]')
-    return f"{{{','.join(parts)}}}"
+    return f"{{{','.join(parts)}}}".encode()
 
 
 def _quoted(text: str) -> str:

@@ -66,6 +66,13 @@ class EnvelopePage(msgspec.Struct, frozen=True, kw_only=True):
     """In the order asked for."""
 
 
+class EncodedEnvelopes(msgspec.Struct, frozen=True, kw_only=True):
+    """As `EnvelopePage`."""
+
+    cursor: int
+    series: list[bytes]
+
+
 class RunSet(msgspec.Struct, frozen=True, kw_only=True):
     """Runs whose lines are one band."""
 

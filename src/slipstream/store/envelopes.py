@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import LiteralString, NamedTuple, TypeAlias
+from typing import LiteralString, NamedTuple, TypeAlias, cast
 
 from slipstream.db.base import Row, Transaction
 from slipstream.db.point_blocks import Sight
@@ -10,6 +10,7 @@ from slipstream.entities.envelope import (
     Band,
     BandPage,
     BandRequest,
+    EncodedEnvelopes,
     Envelope,
     EnvelopePage,
     EnvelopeRequest,
@@ -20,6 +21,7 @@ from slipstream.entities.envelope import (
 from slipstream.errors import InvalidParameterError
 from slipstream.rules import limits
 from slipstream.rules.envelope import BandMaker, LineCutter, OutOfOrderError, column_width
+from slipstream.store.config import StoreConfig
 from slipstream.store.point_blocks import PointBlocksPart
 from slipstream.store.run_changes import newest_change
 
@@ -55,24 +57,83 @@ class _Found(NamedTuple):
 
 class EnvelopesPart(PointBlocksPart):
     tx: Transaction
+    config: StoreConfig
 
     def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
         check_envelope_request(request)
         cursor = newest_change(self.tx)
         found = self._find_lines(request)
+        columns = self._line_columns(found, request, None)
+        return EnvelopePage(
+            cursor=cursor,
+            series=[
+                self._cut_line(line, parts, request, columns[line.series])
+                for line, parts in self._read_lines(found)
+            ],
+        )
+
+    def find_encoded_envelopes(
+        self, encode: Callable[[Envelope], bytes], request: EnvelopeRequest
+    ) -> EncodedEnvelopes:
+        check_envelope_request(request)
+        index = self.config.run_index
+        state = None if index is None else index.state(self.tx)
+        cursor = newest_change(self.tx) if state is None else state
+        found = self._find_lines(request)
+        columns = self._line_columns(found, request, state)
+        texts: dict[int, bytes] = {}
+        keys = {
+            line.series: (
+                encode,
+                line[:5],
+                request.x,
+                request.start,
+                request.end,
+                request.width,
+                request.smoothing,
+                columns[line.series],
+            )
+            for line in found
+        }
+        if index is not None and state is not None:
+            for line in found:
+                known = index.kept(keys[line.series])
+                if isinstance(known, bytes):
+                    texts[line.series] = known
+        for line, parts in self._read_lines([line for line in found if line.series not in texts]):
+            text = encode(self._cut_line(line, parts, request, columns[line.series]))
+            texts[line.series] = text
+            if index is not None and state is not None:
+                index.keep_of_run(keys[line.series], line.run, text, state, len(text))
+        return EncodedEnvelopes(cursor=cursor, series=[texts[line.series] for line in found])
+
+    def _line_columns(
+        self, found: Sequence[_Found], request: EnvelopeRequest, state: int | None
+    ) -> dict[int, int]:
+        """Return how wide the columns of each series are."""
         if not found:
-            return EnvelopePage(cursor=cursor, series=[])
-        extents = {line.series: self._line_extent(line, request.x) for line in found}
+            return {}
+        extents = {line.series: self._known_extent(line, request.x, state) for line in found}
         first = min(low for low, _ in extents.values())
         last = max(high for _, high in extents.values())
-        envelopes: list[Envelope] = []
-        for line, parts in self._read_lines(found):
-            low, high = extents[line.series] if request.own_grid else (first, last)
+        columns: dict[int, int] = {}
+        for series, (own_low, own_high) in extents.items():
+            low, high = (own_low, own_high) if request.own_grid else (first, last)
             low = low if request.start is None else request.start
             high = high if request.end is None else request.end
-            column = column_width(low, max(low, high), request.width)
-            envelopes.append(self._cut_line(line, parts, request, column))
-        return EnvelopePage(cursor=cursor, series=envelopes)
+            columns[series] = column_width(low, max(low, high), request.width)
+        return columns
+
+    def _known_extent(self, line: _Found, x: XAxis, state: int | None) -> tuple[int, int]:
+        index = self.config.run_index
+        if index is None or state is None:
+            return self._line_extent(line, x)
+        key = ("extent", line[:5], x)
+        known = index.kept(key)
+        if known is None:
+            known = self._line_extent(line, x)
+            index.keep_of_run(key, line.run, known, state, 100)
+        return cast("tuple[int, int]", known)
 
     def find_bands(self, request: BandRequest) -> BandPage:
         series = tuple(
