@@ -47,21 +47,10 @@ from slipstream.entities import (
     WebhookStatus,
     WebhookTestResult,
 )
-from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
 from slipstream.entities.liveness import ConsoleChunk, LostRun
 from slipstream.entities.model_overview import ModelOverviews, VersionOverviews
-from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
-from slipstream.entities.run_table import (
-    ColumnsRequest,
-    GroupsRequest,
-    RunColumnsPage,
-    RunGroupsPage,
-    RunTablePage,
-    TableRequest,
-    ValueCount,
-    ValuesRequest,
-)
+from slipstream.store.base_pages import RunTableStore
 
 
 class ExperimentStore(Protocol):
@@ -271,41 +260,6 @@ class RunStore(Protocol):
         ...
 
     def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]: ...
-
-
-class RunTableStore(Protocol):
-    """Runs as pages show them: any window of rows, column by column."""
-
-    def search_run_table(self, request: TableRequest) -> RunTablePage:
-        """Return some rows of all runs that a search finds, by their place, with the exact number of all."""
-        ...
-
-    def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
-        """Return series as charts of some width show them: no point that stands out is lost, whatever their length."""
-        ...
-
-    def find_run_values(self, request: ValuesRequest) -> list[ValueCount]:
-        """Return which values a column of the found runs has, those of most runs first."""
-        ...
-
-    def find_run_groups(self, request: GroupsRequest) -> RunGroupsPage:
-        """Group the found runs by columns; say how the last values of metrics spread in each group, exactly."""
-        ...
-
-    def find_experiment_overviews(self, request: OverviewRequest) -> ExperimentOverviews:
-        """Return some experiments by their place, those with the latest activity first, and what goes on in them."""
-        ...
-
-    def find_activity(self, limit: int = 20) -> Activity:
-        """Return what runs now and what ended lately, up to so many each, and experiments and models used lately.
-
-        Of runs, the newest 5,000 are looked at, and older ones that give signs of life.
-        """
-        ...
-
-    def search_run_columns(self, request: ColumnsRequest) -> RunColumnsPage:
-        """Return which columns the runs that a search finds have; those that differ and that most have first."""
-        ...
 
 
 class LivingRunStore(Protocol):

@@ -41,8 +41,8 @@ from slipstream.store.experiments import STAGES
 from slipstream.store.run_changes import newest_change
 from slipstream.store.run_index.columns import NAN, PRESENT
 from slipstream.store.run_index.conditions import ColumnName
-from slipstream.store.run_index.index import Cells, KeyCounts, Window, WindowRequest, join_ranges
 from slipstream.store.run_index.reading import is_number, read_columns
+from slipstream.store.run_index.rows import Cells, KeyCounts, Window, WindowRequest, join_ranges
 from slipstream.store.run_index.windows import range_of_texts
 from slipstream.store.series_summaries import SeriesSummariesPart
 

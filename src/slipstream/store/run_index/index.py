@@ -5,8 +5,8 @@ answers from columns. So it sees all that was committed before it began, by whic
 """
 
 import threading
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from heapq import merge
 from itertools import islice
@@ -27,15 +27,25 @@ from slipstream.store.run_index.conditions import (
     UnsureError,
     make_condition,
 )
-from slipstream.store.run_index.orders import Key, Order
-from slipstream.store.run_index.reading import END_TIME, KEYS, RUN_ID, SELECT_RUN_IDS, STAGE
+from slipstream.store.run_index.kept import KeptByRun
+from slipstream.store.run_index.orders import Key
+from slipstream.store.run_index.reading import SELECT_RUN_IDS, STAGE
+from slipstream.store.run_index.rows import (
+    Cells,
+    KeyCounts,
+    Window,
+    WindowRequest,
+    count_keys,
+    find_window,
+)
 from slipstream.store.run_index.table import RUN_BYTES, OutOfStepError, RunTable
-from slipstream.store.run_index.windows import PARENT, Span, Tree
 
 Encode: TypeAlias = Callable[[Run], bytes]
 
 MEMORY = 64 * 2**20
 DOCUMENTS = 16 * 2**20
+KEPT = 16 * 2**20
+"""Bytes of lines of charts."""
 _MOST_EXPERIMENTS = 100
 _MOST_PENDING = 20_000
 _MOST_KEPT = 1_000
@@ -43,8 +53,6 @@ _MOST_KEPT = 1_000
 _DOCUMENT_BYTES = 150
 _MOST_SUMMARIES = 20_000
 _MOST_COLUMN_LISTS = 4
-_MOST_CELLS = 500_000
-"""Cells of columns that one request for ranges reads into memory, some 0.7 s: the others wait for it."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -57,57 +65,6 @@ class Found(msgspec.Struct, frozen=True):
     """Those that are known already."""
     upto: int
     tables: list[tuple[RunTable, list[int]]]
-
-
-class Window(msgspec.Struct, frozen=True):
-    """Some rows of a table of runs."""
-
-    total: int
-    runs: list[int]
-    """Internal ids in order."""
-    children: list[int] | None
-    """How many found runs each has as its parent, where a tree was asked for."""
-    values: dict[ColumnName, list[Any]]
-    """Of the columns that are in memory: a text, or a number and its rank, a row."""
-    ranges: dict[ColumnName, Span | None]
-    upto: int
-    complete: bool = True
-    """Whether all ranges that were asked for are there."""
-
-
-class WindowRequest(msgspec.Struct, frozen=True):
-    """Which rows are asked for, and what of them."""
-
-    offset: int
-    limit: int
-    parent: str | None
-    roots: bool
-    columns: tuple[ColumnName, ...]
-    ranges: bool
-
-
-class KeyCounts(msgspec.Struct, frozen=True):
-    """Which keys some runs have."""
-
-    runs: int
-    keys: dict[str, Counter[str]]
-    """By group, how many runs have each key."""
-    ended: int
-    """How many runs have an end time."""
-    newest: list[int]
-    """Internal ids of some of them, the newest first."""
-    upto: int
-    identity: object = None
-    """Equal as long as nothing of it has changed, nor any value of those runs; `None` where that is not known."""
-
-
-class Cells(msgspec.Struct, frozen=True):
-    """Columns of some runs: one value a run, in any order, but the same in all of them."""
-
-    runs: int
-    values: dict[ColumnName, list[Any]]
-    """Texts, or of metrics numbers; NaN where there is none."""
-    upto: int
 
 
 class RunIndex:
@@ -131,6 +88,7 @@ class RunIndex:
         self._document_bytes = 0
         self._summaries: dict[tuple[int, int], tuple[object, int]] = {}
         """What was found out of series, by run and series, with the change up to which it is true."""
+        self._kept = KeptByRun(KEPT)
         self._columns: dict[object, object] = {}
         """Lists of columns, by the identity of the counts of their keys."""
         self.answered = 0
@@ -204,7 +162,7 @@ class RunIndex:
                 conditions = _conditions(query.comparisons, stages, ascii_only=tx.dialect != "sqlite")
                 upto = self._catch_up(tx)
                 with self._tables_of(tx, numbers, upto) as tables:
-                    window = _find_window(tx, tables, query, conditions, wanted, upto)
+                    window = find_window(tx, tables, query, conditions, wanted, upto)
             except (AheadError, UnsureError, _TooLargeError):
                 return None
             self._make_room()
@@ -269,7 +227,7 @@ class RunIndex:
                 conditions = _conditions(query.comparisons, stages, ascii_only=tx.dialect != "sqlite")
                 upto = self._catch_up(tx)
                 with self._tables_of(tx, numbers, upto) as tables:
-                    counts = _count_keys(tx, tables, query, conditions, groups, newest, upto)
+                    counts = count_keys(tx, tables, query, conditions, groups, newest, upto)
             except (AheadError, UnsureError, _TooLargeError):
                 return None
             self._make_room()
@@ -328,6 +286,32 @@ class RunIndex:
             while len(self._summaries) > _MOST_SUMMARIES:
                 del self._summaries[next(iter(self._summaries))]
 
+    def state(self, tx: Transaction) -> int | None:
+        """Take note of what has changed; return the number of the last change, or `None` if memory is ahead of `tx`."""
+        with self._lock:
+            try:
+                return self._catch_up(tx)
+            except AheadError:
+                return None
+
+    def kept(self, key: Hashable) -> object | None:
+        """Return what was kept of a run, unless that has changed; to be asked after `state`."""
+        with self._lock:
+            return self._kept.get(key)
+
+    def keep_of_run(self, key: Hashable, run: int, value: object, upto: int, size: int) -> None:
+        """Keep something of a run that is true as of a change, until the run changes.
+
+        Args:
+            key: what it is.
+            run: the internal id.
+            value: to keep.
+            upto: as `state` returned it, in the snapshot in which the value was found.
+            size: how many bytes it takes.
+        """
+        with self._lock:
+            self._kept.keep(key, run, value, upto, size)
+
     def columns(self, identity: object) -> object | None:
         """Return what was kept of the columns that some counts of keys were made for."""
         with self._lock:
@@ -363,10 +347,12 @@ class RunIndex:
             for number in list(self._tables):
                 self._drop(number)
             self._seen = newest_change(tx)
+            self._kept.clear(self._seen)
             return self._seen
         for number in changes.experiments:
             self._drop(number)
         if changes.runs:
+            self._kept.note(changes.runs, changes.upto)
             for run in changes.runs:
                 self._forget(run)  # it may be in another experiment now
             for number, table in list(self._tables.items()):
@@ -459,139 +445,6 @@ class RunIndex:
 
 class _TooLargeError(Exception):
     """An experiment does not fit; never leaves this file."""
-
-
-def _find_window(
-    tx: Transaction,
-    tables: Sequence[RunTable],
-    query: Query,
-    conditions: list[Condition],
-    wanted: WindowRequest,
-    upto: int,
-) -> Window:
-    of_parent = [] if wanted.parent is None else [parent_condition(wanted.parent)]
-    names = [condition.column for condition in (*conditions, *of_parent)]
-    shows_tree = wanted.roots or wanted.parent is not None
-    if shows_tree:
-        names += [PARENT]
-    ranged: list[ColumnName] = []
-    if wanted.ranges:
-        room = _MOST_CELLS
-        for name in dict.fromkeys(wanted.columns):
-            cells = sum(len(table.runs) for table in tables if table.column(name) is None)
-            if cells <= room or not ranged:
-                room -= cells
-                ranged.append(name)
-        names += ranged
-    orders: list[Order] = []
-    for table in tables:
-        table.load(tx, names)
-        orders.append(table.prepare(tx, conditions, query.fields))
-    all_found = [table.matches(conditions) for table in tables]
-    shown = [table.matches([*conditions, *of_parent]) for table in tables] if of_parent else all_found
-    alone = len(tables) == 1
-    tree = None
-    if shows_tree:
-        tree = tables[0].tree(all_found[0]) if alone else _tree_of_several(tables, all_found)
-    roots = tree.parents if tree is not None and wanted.roots else None
-    listings = [
-        table.listing(mask, query.fields, roots, keep=alone)
-        for table, mask in zip(tables, shown, strict=True)
-    ]
-    end = wanted.offset + wanted.limit
-    if alone:
-        rows = [(0, slot) for slot in listings[0][wanted.offset : end]]
-    else:
-        parts = [
-            [(order.key(slot), at, slot) for slot in listing[:end]]
-            for at, (order, listing) in enumerate(zip(orders, listings, strict=True))
-        ]
-        rows = [
-            (at, slot) for _, at, slot in islice(merge(*parts, key=lambda row: row[0]), wanted.offset, end)
-        ]
-    values: dict[ColumnName, list[Any]] = {}
-    for name in wanted.columns:
-        columns = [table.column(name) for table in tables]
-        if None not in columns:
-            values[name] = [column.at(slot) for at, slot in rows if (column := columns[at]) is not None]
-    children = None
-    if tree is not None:
-        ids = [table.column(RUN_ID) for table in tables]
-        children = [
-            tree.children[str(column.at(slot))] for at, slot in rows if (column := ids[at]) is not None
-        ]
-    ranges: dict[ColumnName, Span | None] = {}
-    if wanted.ranges:
-        for name in ranged:
-            ranges[name] = join_ranges(
-                [table.range_of(mask, name) for table, mask in zip(tables, all_found, strict=True)]
-            )
-    return Window(
-        sum(map(len, listings)),
-        [tables[at].runs[slot] for at, slot in rows],
-        children,
-        values,
-        ranges,
-        upto,
-        not wanted.ranges or len(ranged) == len(set(wanted.columns)),
-    )
-
-
-def _tree_of_several(tables: Sequence[RunTable], masks: Sequence[Any]) -> Tree:
-    named: set[str] = set()
-    for table, mask in zip(tables, masks, strict=True):
-        named |= table.parents(mask)
-    parents: set[str] = set()
-    for table, mask in zip(tables, masks, strict=True):
-        parents |= table.present(mask, named)
-    children: Counter[str] = Counter()
-    for table, mask in zip(tables, masks, strict=True):
-        children.update(table.count_children(mask, frozenset(parents)))
-    return Tree(frozenset(parents), children)
-
-
-def _count_keys(
-    tx: Transaction,
-    tables: Sequence[RunTable],
-    query: Query,
-    conditions: list[Condition],
-    groups: Sequence[str],
-    newest: int,
-    upto: int,
-) -> KeyCounts:
-    names = [(KEYS, group) for group in groups]
-    keys: dict[str, Counter[str]] = {group: Counter() for group in groups}
-    total = ended = 0
-    parts: list[list[tuple[Key, int]]] = []
-    for table in tables:
-        table.load(tx, [condition.column for condition in conditions] + [*names, END_TIME])
-        order = table.prepare(tx, conditions, query.fields)
-        mask = table.matches(conditions)
-        total += mask.count
-        ended += table.count_present(mask, END_TIME)
-        for group in groups:
-            keys[group].update(table.count_keys(mask, (KEYS, group)))
-        slots = table.listing(mask, query.fields, None)[:newest]
-        parts.append([(order.key(slot), table.runs[slot]) for slot in slots])
-    rows = islice(merge(*parts, key=lambda row: row[0]), newest)
-    identity = (
-        tuple(table.state for table in tables),
-        frozenset(condition.identity for condition in conditions),
-        tuple(groups),
-    )
-    return KeyCounts(total, keys, ended, [run for _, run in rows], upto, identity)
-
-
-def join_ranges(found: Sequence[Span | str | None]) -> Span | None:
-    """Return the range of several parts, each as `find_range` returns it."""
-    spans = [span for span in found if not isinstance(span, str) and span is not None]
-    if not spans or len(spans) < sum(span is not None for span in found):
-        return None
-    return min(low for low, _ in spans), max(high for _, high in spans)
-
-
-def parent_condition(run_id: str) -> TextCondition:
-    return TextCondition(PARENT, "=", run_id, lambda text: text == run_id)
 
 
 def _conditions(
