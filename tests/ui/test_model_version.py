@@ -143,6 +143,20 @@ def test_a_version_that_another_takes_the_place_of(open_page: OpenPage) -> None:
     expect(page.locator("#try")).to_contain_text("It serves version 1 of house-prices, not this one.")
 
 
+def test_a_server_that_has_the_model_under_another_name(open_page: OpenPage, setup: ModelsSetup) -> None:
+    page = open_version(open_page)
+    page.get_by_label("Scoring server").select_option("fake")
+    expect(page.locator("#try")).to_contain_text("It serves nothing named house-prices.")
+    expect(page.locator("#try fieldset")).to_have_count(0)  # nothing that is another model is asked by itself
+    page.get_by_label("It serves nothing named house-prices. Ask").select_option("m")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("heading", name="Answer in")).to_be_visible()
+    assert setup.fake.asked[-1].path == "/models/m/invocations"
+    page.reload()  # it was used last, but one that has the model goes before
+    expect(page.get_by_label("Scoring server")).to_have_value("real")
+    expect(page.locator("#try fieldset").first).to_be_visible()
+
+
 def test_a_chat_streams_and_can_be_stopped(open_page: OpenPage, setup: ModelsSetup) -> None:
     setup.fake.go_on.clear()
     page = open_version(open_page, "/models/talker/versions/1")

@@ -269,7 +269,7 @@ def test_a_stage_is_moved_with_a_reason(open_page: OpenPage, client: SlipstreamC
     assert client.get_model_version(MODEL, "3").current_stage == "Production"
     assert client.get_model_version(MODEL, "1").current_stage == "Archived"
     page.keyboard.press("Control+z")
-    expect(page.locator(".line .stage.Production")).to_have_count(1)
+    expect(page.locator(".line", has_text="Version 1").locator(".stage")).to_have_text("Production")
     assert client.get_model_version(MODEL, "1").current_stage == "Production"
     assert client.get_model_version(MODEL, "3").current_stage == "None"
     client.transition_model_version_stage(MODEL, "1", "None")

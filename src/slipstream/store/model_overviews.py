@@ -1,6 +1,7 @@
 """Registered models and their versions as pages list them, in SQL: any window, with as many queries for a hundred rows as for one."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, LiteralString, NamedTuple
 
 from slipstream.db.base import Row, Transaction
@@ -79,7 +80,9 @@ class ModelOverviewsPart:
     if TYPE_CHECKING:  # in store/models.py and store/versions.py
 
         def require_registered_model(self, name: str) -> int: ...
-        def versions_of_rows(self, rows: Sequence[Row]) -> list[ModelVersion]: ...
+        def versions_of_rows(
+            self, rows: Sequence[Row], *, with_aliases: bool = True
+        ) -> list[ModelVersion]: ...
 
     def search_model_overviews(
         self,
@@ -130,7 +133,7 @@ class ModelOverviewsPart:
             versions=[VersionOverview(version=version, run=runs.get(version.run_id)) for version in versions],
         )
 
-    def _version_runs(self, run_ids: Set[str], metric_keys: Sequence[str]) -> dict[str, VersionRun]:
+    def _version_runs(self, run_ids: AbstractSet[str], metric_keys: Sequence[str]) -> dict[str, VersionRun]:
         if not run_ids:
             return {}
         rows = self.tx.fetch_all(SELECT_RUN_ROWS, run_ids__in=sorted(run_ids))

@@ -22,19 +22,27 @@ interface Props {
 export function TryIt({ name, version, card, servers }: Props) {
   const form = useMemo(() => formOf(card), [card]);
   const found = servers.value.value;
-  const [choice, setChoice] = useState(() => localStorage.getItem(KEPT) ?? "");
+  const [choice, setChoice] = useState("");
+  /** The served name that was chosen where none is the model's own. */
+  const [other, setOther] = useState("");
   if (servers.error.value && !found)
     return <Failure error={servers.error.value} retry={() => void servers.reload()} />;
   if (!found) return <Skeleton lines={3} />;
   if (found.length === 0) return <NoServers name={name} version={version} />;
-  // one that has this version, before one that has another, before the one that was used last
+  // what is chosen here; else the one that was used last, if it has the model; else one that has this version, or another
   const hasVersion = (server: ScoringServer) =>
     server.models.some((model) => model.name === name && model.version === version);
   const hasModel = (server: ScoringServer) => server.models.some((model) => model.name === name);
   const server =
-    found.find((each) => each.name === choice) ?? found.find(hasVersion) ?? found.find(hasModel) ?? found[0];
+    found.find((each) => each.name === choice) ??
+    found.find((each) => each.name === localStorage.getItem(KEPT) && hasModel(each)) ??
+    found.find(hasVersion) ??
+    found.find(hasModel) ??
+    found[0];
   if (!server) return null;
-  const served = server.models.find((model) => model.name === name);
+  const served =
+    server.models.find((model) => model.name === name) ?? server.models.find((model) => model.name === other);
+  const isUnknown = server.models.length > 0 && !server.models.some((model) => model.name === name);
   return (
     <>
       <div class="head-line">
@@ -57,8 +65,18 @@ export function TryIt({ name, version, card, servers }: Props) {
         </label>
         {!server.healthy ? (
           <span class="worse">{server.error ?? "It is not well."}</span>
-        ) : server.models.length > 0 && !served ? (
-          <span class="worse">It does not serve {name}.</span>
+        ) : isUnknown ? (
+          <label class="line-label">
+            <span class="worse">It serves nothing named {name}. Ask</span>
+            <select value={other} onChange={(event) => setOther(event.currentTarget.value)}>
+              <option value="">nothing</option>
+              {server.models.map((each) => (
+                <option key={each.name} value={each.name}>
+                  {each.name}
+                </option>
+              ))}
+            </select>
+          </label>
         ) : served?.version && served.version !== version ? (
           <span class="warning">
             It serves version {served.version} of {name}, not this one.
@@ -67,21 +85,10 @@ export function TryIt({ name, version, card, servers }: Props) {
           <span class="quiet">{server.url}</span>
         )}
       </div>
-      {form.layout === "chat" ? (
-        <ChatBox
-          key={server.name}
-          server={server.name}
-          model={served ? name : undefined}
-          params={form.params}
-        />
+      {isUnknown && !served ? null : form.layout === "chat" ? (
+        <ChatBox key={server.name} server={server.name} model={served?.name} params={form.params} />
       ) : (
-        <TryForm
-          key={server.name}
-          server={server}
-          model={served ? name : undefined}
-          form={form}
-          example={card.example}
-        />
+        <TryForm key={server.name} server={server} model={served?.name} form={form} example={card.example} />
       )}
     </>
   );
