@@ -1,11 +1,5 @@
 """Files are shown as what they are: every kind, large ones, broken ones, with a token, and by keys alone."""
 
-import base64
-import io
-import json
-import math
-import struct
-import wave
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -13,107 +7,13 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from logged_run import log_run, notebook, png
+from logged_run import log_run, png
+from preview_files import FILES, REPORT, parquet, sound
 from server_process import ServerProcess
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.connect import close_all
 
 OpenPage = Callable[..., Page]
-MLMODEL = """artifact_path: model
-flavors:
-  python_function:
-    loader_module: mlflow.sklearn
-    python_version: 3.12.4
-  sklearn:
-    pickled_model: model.pkl
-    sklearn_version: 1.5.0
-mlflow_version: 3.17.2
-signature:
-  inputs: '[{"type": "double", "name": "x", "required": true}, {"type": "string", "name":
-    "y", "required": false}]'
-  outputs: '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 3]}}]'
-  params: null
-"""
-PDF = b"""%PDF-1.4
-1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
-2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
-3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>endobj
-trailer<</Root 1 0 R>>
-%%EOF"""
-REPORT = """<html><head><style>p { color: rgb(1, 2, 3) }</style></head><body><p id="p" style="margin-left: 7px">still</p>
-<script>document.getElementById("p").textContent = "scripts ran"</script></body></html>"""
-
-
-def sound() -> bytes:
-    target = io.BytesIO()
-    with wave.open(target, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes(b"".join(struct.pack("<h", int(9000 * math.sin(n / 5))) for n in range(8000)))
-    return target.getvalue()
-
-
-def parquet() -> bytes:
-    pyarrow = pytest.importorskip("pyarrow", reason="Parquet files are made by pyarrow")
-    from pyarrow import parquet as files
-
-    target = io.BytesIO()
-    table = pyarrow.Table.from_arrays(
-        [
-            pyarrow.array([1, 2, 3], pyarrow.int64()),
-            pyarrow.array(["x", "y", None], pyarrow.string()),
-            pyarrow.array([[1], [2, 3], []], pyarrow.list_(pyarrow.int32())),
-        ],
-        names=["number", "text", "list"],
-    )
-    files.write_table(table, target)
-    return target.getvalue()
-
-
-FILES: dict[str, str | bytes] = {
-    "table.csv": "name,score,comment\n" + "".join(f'n{n},{n * 0.5},"a, ""b"" {n}"\n' for n in range(5000)),
-    "table.tsv": "a\tb\n1\t2\n",
-    "config.yaml": "lr: 0.1 # rate\nlayers:\n  - a\n",
-    "data.json": json.dumps({"a": [1, 2, {"b": None}], "many": list(range(1000)), "c": "text"}),
-    "log_table.json": json.dumps({"columns": ["q", "a"], "data": [["why", 1], ["how", 2]]}),
-    "broken.json": '{"a": ',
-    "notes.md": "# Title\n\n*text* <b>not bold</b>\n\n```python\nx = 1\n```\n",
-    "train.py": 'def f(x):\n    """Doc."""\n    return x  # c\n',
-    "plots/red.png": png(),
-    "plots/shape.svg": "<svg xmlns='http://www.w3.org/2000/svg' width='90' height='60'><rect width='90' height='60'/></svg>",
-    "sound.wav": sound(),
-    "film.mp4": b"\0\0\0\x18ftypmp42 this is no film",
-    "doc.pdf": PDF,
-    "report.html": REPORT,
-    "nb.ipynb": notebook(
-        {"cell_type": "markdown", "metadata": {}, "source": ["# Study\n", "of *things*"]},
-        {
-            "cell_type": "code",
-            "execution_count": 7,
-            "metadata": {},
-            "source": "df.head()",
-            "outputs": [
-                {"output_type": "stream", "name": "stdout", "text": "printed\n"},
-                {
-                    "output_type": "execute_result",
-                    "data": {"text/html": "<table><tr><td>in a table</td></tr></table>"},
-                },
-                {"output_type": "display_data", "data": {"image/png": base64.b64encode(png()).decode()}},
-                {"output_type": "error", "traceback": ["\x1b[31mValueError\x1b[0m: bad"]},
-            ],
-        },
-    ),
-    "change.patch": "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n",
-    "weights.bin": bytes(range(256)) * 20,
-    "array.npy": b"\x93NUMPY\x01\x00v\x00{'descr': '<f8'}",
-    "empty.txt": "",
-    "utf16.txt": "grüße".encode("utf-16"),
-    "big.log": "line\n" * 200_000,
-    "model/MLmodel": MLMODEL,
-    "model/requirements.txt": "scikit-learn==1.5.0\n",
-    **{f"many/{n}.txt": str(n) for n in range(450)},
-}
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +181,15 @@ def test_what_is_no_text_is_told_by_its_bytes(show: Show) -> None:
     expect(show("utf16.txt").get_by_role("group", name="Content")).to_have_text("1grüße")
 
 
+def test_an_archive_is_listed(show: Show) -> None:
+    preview = show("packed.zip")
+    expect(preview).to_contain_text("An archive of 2 entries, 601 B unpacked.")
+    line = preview.get_by_role("grid", name="Rows of the file").get_by_role("row").nth(1)
+    expect(line.get_by_role("gridcell").nth(1)).to_have_text("folder/grüße.txt")
+    expect(line.get_by_role("gridcell").nth(2)).to_have_text("600")
+    expect(show("no_archive.pt")).to_contain_text("a pickle; loading it runs what is in it")
+
+
 def test_big_files_are_cut_with_a_note(show: Show) -> None:
     preview = show("big.log")
     expect(preview.get_by_role("note")).to_have_text(
@@ -334,11 +243,13 @@ def test_a_file_that_is_gone_says_so(open_page: OpenPage, run: str) -> None:
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
 
 
-def test_files_are_fetched_with_the_token(
+def test_files_are_fetched_with_the_token_and_under_a_prefix(
     open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLIPSTREAM_SERVER_TOKEN", "open-sesame")
-    server = ServerProcess(tmp_path, "--durability", "normal", "--auth", "token")
+    server = ServerProcess(
+        tmp_path, "--durability", "normal", "--auth", "token", "--static-prefix", "/team/ml"
+    )
     try:
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "open-sesame")
         files = {"red.png": png(), "sound.wav": sound(), "page.html": REPORT, "a.txt": "text"}
@@ -355,6 +266,8 @@ def test_files_are_fetched_with_the_token(
         ):
             page.goto(f"{server.url}/experiments/0/runs/{run_id}/artifacts?file={name}")
             expect(page.get_by_role("region", name="File", exact=True).locator(part).first).to_be_visible()
+            if part == "iframe":
+                expect(page.frame_locator("iframe").locator("#p")).to_have_text("still")
         expect(page.get_by_role("group", name="Content")).to_contain_text("text")
         with page.expect_download() as download:
             page.get_by_role("button", name="Download").click()
@@ -363,22 +276,3 @@ def test_files_are_fetched_with_the_token(
     finally:
         close_all()
         server.stop()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_no_fault(
-    open_page: OpenPage, violations: Callable[[Page], list[str]], run: str, scheme: str, width: int
-) -> None:
-    page = open_page(run, color_scheme=scheme, viewport={"width": width, "height": 900})
-    names = "table.csv data.json train.py notes.md plots/red.png sound.wav nb.ipynb change.patch rows.parquet model/MLmodel weights.bin"
-    found: dict[str, list[str]] = {}
-    for name in names.split():
-        page.goto(f"{page.url.split('?')[0]}?file={quote(name, safe='')}")
-        expect(page.get_by_role("region", name="File", exact=True)).to_be_visible()
-        expect(page.locator(".skeleton")).to_have_count(0)
-        found[name] = violations(page)
-        main = "document.querySelector('#main')"
-        assert page.evaluate(f"{main}.scrollWidth - {main}.clientWidth") <= 0, name
-
-    assert {name: faults for name, faults in found.items() if faults} == {}

@@ -9,11 +9,14 @@ import { ArtifactTree } from "./tree";
 
 export function ArtifactBrowser({ source }: { source: ArtifactSource }) {
   const chosen = query.value.get("file") ?? undefined;
+  /** How often the list was read: what goes on writes more files. */
+  const round = useSignal(0);
   const size = useSignal<number | undefined>(undefined);
   return (
     <div class="artifacts">
       <nav class="artifact-tree" aria-label="Files">
         <ArtifactTree
+          key={round.value}
           source={source}
           chosen={chosen}
           onChoose={(entry) => {
@@ -21,6 +24,9 @@ export function ArtifactBrowser({ source }: { source: ArtifactSource }) {
             setQuery({ file: entry.path }, {});
           }}
         />
+        <button type="button" class="plain" onClick={() => round.value++}>
+          Read the list again
+        </button>
       </nav>
       {chosen === undefined ? (
         <div class="preview quiet-preview">

@@ -16,6 +16,7 @@ export type Kind =
   | "notebook"
   | "model"
   | "diff"
+  | "zip"
   | "other";
 
 const BY_ENDING: Record<string, Kind> = {
@@ -36,6 +37,14 @@ const BY_ENDING: Record<string, Kind> = {
   ipynb: "notebook",
   patch: "diff",
   diff: "diff",
+  zip: "zip",
+  whl: "zip",
+  egg: "zip",
+  jar: "zip",
+  npz: "zip",
+  pt: "zip",
+  pth: "zip",
+  keras: "zip",
 };
 const TYPES: Record<string, string> = {
   png: "image/png",
@@ -69,7 +78,7 @@ const TEXTS = new Set(
 );
 /** Of things that are never text. */
 const BINARY = new Set(
-  "pkl pickle joblib pt pth bin safetensors onnx h5 hdf5 npy npz zip gz tar tgz bz2 xz zst 7z so dll exe whl egg ckpt pb tflite arrow feather orc avro db sqlite index model ubj".split(
+  "pkl pickle joblib bin safetensors onnx h5 hdf5 npy gz tar tgz bz2 xz zst 7z so dll exe ckpt pb tflite arrow feather orc avro db sqlite index model ubj".split(
     " ",
   ),
 );

@@ -21,6 +21,7 @@ import { NotebookView } from "./notebook_view";
 import { ParquetView } from "./parquet_view";
 import { type ArtifactSource, type Content, download, plainUrl, readContent } from "./source";
 import { TableView, tableOfJson, tableOfText } from "./table_view";
+import { ZipView } from "./zip_view";
 
 const MB = 1_000_000;
 /** How much of a file is read; more is a matter for a download. */
@@ -37,6 +38,7 @@ const MOST: Partial<Record<Kind, number>> = {
   audio: 100 * MB,
   video: 200 * MB,
   parquet: 1,
+  zip: 4096,
   other: 4096,
 };
 const MOST_ELSE = MB;
@@ -81,7 +83,7 @@ export function Preview({ source, path, size }: Props) {
           Download
         </button>
       </header>
-      {found?.isCut && kind !== "parquet" && kind !== "other" && (
+      {found?.isCut && !["parquet", "zip", "other"].includes(kind) && (
         <p class="cut" role="note">
           The first {bytes(found.bytes.length)} of {bytes(found.size)}. Download the file for all of it.
         </p>
@@ -121,6 +123,8 @@ function Shown({
       return isCut ? media : <PdfView path={path} bytes={data} />;
     case "parquet":
       return <ParquetView source={source} path={path} size={size} />;
+    case "zip":
+      return <ZipView source={source} path={path} size={size} start={data} />;
     case "other":
       return <HexView bytes={data} size={size} />;
   }

@@ -35,7 +35,7 @@ const TABS = [
 ] as const;
 /** A run that logs all the time is not read all the time. */
 const CALM_MS = 1000;
-const SIGN_MS = 10_000;
+const SIGN_MS = 20_000;
 
 export default function RunPage({ at }: PageProps) {
   const id = at.run ?? "";

@@ -3,17 +3,21 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, own } from "../api/request";
 import type { FindConsoleResponse } from "../api/schema";
+import { useLive } from "../app/live";
 import { Failure, Skeleton } from "../app/states";
 import { tellFailure } from "../app/toasts";
 import { AnsiText } from "../artifacts/ansi_text";
 import { download, filesOfRun, readPart } from "../artifacts/source";
 import { asItEnded } from "../formats/ansi";
 import { bytes } from "../lib/format";
-import { useFollow } from "./follow";
 import type { RunFacts } from "./run_data";
 
 const FILE = "logs/console.log";
+/** How soon one looks again: after each look that found nothing a little later, until something comes or the run logs. */
 const LOOK_MS = 1000;
+const LATER = 1.5;
+const LATEST_MS = 3000;
+const LATEST_OF_TAIL_MS = 15_000;
 /** So much of the end is drawn. */
 const MOST = 400_000;
 const TAIL = 4_000;
@@ -57,7 +61,31 @@ export function Console({ run, isTail = false }: Props) {
     }
   };
   useEffect(() => void look(), [run.id, isRunning]);
-  useFollow(isRunning, look, LOOK_MS);
+  const soon = useRef(() => {});
+  useLive({ runs: [run.id] }, () => soon.current());
+  useEffect(() => {
+    if (!isRunning) return;
+    let pause = LOOK_MS;
+    let timer: ReturnType<typeof setTimeout>;
+    const again = async () => {
+      const before = latest.current;
+      if (document.visibilityState === "visible") await look();
+      const most = isTail ? LATEST_OF_TAIL_MS : LATEST_MS;
+      pause = latest.current === before ? Math.min(most, pause * LATER) : LOOK_MS;
+      timer = setTimeout(again, pause);
+    };
+    timer = setTimeout(again, pause);
+    soon.current = () => {
+      if (pause === LOOK_MS) return;
+      pause = LOOK_MS;
+      clearTimeout(timer);
+      timer = setTimeout(again, pause);
+    };
+    return () => {
+      clearTimeout(timer);
+      soon.current = () => {};
+    };
+  }, [isRunning, run.id]);
   useEffect(() => {
     if (isFollowing && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [printed?.text, isFollowing]);
