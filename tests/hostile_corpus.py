@@ -145,6 +145,18 @@ __proto__:
   polluted: true
 """
 
+_WHOLE_MLMODEL = """artifact_path: model
+flavors:
+  python_function:
+    loader_module: '<script>top.pwned=1</script>'
+    python_version: '<svg onload=top.pwned=1>'
+mlflow_version: '"><img src=x onerror=top.pwned=1>'
+signature:
+  inputs: '[{"type": "double", "name": "<img src=x onerror=top.pwned=1>", "required": true}]'
+  outputs: '[{"type": "string", "name": "\\"><script>top.pwned=1</script>"}]'
+  params: null
+"""
+
 _PATCH = f"""diff --git a/<script>{ACT.replace("/", "")}</script>.py b/<img src=x onerror=top.pwned=1>.py
 --- a/x
 +++ b/x
@@ -169,6 +181,7 @@ FILES: dict[str, str | bytes] = {
     "notes.md": MARKDOWN,
     "nb.ipynb": NOTEBOOK,
     "model/MLmodel": _MLMODEL,
+    "whole/MLmodel": _WHOLE_MLMODEL,
     "model/requirements.txt": f"<script>{ACT}</script>",
     "data.json": json.dumps({text: text for text in TEXTS}),
     "data.yaml": _MLMODEL,

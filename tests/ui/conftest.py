@@ -26,6 +26,8 @@ ARGUMENTS = (
     "--no-sandbox",
 )
 PATIENCE_MS = 20_000
+CALM_LOOKS = 6
+"""How many times in a row nothing is under way, a tenth of a second apart, until a page counts as loaded."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -165,14 +167,28 @@ def browser_bytes() -> Callable[[Page, str], dict[str, float]]:
         session.send("Network.setCacheDisabled", {"cacheDisabled": True})
         sizes: dict[str, float] = {}
         hosts: list[str] = []
+        under_way: set[str] = set()
+
+        def began(event: dict[str, Any]) -> None:
+            hosts.append(event["request"]["url"])
+            if "/v1/events" not in hosts[-1]:  # a stream that stays open
+                under_way.add(event["requestId"])
+
         session.on(
             "Network.loadingFinished",
-            lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}),
+            lambda event: (
+                sizes.update({event["requestId"]: event["encodedDataLength"]}),
+                under_way.discard(event["requestId"]),
+            ),
         )
-        session.on("Network.requestWillBeSent", lambda event: hosts.append(event["request"]["url"]))
+        session.on("Network.loadingFailed", lambda event: under_way.discard(event["requestId"]))
+        session.on("Network.requestWillBeSent", began)
         page.goto("about:blank")
         page.goto(url)
-        page.wait_for_load_state("networkidle")
+        calm = 0
+        while calm < CALM_LOOKS:
+            page.wait_for_timeout(100)
+            calm = 0 if under_way else calm + 1
         started = [each for each in hosts if not each.startswith(("data:", "blob:", "about:"))]
         origin = "/".join(url.split("/")[:3])
         foreign = [each for each in started if not each.startswith(origin)]

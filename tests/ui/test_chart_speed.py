@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from run_sweep import Sweep
 from server_process import ServerProcess
 from slipstream.client.client import SlipstreamClient
 from slipstream.entities import Metric
@@ -65,9 +66,44 @@ def test_twenty_lines_of_twenty_thousand_points_follow_the_pointer(
     )
 
     with capsys.disabled():
-        print(  # noqa: T201  # figures, for who reads the log
+        print(
             f"\n20 lines of 20,000 points: {figures['bytes'] / 1000:.0f} kB, drawn {figures['draw']:.0f} ms after "
             f"they came, frames of {figures['median']:.1f} ms (p95 {figures['p95']:.1f}) while the pointer moves"
         )
     assert figures["bytes"] < 400_000
     assert figures["median"] < 100
+
+
+def test_charts_take_few_bytes_and_requests(
+    open_page: OpenPage,
+    server: ServerProcess,
+    browser_bytes: Callable[[Page, str], dict[str, float]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    client = SlipstreamClient(server.url)
+    run_id = client.create_run("0", run_name="ten long ones").info.run_id
+    for first in range(0, POINTS, 100):
+        client.log_batch(
+            run_id,
+            metrics=[
+                Metric(f"m{key}", math.sin(step / 900 + key) + (step * 7919 % 100) / 300, BEGAN + step, step)
+                for key in range(10)
+                for step in range(first, first + 100)
+            ],
+        )
+    client.set_terminated(run_id)
+    sweep = Sweep(server.url, 100, name="seen as charts", steps=100)
+    most = {
+        "the charts of a run": (f"/experiments/0/runs/{run_id}/charts", 250_000, 12),
+        "the charts of an experiment": (f"/experiments/{sweep.experiment}?view=charts", 300_000, 12),
+        "a comparison of 20 runs": (f"/compare?runs={','.join(sweep.run_ids[:20])}", 300_000, 12),
+    }
+    page = open_page("/settings")
+
+    for name, (path, size, requests) in most.items():
+        found = browser_bytes(page, server.url + path)
+        expect(page.locator(".plot[tabindex]").first).to_be_attached()
+        with capsys.disabled():
+            print(f"\n{name}: {found['bytes'] / 1000:.0f} kB in {found['requests']:.0f} requests", end="")
+        assert found["bytes"] <= size, name
+        assert found["requests"] <= requests, name

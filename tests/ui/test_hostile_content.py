@@ -31,6 +31,10 @@ class Guarded:
         page.on("download", lambda download: self.noticed.append(f"download: {download.url}"))
         page.on("pageerror", lambda error: self.noticed.append(f"error: {error}"))
         page.on("console", lambda message: message.type == "error" and self.noticed.append(message.text))
+        page.on(
+            "response",
+            lambda answer: answer.status >= 400 and self.noticed.append(f"{answer.status}: {answer.url}"),
+        )
         page.on("request", lambda request: self._on_request(request.url))
 
     def _on_dialog(self, dialog: Any) -> None:
@@ -136,6 +140,62 @@ def test_what_runs_is_noticed(guarded: Guarded, hostile_run: str) -> None:
 def test_no_part_of_a_run_acts(guarded: Guarded, hostile_run: str, part: str) -> None:
     guarded.go(hostile_run + part)
     expect(guarded.page.get_by_role("heading", level=1)).to_contain_text("<script>")
+    expect(guarded.page.locator(".skeleton")).to_have_count(0)
+
+    guarded.check()
+
+
+@pytest.fixture(scope="module")
+def hostile_model(server: ServerProcess, hostile_run: str) -> str:
+    """A registered model whose texts are hostile; the address of its page."""
+    client = SlipstreamClient(server.url)
+    name = "<img src=x onerror=top.pwned=1>"
+    client.create_registered_model(name, tags={"team": TEXTS[0]}, description=MARKDOWN[:4000])
+    run_id = hostile_run.rpartition("/")[2]
+    client.create_model_version(
+        name,
+        source=f"{client.get_run(run_id).info.artifact_uri}/whole",
+        run_id=run_id,
+        tags={"tag": TEXTS[5]},
+        description=MARKDOWN[:4000],
+    )
+    return f"/models/{quote(name, safe='')}"
+
+
+@pytest.mark.parametrize("part", ["/", "/experiments", "/models", "/serving"])
+def test_no_list_acts(guarded: Guarded, hostile_model: str, part: str) -> None:
+    guarded.go(part)
+    expect(
+        guarded.page.get_by_role("main").get_by_role("heading").or_(guarded.page.get_by_role("grid")).first
+    ).to_be_visible()
+    expect(guarded.page.locator(".skeleton")).to_have_count(0)
+
+    guarded.check()
+
+
+@pytest.mark.parametrize("part", ["", "/versions/1"])
+def test_no_model_acts(guarded: Guarded, hostile_model: str, part: str) -> None:
+    guarded.go(hostile_model + part)
+    expect(guarded.page.get_by_role("main")).to_contain_text("<img src=x onerror=top.pwned=1>")
+    expect(guarded.page.locator(".skeleton")).to_have_count(0)
+
+    guarded.check()
+
+
+@pytest.mark.parametrize("query", ["", "?view=charts", "?columns=params.p0,params.p3,params.p5"])
+def test_no_table_of_runs_acts(guarded: Guarded, hostile_run: str, query: str) -> None:
+    guarded.go(hostile_run.partition("/runs/")[0] + query)
+    expect(guarded.page.get_by_role("heading", level=1)).to_contain_text("<img")
+    expect(guarded.page.locator(".skeleton")).to_have_count(0)
+
+    guarded.check()
+
+
+def test_no_comparison_acts(guarded: Guarded, hostile_run: str, client: SlipstreamClient) -> None:
+    run_id = hostile_run.rpartition("/")[2]
+    other = client.create_run("0", run_name=TEXTS[3]).info.run_id
+    guarded.go(f"/compare?runs={run_id},{other}")
+    expect(guarded.page.get_by_role("heading", level=1)).to_be_visible()
     expect(guarded.page.locator(".skeleton")).to_have_count(0)
 
     guarded.check()

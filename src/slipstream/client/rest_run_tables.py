@@ -10,10 +10,14 @@ from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
 from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
 from slipstream.entities.run_table import (
     ColumnsRequest,
+    GroupsRequest,
     RunColumnsPage,
+    RunGroupsPage,
     RunSelection,
     RunTablePage,
     TableRequest,
+    ValueCount,
+    ValuesRequest,
 )
 
 
@@ -40,6 +44,22 @@ class RestRunTables(RestCalls):
             limit=request.limit,
         )
         return api.columns_from_wire(self._ask(api.search_run_columns, asked))
+
+    def find_run_values(self, request: ValuesRequest) -> list[ValueCount]:
+        asked = api.FindRunValues(
+            **_selection(request.selection), key=request.key, prefix=request.prefix, limit=request.limit
+        )
+        return self._ask(api.find_run_values, asked).values
+
+    def find_run_groups(self, request: GroupsRequest) -> RunGroupsPage:
+        asked = api.FindRunGroups(
+            **_selection(request.selection),
+            by=list(request.by),
+            metrics=list(request.metrics),
+            offset=request.offset,
+            limit=request.limit,
+        )
+        return api.groups_from_wire(self._ask(api.find_run_groups, asked))
 
     def find_experiment_overviews(self, request: OverviewRequest) -> ExperimentOverviews:
         asked = overview_api.ExperimentsOverview(

@@ -52,7 +52,16 @@ from slipstream.entities.liveness import ConsoleChunk, LostRun
 from slipstream.entities.model_overview import ModelOverviews, VersionOverviews
 from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
-from slipstream.entities.run_table import ColumnsRequest, RunColumnsPage, RunTablePage, TableRequest
+from slipstream.entities.run_table import (
+    ColumnsRequest,
+    GroupsRequest,
+    RunColumnsPage,
+    RunGroupsPage,
+    RunTablePage,
+    TableRequest,
+    ValueCount,
+    ValuesRequest,
+)
 
 
 class ExperimentStore(Protocol):
@@ -273,6 +282,14 @@ class RunTableStore(Protocol):
 
     def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
         """Return series as charts of some width show them: no point that stands out is lost, whatever their length."""
+        ...
+
+    def find_run_values(self, request: ValuesRequest) -> list[ValueCount]:
+        """Return which values a column of the found runs has, those of most runs first."""
+        ...
+
+    def find_run_groups(self, request: GroupsRequest) -> RunGroupsPage:
+        """Group the found runs by columns; say how the last values of metrics spread in each group, exactly."""
         ...
 
     def find_experiment_overviews(self, request: OverviewRequest) -> ExperimentOverviews:

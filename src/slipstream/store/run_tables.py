@@ -17,25 +17,31 @@ from slipstream.entities.run_table import (
     CellValue,
     ColumnKind,
     ColumnsRequest,
+    GroupsRequest,
     RunColumn,
     RunColumnsPage,
+    RunGroup,
+    RunGroupsPage,
     RunSelection,
     RunTablePage,
     Span,
     TableColumn,
     TableRequest,
+    ValueCount,
+    ValuesRequest,
 )
 from slipstream.errors import InvalidParameterError
 from slipstream.rules import names
+from slipstream.rules.groups import group_cells, spread_of
 from slipstream.rules.windows import check_window
-from slipstream.search.columns import GROUPS, TIMES, Column, name_column, parse_columns
+from slipstream.search.columns import GROUPS, TIMES, Column, name_column, parse_column, parse_columns
 from slipstream.search.sql import Query, compile_runs
 from slipstream.store.config import StoreConfig
 from slipstream.store.experiments import STAGES
 from slipstream.store.run_changes import newest_change
 from slipstream.store.run_index.columns import NAN, PRESENT
 from slipstream.store.run_index.conditions import ColumnName
-from slipstream.store.run_index.index import KeyCounts, Window, WindowRequest, join_ranges
+from slipstream.store.run_index.index import Cells, KeyCounts, Window, WindowRequest, join_ranges
 from slipstream.store.run_index.reading import is_number, read_columns
 from slipstream.store.run_index.windows import range_of_texts
 from slipstream.store.series_summaries import SeriesSummariesPart
@@ -44,6 +50,10 @@ _logger = logging.getLogger(__name__)
 
 MOST_ROWS = 1_000
 MOST_COLUMNS_LISTED = 1_000
+MOST_VALUES = 1_000
+MOST_GROUPS_LISTED = 1_000
+MOST_GROUPED_BY = 10
+_CHUNK = 5_000
 SAMPLED_RUNS = 2_000
 SAMPLED_VALUES = 100_000
 """About so many values of the newest runs are looked at to tell which columns vary."""
@@ -149,6 +159,7 @@ class RunTablesPart(SeriesSummariesPart):
             end_times=[row[7] for row in rows],
             experiment_ids=[str(row[2]) for row in rows],
             children=window.children,
+            complete=window.complete,
             columns=shown,
         )
 
@@ -278,6 +289,77 @@ class RunTablesPart(SeriesSummariesPart):
             columns=shown[request.offset : request.offset + request.limit],
         )
 
+    # -- values and groups --------------------------------------------------------------------------
+    def find_run_values(self, request: ValuesRequest) -> list[ValueCount]:
+        check_window(0, request.limit, MOST_VALUES)
+        column = parse_column(request.key)
+        require_text(column, "key")
+        name = (column.group, column.key)
+        cells = self._cells(_Selected.of(request.selection), [name])
+        prefix = request.prefix.lower()
+        counts = Counter(cells.values[name])
+        counts.pop(None, None)
+        found = [(value, runs) for value, runs in counts.items() if value.lower().startswith(prefix)]
+        found.sort(key=lambda each: (-each[1], each[0]))
+        return [ValueCount(value, runs) for value, runs in found[: request.limit]]
+
+    def find_run_groups(self, request: GroupsRequest) -> RunGroupsPage:
+        check_window(request.offset, request.limit, MOST_GROUPS_LISTED)
+        by, metrics = parse_columns(request.by), parse_columns(request.metrics)
+        if not 1 <= len(by) <= MOST_GROUPED_BY:
+            raise InvalidParameterError(
+                f"'by' names {len(by)} columns; group by at least 1 and at most {MOST_GROUPED_BY}."
+            )
+        for column in by:
+            require_text(column, "by")
+        for column in metrics:
+            if column.group != "metric" or column.aggregate != "last":
+                raise InvalidParameterError(
+                    f"Invalid column {column.text[:200]!r} in 'metrics': name metrics, without ':min' and the like."
+                )
+        names_by = [(column.group, column.key) for column in by]
+        names_of = [(column.group, column.key) for column in metrics]
+        cells = self._cells(_Selected.of(request.selection), [*names_by, *names_of])
+        groups = group_cells(
+            [cells.values[name] for name in names_by], [cells.values[name] for name in names_of], cells.runs
+        )
+        shown = groups[request.offset : request.offset + request.limit]
+        return RunGroupsPage(
+            total=len(groups),
+            offset=request.offset,
+            cursor=cells.upto,
+            runs=cells.runs,
+            groups=[
+                RunGroup(keys=list(keys), runs=runs, metrics=[spread_of(values) for values in of_metrics])
+                for keys, runs, of_metrics in shown
+            ],
+        )
+
+    def _cells(self, selected: _Selected, wanted: Sequence[ColumnName]) -> Cells:
+        """Return columns of all runs that were found."""
+        names_ = list(dict.fromkeys(wanted))
+        index = self.config.run_index
+        if index is not None and not self.changed_runs and not self.changed_experiments:
+            cells = index.find_cells(self.tx, selected.experiments, selected.query, selected.stages, names_)
+            if cells is not None:
+                return cells
+        upto = newest_change(self.tx)
+        found: dict[ColumnName, list[Any]] = {name: [] for name in names_}
+        runs = (
+            [row[0] for row in self.tx.fetch_all(selected.found, **selected.params)]
+            if selected.experiments
+            else []
+        )
+        for start in range(0, len(runs), _CHUNK):
+            some = runs[start : start + _CHUNK]
+            for name, values in read_columns(self.tx, some, names_).items():
+                if is_number(name):
+                    found[name] += [_number(values.get(run)) for run in some]
+                else:
+                    found[name] += map(values.get, some)
+        return Cells(len(runs), found, upto)
+
+    # -- columns, read once -------------------------------------------------------------------------
     def _columns_of(self, counts: KeyCounts) -> tuple[int, list[RunColumn]]:
         """Return how many runs were looked at, and all columns of some runs in order."""
         index = self.config.run_index
@@ -389,6 +471,19 @@ class _Sample:
 
     def add(self, name: ColumnName, value: Any) -> None:
         self.values.setdefault(name, {})[value] = None
+
+
+def _number(value: "tuple[float, int] | None") -> float:
+    """Return a number, or NaN where there is none."""
+    return value[0] if value is not None and value[1] == PRESENT else math.nan
+
+
+def require_text(column: Column, field: str) -> None:
+    """Refuse columns whose values are numbers."""
+    if column.group == "metric" or (column.key in TIMES and column.group == "attribute"):
+        raise InvalidParameterError(
+            f"Invalid column {column.text[:200]!r} in '{field}': use params, tags, or attributes that are texts."
+        )
 
 
 def _cell(value: "tuple[float, int] | None") -> float | None:

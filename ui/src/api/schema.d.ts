@@ -357,6 +357,39 @@ export type FindEnvelopesResponse = {
   series: EnvelopeMessage[];
 };
 
+export type FindRunGroups = {
+  experiment_ids?: string[];
+  filter?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  by?: string[];
+  metrics?: string[];
+  offset?: number;
+  limit?: number;
+};
+
+export type FindRunGroupsResponse = {
+  cursor: number;
+  total: number;
+  offset: number;
+  runs: number;
+  groups: RunGroup[];
+};
+
+export type FindRunValues = {
+  experiment_ids?: string[];
+  filter?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  key: string;
+  prefix?: string;
+  limit?: number;
+};
+
+export type FindRunValuesResponse = {
+  values: ValueCount[];
+};
+
 export type GetExperiment = {
   experiment_id: string;
 };
@@ -913,6 +946,12 @@ export type RunDataMessage = {
   tags?: KeyValue[];
 };
 
+export type RunGroup = {
+  keys: (string | null)[];
+  runs: number;
+  metrics: Spread[];
+};
+
 export type RunInfoMessage = {
   run_uuid: string;
   experiment_id: string;
@@ -977,6 +1016,7 @@ export type RunTableResponse = {
   end_times: (number | null)[];
   experiment_ids?: string[];
   children?: number[] | null;
+  complete?: boolean;
   columns: ColumnMessage[];
 };
 
@@ -1156,6 +1196,16 @@ export type SetTag = {
   value?: string;
 };
 
+/** What the last values of a metric are in a group; of its finite numbers only. */
+export type Spread = {
+  count: number;
+  mean?: number | null;
+  median?: number | null;
+  std?: number | null;
+  min?: number | null;
+  max?: number | null;
+};
+
 export type TakeFromTrash = {
   kind: TrashKind;
   id: string;
@@ -1241,6 +1291,11 @@ export type UpdateWebhook = {
   events?: EventMessage[];
   secret?: string | null;
   status?: string | number | null;
+};
+
+export type ValueCount = {
+  value: string;
+  runs: number;
 };
 
 export type VersionOverviewMessage = {

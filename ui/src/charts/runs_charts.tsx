@@ -126,6 +126,12 @@ export function RunsCharts({ experiment, state, names }: Props) {
   const error = table.error.value ?? known.error.value;
   if (error && !page) return <Failure error={error} retry={() => void table.reload()} />;
   if (!page || !known.value.value) return <Skeleton />;
+  if (page.total === 0 && listed.length === 0)
+    return (
+      <Empty title={state.filter ? "No run fits the filter" : "No runs yet"}>
+        {!state.filter && <p>What the runs of this experiment log is drawn here as it comes.</p>}
+      </Empty>
+    );
   const groups = names.filter((name) => name.startsWith("params.") || name.startsWith("tags."));
   return (
     <div class="chart-page">

@@ -51,7 +51,8 @@ export default function RunsPage({ at }: PageProps) {
     columns: names,
     ...(isTree ? { roots_only: true } : {}),
   };
-  const { shown, next } = useTable(asked);
+  const isCharts = state.view === "charts";
+  const { shown, next } = useTable(isCharts ? undefined : asked);
   const calm = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useLive({ experiments }, () => {
     // Runs that log all the time change all the time; a table that is read needs no more than this.
@@ -102,11 +103,7 @@ export default function RunsPage({ at }: PageProps) {
         {state.chosen.length > 0 && (
           <ManyRuns ids={state.chosen} experiment={experiment} isTrash={state.isTrash} onDone={refresh} />
         )}
-        <button
-          type="button"
-          aria-pressed={state.view === "charts"}
-          onClick={() => keepView(state.view === "charts" ? "table" : "charts")}
-        >
+        <button type="button" aria-pressed={isCharts} onClick={() => keepView(isCharts ? "table" : "charts")}>
           Charts
         </button>
         <button type="button" onClick={() => setPicking(true)}>
@@ -129,12 +126,12 @@ export default function RunsPage({ at }: PageProps) {
       {failure instanceof ApiError && !refusal && (
         <Failure error={failure} retry={next ? () => next.roots.refresh() : known.reload} />
       )}
-      {shown === undefined ? (
+      {isCharts ? (
+        <RunsCharts experiment={experiment} state={state} names={names ?? []} />
+      ) : shown === undefined ? (
         !failure && <Skeleton lines={24} />
       ) : total === 0 && !refusal ? (
         <NoRuns isFiltered={state.filter !== ""} isTrash={state.isTrash} />
-      ) : state.view === "charts" ? (
-        <RunsCharts experiment={experiment} state={state} names={names ?? []} />
       ) : (
         <RunsTable
           experiment={experiment}

@@ -469,6 +469,13 @@ class RunTable:
                     counts[key] += slots
         return counts
 
+    def cells(self, mask: _Mask, name: ColumnName) -> list[Any]:
+        """Return the texts or numbers of the slots of a mask; NaN where there is no number."""
+        column = self._columns[name]
+        if isinstance(column, TextColumn):
+            return list(map(column.values.__getitem__, compress(column.codes, mask.bits)))
+        return list(compress(column.values, mask.bits))
+
     def count_present(self, mask: _Mask, name: ColumnName) -> int:
         """Return how many slots of a mask have a number."""
         column = self._columns[name]
