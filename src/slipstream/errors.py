@@ -4,6 +4,7 @@
     ├── InvalidParameterError         400  INVALID_PARAMETER_VALUE
     ├── SchemaEnforcementError        400  INVALID_PARAMETER_VALUE (error_class SCHEMA_ENFORCEMENT_FAILED)
     ├── BadRequestError               400  BAD_REQUEST
+    │   └── TooLargeError             413  BAD_REQUEST        (more at once than the server, or a proxy before it, takes)
     ├── AlreadyExistsError            400  RESOURCE_ALREADY_EXISTS
     ├── NotFoundError                 404  RESOURCE_DOES_NOT_EXIST
     ├── EndpointNotFoundError         404  ENDPOINT_NOT_FOUND
@@ -79,6 +80,10 @@ class SchemaEnforcementError(InvalidParameterError):
 class BadRequestError(SlipstreamError):
     code = "BAD_REQUEST"
     status = 400
+
+
+class TooLargeError(BadRequestError):
+    status = 413
 
 
 class AlreadyExistsError(SlipstreamError):

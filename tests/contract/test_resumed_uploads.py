@@ -17,7 +17,7 @@ from server_process import ServerProcess
 from slipstream.artifact_store.proxy_uploads import ProxyUploads
 from slipstream.client.progress import Progress
 from slipstream.client.upload_notes import notes_folder
-from slipstream.errors import ConnectionFailedError, InternalError
+from slipstream.errors import ConflictError, ConnectionFailedError
 
 MIB = 2**20
 PART = 5 * MIB
@@ -186,7 +186,7 @@ def test_a_file_that_changes_while_it_is_sent_is_not_stored(
                 file.write(b"changed")
 
     monkeypatch.setattr(ProxyUploads, "send", changing)
-    with pytest.raises(InternalError, match="changed while it was uploaded"):
+    with pytest.raises(ConflictError, match="changed while it was uploaded"):
         slipstream.MlflowClient().log_artifact(run_id, str(big), "folder")
     assert slipstream.MlflowClient().list_artifacts(run_id) == []
     assert list(notes_folder().iterdir()) == []

@@ -247,7 +247,7 @@ def test_a_removed_model_is_no_output_of_copies_any_more(tmp_path: Path) -> None
         store.copy_runs([copy], "0")
         assert [each.model_id for each in store.get_run(copy.new_run_id).outputs.model_outputs] == [model]
         store.delete_logged_model(model)
-        store.remove_trash(TrashSelection(model_ids=(model,)))
+        store.remove_trash(TrashSelection(model_ids=(model,), force=True))
         for each in (run_id, copy.new_run_id):
             assert store.get_run(each).outputs.model_outputs == []
     finally:

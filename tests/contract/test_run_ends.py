@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from conftest import NOTHING_BESIDE_RUNS
@@ -20,6 +22,7 @@ from server_process import ServerProcess
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.connect import close_all
 from slipstream.client.console.following import read_console
+from slipstream.client.liveness.folder import ContextNote, read_note, save_note
 from slipstream.client.liveness.left import deliver_left
 from slipstream.entities import Run
 
@@ -180,6 +183,21 @@ def test_an_exit_without_an_end_is_told_with_its_code(programs: Programs) -> Non
     assert (run.info.status, run.data.tags["slipstream.end.exit_code"]) == ("FAILED", "3")
 
 
+def test_a_program_does_not_wait_at_its_end_for_a_server_that_says_nothing(programs: Programs) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = programs.start(
+            "slipstream.log_metric('m', 1.0)",
+            env={
+                "SERVER": f"http://127.0.0.1:{silent.getsockname()[1]}",
+                "SLIPSTREAM_CAPTURE": "all",
+                "SLIPSTREAM_PATIENCE": "0.5",
+                "SLIPSTREAM_DELIVERY_TIMEOUT": "600",
+            },
+        )
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+
+
 def test_an_exception_is_the_reason(programs: Programs) -> None:
     process = programs.start("raise ValueError('no such layer')")
     output, _ = process.communicate()
@@ -210,7 +228,8 @@ def test_out_of_memory_is_told(programs: Programs) -> None:
         assert process.wait() == -signal.SIGKILL
         assert run.info.status == "FAILED"
         assert "Out of memory" in run.data.tags["slipstream.end.reason"]
-        assert run.data.tags["slipstream.end.last_lines"].endswith("eating")
+        lines = run.data.tags["slipstream.end.last_lines"].splitlines()
+        assert "eating" in lines, lines
         programs.wait_until_nothing_is_left()
     finally:
         until = time.monotonic() + 10
@@ -434,6 +453,156 @@ def test_threads_and_forks_end_as_ever(programs: Programs) -> None:
     assert process.returncode == 0, output[-2000:]
     assert output.rstrip().endswith("no child is left\ndone")
     assert programs.wait_for(lambda run: run.info.status == "FINISHED")
+
+
+def test_the_context_is_found_out_beside_the_program(programs: Programs) -> None:
+    """The program starts in a repository where git hangs, with modules that have the names of Python's own."""
+    code = programs.folder / "code"
+    code.mkdir()
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    (code / "train.py").write_text(BEGIN + "print('started', flush=True)\nsys.stdin.readline()")
+    for argv in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *argv], cwd=code, check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], cwd=code, check=True, capture_output=True, text=True)
+    hanging = programs.folder / "bin" / "git"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    (code / "shlex.py").write_text("raise SystemExit('a module of the user')\n")
+    environment = {
+        "SLIPSTREAM_CAPTURE": "command,host,packages",
+        "PATH": f"{hanging.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "train.py", "--api-key=hunter2"],
+        cwd=code,
+        env={**programs.environment, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    programs.started.append(process)
+    read_until(process, "started")
+    tags = programs.wait_for(lambda run: True).data.tags
+    assert tags["mlflow.source.git.commit"] == commit.stdout.strip()
+    assert tags["mlflow.source.name"] == "train.py"
+    programs.wait_for(lambda run: "slipstream.command" in run.data.tags)
+
+    process.communicate("end\n")
+
+    run = programs.wait_for(lambda run: run.info.status == "FINISHED")
+    assert process.returncode == 0
+    assert run.data.tags["slipstream.command"].endswith("train.py '--api-key=<masked>'")
+
+
+def test_a_killed_program_is_told_where_it_came_from(programs: Programs) -> None:
+    process = programs.start(
+        "time.sleep(60)", env={"SLIPSTREAM_WATCHER": "false", "SLIPSTREAM_CONSOLE": "false"}
+    )
+    read_until(process, "RUN")
+    process.kill()
+    process.wait()
+    # What the process beside it leaves, had it been asked, and the program been killed before it heard.
+    (folder,) = (programs.folder / "data").glob("slipstream/processes/*/*")
+    note = read_note(folder)
+    assert note is not None
+    note.runs[0].context = True
+    save_note(folder, note)
+    context = ContextNote(tags={"slipstream.host": "m1"}, files=["context/host.json"], is_last=True)
+    (folder / "context.json").write_bytes(msgspec.json.encode(context))
+    (folder / "files" / "context-host.json").write_text("{}")
+
+    assert deliver_left(programs.server.url) == 1
+
+    run = programs.wait_for_end()
+    assert run.data.tags["slipstream.host"] == "m1"
+    assert [each.path for each in programs.client.list_artifacts(run.info.run_id, "context")] == [
+        "context/host.json"
+    ]
+
+
+def test_a_program_that_is_gone_at_once_has_its_context(programs: Programs) -> None:
+    process = programs.start("os._exit(3)", env={"SLIPSTREAM_CAPTURE": "host,packages"})
+
+    assert process.wait(PATIENCE_SECONDS) == 3
+    run = programs.wait_for_end()
+
+    programs.wait_until_nothing_is_left()
+    paths = {each.path for each in programs.client.list_artifacts(run.info.run_id, "context")}
+    assert paths == {"context/host.json", "context/requirements.lock"}
+
+
+def test_what_each_life_of_a_run_printed_is_kept(programs: Programs) -> None:
+    code = (
+        "print('first')\nslipstream.end_run()\nprint('between')\n"
+        "with slipstream.start_run(run.info.run_id): print('second')\n"
+    )
+    assert programs.start(code).wait(PATIENCE_SECONDS) == 0
+    programs.wait_until_nothing_is_left()
+    run = programs.wait_for(lambda run: run.info.status == "FINISHED")
+    again = programs.start("print('third')", env={"SLIPSTREAM_RUN_ID": run.info.run_id})
+    assert again.wait(PATIENCE_SECONDS) == 0
+    programs.wait_until_nothing_is_left()
+
+    text = programs.console(run)
+
+    assert [line for line in text.splitlines() if not line.startswith("RUN")] == ["first", "second", "third"]
+    assert len(programs.client.list_artifacts(run.info.run_id, "logs")) == 3
+
+
+def test_a_program_that_sends_its_output_elsewhere_keeps_it_there(programs: Programs) -> None:
+    code = (
+        "import atexit\natexit.register(print, 'said last')\nprint('before', flush=True)\n"
+        "os.dup2(os.open('elsewhere', os.O_WRONLY | os.O_CREAT), 1)\nprint('behind')\nslipstream.end_run()\n"
+        "slipstream.start_run(); print('more')\n"
+    )
+    process = programs.start(code, stderr=subprocess.PIPE)
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert (process.returncode, errors) == (0, "")
+    assert output.splitlines()[1:] == ["before"]
+    lines = (programs.folder / "elsewhere").read_text().splitlines()
+    assert sorted(lines) == ["behind", "more", "said last"]
+
+
+def test_a_program_that_closes_all_files_hears_nothing_of_what_is_beside_it(programs: Programs) -> None:
+    process = programs.start("os.closerange(3, 256)\n", stderr=subprocess.PIPE)
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert len(output.splitlines()) == 1
+    assert "slipstream/client/liveness" not in errors
+    assert "slipstream/client/context" not in errors
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (0, 1), (0, 1, 2)])
+def test_a_program_without_streams_runs(programs: Programs, closed: tuple[int, ...]) -> None:
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    code = (
+        "from pathlib import Path\nos.system('echo child')\nslipstream.log_metric('loss', 1)\nslipstream.end_run()\n"
+        "Path('done').touch()\n"
+    )
+    begin = BEGIN.replace("print(", "if sys.stdout is not None: print(")
+    process = subprocess.Popen(
+        [sys.executable, "-c", begin + code],
+        env=programs.environment,
+        cwd=programs.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=close,  # noqa: PLW1509  # no other thread holds a lock that this needs
+    )
+    programs.started.append(process)
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 0
+    assert (programs.folder / "done").exists(), errors
+    if 1 not in closed:
+        assert output.splitlines()[1:] == ["child"]
+    run = programs.wait_for(lambda run: run.info.status == "FINISHED")
+    assert run.data.metrics == {"loss": 1.0}
 
 
 def _wait_until_dead(pid: int) -> None:

@@ -13,7 +13,9 @@ from slipstream.testing.store_contract_branches import BranchContract
 from slipstream.testing.store_contract_envelopes import EnvelopeContract
 from slipstream.testing.store_contract_histories import HistoryContract
 from slipstream.testing.store_contract_liveness import LivenessContract
+from slipstream.testing.store_contract_model_overviews import ModelOverviewContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
+from slipstream.testing.store_contract_overviews import OverviewContract
 from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
 from slipstream.testing.store_contract_tables import RunTableContract
@@ -31,9 +33,11 @@ class StoreContract(
     EnvelopeContract,
     SearchContract,
     RunTableContract,
+    OverviewContract,
     DatasetContract,
     LoggedModelContract,
     RegistryContract,
+    ModelOverviewContract,
     WebhookContract,
     TrashContract,
     LivenessContract,

@@ -59,9 +59,11 @@ def content_of(uri: str) -> dict[str, Any]:
     store: Any = open_store(uri, "mlflow-artifacts:/")
     found: dict[str, Any] = {}
     try:
-        for experiment in store.search_experiments().items:
+        # In an order that is no time's: several may be imported in one millisecond.
+        for experiment in sorted(store.search_experiments().items, key=lambda each: each.name):
             runs = found[experiment.name] = {}
-            for run in store.search_runs([experiment.experiment_id]).items:
+            found_runs = store.search_runs([experiment.experiment_id]).items
+            for run in sorted(found_runs, key=lambda each: each.info.run_id):
                 points = [
                     (each.key, each.step, each.timestamp, each.value)
                     for latest in run.data.latest_metrics

@@ -291,3 +291,38 @@ def test_every_long_table_is_read_as_written(rows: list[Any], tmp_path: Path) ->
     assert not problems
     for run in {row[0] for row in rows}:
         assert repr(found[run]) == repr([row[1:] for row in rows if row[0] == run])
+
+
+def test_other_encodings_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "old.csv"
+    path.write_bytes("run;step;loss\na;1;0.5\nmüller;2;0.4\n".encode("cp1252"))
+    found, problems = read(path)
+    assert [len(points) for points in found.values()] == [1, 1]
+    assert problems == [
+        f"{path}, line 3: it is not UTF-8, so letters are lost here, and maybe below. Save the table as UTF-8 and import that."
+    ]
+    path.write_bytes("run,step,loss\na,1,0.5\n".encode("utf-16"))
+    with pytest.raises(InvalidParameterError, match="is UTF-16. Save it as UTF-8"):
+        read(path)
+
+
+def test_bars_part_columns(tmp_path: Path) -> None:
+    found, problems = read(written(tmp_path / "bars.csv", "run|step|loss\na|1|0.5\n"))
+    assert (found, problems) == ({"a": [("loss", 1, 0, 0.5)]}, [])
+
+
+def test_a_parquet_file_that_stands_for_any_number_of_rows_is_refused(tmp_path: Path) -> None:
+    pyarrow: Any = pytest.importorskip("pyarrow", exc_type=ImportError)
+    parquet: Any = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "bomb.parquet"
+    zeros = pyarrow.array(memoryview(bytes(60_000_000)).cast("B"), pyarrow.uint8())
+    parquet.write_table(pyarrow.table({"step": zeros, "loss": zeros}), path, row_group_size=60_000_000)
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(InvalidParameterError, match=r"60,000,000 rows in row group 1.*row_group_size"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 5_000, "a\0b", "/proc/self/mem"])
+def test_names_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(InvalidParameterError, match="cannot be read|nothing to import"):
+        open_source(name, Report())

@@ -8,21 +8,19 @@ from pathlib import Path
 import pytest
 
 from slipstream import settings
-from slipstream.client.context import captured, host, notebook, packages, wanted
-from slipstream.client.context.wanted import Wanted
+from slipstream.client.context import captured, host, notebook, packages, program, wanted
 from slipstream.errors import InvalidParameterError
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
 
 def capture(*names: str) -> captured.Captured:
-    return captured.capture(
-        Wanted(frozenset(names), console=False, watcher=False, heartbeat_seconds=0, notes=False)
-    )
+    """Return what is found without Git."""
+    return next(captured.capture(frozenset(names), program.this_program()))
 
 
 def test_the_lock_has_every_package_once() -> None:
-    lines = packages.requirements_lock().splitlines()
+    lines = packages.requirements_lock(sys.path).splitlines()
 
     assert f"# Python {sys.version.split()[0]} (cpython)" in lines
     assert f"click=={importlib.metadata.version('click')}" in lines
@@ -51,7 +49,7 @@ def test_packages_from_addresses_keep_them_without_passwords(
     install("broken", "?")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
 
-    lines = packages.requirements_lock().splitlines()[2:]
+    lines = packages.requirements_lock(sys.path).splitlines()[2:]
 
     assert lines == [
         "broken==1.0",
@@ -65,7 +63,7 @@ def test_the_host_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "no")
 
-    facts = host.host_facts()
+    facts = host.host_facts(program.this_program())
 
     assert facts["memory"]["total_bytes"] > 1_000_000
     assert facts["cpu"]["count"] >= 1
@@ -77,16 +75,19 @@ def test_the_host_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3", "train.py", "--password", "x y", "--lr", "1"])
 
-    assert capture("command").tags == {"slipstream.command": "python3 train.py --password '<masked>' --lr 1"}
+    assert capture("command").tags["slipstream.command"] == "python3 train.py --password '<masked>' --lr 1"
 
 
 def test_one_thing_that_fails_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(into: captured.Captured) -> None:
+    def fail(into: captured.Captured, about: program.Program) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setitem(captured._COLLECTORS, "host", fail)
+    monkeypatch.setitem(captured._SOON, "host", fail)
 
-    assert set(capture("command", "host", "packages").files) == {"context/requirements.lock"}
+    found = capture("command", "host", "packages")
+
+    assert set(found.files) == {"context/requirements.lock"}
+    assert found.missing == ["host: RuntimeError: no"]
 
 
 def test_a_notebook_is_kept_without_outputs_and_secrets(
@@ -99,7 +100,7 @@ def test_a_notebook_is_kept_without_outputs_and_secrets(
     path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
     monkeypatch.setenv("JPY_SESSION_NAME", str(path))
 
-    kept = json.loads(notebook.notebook_content())
+    kept = json.loads(notebook.notebook_content(str(notebook.notebook_path())))
 
     assert kept["cells"][0] == {"cell_type": "code", "source": "api_key = '<masked>'\nx = 1", "outputs": []}
 

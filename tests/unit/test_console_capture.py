@@ -75,3 +75,16 @@ def test_what_a_living_reader_has_to_read_is_left_to_it(tmp_path: Path, stream: 
 
     assert os.read(reader, 100) == b"for the reader\n"
     assert (tmp_path / "out").read_bytes() == b""
+
+
+def test_what_waits_to_be_read_is_counted(stream: int) -> None:
+    taken = started(stream)
+    os.write(stream, b"12345")
+    assert taken.waiting_bytes() == 5
+
+    os.read(taken.sources[0][0], 3)
+    assert taken.waiting_bytes() == 2
+
+    taken.end()
+    taken.close(is_read=False)
+    assert taken.waiting_bytes() == 0

@@ -1,6 +1,9 @@
 """`resume`, `move_runs`, `copy_runs` and what goes with them, in process, and their commands."""
 
+import json
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -8,7 +11,9 @@ from click.testing import CliRunner
 import slipstream
 from slipstream import MlflowClient
 from slipstream.cli.main import main
-from slipstream.errors import InvalidParameterError, InvalidStateError, NotFoundError
+from slipstream.client.rest import RestStore
+from slipstream.entities import Metric, Param, RunTag
+from slipstream.errors import EndpointNotFoundError, InvalidParameterError, InvalidStateError, NotFoundError
 
 pytestmark = pytest.mark.usefixtures("tracking")
 
@@ -96,8 +101,40 @@ def test_params_keep_mlflows_manner_unless_told() -> None:
         client.log_param(run_id, "lr", 2)
     assert client.log_param(run_id, "lr", 2, overwrite=True) == 2
     client.overwrite_params(run_id, {"lr": 2.5, "new": None})
+    with pytest.raises(InvalidParameterError, match="give a dictionary"):
+        client.overwrite_params(run_id, ["lr"])  # pyright: ignore[reportArgumentType]
     assert client.get_run(run_id).data.params == {"lr": "2.5", "new": "None"}
     assert [each.value for each in client.get_param_history(run_id, "lr")] == ["1", "2", "2.5"]
+
+
+def test_in_a_resumed_run_all_ways_change_params() -> None:
+    run_id, other = finished(), finished()
+    client = MlflowClient()
+    in_batch = lambda value, **options: client.log_batch(  # noqa: E731
+        run_id, [Metric("m", 1.0, 1, 1)], [Param("lr", value)], [RunTag("t", value)], **options
+    )
+    with pytest.raises(InvalidParameterError, match="Changing param values"):
+        in_batch("2")
+    slipstream.resume(run_id)
+    in_batch("2")
+    thread = threading.Thread(target=lambda: client.log_param(run_id, "lr", 3))
+    thread.start()
+    thread.join()
+    slipstream.log_param("lr", 4)
+    slipstream.log_params({"lr": 5})
+    with pytest.raises(InvalidParameterError, match="Changing param values"):
+        in_batch("6", overwrite=False)
+    with pytest.raises(InvalidParameterError, match="Duplicate"):
+        client.log_batch(run_id, [Metric("bad", 1.0, 1, 1)], [Param("lr", "7"), Param("lr", "8")])
+    assert "bad" not in client.get_run(run_id).data.metrics, "none of it is stored"
+    with pytest.raises(InvalidParameterError, match="Changing param values"):
+        client.log_batch(other, params=[Param("lr", "2")])
+    slipstream.end_run()
+    with pytest.raises(InvalidParameterError, match="Changing param values"):
+        client.log_param(run_id, "lr", 6)
+    in_batch("6", overwrite=True)
+    assert [each.value for each in client.get_param_history(run_id, "lr")] == ["1", "2", "3", "4", "5", "6"]
+    assert client.get_run(run_id).data.tags["t"] == "6"
 
 
 def test_copies_have_files_of_their_own() -> None:
@@ -131,6 +168,29 @@ def test_runs_below_move_when_that_is_said() -> None:
     assert slipstream.move_runs([parent, child], target) == []
 
 
+def test_many_runs_below_are_not_looked_for_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = MlflowClient()
+    store: Any = client.connection.store
+    below = lambda parent: client.create_run("0", tags={"mlflow.parentRunId": parent}).info.run_id  # noqa: E731
+    top = client.create_run("0").info.run_id
+    children = [below(top) for _ in range(12)]
+    grandchildren = [below(child) for child in children]
+    wanted = {top, *children, *grandchildren, below(grandchildren[0])}
+    client.set_tag(top, "mlflow.parentRunId", children[0])  # whoever made a circle
+    client.create_run("0", tags={"mlflow.parentRunId": "of another"})
+    asked: list[str] = []
+    real = store.search_runs
+
+    def search(ids: Any, text: str, *rest: Any) -> Any:
+        asked.append(text)
+        return real(ids, text, *rest)
+
+    monkeypatch.setattr(store, "search_runs", search, raising=False)
+    moved = client.move_runs([top], slipstream.create_experiment("target"), nested=True)
+    assert set(moved) == wanted
+    assert len(asked) == 2
+
+
 def test_a_model_of_a_moved_run_is_found_by_its_run() -> None:
     run_id = finished()
     client = MlflowClient()
@@ -142,6 +202,28 @@ def test_a_model_of_a_moved_run_is_found_by_its_run() -> None:
     slipstream.move_runs([run_id], target)
     path = slipstream.artifacts.download_artifacts(artifact_uri=f"runs:/{run_id}/net")
     assert Path(path, "MLmodel").read_text() == "flavors: {}"
+
+
+def test_a_model_is_found_by_a_copy_of_its_run() -> None:
+    run_id = finished()
+    client = MlflowClient()
+    model = client.create_logged_model("0", "net", source_run_id=run_id)
+    folder = Path(model.artifact_location)
+    folder.mkdir(parents=True)
+    (folder / "MLmodel").write_text("flavors: {}")
+    archive = slipstream.create_experiment("archive")
+    (copy,) = slipstream.copy_runs([run_id], archive).values()
+    assert [each.model_id for each in slipstream.get_run(copy).outputs.model_outputs] == [model.model_id]
+    for uri in (f"runs:/{copy}/net", f"models:/{model.model_id}"):
+        assert Path(slipstream.artifacts.download_artifacts(artifact_uri=uri), "MLmodel").is_file()
+    # The original, its model and all go to the trash, which is emptied: the copy keeps the model.
+    client.delete_logged_model(model.model_id)
+    client.delete_run(run_id)
+    told = run("gc", "--older-than", "0s", "--yes")
+    assert copy in told
+    assert Path(folder, "MLmodel").is_file()
+    slipstream.trash.restore_logged_model(model.model_id)
+    assert slipstream.artifacts.download_artifacts(artifact_uri=f"runs:/{copy}/net")
 
 
 def test_where_to_has_to_be_said_once_and_to_exist() -> None:
@@ -181,3 +263,20 @@ def test_commands() -> None:
     assert "loss" in listed
     run("runs", "undo-branch", "--run-id", parent, "--branch", "1")
     assert steps(parent) == list(range(10))
+
+
+def test_mlflows_servers_get_params_of_resumed_runs_as_they_know_them() -> None:
+    asked: list[tuple[str, Any]] = []
+
+    class MlflowsServer:
+        def call(self, method: str, path: str, *, query: Any = (), body: bytes | None = None) -> bytes:
+            if "slipstream" in path:
+                raise EndpointNotFoundError(f"no {method} {path} {query}")
+            asked.append((path, json.loads(body or b"{}")))
+            return b"{}"
+
+    store: Any = RestStore(MlflowsServer())  # pyright: ignore[reportArgumentType]
+    store.overwrite_params("0" * 32, [Param("lr", "1")])
+    ((path, body),) = asked
+    assert path.endswith("runs/log-batch")
+    assert body["params"] == [{"key": "lr", "value": "1"}]

@@ -1,5 +1,7 @@
 """Tables of runs in memory are those of SQL: any runs, filters, orders, windows, trees and ranges, while runs change."""
 
+import math
+import statistics
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,12 +12,22 @@ from hypothesis import strategies as st
 
 import search_tables
 from random_runs import FILTERS, ORDERS, VIEWS, change, insert_run, populations, runs
+from search_tables import Run
 from slipstream.db.base import Connection, Transaction
-from slipstream.entities.run_table import ColumnsRequest, RunSelection, TableRequest
+from slipstream.entities import ViewType
+from slipstream.entities.run_table import (
+    ColumnsRequest,
+    GroupsRequest,
+    RunSelection,
+    TableRequest,
+    ValuesRequest,
+)
 from slipstream.errors import InvalidParameterError
+from slipstream.rules.groups import spread_of
 from slipstream.search.columns import name_column, parse_column
 from slipstream.store.config import StoreConfig
 from slipstream.store.run_changes import write_changes
+from slipstream.store.run_index import index as index_file
 from slipstream.store.run_index.index import RunIndex
 from slipstream.store.sql import SqlStore
 
@@ -177,3 +189,78 @@ def test_a_name_that_is_written_is_read_again(group: str, key: str) -> None:
     key = key.strip("`") or "a"
     column = parse_column(name_column(group, key))
     assert (column.key, column.aggregate) == (key, "last")
+
+
+def test_ranges_of_many_columns_come_in_several_answers(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_file, "_MOST_CELLS", 5)
+    with search_tables.scratch(connection) as tx:
+        search_tables.insert_runs(tx, [Run(run_id=f"r{i}", metrics={"m": i, "n o": -i}) for i in range(4)])
+        write_changes(tx, [])
+        store = SqlStore(tx, StoreConfig(artifact_root="/a", run_index=RunIndex()))
+        request = TableRequest(
+            selection=RunSelection(experiment_ids=("1",)),
+            columns=("metrics.m", "metrics.n o", "metrics.x"),
+            with_ranges=True,
+        )
+        answers = [store.search_run_table(request) for _ in range(4)]
+        assert [answer.complete for answer in answers] == [False, False, True, True]
+        assert [answer.columns[1].range for answer in answers] == [
+            None,
+            (-3.0, 0.0),
+            (-3.0, 0.0),
+            (-3.0, 0.0),
+        ]
+        assert [column.values for column in answers[0].columns] == [
+            column.values for column in answers[3].columns
+        ]
+
+
+@given(
+    st.data(),
+    populations(),
+    FILTERS,
+    VIEWS,
+    st.lists(st.sampled_from(["params.p", "tags.t", "attributes.status"]), min_size=1),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_values_and_groups_in_memory_are_those_of_sql(
+    connection: Connection, draw: Any, population: list[Any], text: str, view: ViewType, by: list[str]
+) -> None:
+    with search_tables.scratch(connection) as tx:
+        search_tables.insert_runs(tx, population)
+        search_tables.insert_experiment(tx, 2, "second")
+        write_changes(tx, [])
+        sql = SqlStore(tx, StoreConfig(artifact_root="/a"))
+        memory = SqlStore(tx, StoreConfig(artifact_root="/a", run_index=RunIndex()))
+        selection = RunSelection(experiment_ids=("1", "2"), filter_string=text, view_type=view)
+        for _ in range(2):
+            values = ValuesRequest(
+                selection=selection, key=by[0], prefix=draw.draw(st.sampled_from(["", "a", "Ä"]))
+            )
+            assert memory.find_run_values(values) == sql.find_run_values(values)
+            groups = GroupsRequest(selection=selection, by=tuple(by), metrics=("metrics.m", "metrics.n o"))
+            found, expected = memory.find_run_groups(groups), sql.find_run_groups(groups)
+            assert plain(found) == plain(expected)
+            assert sum(group.runs for group in found.groups) == found.runs
+            write_changes(tx, change(tx, draw, len(population)))
+
+
+@given(st.lists(st.floats(-1e9, 1e9) | st.sampled_from([math.nan, math.inf]), max_size=20))
+def test_the_spread_of_numbers(values: list[float]) -> None:
+    numbers = [value for value in values if math.isfinite(value)]
+    found = spread_of(values)
+    assert found.count == len(numbers)
+    if numbers:
+        assert found.mean == pytest.approx(statistics.fmean(numbers), abs=1e-6)
+        assert found.median == pytest.approx(statistics.median(numbers), abs=1e-6)
+        assert (found.min, found.max) == (min(numbers), max(numbers))
+    if len(numbers) > 1:
+        assert found.std == pytest.approx(statistics.stdev(numbers), abs=1e-5, rel=1e-9)
+
+
+def test_the_spread_of_numbers_whose_sum_is_none() -> None:
+    found = spread_of([1.7e308, 1.7e308, 1.5e308])
+    assert found.mean == pytest.approx(1.6333e308, rel=1e-3)
+    assert (found.median, found.std) == (1.7e308, None)

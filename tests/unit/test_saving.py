@@ -308,6 +308,9 @@ class _Recorder:
         self.run_id = run_id
         self.fails_at = fails_at
 
+    connection = SimpleNamespace(store=None)
+    """Without a spool: nothing is left for later."""
+
     def __getattr__(self, name):
         if name.startswith("_"):
             raise AttributeError(name)

@@ -1,5 +1,7 @@
 """What looks like a secret, and what does not."""
 
+import time
+
 import pytest
 
 from slipstream.client.context.secrets import MASK, looks_like_secret_file, mask_arguments, mask_text
@@ -118,3 +120,87 @@ def test_arguments_are_masked_by_name_and_by_look() -> None:
 
 def test_a_flag_behind_a_secret_flag_is_no_secret() -> None:
     assert mask_arguments(["--use-auth", "--lr", "1"]) == ["--use-auth", "--lr", "1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'os.environ["API_KEY"] = "{}"',
+        'os.environ.setdefault("TOKEN", "{}")',
+        """pw = '''{}'''""",
+        'f(password := "{}")',
+        'api_key = "{}',
+        'headers = {{"Authorization": "Bearer {}"}}',
+        'curl -H "Authorization: Bearer {}"',
+        "curl -H 'authorization: token {}'",
+        'conn = "Server=h;User=sa;Password={};"',
+        "AccountName=x;AccountKey={}",
+        "machine h login u password {}",
+        "<password>{}</password>",
+        "postgres://h/db?user=u&password={}",
+        "https://h/x?sig={}&x=1",
+    ],
+)
+def test_a_value_that_looks_like_a_word_is_masked_where_it_can_be_nothing_else(text: str) -> None:
+    masked = mask_text(text.format("hunter"))
+
+    assert "hunter" not in masked
+    assert masked == text.format("<masked>")
+
+
+def test_no_more_is_masked_than_the_value() -> None:
+    assert mask_text('password = "a\\"b", lr = 1') == 'password = "<masked>", lr = 1'
+    assert mask_text("url = f'/x?page=2&sort=name'") == "url = f'/x?page=2&sort=name'"
+    assert mask_text('columns = ["token", "label"]') == 'columns = ["token", "label"]'
+    assert mask_text("authorization: the token is asked for") == "authorization: <masked> token is asked for"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "masked"),
+    [
+        (["-H", "X-Api-Key: 12345"], ["-H", "X-Api-Key: <masked>"]),
+        (["--header=Authorization: Bearer ab1"], ["--header=Authorization: Bearer <masked>"]),
+        (["--wandb-key", "short", "--lr", "1"], ["--wandb-key", "<masked>", "--lr", "1"]),
+        (["--hf.key=short"], ["--hf.key=<masked>"]),
+        (["key=value"], ["key=value"]),
+        (["--jwt", "abc", "--pat=def"], ["--jwt", "<masked>", "--pat=<masked>"]),
+    ],
+)
+def test_arguments_that_hold_secrets(arguments: list[str], masked: list[str]) -> None:
+    assert mask_arguments(arguments) == masked
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        '"',
+        "'",
+        "; ",
+        "\\",
+        "=",
+        '="',
+        "a=",
+        "<a>",
+        "?a=",
+        "password",
+        "password ",
+        'x["a"] = "',
+        ": ",
+        "login x ",
+        "bearer ",
+        "http://a",
+        "://",
+        "authorization: ",
+        "eyJa",
+        "-----BEGIN ",
+    ],
+)
+def test_no_text_takes_long(piece: str) -> None:
+    """What goes with the square of a line's length takes a minute of CPU here; else it is a tenth of a second."""
+    text = piece * (200_000 // len(piece))
+    began = time.process_time()
+
+    mask_text(text)
+
+    assert time.process_time() - began < 15

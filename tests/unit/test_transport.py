@@ -363,6 +363,20 @@ def test_an_outage_is_told_once_as_it_begins(
     assert "SLIPSTREAM_HTTP_REQUEST_MAX_RETRIES" in line
 
 
+def test_who_was_silent_for_the_given_time_is_not_asked_again(pauses: list[float]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        transport = Transport(address, retries=3, timeout_seconds=0.2, sleep=pauses.append)
+        with pytest.raises(ConnectionFailedError):
+            transport.call("GET", "/x")
+        transport.close()
+        silent.setblocking(False)  # the standard library's own argument
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert pauses == []
+
+
 # -- in a hurry -------------------------------------------------------------------------------------------
 
 

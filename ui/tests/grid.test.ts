@@ -57,7 +57,8 @@ describe("rows read in blocks", () => {
 
   it("keeps what is shown while it is read again", async () => {
     const before = asked.length;
-    rows.refresh(510, 550);
+    rows.want(510, 550);
+    rows.refresh();
     expect(rows.get(510)).toBe(510);
     await expect.poll(() => asked.length).toBe(before + 1);
   });

@@ -12,6 +12,8 @@ from slipstream.wire.parsing import Int64
 class DeliverRecords(Request, kw_only=True):
     writer: str
     first: Int64
+    after: Int64 = 0
+    """Up to which number the writer was told that its records are stored; a server that has fewer stores nothing."""
     records: list[msgspec.Raw]
     """Each a record's JSON; one that cannot be read is refused alone."""
 
@@ -26,7 +28,7 @@ class DeliverRecordsResponse(Response, kw_only=True):
 def deliver_records(store: Store, req: DeliverRecords) -> DeliverRecordsResponse:
     """Store a writer's records that are not stored yet, in one transaction; say which are refused for ever."""
     records = [_read(text, number) for number, text in enumerate(req.records, req.first)]
-    receipt = store.store_records(req.writer, req.first, records)
+    receipt = store.store_records(req.writer, req.first, records, req.after)
     return DeliverRecordsResponse(stored=receipt.stored, refused=receipt.refused, repeated=receipt.repeated)
 
 

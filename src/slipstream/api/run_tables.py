@@ -13,12 +13,17 @@ from slipstream.entities.run_table import (
     CellValue,
     ColumnKind,
     ColumnsRequest,
+    GroupsRequest,
     RunColumn,
     RunColumnsPage,
+    RunGroup,
+    RunGroupsPage,
     RunSelection,
     RunTablePage,
     TableColumn,
     TableRequest,
+    ValueCount,
+    ValuesRequest,
 )
 from slipstream.store.base import Store
 from slipstream.wire.numbers import exact_to_wire
@@ -64,6 +69,7 @@ class RunTableResponse(Response, kw_only=True, omit_defaults=False):
     experiment_ids: list[str] = []
     """One a row, where more than one experiment was asked for; else the one."""
     children: list[int] | None = None
+    complete: bool = True
     columns: list[ColumnMessage]
 
 
@@ -96,6 +102,7 @@ def search_run_table(store: Store, req: RunTable) -> RunTableResponse | Encoded:
             end_times=page.end_times,
             experiment_ids=page.experiment_ids if several else page.experiment_ids[:1],
             children=page.children,
+            complete=page.complete,
             columns=[
                 ColumnMessage(
                     key=each.key, kind=each.kind, values=cells_to_wire(each.values), range=each.range
@@ -119,6 +126,7 @@ def table_from_wire(answer: RunTableResponse) -> RunTablePage:
         end_times=answer.end_times,
         experiment_ids=ids if len(ids) == len(answer.run_ids) else ids * len(answer.run_ids),
         children=answer.children,
+        complete=answer.complete,
         columns=[
             TableColumn(
                 key=each.key, kind=each.kind, values=cells_from_wire(each.kind, each.values), range=each.range
@@ -209,6 +217,67 @@ def columns_from_wire(answer: RunColumnsResponse) -> RunColumnsPage:
             )
             for each in answer.columns
         ],
+    )
+
+
+class FindRunValues(SelectsRuns, kw_only=True):
+    key: str
+    prefix: str = ""
+    limit: Int64 = 20
+
+
+class FindRunValuesResponse(Response, kw_only=True, omit_defaults=False):
+    values: list[ValueCount]
+
+
+@route("POST", "runs/values", permission=Permission.READ, also=("GET",), prefixes=PREFIXES)
+def find_run_values(store: Store, req: FindRunValues) -> FindRunValuesResponse:
+    """Return which values a param, a tag or a textual attribute of the found runs has, those of most runs first."""
+    request = ValuesRequest(selection=selection_of(req), key=req.key, prefix=req.prefix, limit=req.limit)
+    return FindRunValuesResponse(values=store.find_run_values(request))
+
+
+class FindRunGroups(SelectsRuns, kw_only=True):
+    by: list[str] = []
+    metrics: list[str] = []
+    offset: Int64 = 0
+    limit: Int64 = 100
+
+
+class FindRunGroupsResponse(Response, kw_only=True, omit_defaults=False):
+    cursor: int
+    total: int
+    offset: int
+    runs: int
+    groups: list[RunGroup]
+
+
+@route("POST", "runs/groups", permission=Permission.READ, also=("GET",), prefixes=PREFIXES)
+def find_run_groups(store: Store, req: FindRunGroups) -> FindRunGroupsResponse | Encoded:
+    """Group the found runs by columns, and return how the last values of metrics spread in each group, exactly."""
+    request = GroupsRequest(
+        selection=selection_of(req),
+        by=tuple(req.by),
+        metrics=tuple(req.metrics),
+        offset=req.offset,
+        limit=req.limit,
+    )
+    page = store.find_run_groups(request)
+    return tagged(
+        page.cursor,
+        FindRunGroupsResponse(
+            cursor=0, total=page.total, offset=page.offset, runs=page.runs, groups=page.groups
+        ),
+    )
+
+
+def groups_from_wire(answer: FindRunGroupsResponse) -> RunGroupsPage:
+    return RunGroupsPage(
+        total=answer.total,
+        offset=answer.offset,
+        cursor=answer.cursor,
+        runs=answer.runs,
+        groups=answer.groups,
     )
 
 

@@ -51,7 +51,10 @@ class Recorder:
     # -- params and tags ----------------------------------------------------------------------------------
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Log params as text, cut to the length that they may have. A param that the run has already keeps its value."""
+        """Log params as text, cut to the length that they may have.
+
+        A param that the run has already keeps its value, unless `resume` made the run active: then it changes, with history.
+        """
         given: list[Param] = []
         for key, value in params.items():
             with attempt(self.flavor, "writing a param as text"):

@@ -14,7 +14,9 @@ from slipstream.client.active_experiment import active_experiment_id, current_ex
 from slipstream.client.active_model import state as active_model
 from slipstream.client.client import SlipstreamClient
 from slipstream.client.context import resolve_tags
+from slipstream.client.deferring import look_at_run
 from slipstream.client.liveness import attending
+from slipstream.client.resumed_runs import note_ended
 from slipstream.client.runs import PARENT_RUN_TAG, RUN_NAME_TAG, to_status
 from slipstream.client.system_metrics import SystemMetricsMonitor, require_meter, start_monitor
 from slipstream.client.values import require_pairs, require_text
@@ -49,8 +51,8 @@ class _Entry:
     def __init__(self, run: ActiveRun, client: SlipstreamClient) -> None:
         self.run = run
         self.client = client
-        self.params_may_change = False
-        """Whether params may be logged with other values than before: in a run that was resumed by `resume`."""
+        self.is_resumed = False
+        """Whether `resume` made it active, so that params may change (`resumed_runs.py`)."""
         self.linked_models = {each.model_id for each in run.inputs.model_inputs}
         self.linked_datasets = {
             (each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs
@@ -179,8 +181,7 @@ def _forget_run_id() -> None:
 
 
 def _resume(client: SlipstreamClient, run_id: str, run_name: str | None, tags: Mapping[str, str]) -> Run:
-    look: Callable[[str], Run | None] = getattr(client.connection.store, "look_at_run", client.get_run)
-    run = look(run_id)
+    run = look_at_run(client, run_id)
     chosen = active_experiment_id()
     if run is None:  # its server is away: it goes on, and what it was is not known
         run = Run(
@@ -200,7 +201,7 @@ def _resume(client: SlipstreamClient, run_id: str, run_name: str | None, tags: M
     client.update_run(run_id, status=RunStatus.RUNNING, name=run_name)
     if tags:
         client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    return look(run_id) or run
+    return look_at_run(client, run_id) or run
 
 
 def require_resumable(client: SlipstreamClient, run_id: str) -> None:
@@ -234,7 +235,10 @@ def _parent(client: SlipstreamClient, parent_run_id: str | None) -> str | None:
             f"Current run with UUID {innermost} does not match the specified parent_run_id {parent_run_id}. "
             "End it first with end_run()."
         )
-    if client.get_run(parent_run_id).info.lifecycle_stage == LifecycleStage.DELETED:
+    if parent_run_id == innermost:
+        return innermost
+    parent = look_at_run(client, parent_run_id)
+    if parent is not None and parent.info.lifecycle_stage == LifecycleStage.DELETED:
         raise InvalidParameterError(
             f"Cannot start run under parent run with ID {parent_run_id} because it is in the deleted state."
         )
@@ -276,6 +280,8 @@ def end_run(status: str = RunStatus.FINISHED) -> None:
     if entry.monitor is not None:
         entry.monitor.finish()
     attending.end(run_id)
+    if entry.is_resumed:
+        note_ended(run_id)
     entry.client.set_terminated(run_id, ended)
     _print_address(entry)
 

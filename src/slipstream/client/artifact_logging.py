@@ -3,6 +3,8 @@
 import functools
 import io
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,15 +20,13 @@ from slipstream.client.values import MILLISECONDS, require_text, to_int64
 from slipstream.clock import now_ms
 from slipstream.entities import FileInfo
 from slipstream.errors import (
-    ConnectionFailedError,
     InvalidParameterError,
     NotFoundError,
-    TooManyRequestsError,
-    UnavailableError,
 )
 
 if TYPE_CHECKING:
     from slipstream.artifact_store.base import ArtifactStore
+    from slipstream.entities import Run
 
 LOGGED_IMAGES_TAG = "mlflow.loggedImages"
 _YAML = (".yaml", ".yml")
@@ -48,8 +48,15 @@ class ArtifactCalls(RunCalls):
     def log_stream(self, run_id: str, stream: BinaryIO, artifact_file: str) -> None:
         """Store all that can be read from a binary stream as one file."""
         chunks = iter(lambda: stream.read(PIECE_BYTES), b"")
-        if not stream.seekable():  # what is read cannot be read again
-            self._files(run_id).write(clean_path(require_text(artifact_file, "artifact_file")), chunks)
+        if not stream.seekable():
+            if not hasattr(self._store, "stage_files"):
+                self._files(run_id).write(clean_path(require_text(artifact_file, "artifact_file")), chunks)
+                return
+            # What is read cannot be read again, so it is kept until it is stored.
+            with tempfile.TemporaryFile() as kept:
+                shutil.copyfileobj(stream, kept, PIECE_BYTES)
+                kept.seek(0)
+                self.log_stream(run_id, kept, artifact_file)
             return
         start = stream.tell()
 
@@ -163,15 +170,33 @@ class ArtifactCalls(RunCalls):
         frame = tables.to_frame(data)
         for column in tables.image_columns(frame):
             frame[column] = [self._log_table_image(run_id, image, artifact_file) for image in frame[column]]
-        store = self._files(run_id)
         path = clean_path(artifact_file)
-        if store.stat(path) is not None:
-            frame = tables.append(tables.read_table(_content(store, path), path), frame)
-        store.write(path, [tables.write_table(frame, path)])
-        entry = {"path": artifact_file, "type": "table"}
-        known = json.loads(self.get_run(run_id).data.tags.get(tables.LOGGED_ARTIFACTS_TAG, "[]"))
-        if entry not in known:
-            self.set_tag(run_id, tables.LOGGED_ARTIFACTS_TAG, json.dumps([*known, entry]))
+        spooled: Any = self._store
+        if not hasattr(spooled, "stage_table"):
+            tables.append_rows(self._files(run_id), path, frame)
+            self._list_table(run_id, path, self.get_run(run_id))
+            return
+        may_be_there = False
+        place = spooled.place_of_files(require_text(run_id, "run_id"))
+        if place is not None:
+            try:
+                may_be_there = True
+                tables.append_rows(self.connection.artifacts(place, patient=False), path, frame)
+            except spooled.away as error:
+                spooled.shipper.gone(error)
+            else:
+                run = spooled.look_at_run(run_id)
+                if run is not None:
+                    self._list_table(run_id, path, run)
+                    return
+        spooled.stage_table(run_id, path, tables.write_table(frame, path), may_be_there=may_be_there)
+
+    def _list_table(self, run_id: str, path: str, run: "Run") -> None:
+        from slipstream.client import tables
+
+        listed = tables.list_with(run.data.tags.get(tables.LOGGED_ARTIFACTS_TAG), path)
+        if listed is not None:
+            self.set_tag(run_id, tables.LOGGED_ARTIFACTS_TAG, listed)
 
     def _log_table_image(self, run_id: str, image: Any, artifact_file: str) -> dict[str, str]:
         import uuid
@@ -253,13 +278,13 @@ class ArtifactCalls(RunCalls):
         self, model_id: str, local_path: str | Path, artifact_path: str | None = None
     ) -> None:
         """Store a file in a logged model's folder."""
-        _log_path(self._model_files(model_id), Path(local_path), artifact_path)
+        self._put_model(model_id, lambda store: _log_path(store, Path(local_path), artifact_path))
 
     def log_model_artifacts(
         self, model_id: str, local_dir: str | Path, artifact_path: str | None = None
     ) -> None:
         """Store what is in a folder in a logged model's folder."""
-        upload_folder(self._model_files(model_id), Path(local_dir), _folder(artifact_path))
+        self._put_model(model_id, lambda store: upload_folder(store, Path(local_dir), _folder(artifact_path)))
 
     def list_logged_model_artifacts(self, model_id: str, path: str | None = None) -> list[FileInfo]:
         return list(self._model_files(model_id).list(_folder(path)))
@@ -272,6 +297,22 @@ class ArtifactCalls(RunCalls):
     def _model_files(self, model_id: str) -> "ArtifactStore":
         store = self._store
         return self.connection.artifacts(store.get_logged_model(model_id).artifact_location)
+
+    def _put_model(self, model_id: str, write: "Callable[[ArtifactStore], object]") -> None:
+        """Store files of a logged model; keep them here while the server of one that this process began is away."""
+        spooled: Any = self._store
+        if not hasattr(spooled, "stage_files"):
+            write(self._model_files(model_id))
+            return
+        place = spooled.place_of_model_files(require_text(model_id, "model_id"))
+        if place is not None:
+            try:
+                write(self.connection.artifacts(place, patient=False))
+            except spooled.away as error:
+                spooled.shipper.gone(error)
+            else:
+                return
+        spooled.stage_files(spooled.get_logged_model(model_id).source_run_id or "", write, model_id)
 
     def _write(self, run_id: str, artifact_file: str, chunks: Sequence[bytes]) -> None:
         path = clean_path(require_text(artifact_file, "artifact_file"))
@@ -292,7 +333,7 @@ class ArtifactCalls(RunCalls):
         if place is not None:
             try:
                 write(self.connection.artifacts(place, patient=False))
-            except (ConnectionFailedError, UnavailableError, TooManyRequestsError) as error:
+            except spooled.away as error:
                 spooled.shipper.gone(error)
             else:
                 return

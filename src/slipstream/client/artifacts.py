@@ -103,7 +103,17 @@ def find_model_of_run(store: "Store", run_id: str, name: str) -> LoggedModel | N
     )
     step = {output.model_id: output.step for output in run.outputs.model_outputs}
     made = [model for model in models if model.source_run_id == run_id or model.model_id in step]
+    if not made:  # a copy names the models of the run that it was copied from, wherever they are
+        made = [model for model_id in step if (model := _find_named(store, model_id, name)) is not None]
     return max(made, key=lambda m: (step.get(m.model_id, -1), m.creation_timestamp), default=None)
+
+
+def _find_named(store: "Store", model_id: str, name: str) -> LoggedModel | None:
+    try:
+        model = store.get_logged_model(model_id)
+    except NotFoundError:  # it was deleted
+        return None
+    return model if model.name == name else None
 
 
 def join_uri(root: str, path: str) -> str:

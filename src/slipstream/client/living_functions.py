@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from slipstream.client.active_run import ActiveRun, check_can_start, find_entry, require_resumable, start_run
 from slipstream.client.client import SlipstreamClient
+from slipstream.client.resumed_runs import note_resumed
 from slipstream.entities import ParamVersion, RunBranch
 
 
@@ -38,7 +39,8 @@ def resume(
     run = start_run(run_id=run_id, nested=nested)
     entry = find_entry(run_id)
     assert entry is not None, "it has just been started"
-    entry.params_may_change = True
+    entry.is_resumed = True
+    note_resumed(run_id)
     return run
 
 

@@ -17,6 +17,8 @@ from slipstream.rules.lifecycle import require_active_experiment, require_active
 
 _PARENT = "mlflow.parentRunId"
 _PAGE = 1000
+_FEW_PARENTS = 10
+"""Runs below more than these are looked for in all of the experiment."""
 
 
 class LivingRunCalls(Calls):
@@ -129,22 +131,35 @@ class LivingRunCalls(Calls):
         ]
         for run in waiting:
             require_active_run(run.info.run_id, run.info.lifecycle_stage)
+        families: dict[str, dict[str, list[Run]]] = {}
         while waiting:
-            run = waiting.pop(0)
-            if run.info.run_id in found:
-                continue
-            found[run.info.run_id] = run
-            if nested:
-                waiting += self._children(run)
+            level = {run.info.run_id: run for run in waiting if run.info.run_id not in found}
+            found |= level
+            waiting = self._children(list(level.values()), families) if nested else []
         return list(found.values())
 
-    def _children(self, run: Run) -> list[Run]:
-        below = f"tags.`{_PARENT}` = '{run.info.run_id}'"
+    def _children(self, parents: Sequence[Run], families: dict[str, dict[str, list[Run]]]) -> list[Run]:
+        """Return the runs directly below some, which are in the same experiments as these.
+
+        `families` are all runs below others in an experiment, by parent, once that is less work than to ask for each parent.
+        """
+        below: list[Run] = []
+        for run in parents:
+            experiment = run.info.experiment_id
+            if len(parents) > _FEW_PARENTS and experiment not in families:
+                family = families[experiment] = {}
+                for each in self._search(experiment, f"tags.`{_PARENT}` IS NOT NULL"):
+                    family.setdefault(each.data.tags[_PARENT], []).append(each)
+            if experiment in families:
+                below += families[experiment].get(run.info.run_id, ())
+            else:
+                below += self._search(experiment, f"tags.`{_PARENT}` = '{run.info.run_id}'")
+        return below
+
+    def _search(self, experiment: str, text: str) -> list[Run]:
         return collect(
             lambda size, token: paged(
-                self._store.search_runs(
-                    [run.info.experiment_id], below, ViewType.ACTIVE_ONLY, size, (), token
-                )
+                self._store.search_runs([experiment], text, ViewType.ACTIVE_ONLY, size, (), token)
             ),
             _PAGE,
             None,

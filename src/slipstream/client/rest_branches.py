@@ -1,14 +1,25 @@
 """`RestStore`: runs that live on."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from slipstream.api import branches as api
 from slipstream.api.messages import KeyValue
 from slipstream.client.rest_calls import RestCalls
-from slipstream.entities import Metric, Page, Param, ParamVersion, RunBranch, RunCopy
+from slipstream.entities import Metric, Page, Param, ParamVersion, RunBranch, RunCopy, RunTag
 
 
 class RestBranches(RestCalls):
+    if TYPE_CHECKING:  # in client/rest_runs.py
+
+        def log_batch(
+            self,
+            run_id: str,
+            metrics: Sequence[Metric] = (),
+            params: Sequence[Param] = (),
+            tags: Sequence[RunTag] = (),
+        ) -> None: ...
+
     def branch_run(self, run_id: str, from_step: int, keys: Sequence[str] | None = None) -> RunBranch | None:
         request = api.BranchRun(run_id=run_id, from_step=from_step, keys=None if keys is None else list(keys))
         found = self._ask(api.branch_run, request).branch
@@ -36,6 +47,11 @@ class RestBranches(RestCalls):
         self._ask(api.undo_branch, api.UndoBranch(run_id=run_id, branch=branch))
 
     def overwrite_params(self, run_id: str, params: Sequence[Param], timestamp: int | None = None) -> None:
+        if (
+            "branches" not in self.own_features
+        ):  # MLflow's: it takes them where no value is replaced, else it says why not
+            self.log_batch(run_id, params=params)
+            return
         pairs = [KeyValue(each.key, each.value) for each in params]
         self._ask(api.overwrite_params, api.OverwriteParams(run_id=run_id, params=pairs, timestamp=timestamp))
 

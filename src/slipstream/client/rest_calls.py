@@ -21,6 +21,7 @@ ResponseT = TypeVar("ResponseT")
 
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 _PUBLIC = "/api/"
+_ROUTE_OF_ALL = "/api/2.0/mlflow/experiments/search"
 
 
 class RestCalls:
@@ -31,11 +32,19 @@ class RestCalls:
 
     @functools.cached_property
     def own_features(self) -> frozenset[str]:
-        """What the server has beyond MLflow's routes: nothing, if it is MLflow's. Asked for once."""
+        """What the server has beyond MLflow's routes: nothing, if it is MLflow's. Asked for once.
+
+        Raises:
+            EndpointNotFoundError: nothing of a tracking server answers, such as a proxy whose server is just being replaced.
+        """
         try:
             answer = self._transport.call("GET", f"{OWN}server-info")
         except EndpointNotFoundError:
-            return frozenset()
+            self._transport.call("GET", _ROUTE_OF_ALL, query=[("max_results", "1")])
+            try:  # it may have come up between the two questions
+                answer = self._transport.call("GET", f"{OWN}server-info")
+            except EndpointNotFoundError:
+                return frozenset()
         try:
             return frozenset(json.loads(answer)["features"])
         except (ValueError, KeyError, TypeError):
@@ -123,7 +132,8 @@ def _to_query(body: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _spell_numbers(body: dict[str, Any]) -> dict[str, Any]:
     """Write NaN and infinities as texts where requests have them: in metrics; JSON has no token for them."""
-    for point in (body, *body.get("metrics", ())):
+    points: list[dict[str, Any]] = [each for each in body.get("metrics", ()) if isinstance(each, dict)]
+    for point in (body, *points):
         value = point.get("value")
         if isinstance(value, float) and not math.isfinite(value):
             point["value"] = "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")

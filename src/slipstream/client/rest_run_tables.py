@@ -3,15 +3,21 @@
 from typing import Any
 
 from slipstream.api import envelopes as envelope_api
+from slipstream.api import overviews as overview_api
 from slipstream.api import run_tables as api
 from slipstream.client.rest_calls import RestCalls
 from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
+from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
 from slipstream.entities.run_table import (
     ColumnsRequest,
+    GroupsRequest,
     RunColumnsPage,
+    RunGroupsPage,
     RunSelection,
     RunTablePage,
     TableRequest,
+    ValueCount,
+    ValuesRequest,
 )
 
 
@@ -38,6 +44,35 @@ class RestRunTables(RestCalls):
             limit=request.limit,
         )
         return api.columns_from_wire(self._ask(api.search_run_columns, asked))
+
+    def find_run_values(self, request: ValuesRequest) -> list[ValueCount]:
+        asked = api.FindRunValues(
+            **_selection(request.selection), key=request.key, prefix=request.prefix, limit=request.limit
+        )
+        return self._ask(api.find_run_values, asked).values
+
+    def find_run_groups(self, request: GroupsRequest) -> RunGroupsPage:
+        asked = api.FindRunGroups(
+            **_selection(request.selection),
+            by=list(request.by),
+            metrics=list(request.metrics),
+            offset=request.offset,
+            limit=request.limit,
+        )
+        return api.groups_from_wire(self._ask(api.find_run_groups, asked))
+
+    def find_experiment_overviews(self, request: OverviewRequest) -> ExperimentOverviews:
+        asked = overview_api.ExperimentsOverview(
+            search=request.search,
+            view_type=request.view_type.name,
+            offset=request.offset,
+            limit=request.limit,
+        )
+        return overview_api.overviews_from_wire(self._ask(overview_api.find_experiment_overviews, asked))
+
+    def find_activity(self, limit: int = 20) -> Activity:
+        asked = overview_api.FindActivity(limit=limit)
+        return overview_api.activity_from_wire(self._ask(overview_api.find_activity, asked))
 
     def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
         asked = envelope_api.FindEnvelopes(

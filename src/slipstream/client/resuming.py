@@ -20,7 +20,6 @@ from slipstream.client.progress import Progress
 from slipstream.client.upload_notes import Noted, UploadNotes, open_notes
 from slipstream.errors import (
     ConflictError,
-    InternalError,
     NotFoundError,
     NotImplementedByServerError,
     SlipstreamError,
@@ -47,8 +46,8 @@ class _File(NamedTuple):
             raise self.changed()
         return content
 
-    def changed(self) -> InternalError:
-        return InternalError(f"'{self.name}' changed while it was uploaded to '{self.path}'. Log it again.")
+    def changed(self) -> ConflictError:
+        return ConflictError(f"'{self.name}' changed while it was uploaded to '{self.path}'. Log it again.")
 
     @property
     def part_count(self) -> int:
@@ -68,7 +67,7 @@ def upload_in_parts(store: ArtifactStore, local: Path, path: str, progress: Prog
 
     Raises:
         OSError: the file cannot be read.
-        InternalError: it changed meanwhile.
+        ConflictError: it changed meanwhile.
     """
     try:
         uploads, where, full_path = _open_uploads(store, path)

@@ -54,7 +54,7 @@ def log_param(key: str, value: Any, synchronous: bool | None = None, *, overwrit
         InvalidParameterError: the run has this param with another value, which is not to be replaced.
     """
     client, run_id = _target(None)
-    logged = client.log_param(run_id, key, value, overwrite=_may_overwrite(run_id, overwrite))
+    logged = client.log_param(run_id, key, value, overwrite=overwrite)
     _settle(client, synchronous)
     return logged
 
@@ -69,11 +69,7 @@ def log_params(
     """Log several params, all or none; arguments as in `log_param`."""
     pairs = require_pairs(params, "params")
     client, run_id = _target(run_id)
-    if _may_overwrite(run_id, overwrite):
-        client.overwrite_params(run_id, pairs)
-        _settle(client, synchronous)
-        return
-    client.log_batch(run_id, params=[Param(key, value) for key, value in pairs.items()])
+    client.log_batch(run_id, params=[Param(key, value) for key, value in pairs.items()], overwrite=overwrite)
     _settle(client, synchronous)
 
 
@@ -338,13 +334,6 @@ def _models_of_step(run_id: str, step: int) -> list[str | None]:
     if entry is None:
         return []
     return [model_id for model_id, at in entry.model_steps.items() if at == step]
-
-
-def _may_overwrite(run_id: str, overwrite: bool | None) -> bool:
-    if overwrite is not None:
-        return overwrite
-    entry = find_entry(run_id)
-    return entry is not None and entry.params_may_change
 
 
 def _active_model_id() -> str | None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from slipstream.client.calls import Calls
 from slipstream.client.paging import PagedList, paged
+from slipstream.client.resumed_runs import may_overwrite_params
 from slipstream.client.values import (
     MILLISECONDS,
+    require_pairs,
     require_text,
     to_float,
     to_int64,
@@ -30,6 +32,7 @@ from slipstream.entities import (
 )
 from slipstream.errors import InvalidParameterError
 from slipstream.rules.limits import INT64_MAX, INT64_MIN
+from slipstream.rules.params import check_params
 
 PARENT_RUN_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
@@ -112,7 +115,7 @@ class RunCalls(Calls):
         value: Any,
         synchronous: bool | None = None,
         *,
-        overwrite: bool = False,
+        overwrite: bool | None = None,
     ) -> Any:
         """Log a param as text and return the value as given.
 
@@ -121,14 +124,15 @@ class RunCalls(Calls):
             key: name of the param.
             value: anything that has a text.
             synchronous: accepted.
-            overwrite: replace another value, which is kept: `get_param_history`.
+            overwrite: replace another value, which is kept: `get_param_history`. By default only in a run that this program
+                made active by `slipstream.resume`.
 
         Raises:
-            InvalidParameterError: the run has this param with another value and `overwrite` is false, or the key is not a
-                text.
+            InvalidParameterError: the run has this param with another value, which is not to be replaced, or the key is not
+                a text.
         """
         text = to_text(value, "value")
-        if overwrite:
+        if may_overwrite_params(run_id, overwrite):
             self.overwrite_params(run_id, {key: text})
             return value
         self._store.log_param(require_text(run_id, "run_id"), require_text(key, "key"), text)
@@ -136,9 +140,10 @@ class RunCalls(Calls):
 
     def overwrite_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Log params, over other values if need be; these are kept: `get_param_history`."""
+        pairs = require_pairs(params, "params")
         self._store.overwrite_params(
             require_text(run_id, "run_id"),
-            [Param(require_text(key, "key"), to_text(value, "value")) for key, value in params.items()],
+            [Param(require_text(key, "key"), to_text(value, "value")) for key, value in pairs.items()],
         )
 
     def log_metric(
@@ -180,19 +185,28 @@ class RunCalls(Calls):
         params: Sequence[Param] = (),
         tags: Sequence[RunTag] = (),
         synchronous: bool | None = None,
+        *,
+        overwrite: bool | None = None,
     ) -> None:
         """Log any number of values.
 
         In process, all of them or none. A slipstream server gets some megabytes a request, an MLflow server 1,000
         values with at most 100 params and 100 tags; each request is stored whole or not at all, and those before
         one that fails stay. Params go first, as they are what can clash.
+
+        Params may replace other values where `log_param` would; they are stored by themselves then, after the others.
         """
-        self._store.log_batch(
-            require_text(run_id, "run_id"),
-            [_checked(point) for point in metrics],
-            [Param(require_text(each.key, "key"), to_text(each.value, "value")) for each in params],
-            [RunTag(require_text(each.key, "key"), to_text(each.value, "value")) for each in tags],
-        )
+        run_id = require_text(run_id, "run_id")
+        points = [_checked(point) for point in metrics]
+        pairs = [Param(require_text(each.key, "key"), to_text(each.value, "value")) for each in params]
+        texts = [RunTag(require_text(each.key, "key"), to_text(each.value, "value")) for each in tags]
+        if not pairs or not may_overwrite_params(run_id, overwrite):
+            self._store.log_batch(run_id, points, pairs, texts)
+            return
+        check_params(pairs)  # so that nothing is stored where they would be refused
+        if points or texts:
+            self._store.log_batch(run_id, points, (), texts)
+        self._store.overwrite_params(run_id, pairs)
 
     def get_metric_history(self, run_id: str, key: str, *, branch: int | None = None) -> PagedList[Metric]:
         """Return all points of a metric, whatever their number, by (timestamp, step, value).

@@ -1,11 +1,16 @@
 """Tables as artifacts: rows that grow, in JSON (`columns` and `data`) or Parquet."""
 
 import io
+import json
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import InvalidParameterError, MissingDependencyError
 
+if TYPE_CHECKING:
+    from slipstream.artifact_store.base import ArtifactStore
+
+_PIECE_BYTES = 1 << 20
 LOGGED_ARTIFACTS_TAG = "mlflow.loggedArtifacts"
 _FORBIDDEN = "\"',:[]{}"
 _SUFFIXES = (".json", ".parquet")
@@ -56,6 +61,35 @@ def read_table(content: bytes, path: str) -> Any:
     if path.endswith(".parquet"):
         return pandas.read_parquet(io.BytesIO(content))
     return pandas.read_json(io.StringIO(content.decode()), orient="split")
+
+
+def append_rows(store: "ArtifactStore", path: str, rows: Any, *, may_be_there: bool = False) -> None:
+    """Add rows to a table, which is made if it is new.
+
+    With `may_be_there` not if the table ends with them: they were sent before, and no answer came.
+    """
+    if store.stat(path) is not None:
+        with store.open(path) as file:
+            old = read_table(b"".join(iter(lambda: file.read(_PIECE_BYTES), b"")), path)
+        if may_be_there and _ends_with(old, rows, path):
+            return
+        rows = append(old, rows)
+    store.write(path, [write_table(rows, path)])
+
+
+def list_with(listed: str | None, path: str) -> str | None:
+    """Return the value of the tag that lists a run's tables, with one more; `None` if it is listed."""
+    known = json.loads(listed or "[]")
+    entry = {"path": path, "type": "table"}
+    return None if entry in known else json.dumps([*known, entry])
+
+
+def _ends_with(old: Any, rows: Any, path: str) -> bool:
+    if len(old) < len(rows) or not set(rows.columns) <= set(old.columns):
+        return False
+    end = old[list(rows.columns)].tail(len(rows)).reset_index(drop=True)
+    new = read_table(write_table(rows, path), path)
+    return end.to_json(orient="split", date_format="iso") == new.to_json(orient="split", date_format="iso")
 
 
 def image_columns(frame: Any) -> list[Any]:

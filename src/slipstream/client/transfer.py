@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from slipstream.artifact_store.paths import clean_path
 from slipstream.client.progress import Progress
 from slipstream.client.resuming import takes_parts, upload_in_parts
-from slipstream.errors import InternalError, InvalidParameterError, NotFoundError, SlipstreamError
+from slipstream.errors import (
+    ConflictError,
+    InternalError,
+    InvalidParameterError,
+    NotFoundError,
+    SlipstreamError,
+)
 
 if TYPE_CHECKING:
     from slipstream.artifact_store.base import ArtifactStore
@@ -131,7 +137,7 @@ def _upload(store: "ArtifactStore", files: Sequence[tuple[Path, str]]) -> None:
             if written is None:
                 written = store.write(path, FilePieces(local, progress))
             if written != expected:
-                raise InternalError(
+                raise ConflictError(
                     f"Upload of '{local}' to '{path}' stored {written} bytes of {expected}. "
                     "Did the file change meanwhile? Log it again."
                 )

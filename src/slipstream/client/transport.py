@@ -24,6 +24,7 @@ from slipstream.errors import (
     PermissionDeniedError,
     SlipstreamError,
     StorageError,
+    TooLargeError,
     TooManyRequestsError,
     UnauthenticatedError,
     UnavailableError,
@@ -43,6 +44,7 @@ _BY_STATUS: dict[int, type[SlipstreamError]] = {
     403: PermissionDeniedError,
     404: EndpointNotFoundError,
     405: EndpointNotFoundError,
+    413: TooLargeError,
     429: TooManyRequestsError,
     502: UnavailableError,
     503: UnavailableError,
@@ -293,6 +295,8 @@ class Transport:
         )
         timeout = self._timeout_seconds or settings.HTTP_REQUEST_TIMEOUT.get()
         longest_pause = LONGEST_WAIT_SECONDS
+        is_brief = self._timeout_seconds is not None or is_hurried()
+        """Whether the caller said how long to wait: who was silent for so long is not asked again."""
         if is_hurried():
             retries, longest_pause = min(retries, 1), _HURRIED_PAUSE_SECONDS
             if not takes_time:
@@ -315,7 +319,7 @@ class Transport:
                     f"{settings.TRACKING_SERVER_CERT_PATH.name} to its certificate file."
                 ) from error
             except urllib3.exceptions.HTTPError as error:
-                if attempt == retries:
+                if attempt == retries or (is_brief and isinstance(error, urllib3.exceptions.TimeoutError)):
                     raise ConnectionFailedError(
                         f"No answer from {self.base_url} ({_reason(error)}). Check that the server runs "
                         f"and that the tracking URI ({settings.TRACKING_URI.name}) is right."

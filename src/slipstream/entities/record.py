@@ -11,6 +11,8 @@ import msgspec
 
 from slipstream.entities.dataset import Dataset, DatasetInput, InputTag, LoggedModelOutput
 
+UNDELIVERED = "mlflow-artifacts:/undelivered"
+"""Where the files of a model are said to be whose server has not heard of it yet; it is put right at delivery."""
 Value = float | str
 """A metric's value; NaN and infinities are texts in JSON."""
 Fields = tuple[str, Value, int, int]
@@ -127,13 +129,60 @@ class OutputsRecord(msgspec.Struct, frozen=True, array_like=True, tag="outputs")
         return [LoggedModelOutput(model, step) for model, step in self.models]
 
 
+class ModelRecord(msgspec.Struct, frozen=True, array_like=True, tag="model"):
+    """A logged model that was begun while its server was away. Its experiment is its run's, else known by id, or only by name."""
+
+    run_id: str
+    """Empty for a model of no run."""
+    model_id: str
+    name: str
+    model_type: str | None = None
+    tags: dict[str, str] = {}
+    params: dict[str, str] = {}
+    experiment_id: str | None = None
+    experiment_name: str | None = None
+
+
+class ModelUpdateRecord(msgspec.Struct, frozen=True, array_like=True, tag="model-update"):
+    """A new status of a logged model, by its number, and more tags and params."""
+
+    run_id: str
+    model_id: str
+    status: int | None = None
+    tags: dict[str, str] = {}
+    params: dict[str, str] = {}
+
+
+class VersionRecord(msgspec.Struct, frozen=True, array_like=True, tag="version"):
+    """A logged model becomes the next version of a registered model, which is made if it is new."""
+
+    run_id: str
+    name: str
+    model_id: str
+    tags: dict[str, str] = {}
+    may_be_there: bool = False
+    """Whether the version was ordered before and no answer came; then it is not made a second time."""
+
+
 class FilesRecord(msgspec.Struct, frozen=True, array_like=True, tag="files"):
     """Files of a run that lie in a folder beside the spool. For who sends it: servers get the files, never this."""
 
     run_id: str
     folder: str
     place: str = ""
-    """The storage URI that they go below, where that is known; otherwise the run's."""
+    """The storage URI that they go below, where that is known; otherwise the model's, else the run's."""
+    model_id: str = ""
+
+
+class TableRecord(msgspec.Struct, frozen=True, array_like=True, tag="table"):
+    """Rows for a table of a run, in a folder beside the spool. For who sends it, as `FilesRecord`."""
+
+    run_id: str
+    folder: str
+    path: str
+    """The table's file below the run's; its ending says how the rows are kept, too."""
+    may_be_there: bool = False
+    """Whether the rows were sent before and no answer came."""
 
 
 Record = (
@@ -145,6 +194,9 @@ Record = (
     | UntagRecord
     | InputsRecord
     | OutputsRecord
+    | ModelRecord
+    | ModelUpdateRecord
+    | VersionRecord
 )
 """What a server takes."""
 
@@ -176,12 +228,12 @@ def decode_record(text: bytes | msgspec.Raw) -> Record:
     return _DECODER.decode(text)
 
 
-def decode_files(text: bytes) -> FilesRecord | None:
+def decode_files(text: bytes) -> FilesRecord | TableRecord | None:
     """Return a record of files, `None` for one of another kind."""
-    return _FILES.decode(text) if text.startswith(_FILES_MARK) else None
+    return _FILES.decode(text) if text.startswith(_FILES_MARKS) else None
 
 
-_FILES = msgspec.json.Decoder(FilesRecord)
-_FILES_MARK = b'["files",'
+_FILES: "msgspec.json.Decoder[FilesRecord | TableRecord]" = msgspec.json.Decoder(FilesRecord | TableRecord)
+_FILES_MARKS = (b'["files",', b'["table",')
 _DECODER: "msgspec.json.Decoder[Record]" = msgspec.json.Decoder(Record)
 encode_record: Any = msgspec.json.Encoder().encode

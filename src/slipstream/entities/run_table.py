@@ -62,6 +62,8 @@ class RunTablePage(msgspec.Struct, frozen=True, kw_only=True):
     experiment_ids: list[str]
     children: list[int] | None = None
     """How many of the found runs have the row as their parent; where a tree was asked for."""
+    complete: bool = True
+    """Whether all ranges that were asked for are there. If not, ask again: each time more are known."""
     columns: list[TableColumn]
 
 
@@ -105,3 +107,61 @@ class RunColumnsPage(msgspec.Struct, frozen=True, kw_only=True):
     sampled: int
     """The newest so many of them are the sample."""
     columns: list[RunColumn]
+
+
+class ValuesRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Which values a param, a tag or a textual attribute has."""
+
+    selection: RunSelection
+    key: str
+    """As a column of a table: `params.optimizer`."""
+    prefix: str = ""
+    """Only values that begin so, in whatever case."""
+    limit: int = 20
+
+
+class ValueCount(msgspec.Struct, frozen=True):
+    value: str
+    runs: int
+
+
+class GroupsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs grouped by some columns."""
+
+    selection: RunSelection
+    by: tuple[str, ...]
+    """Params, tags, or textual attributes."""
+    metrics: tuple[str, ...] = ()
+    """Names of columns, without `:min` and the like."""
+    offset: int = 0
+    limit: int = 100
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last values of a metric are in a group; of its finite numbers only."""
+
+    count: int
+    """How many runs have one."""
+    mean: float | None = None
+    median: float | None = None
+    std: float | None = None
+    """Of a sample: divided by one less than their number. Of one alone there is none."""
+    min: float | None = None
+    max: float | None = None
+
+
+class RunGroup(msgspec.Struct, frozen=True, kw_only=True):
+    keys: list[str | None]
+    """What its runs have in the columns that they are grouped by; `None` where they have none."""
+    runs: int
+    metrics: list[Spread]
+    """One a metric that was asked for."""
+
+
+class RunGroupsPage(msgspec.Struct, frozen=True, kw_only=True):
+    total: int
+    """How many groups there are; those of most runs come first."""
+    offset: int
+    cursor: int
+    runs: int
+    groups: list[RunGroup]

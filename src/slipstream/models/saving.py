@@ -330,6 +330,7 @@ def log(
     from slipstream.client.active_experiment import current_experiment_id
     from slipstream.client.client import SlipstreamClient
     from slipstream.client.context.registry import resolve_tags
+    from slipstream.client.deferring import known_params, look_at_run
     from slipstream.client.model_functions import remember_logged_model
     from slipstream.entities import LoggedModelOutput
 
@@ -340,14 +341,14 @@ def log(
             stacklevel=4,
         )
     client = SlipstreamClient()
-    run = client.get_run(destination.run_id) if destination.run_id else fluent.active_run()
-    run_id = None if run is None else run.info.run_id
+    run = look_at_run(client, destination.run_id) if destination.run_id else fluent.active_run()
+    run_id = destination.run_id or (None if run is None else run.info.run_id)
     if destination.model_id is not None:
         logged = client.get_logged_model(destination.model_id)
     else:
-        run_params: Mapping[str, str] = {} if run_id is None else client.get_run(run_id).data.params
+        run_params: Mapping[str, str] = {} if run_id is None else known_params(client, run_id)
         logged = client.create_logged_model(
-            current_experiment_id() if run is None else run.info.experiment_id,
+            run.info.experiment_id if run is not None else "" if run_id else current_experiment_id(),
             name=destination.name or destination.artifact_path,
             source_run_id=run_id,
             tags=resolve_tags(destination.tags),
@@ -395,7 +396,12 @@ def _pending(client: Any, model_id: str) -> Generator[None]:
 
 
 def _register(client: Any, destination: Destination, model_id: str, run_id: str | None) -> Any:
+    from slipstream.client.deferring import register
+
     name = cast("str", destination.registered_model_name)
+    is_done, version = register(client, name, model_id, run_id, destination.tags)
+    if is_done:
+        return version
     with contextlib.suppress(AlreadyExistsError):
         client.create_registered_model(name)
     return client.create_model_version(

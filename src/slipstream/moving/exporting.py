@@ -21,11 +21,14 @@ from slipstream.moving.files import Files
 from slipstream.moving.opening import open_source
 from slipstream.moving.plain_files import (
     ARTIFACTS,
+    BRANCHES,
     FORMAT,
     MANIFEST,
     METRICS,
     UNFINISHED,
     VERSION,
+    VERSION_WITHOUT_PAST,
+    BranchLine,
     ExperimentLine,
     ExportedFile,
     LoggedModelLine,
@@ -34,11 +37,12 @@ from slipstream.moving.plain_files import (
     PointParts,
     RegisteredModelLine,
     RunLine,
+    branch_owner,
     choose_format,
     digest_of,
 )
 from slipstream.moving.report import Report
-from slipstream.moving.source import FileTree, Source
+from slipstream.moving.source import FileTree, Past, Source
 from slipstream.moving.source_options import SourceOptions
 from slipstream.moving.sources.folder_reading import files_below
 
@@ -134,8 +138,10 @@ class _Export:
         return [each.experiment_id for each in experiments]
 
     def _runs(self, ids: Sequence[str], shown: Bar) -> Iterator[RunLine]:
-        parts = PointParts(self._folder / METRICS, self._format)
-        try:
+        with (
+            closing(PointParts(self._folder / METRICS, self._format)) as parts,
+            closing(PointParts(self._folder / BRANCHES, self._format)) as behind,
+        ):
             for record in self._source.runs(ids):
                 run_id = record.run.info.run_id
                 part, row, count = parts.part, parts.row, 0
@@ -147,9 +153,32 @@ class _Export:
                 self._counts["runs"] += 1
                 self._counts["metric points"] += count
                 shown.add(1, count)
-                yield RunLine(record.run, part, row, count)
-        finally:
-            parts.close()
+                if record.past.params:
+                    self._counts["earlier values of params"] += len(record.past.params)
+                branches = self._branches(run_id, record.past, behind)
+                yield RunLine(record.run, part, row, count, list(record.past.params), branches)
+
+    def _branches(self, run_id: str, past: Past, parts: PointParts) -> list[BranchLine]:
+        lines: list[BranchLine] = []
+        for branch, read in past.branches:
+            part, row, count = parts.part, parts.row, 0
+            for points in read():
+                parts.write(branch_owner(run_id, branch.number), points)
+                count += len(points)
+            lines.append(
+                BranchLine(
+                    branch.number,
+                    branch.from_step,
+                    branch.created_time,
+                    branch.undone_time,
+                    part,
+                    row,
+                    count,
+                )
+            )
+            self._counts["branches"] += 1
+            self._counts["points left behind"] += count
+        return lines
 
     def _logged_models(self, ids: Sequence[str]) -> Iterator[LoggedModelLine]:
         for record in self._source.logged_models(ids):
@@ -205,9 +234,10 @@ class _Export:
                 if path != UNFINISHED:
                     _sync(file)
                     files.append(ExportedFile(path, file.stat().st_size, digest_of(file, shown.add)))
+        has_past = "branches" in self._counts or "earlier values of params" in self._counts
         manifest = Manifest(
             format=FORMAT,
-            version=VERSION,
+            version=VERSION if has_past else VERSION_WITHOUT_PAST,
             made_by=f"slipstream {__version__}",
             made_time=now_ms(),
             source=self._source.title,

@@ -69,6 +69,14 @@ def open_source(text: str, report: Report, options: SourceOptions | None = None)
         InvalidParameterError: it is none of these.
     """
     options = options or SourceOptions()
+    try:
+        return _open(text, report, options)
+    except (OSError, ValueError) as error:  # a path that no file can have, or what lets nobody read it
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidParameterError(f"{ascii(text)[1:-1][:300]} cannot be read: {reason}.") from error
+
+
+def _open(text: str, report: Report, options: SourceOptions) -> Source:
     workspace, served_from = options.workspace, options.served_from
     if options.kind is not None:
         path = Path(text).expanduser()

@@ -4,6 +4,7 @@
     experiments.jsonl        one JSON object a line, here and below
     runs.jsonl               with the place of their points
     metrics/part-00000.*     run_id, key, step, timestamp, value: Parquet, or CSV packed with gzip
+    branches/part-00000.*    points that runs left behind, as in metrics/; run_id is <run id>/<number of the branch>
     logged_models.jsonl      with their points; values as texts, since JSON has no NaN
     registered_models.jsonl  with their versions
     artifacts/               files of runs (<run id>/...) and logged models (models/<model id>/...), if asked for
@@ -21,16 +22,19 @@ from typing import Any, NamedTuple, Protocol, TextIO, cast
 
 import msgspec
 
-from slipstream.entities import Experiment, LoggedModel, Metric, RegisteredModel, Run
+from slipstream.entities import Experiment, LoggedModel, Metric, ParamVersion, RegisteredModel, Run
 from slipstream.errors import InvalidParameterError, MissingDependencyError
 from slipstream.store.import_records import ImportedVersion
 
 FORMAT = "slipstream-export"
-VERSION = 1
+VERSION = 2
+VERSION_WITHOUT_PAST = 1
+"""Of an export in which no run has branches or earlier values of params: an older slipstream can read it."""
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished"
 """A file that is there until the manifest is."""
 METRICS = "metrics"
+BRANCHES = "branches"
 ARTIFACTS = "artifacts"
 PART_POINTS = 1_000_000
 _GROUP_POINTS = 50_000
@@ -61,6 +65,17 @@ class ExperimentLine(msgspec.Struct, frozen=True):
     experiment: Experiment
 
 
+class BranchLine(msgspec.Struct, frozen=True):
+    number: int
+    from_step: int
+    created_time: int
+    undone_time: int | None = None
+    part: int = 0
+    """The place of its points, in the files of branches, as below."""
+    row: int = 0
+    points: int = 0
+
+
 class RunLine(msgspec.Struct, frozen=True):
     run: Run
     part: int
@@ -68,6 +83,9 @@ class RunLine(msgspec.Struct, frozen=True):
     row: int
     """And in which row of that, from 0; they may go on in the next file."""
     points: int
+    earlier_params: list[ParamVersion] = []
+    """Values that other ones replaced."""
+    branches: list[BranchLine] = []
 
 
 class ModelPoint(msgspec.Struct, frozen=True):
@@ -91,6 +109,11 @@ class RegisteredModelLine(msgspec.Struct, frozen=True):
     model: RegisteredModel
     versions: list[ImportedVersion]
     last_version: int
+
+
+def branch_owner(run_id: str, number: int) -> str:
+    """Return whose points a branch's are, in the files."""
+    return f"{run_id}/{number}"
 
 
 # -- points ---------------------------------------------------------------------------------------------

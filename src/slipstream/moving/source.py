@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from slipstream.artifact_store.base import ArtifactStore, Reader
-from slipstream.entities import Experiment, FileInfo, LoggedModel, Metric, RegisteredModel, Run
+from slipstream.entities import (
+    Experiment,
+    FileInfo,
+    LoggedModel,
+    Metric,
+    ParamVersion,
+    RegisteredModel,
+    Run,
+    RunBranch,
+)
 from slipstream.store.import_records import ImportedVersion
 
 
@@ -27,6 +36,29 @@ class FileTree(Protocol):
     def open(self, path: str) -> Reader: ...
 
 
+class BranchRecord(NamedTuple):
+    branch: RunBranch
+    """Without its latest points."""
+    points: Callable[[], Iterator[Sequence[Metric]]]
+    """Reads all that it has, in pieces as `RunRecord.points`."""
+
+
+class Past(NamedTuple):
+    """What a run was before."""
+
+    params: Sequence[ParamVersion]
+    """Earlier values, those of one param in their order; not the ones that count."""
+    branches: "Sequence[BranchRecord]"
+    """In the order of their numbers."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.params and not self.branches
+
+
+NO_PAST = Past((), ())
+
+
 class RunRecord(NamedTuple):
     run: Run
     """Without its metrics."""
@@ -38,6 +70,7 @@ class RunRecord(NamedTuple):
     """Its files, where they are in no one folder; instead of `folder`."""
     only_points: bool = False
     """Whether the source knows nothing else: name, times and status are made up, and never take the place of others."""
+    past: Past = NO_PAST
 
 
 class LoggedModelRecord(NamedTuple):

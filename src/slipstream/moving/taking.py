@@ -20,11 +20,20 @@ from slipstream.entities import Metric, Run, RunStatus
 from slipstream.errors import AlreadyExistsError, InvalidParameterError, SlipstreamError
 from slipstream.moving.bars import Bar, bar
 from slipstream.moving.files import Files
+from slipstream.moving.pasts import Changes, take_left_behind, take_past
 from slipstream.moving.report import Mapping, Report
 from slipstream.moving.sifting import Fail, count_points, sift_logged_model, sift_points, sift_run, sift_tags
-from slipstream.moving.source import FileTree, LoggedModelRecord, RegisteredModelRecord, RunRecord, Source
+from slipstream.moving.source import (
+    FileTree,
+    LoggedModelRecord,
+    Past,
+    RegisteredModelRecord,
+    RunRecord,
+    Source,
+)
 from slipstream.moving.target import Target
 from slipstream.store.import_records import ImportedVersion, PlacedExperiment
+from slipstream.store.imports import UNFINISHED_TAG
 from slipstream.store.sql import SqlStore
 
 GROUP_POINTS = 20_000
@@ -152,13 +161,14 @@ class Taking:
         here = self._target.read(
             lambda store: store.find_run_states([record.run.info.run_id for record in records]), {}
         )
+        lively = self._target.read(lambda store: store.find_runs_with_past(list(here)), set[str]())
         for record in records:
             run_id = record.run.info.run_id
             state = here.get(run_id)
             if state is True:
                 self._report.there_already["runs"] += 1
                 try:
-                    self._meet(record)
+                    self._meet(record, has_past=run_id in lively)
                 except SlipstreamError as error:
                     self._report.fail("run", run_id, error)
                 shown.add(1)
@@ -192,10 +202,10 @@ class Taking:
             points += piece
             if len(points) > GROUP_POINTS or begun:
                 self._commit(shown)
-                self._take_large_run(run, itertools.chain([points], pieces), shown, begun=begun)
+                self._take_large_run(run, itertools.chain([points], pieces), record.past, shown, begun=begun)
                 return
-        if begun:  # it has fewer points than when it was begun
-            self._take_large_run(run, iter([points]), shown, begun=True)
+        if begun or not record.past.is_empty:  # or it has fewer points than when it was begun
+            self._take_large_run(run, iter([points]), record.past, shown, begun=begun)
             return
         if self._group_points + len(points) > GROUP_POINTS or len(self._group) >= GROUP_RUNS:
             self._commit(shown)
@@ -203,16 +213,19 @@ class Taking:
         self._group_points += len(points)
 
     def _take_large_run(
-        self, run: Run, pieces: Iterator[Sequence[Metric]], shown: Bar, *, begun: bool
+        self, run: Run, pieces: Iterator[Sequence[Metric]], past: Past, shown: Bar, *, begun: bool
     ) -> None:
         """Store a run in several transactions, hidden until the last one."""
+        run_id = run.info.run_id
+        fail = self._failing("run", run_id)
         if self._target.is_dry:
             self._count(run, count_points(pieces))
+            take_past(self._target, run_id, past, fail, self._report, GROUP_POINTS, shown.add)
             shown.add(1)
             return
-        run_id = run.info.run_id
         if not begun:
             self._target.write(lambda store: store.import_run(run, unfinished=True))
+        take_past(self._target, run_id, past, fail, self._report, GROUP_POINTS, shown.add)
         stored = 0
         for piece in pieces:
             for begin in range(0, len(piece), GROUP_POINTS):
@@ -251,7 +264,7 @@ class Taking:
         taken["metric points"] += points
         taken["dataset inputs"] += len(run.inputs.dataset_inputs)
 
-    def _meet(self, record: RunRecord) -> None:
+    def _meet(self, record: RunRecord, *, has_past: bool) -> None:
         """Look at a run that is there already: bring it up to date if that was asked for, or tell what differs."""
         there = record.run
         run_id = there.info.run_id
@@ -270,21 +283,29 @@ class Taking:
                 there.info.experiment_id,
             )
         kept = sift_run(there, _tell_nobody)
-        changed = _changes(here, kept)
+        became = Changes(self._target, here, kept, record.past, has_past=has_past)
+        changed = [*_changes(here, kept), *became.words]
         has_ended = here.info.status in RunStatus.__members__ and RunStatus(here.info.status).is_terminal
-        if self._updates and (changed or not has_ended or record.only_points):
-            self._update(record, kept, here, changed)
+        is_begun = UNFINISHED_TAG in here.data.tags  # and was killed
+        updates = (self._updates and not became.is_other) or is_begun
+        if updates and (changed or not has_ended or record.only_points or is_begun):
+            self._update(record, kept, here, became)
         elif changed:
             self._report.differ("run", run_id, "; ".join(changed))
         elif not has_ended:
             self._unended += 1
 
-    def _update(self, record: RunRecord, kept: Run, here: Run, changed: Sequence[str]) -> None:
+    def _update(self, record: RunRecord, kept: Run, here: Run, became: Changes) -> None:
         """Add what a run has logged since, and give it the state that it has there."""
         info = kept.info
+        changed = [*_changes(here, kept), *became.words]
         self._copy_new_files(record, here)
-        latest: dict[str, tuple[int, int, float]] = {}
         fail = self._failing("run", info.run_id)
+        is_marked = bool(became.words) or UNFINISHED_TAG in here.data.tags
+        if is_marked:
+            became.apply(self._target, info.run_id)
+            take_left_behind(self._target, info.run_id, record.past, fail, GROUP_POINTS)
+        latest: dict[str, tuple[int, int, float]] = {}
         for piece in record.points():
             points = sift_points(piece, fail)
             for begin in range(0, len(points), GROUP_POINTS):
@@ -300,7 +321,8 @@ class Taking:
             each.key: (each.step, each.timestamp, 0.0 if math.isnan(each.value) else each.value)
             for each in here.data.latest_metrics
         }
-        mine = {key: value for key, value in here.data.params.items() if key in kept.data.params}
+        params = {**here.data.params, **became.params}
+        mine = {key: value for key, value in params.items() if key in kept.data.params}
         if mine != {key: kept.data.params[key] for key in mine}:  # params never change; all else follows
             self._report.differ("run", info.run_id, "; ".join(changed))
             params = {**kept.data.params, **mine}
@@ -308,7 +330,11 @@ class Taking:
             changed = _changes(here, kept)
         if changed:
             self._target.write_unless_dry(lambda store: store.update_imported_run(kept), None)
-        if changed or latest != before:
+        if is_marked:
+            self._target.write_unless_dry(
+                lambda store: store.finish_run(info.run_id, info.lifecycle_stage), None
+            )
+        if changed or is_marked or latest != before:
             self._report.taken["updated runs"] += 1
 
     def _copy_new_files(self, record: RunRecord, here: Run) -> None:

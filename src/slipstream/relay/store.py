@@ -39,6 +39,9 @@ class RelayStore(SpooledStore):
         self, transport: Transport, address: str, open_transport: Callable[[int, float], Transport]
     ) -> None:
         super().__init__(transport, address, open_transport)
+        self.shipper.builds_on_others = (
+            True  # its clients log to runs of theirs, whichever relay they began at
+        )
         self._runs: _Memory[Run] = _Memory(_REMEMBERED)
         self._by_id: _Memory[Experiment] = _Memory(_REMEMBERED)
         self._keeps_ids: bool | None = None

@@ -25,6 +25,8 @@ from slipstream.errors import SlipstreamError
 from slipstream.httpd.exposition import CONTENT_TYPE
 from slipstream.httpd.short_way import head_bytes
 from slipstream.server.absent_features import absent_feature_routes
+from slipstream.server.artifact_frame import PATH as ARTIFACT_FRAME
+from slipstream.server.artifact_frame import artifact_frame
 from slipstream.server.artifacts import DeclaredRoute, artifact_routes
 from slipstream.server.asked import ID_HEADERS, Asked, given_id
 from slipstream.server.context import ServerContext
@@ -33,11 +35,13 @@ from slipstream.server.events import Events
 from slipstream.server.fast import JSON_LIMIT, ShortRoute, too_large
 from slipstream.server.fast_files import FastFiles
 from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
+from slipstream.server.model_cards import model_card_routes
 from slipstream.server.observer import Observer, RouteCounts
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
 from slipstream.server.packing import Packed, Packing, may_pack
 from slipstream.server.run_watch import RunWatch
+from slipstream.server.serving_routes import serving_routes
 from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.signing import RootSigner
 from slipstream.server.streams import Streams
@@ -148,12 +152,15 @@ class TrackingApp:
                 for rest in ("", "/{rest:path}")
             ),
             StarletteRoute("/assets/{name}", self.pages.asset),
+            StarletteRoute(ARTIFACT_FRAME, artifact_frame),
             StarletteRoute("/openapi.json", self._openapi),
             StarletteRoute("/version", _version),
             StarletteRoute("/health", _health),
             DeclaredRoute("GET", "/metrics", Permission.READ, self._metrics),
             *artifact_routes(self.context),
             *upload_routes(self.context),
+            *serving_routes(self.options),
+            *model_card_routes(self.context),
             *absent_feature_routes(),
         ]
         self._templates = {route.endpoint: route.path for route in routes}

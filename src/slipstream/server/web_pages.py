@@ -13,6 +13,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from slipstream.server.artifact_frame import PATH as ARTIFACT_FRAME
+
 STATIC = Path(__file__).parent / "static"
 PAGES = ("experiments", "runs", "compare", "models", "serving", "settings")
 """First parts of the addresses that are pages of the UI."""
@@ -74,7 +76,9 @@ class WebPages:
 
     def is_open(self, method: str, path: str) -> bool:
         """Tell whether something is sent without a token, since it holds no data."""
-        return method in ("GET", "HEAD") and (path.startswith("/assets/") or self.is_page(path))
+        return method in ("GET", "HEAD") and (
+            path.startswith("/assets/") or path == ARTIFACT_FRAME or self.is_page(path)
+        )
 
     def is_page(self, path: str) -> bool:
         return path == "/" or path.split("/", 2)[1] in PAGES

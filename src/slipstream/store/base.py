@@ -49,8 +49,19 @@ from slipstream.entities import (
 )
 from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
 from slipstream.entities.liveness import ConsoleChunk, LostRun
+from slipstream.entities.model_overview import ModelOverviews, VersionOverviews
+from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
-from slipstream.entities.run_table import ColumnsRequest, RunColumnsPage, RunTablePage, TableRequest
+from slipstream.entities.run_table import (
+    ColumnsRequest,
+    GroupsRequest,
+    RunColumnsPage,
+    RunGroupsPage,
+    RunTablePage,
+    TableRequest,
+    ValueCount,
+    ValuesRequest,
+)
 
 
 class ExperimentStore(Protocol):
@@ -114,12 +125,12 @@ class RunStore(Protocol):
         ...
 
     def store_records(
-        self, writer: str, first: int, records: Sequence[Record | RefusedRecord]
+        self, writer: str, first: int, records: Sequence[Record | RefusedRecord], after: int = 0
     ) -> DeliveryReceipt:
         """Store what a writer logged earlier, numbered from `first`; what is stored already is left out.
 
         Retry-safe, and in one transaction. A record that breaks a rule is refused, which the receipt says, and does not
-        touch the others.
+        touch the others. Where fewer than `after` are stored, which the writer was told are, nothing is stored.
         """
         ...
 
@@ -135,6 +146,10 @@ class RunStore(Protocol):
 
     def beat(self, run_ids: Sequence[str]) -> None:
         """Note that runs live; unknown ones are left out. One that was lost runs again by it."""
+        ...
+
+    def find_beat(self, run_id: str) -> int | None:
+        """Return when a run gave its last sign of life that is known; `None` if its client gives none."""
         ...
 
     def report_lost(self, lost: LostRun) -> bool:
@@ -269,6 +284,25 @@ class RunTableStore(Protocol):
         """Return series as charts of some width show them: no point that stands out is lost, whatever their length."""
         ...
 
+    def find_run_values(self, request: ValuesRequest) -> list[ValueCount]:
+        """Return which values a column of the found runs has, those of most runs first."""
+        ...
+
+    def find_run_groups(self, request: GroupsRequest) -> RunGroupsPage:
+        """Group the found runs by columns; say how the last values of metrics spread in each group, exactly."""
+        ...
+
+    def find_experiment_overviews(self, request: OverviewRequest) -> ExperimentOverviews:
+        """Return some experiments by their place, those with the latest activity first, and what goes on in them."""
+        ...
+
+    def find_activity(self, limit: int = 20) -> Activity:
+        """Return what runs now and what ended lately, up to so many each, and experiments and models used lately.
+
+        Of runs, the newest 5,000 are looked at, and older ones that give signs of life.
+        """
+        ...
+
     def search_run_columns(self, request: ColumnsRequest) -> RunColumnsPage:
         """Return which columns the runs that a search finds have; those that differ and that most have first."""
         ...
@@ -400,6 +434,37 @@ class RegistryStore(Protocol):
         order_by: Sequence[str] = (),
         page_token: str | None = None,
     ) -> Page[RegisteredModel]: ...
+
+    def search_model_overviews(
+        self,
+        filter_string: str | None = None,
+        order_by: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 100,
+        metric_keys: Sequence[str] = (),
+    ) -> ModelOverviews:
+        """Return some rows of all models that a search finds, by their place, with the exact number of all.
+
+        Each comes with the version that stands for it: that of the alias `champion`, `production`, `prod` or `live`, else
+        the newest in the stage Production, else the newest. `metric_keys` names the metrics of its run to tell.
+        """
+        ...
+
+    def search_version_overviews(
+        self,
+        name: str,
+        filter_string: str | None = None,
+        order_by: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 100,
+        metric_keys: Sequence[str] = (),
+    ) -> VersionOverviews:
+        """Return some of a model's versions by their place, newest first by default, each with the run that made it.
+
+        Raises:
+            NotFoundError: no such model.
+        """
+        ...
 
     def get_latest_versions(self, name: str, stages: Sequence[str] = ()) -> list[ModelVersion]: ...
 

@@ -20,6 +20,7 @@ from slipstream.db.point_blocks import (
     Block,
     Columns,
     Place,
+    Point,
     Points,
     Sight,
     each_series,
@@ -139,17 +140,35 @@ class BranchesPart(MetricsPart):
         inserted = self.tx.fetch_one(INSERT_BRANCH, run=run, from_step=from_step, now=now_ms())
         assert inserted is not None, "INSERT ... RETURNING gives a row"
         branch, number = inserted
+        self.leave_behind(run, branch, rows, from_step)
+        return next(each for each in self._branches(run) if each.number == number)
+
+    def leave_behind(self, run: int, branch: int, rows: Sequence[Row], from_step: int) -> None:
+        """Give the tails of some series, rows of `SELECT_LONG`, to a branch by its internal id."""
         self.tx.execute_many(INSERT_SUPERSEDED, [(branch, *row[1:]) for row in rows])
         new = {row[1]: row[0] + OFFSET for row in self.tx.fetch_all(SELECT_SUPERSEDED, branch=branch)}
         moved = {row[0]: new[row[1]] for row in rows}
-        latest = self._cut(run, moved, from_step)
+        self._keep_latest(rows, self._cut(run, moved, from_step))
+
+    def move_points(self, run: int, points: Mapping[str, Sequence[Point]], new: Mapping[str, int]) -> None:
+        """Give those of some points, by key, that the run's metrics have to other series, `new` by key."""
+        rows = self.tx.fetch_all(SELECT_SERIES_HERE, run=run, keys__in=list(points))
+        if not rows:
+            return
+        moved = {series: new[key] for key, series in rows}
+        going = {series: {place_of(point) for point in points[key]} for key, series in rows}
+        latest: dict[int, _Latest] = {}
+        self._change_blocks(run, lambda kind, content: _move_some(kind, content, moved, going, latest))
+        self._keep_latest([(series, key) for key, series in rows], latest)
+
+    def _keep_latest(self, rows: Sequence[Row], latest: Mapping[int, _Latest]) -> None:
+        """Note the latest of what stays in series, whose rows begin with the id; without any they are deleted."""
         kept = [(*latest[row[0]], row[0]) for row in rows if row[0] in latest]
         if kept:
             self.tx.execute_many(UPDATE_CUT, kept)
         gone = [row[0] for row in rows if row[0] not in latest]
         if gone:
             self.tx.execute(DELETE_SERIES, ids__in=gone)
-        return next(each for each in self._branches(run) if each.number == number)
 
     def _same_branch(self, run: int, from_step: int) -> RunBranch | None:
         """Return the newest branch if it is what was asked for: whoever asks twice gets the same answer."""
@@ -207,6 +226,10 @@ class BranchesPart(MetricsPart):
     def undo_branch(self, run_id: str, branch: int) -> None:
         limits.check_int64(branch, "branch")
         run, _ = self.require_run(run_id, active=True)
+        self.put_back(run_id, run, branch, now_ms())
+
+    def put_back(self, run_id: str, run: int, branch: int, now: int) -> None:
+        """Put the points of a branch back into the run's metrics; one that is undone stays so."""
         identity, *_, undone = self._require_branch(run_id, run, branch)
         if undone is not None:
             return
@@ -221,7 +244,7 @@ class BranchesPart(MetricsPart):
         back = {row[0] + OFFSET: here[row[1]] for row in rows}
         self._change_blocks(run, lambda kind, content: _taken_back(kind, content, back))
         self.tx.execute(DELETE_SUPERSEDED, branch=identity)
-        self.tx.execute(UPDATE_UNDONE, branch=identity, now=now_ms())
+        self.tx.execute(UPDATE_UNDONE, branch=identity, now=now)
 
     # -- blocks -------------------------------------------------------------------------------------
     def _cut(self, run: int, moved: Mapping[int, int], from_step: int) -> dict[int, _Latest]:
@@ -296,6 +319,41 @@ def _cut_block(
     return _Change(kind, [_columns([*stay, *sorted(go, key=operator.itemgetter(0))])])
 
 
+def _move_some(
+    kind: int,
+    content: bytes,
+    moved: Mapping[int, int],
+    going: Mapping[int, set[Place]],
+    latest: dict[int, _Latest],
+) -> _Change | None:
+    """Do as `_cut_block`, with points that are named."""
+    block = Block(content)
+    if not any(series in moved for series in block.series):
+        return None
+    stay: list[tuple[int, Points]] = []
+    go: list[tuple[int, Points]] = []
+    for series, points in each_series(block.columns()):
+        if series not in moved:
+            stay.append((series, points))
+            continue
+        stays = [place_of(point) not in going[series] for point in zip(*points, strict=True)]
+        kept, left = _picked(points, stays), _picked(points, [not each for each in stays])
+        if kept.values:
+            stay.append((series, kept))
+            found = max(_latest_of(kept, index) for index in range(len(kept.values)))
+            latest[series] = max(latest.get(series, found), found)
+        if left.values:
+            go.append((moved[series], left))
+    if not go:
+        return None
+    go.sort(key=operator.itemgetter(0))
+    if not stay:
+        return _Change(go[0][0] if kind > 0 else kind, [_columns(go)])
+    if kind > 0:
+        return _Change(kind, [_columns(stay), _columns(go)])
+    return _Change(kind, [_columns([*stay, *go])])
+
+
 def _taken_back(kind: int, content: bytes, back: Mapping[int, int]) -> _Change | None:
     block = Block(content)
     if not any(series in back for series in block.series):
@@ -364,7 +422,7 @@ def _latest_before(points: Sight, from_step: int) -> _Latest | None:
     return found
 
 
-def _latest_of(points: Sight, index: int) -> _Latest:
+def _latest_of(points: Sight | Points, index: int) -> _Latest:
     timestamp, step, value, is_nan = place_of(
         (points.timestamps[index], points.steps[index], points.values[index])
     )

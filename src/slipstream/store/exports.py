@@ -18,6 +18,13 @@ SELECT_ORIGINS: LiteralString = """
     WHERE m.name = :name AND v.lifecycle_stage = 'active' ORDER BY v.version
 """
 
+SELECT_RUNS_WITH_PAST: LiteralString = """
+    SELECT r.run_id FROM runs r WHERE r.run_id IN :run_ids__in AND (
+        EXISTS (SELECT 1 FROM run_branches b WHERE b.run = r.id)
+        OR EXISTS (SELECT 1 FROM param_changes c WHERE c.run = r.id)
+    )
+"""
+
 
 class VersionOrigin(NamedTuple):
     storage_location: str
@@ -36,6 +43,12 @@ class ExportsPart:
             return []
         rows = self.tx.fetch_all(SELECT_LOGGED_MODELS, experiments__in=numbers, after=after, limit_=limit)
         return [(model_id, stage) for model_id, stage in rows]
+
+    def find_runs_with_past(self, run_ids: Sequence[str]) -> set[str]:
+        """Return those of some runs that have branches or earlier values of params."""
+        if not run_ids:
+            return set()
+        return {row[0] for row in self.tx.fetch_all(SELECT_RUNS_WITH_PAST, run_ids__in=list(run_ids))}
 
     def find_last_versions(self) -> dict[str, int]:
         """Return the largest number of a version ever given, by registered model."""

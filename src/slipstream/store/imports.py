@@ -46,6 +46,8 @@ from slipstream.store.import_updates import (
 from slipstream.store.params_tags import DELETE_TAG, INSERT_PARAM, UPSERT_TAG
 
 UNFINISHED_TAG = "slipstream.import.unfinished"
+UPDATING = "updating"
+"""Its value in a run that was complete before and is being brought up to date; others are the run's lifecycle stage."""
 
 MOST_KEPT_ID = 10**18 - 10**6
 """Experiments with larger ids get new ones: the ids after them would have more digits than the API takes."""
@@ -214,11 +216,11 @@ class ImportsPart(ImportUpdatesPart):
     # -- runs ---------------------------------------------------------------------------------------
 
     def find_run_states(self, run_ids: Sequence[str]) -> dict[str, bool]:
-        """Return for those runs that are here whether they are complete."""
+        """Return for those runs that are here whether all that an import began with is there."""
         if not run_ids:
             return {}
         rows = self.tx.fetch_all(SELECT_RUN_STATES, tag=UNFINISHED_TAG, run_ids__in=list(run_ids))
-        return {run_id: mark is None for run_id, mark in rows}
+        return {run_id: mark in (None, UPDATING) for run_id, mark in rows}
 
     def import_run(self, run: Run, points: Sequence[Metric] = (), *, unfinished: bool = False) -> None:
         """Create a run as it was, in the experiment that `run.info` names here.
@@ -261,6 +263,12 @@ class ImportsPart(ImportUpdatesPart):
         """Add points to a run that is being imported."""
         if points:
             self.insert_points(self.require_run(run_id)[0], points)
+
+    def mark_unfinished(self, run_id: str) -> None:
+        """Mark a run that is here as one of which an import brings more; it stays visible until `finish_run`."""
+        number = self.require_run(run_id)[0]
+        self.changed_runs.add(number)
+        self.tx.execute_many(UPSERT_TAG, [(number, UNFINISHED_TAG, UPDATING)])
 
     def finish_run(self, run_id: str, lifecycle_stage: str) -> None:
         """Show a run of which all points are stored now."""

@@ -89,6 +89,7 @@ class LoggedModelsPart:
         tags: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         model_type: str | None = None,
+        model_id: str | None = None,
     ) -> LoggedModel:
         if name is not None:
             registry.check_logged_model_name(name)
@@ -97,7 +98,7 @@ class LoggedModelsPart:
         self.require_active_experiment(number)
         located = self.tx.fetch_one(SELECT_LOCATION, id=number)
         assert located is not None, "the experiment is there"
-        model_id = new_model_id()
+        model_id = model_id or new_model_id()
         row = self.tx.fetch_one(
             INSERT_MODEL,
             model_id=model_id,

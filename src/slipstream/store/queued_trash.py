@@ -26,7 +26,7 @@ from slipstream.entities import (
 )
 from slipstream.errors import ConflictError, InvalidParameterError, SlipstreamError, UnavailableError
 from slipstream.ids import new_run_id
-from slipstream.store.removals import Candidate, refuse, shown
+from slipstream.store.removals import Candidate, refuse, said_copied, shown
 
 if TYPE_CHECKING:
     from slipstream.artifact_store.places import ArtifactPlaces, Place
@@ -246,6 +246,9 @@ class _Work:
         needed = {} if self._selection.force else self._engine.read(lambda store: store.needed_ids())
         ids = [each.id for each in found if each.kind is TrashKind.RUN]
         shared = self._engine.read(lambda store: store.find_shared(ids))
+        going = {each.id for each in self._items if each.kind is TrashKind.RUN}
+        models = [each.id for each in found if each.kind is TrashKind.MODEL and not self._selection.force]
+        copied = self._engine.read(lambda store: store.find_copied(models, going))
         sharing = self._engine.read(lambda store: store.find_sharing(found))
         sizes = self._engine.read(lambda store: store.find_bytes(found))
         for each in found:
@@ -254,6 +257,8 @@ class _Work:
                 self._kept.append(refuse(each, place))
             elif each.id in shared and not each.is_marked:
                 self._kept.append(refuse(each, f"run {shared[each.id]} uses the files of it"))
+            elif each.id in copied and not each.is_marked:
+                self._kept.append(refuse(each, f"{said_copied(copied[each.id])} it"))
             elif each.id in needed and not each.is_marked:
                 self._kept.append(refuse(each, f"{needed[each.id]} was made from it"))
             else:

@@ -126,6 +126,26 @@ SELECT_SHARED_IN: LiteralString = """
         AND r.lifecycle_stage <> 'removing' AND e.lifecycle_stage <> 'removing'
     ORDER BY o.id, r.id LIMIT 1
 """
+# Copies of runs name the models that the runs made. What is on its way out needs none.
+SELECT_COPIED: LiteralString = """
+    SELECT l.model_id, r.run_id FROM logged_models l
+    JOIN run_models m ON m.model_id = l.model_id AND m.direction = 'output'
+    JOIN runs r ON r.id = m.run JOIN experiments e ON e.id = r.experiment
+    WHERE l.model_id IN :models__in AND (l.source_run_id <> r.run_id OR l.source_run_id IS NULL AND EXISTS (
+            SELECT 1 FROM run_tags t WHERE t.run = r.id AND t.key = 'slipstream.copied_from'))
+        AND r.lifecycle_stage <> 'removing' AND e.lifecycle_stage <> 'removing'
+    ORDER BY r.id DESC
+"""
+SELECT_COPIED_IN: LiteralString = """
+    SELECT l.model_id, r.run_id FROM logged_models l
+    JOIN run_models m ON m.model_id = l.model_id AND m.direction = 'output'
+    JOIN runs r ON r.id = m.run JOIN experiments e ON e.id = r.experiment
+    WHERE l.experiment = :id AND r.experiment <> :id AND l.lifecycle_stage <> 'removing'
+        AND (l.source_run_id <> r.run_id OR l.source_run_id IS NULL AND EXISTS (
+            SELECT 1 FROM run_tags t WHERE t.run = r.id AND t.key = 'slipstream.copied_from'))
+        AND r.lifecycle_stage <> 'removing' AND e.lifecycle_stage <> 'removing'
+    ORDER BY l.id, r.id LIMIT 1
+"""
 SELECT_SHARING: LiteralString = "SELECT run FROM shared_files WHERE run IN :runs__in"
 SELECT_SHARING_IN: LiteralString = """
     SELECT r.run_id FROM shared_files s JOIN runs r ON r.id = s.run WHERE r.experiment = :id
@@ -304,6 +324,9 @@ class RemovalsPart:
         if shared is not None:
             return f"{_said_shared(shared[1])} {shared[0]}"
         if not selection.force:
+            copied = self.tx.fetch_one(SELECT_COPIED_IN, id=experiment)
+            if copied is not None:
+                return f"{said_copied(copied[1])} its logged model {copied[0]}"
             found = self.find_needed(experiment, needed)
             if found is not None:
                 return f"{needed[found]} was made from {found}"
@@ -353,6 +376,13 @@ class RemovalsPart:
         if not ids:
             return {}
         return {row[0]: row[1] for row in self.tx.fetch_all(SELECT_SHARED, owners__in=list(ids))}
+
+    def find_copied(self, ids: Collection[str], going: Collection[str] = ()) -> dict[str, str]:
+        """Return which of some logged models copies of their runs name, each with such a copy that is not `going`, too."""
+        if not ids:
+            return {}
+        rows = self.tx.fetch_all(SELECT_COPIED, models__in=list(ids))
+        return {model_id: run_id for model_id, run_id in rows if run_id not in going}
 
     def find_sharing(self, candidates: Sequence[Candidate]) -> set[int]:
         """Return which of some runs use the files of another one, and have none of their own; by internal id."""
@@ -404,6 +434,8 @@ class RemovalsPart:
         """Mark runs and models; return those that are marked now, and why others are not."""
         needed = {} if selection.force or all(each.is_marked for each in candidates) else self.needed_ids()
         shared = self.find_shared([each.id for each in candidates if each.kind is TrashKind.RUN])
+        models = [each.id for each in candidates if each.kind is TrashKind.MODEL and not selection.force]
+        copied = self.find_copied(models)
         marked: list[Candidate] = []
         kept: list[KeptItem] = []
         for each in candidates:
@@ -412,6 +444,9 @@ class RemovalsPart:
                 continue
             if each.kind is TrashKind.RUN and each.id in shared:
                 kept.append(refuse(each, f"{_said_shared(shared[each.id])} it"))
+                continue
+            if each.id in copied:
+                kept.append(refuse(each, f"{said_copied(copied[each.id])} it"))
                 continue
             if each.id in needed:
                 kept.append(refuse(each, f"{needed[each.id]} was made from it"))
@@ -501,6 +536,10 @@ class RemovalsPart:
 
 def _said_shared(run_id: str) -> str:
     return f"run {run_id} uses the files of"
+
+
+def said_copied(run_id: str) -> str:
+    return f"run {run_id}, which did not make it, has as an output"
 
 
 def refuse(candidate: Candidate, reason: str) -> KeptItem:

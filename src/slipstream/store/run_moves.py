@@ -3,7 +3,7 @@
 A moved run keeps its id and its artifact URI. Logged models that it made go with it, as `runs:/<run>/<name>` finds them in
 the run's experiment. Data sets belong to experiments, so links to them are made anew.
 
-A copy is another run, with the tag `COPIED_FROM`. Its files are its own, copied by the client, or those of the run that it
+A copy is another run, with the tag `COPIED_FROM`. Models that the run made are its outputs, and are kept for it. Its files are its own, copied by the client, or those of the run that it
 was copied from; then a row of `shared_files` keeps these as long as the copy is there (`store/removals.py`).
 """
 
@@ -76,6 +76,13 @@ COPY_ROWS: tuple[LiteralString, ...] = (
     """
     INSERT INTO run_models (run, direction, model_id, step)
     SELECT :run, direction, model_id, step FROM run_models WHERE run = :source
+    """,
+    # A model may say by itself which run made it.
+    """
+    INSERT INTO run_models (run, direction, model_id, step)
+    SELECT :run, 'output', l.model_id, 0 FROM runs r
+    JOIN logged_models l ON l.experiment = r.experiment AND l.source_run_id = r.run_id
+    WHERE r.id = :source AND l.lifecycle_stage = 'active' ON CONFLICT DO NOTHING
     """,
     """
     INSERT INTO series (run, key, step, timestamp, value, is_nan)

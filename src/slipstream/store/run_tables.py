@@ -8,7 +8,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString, cast
 
 import msgspec
 
@@ -17,24 +17,31 @@ from slipstream.entities.run_table import (
     CellValue,
     ColumnKind,
     ColumnsRequest,
+    GroupsRequest,
     RunColumn,
     RunColumnsPage,
+    RunGroup,
+    RunGroupsPage,
     RunSelection,
     RunTablePage,
     Span,
     TableColumn,
     TableRequest,
+    ValueCount,
+    ValuesRequest,
 )
 from slipstream.errors import InvalidParameterError
-from slipstream.rules import limits, names
-from slipstream.search.columns import GROUPS, TIMES, Column, name_column, parse_columns
+from slipstream.rules import names
+from slipstream.rules.groups import group_cells, spread_of
+from slipstream.rules.windows import check_window
+from slipstream.search.columns import GROUPS, TIMES, Column, name_column, parse_column, parse_columns
 from slipstream.search.sql import Query, compile_runs
 from slipstream.store.config import StoreConfig
 from slipstream.store.experiments import STAGES
 from slipstream.store.run_changes import newest_change
 from slipstream.store.run_index.columns import NAN, PRESENT
 from slipstream.store.run_index.conditions import ColumnName
-from slipstream.store.run_index.index import KeyCounts, Window, WindowRequest, join_ranges
+from slipstream.store.run_index.index import Cells, KeyCounts, Window, WindowRequest, join_ranges
 from slipstream.store.run_index.reading import is_number, read_columns
 from slipstream.store.run_index.windows import range_of_texts
 from slipstream.store.series_summaries import SeriesSummariesPart
@@ -42,8 +49,11 @@ from slipstream.store.series_summaries import SeriesSummariesPart
 _logger = logging.getLogger(__name__)
 
 MOST_ROWS = 1_000
-MOST_OFFSET = 10_000_000
 MOST_COLUMNS_LISTED = 1_000
+MOST_VALUES = 1_000
+MOST_GROUPS_LISTED = 1_000
+MOST_GROUPED_BY = 10
+_CHUNK = 5_000
 SAMPLED_RUNS = 2_000
 SAMPLED_VALUES = 100_000
 """About so many values of the newest runs are looked at to tell which columns vary."""
@@ -149,6 +159,7 @@ class RunTablesPart(SeriesSummariesPart):
             end_times=[row[7] for row in rows],
             experiment_ids=[str(row[2]) for row in rows],
             children=window.children,
+            complete=window.complete,
             columns=shown,
         )
 
@@ -260,42 +271,128 @@ class RunTablesPart(SeriesSummariesPart):
                     f"Invalid value {kind[:100]!r} for 'kinds': use some of {', '.join(GROUPS)}."
                 )
         selected = _Selected.of(request.selection)
-        kinds = [group for group, kind in _GROUP_OF.items() if not request.kinds or kind in request.kinds]
-        groups = [group for group in kinds if group != "attribute"]
-        counts = self._keys_in_memory(selected, groups) or self._keys_in_database(selected, groups)
+        counts = self._keys_in_memory(selected) or self._keys_in_database(selected)
+        sampled, columns = self._columns_of(counts)
         words = (request.search or "").lower().split()
+        wanted = request.kinds or GROUPS
+        shown = [
+            column
+            for column in columns
+            if column.key.partition(".")[0] in wanted and _has_words(column.key, words)
+        ]
+        return RunColumnsPage(
+            total=len(shown),
+            offset=request.offset,
+            cursor=counts.upto,
+            runs=counts.runs,
+            sampled=sampled,
+            columns=shown[request.offset : request.offset + request.limit],
+        )
+
+    # -- values and groups --------------------------------------------------------------------------
+    def find_run_values(self, request: ValuesRequest) -> list[ValueCount]:
+        check_window(0, request.limit, MOST_VALUES)
+        column = parse_column(request.key)
+        require_text(column, "key")
+        name = (column.group, column.key)
+        cells = self._cells(_Selected.of(request.selection), [name])
+        prefix = request.prefix.lower()
+        counts = Counter(cells.values[name])
+        counts.pop(None, None)
+        found = [(value, runs) for value, runs in counts.items() if value.lower().startswith(prefix)]
+        found.sort(key=lambda each: (-each[1], each[0]))
+        return [ValueCount(value, runs) for value, runs in found[: request.limit]]
+
+    def find_run_groups(self, request: GroupsRequest) -> RunGroupsPage:
+        check_window(request.offset, request.limit, MOST_GROUPS_LISTED)
+        by, metrics = parse_columns(request.by), parse_columns(request.metrics)
+        if not 1 <= len(by) <= MOST_GROUPED_BY:
+            raise InvalidParameterError(
+                f"'by' names {len(by)} columns; group by at least 1 and at most {MOST_GROUPED_BY}."
+            )
+        for column in by:
+            require_text(column, "by")
+        for column in metrics:
+            if column.group != "metric" or column.aggregate != "last":
+                raise InvalidParameterError(
+                    f"Invalid column {column.text[:200]!r} in 'metrics': name metrics, without ':min' and the like."
+                )
+        names_by = [(column.group, column.key) for column in by]
+        names_of = [(column.group, column.key) for column in metrics]
+        cells = self._cells(_Selected.of(request.selection), [*names_by, *names_of])
+        groups = group_cells(
+            [cells.values[name] for name in names_by], [cells.values[name] for name in names_of], cells.runs
+        )
+        shown = groups[request.offset : request.offset + request.limit]
+        return RunGroupsPage(
+            total=len(groups),
+            offset=request.offset,
+            cursor=cells.upto,
+            runs=cells.runs,
+            groups=[
+                RunGroup(keys=list(keys), runs=runs, metrics=[spread_of(values) for values in of_metrics])
+                for keys, runs, of_metrics in shown
+            ],
+        )
+
+    def _cells(self, selected: _Selected, wanted: Sequence[ColumnName]) -> Cells:
+        """Return columns of all runs that were found."""
+        names_ = list(dict.fromkeys(wanted))
+        index = self.config.run_index
+        if index is not None and not self.changed_runs and not self.changed_experiments:
+            cells = index.find_cells(self.tx, selected.experiments, selected.query, selected.stages, names_)
+            if cells is not None:
+                return cells
+        upto = newest_change(self.tx)
+        found: dict[ColumnName, list[Any]] = {name: [] for name in names_}
+        runs = (
+            [row[0] for row in self.tx.fetch_all(selected.found, **selected.params)]
+            if selected.experiments
+            else []
+        )
+        for start in range(0, len(runs), _CHUNK):
+            some = runs[start : start + _CHUNK]
+            for name, values in read_columns(self.tx, some, names_).items():
+                if is_number(name):
+                    found[name] += [_number(values.get(run)) for run in some]
+                else:
+                    found[name] += map(values.get, some)
+        return Cells(len(runs), found, upto)
+
+    # -- columns, read once -------------------------------------------------------------------------
+    def _columns_of(self, counts: KeyCounts) -> tuple[int, list[RunColumn]]:
+        """Return how many runs were looked at, and all columns of some runs in order."""
+        index = self.config.run_index
+        if index is not None and counts.identity is not None:
+            known = index.columns(counts.identity)
+            if known is not None:
+                return cast("tuple[int, list[RunColumn]]", known)
         listed: list[tuple[str, str, int]] = []
-        if "attribute" in kinds and counts.runs:
+        if counts.runs:
             listed += [
                 ("attribute", key, counts.ended if key == "end_time" else counts.runs)
                 for key in _LISTED_ATTRIBUTES
             ]
         for group, keys in counts.keys.items():
             listed += [(group, key, runs) for key, runs in keys.items()]
-        listed = [each for each in listed if _has_words(f"{_GROUP_OF[each[0]]}.{each[1]}", words)]
         sample = self._sample(counts)
         columns = [self._describe(group, key, runs, counts.runs, sample) for group, key, runs in listed]
-        columns.sort(key=lambda column: _rank(column, counts.runs))
-        return RunColumnsPage(
-            total=len(columns),
-            offset=request.offset,
-            cursor=counts.upto,
-            runs=counts.runs,
-            sampled=len(sample.runs),
-            columns=columns[request.offset : request.offset + request.limit],
-        )
+        columns.sort(key=_rank)
+        if index is not None and counts.identity is not None:
+            index.keep_columns(counts.identity, (len(sample.runs), columns))
+        return len(sample.runs), columns
 
-    def _keys_in_memory(self, selected: _Selected, groups: Sequence[str]) -> KeyCounts | None:
+    def _keys_in_memory(self, selected: _Selected) -> KeyCounts | None:
         index = self.config.run_index
         if index is None or not selected.experiments or self.changed_runs or self.changed_experiments:
             return None
         return index.count_keys(
-            self.tx, selected.experiments, selected.query, selected.stages, groups, SAMPLED_RUNS
+            self.tx, selected.experiments, selected.query, selected.stages, tuple(_KEYED), SAMPLED_RUNS
         )
 
-    def _keys_in_database(self, selected: _Selected, groups: Sequence[str]) -> KeyCounts:
+    def _keys_in_database(self, selected: _Selected) -> KeyCounts:
         upto = newest_change(self.tx)
-        keys: dict[str, Counter[str]] = {group: Counter() for group in groups}
+        keys: dict[str, Counter[str]] = {group: Counter() for group in _KEYED}
         if not selected.experiments:
             return KeyCounts(0, keys, 0, [], upto)
         found, query, params = selected.found, selected.query, selected.params
@@ -303,9 +400,9 @@ class RunTablesPart(SeriesSummariesPart):
             f"SELECT COUNT(*), COUNT(end_time) FROM runs WHERE id IN ({found})", **params
         )
         assert counted is not None, "an aggregate has a row"
-        for group in groups:
+        for group, table in _KEYED.items():
             rows = self.tx.fetch_all(
-                f"SELECT key, COUNT(*) FROM {_KEYED[group]} WHERE run IN ({found}) GROUP BY key", **params
+                f"SELECT key, COUNT(*) FROM {table} WHERE run IN ({found}) GROUP BY key", **params
             )
             keys[group].update(dict(rows))  # pyright: ignore[reportArgumentType]
         newest = self.tx.fetch_all(
@@ -328,13 +425,11 @@ class RunTablesPart(SeriesSummariesPart):
         for name, values in read_columns(self.tx, runs, names_).items():
             for value in values.values():
                 sample.add(name, value)
-        if "metric" in counts.keys:
-            for key, value, is_nan in self.tx.fetch_all(SELECT_METRICS, runs__in=runs):
-                sample.add(("metric", key), (value, NAN if is_nan else PRESENT))
+        for key, value, is_nan in self.tx.fetch_all(SELECT_METRICS, runs__in=runs):
+            sample.add(("metric", key), (value, NAN if is_nan else PRESENT))
         for group, sql in _TEXTS.items():
-            if group in counts.keys:
-                for key, value in self.tx.fetch_all(sql, runs__in=runs):
-                    sample.add((group, key), value)
+            for key, value in self.tx.fetch_all(sql, runs__in=runs):
+                sample.add((group, key), value)
         return sample
 
     def _describe(self, group: str, key: str, runs: int, found: int, sample: "_Sample") -> RunColumn:
@@ -378,17 +473,16 @@ class _Sample:
         self.values.setdefault(name, {})[value] = None
 
 
-def check_window(offset: int, limit: int, most: int) -> None:
-    """Refuse windows that are none, or too long."""
-    limits.check_int64(offset, "offset")
-    limits.check_int64(limit, "limit")
-    if not 0 <= offset <= MOST_OFFSET:
+def _number(value: "tuple[float, int] | None") -> float:
+    """Return a number, or NaN where there is none."""
+    return value[0] if value is not None and value[1] == PRESENT else math.nan
+
+
+def require_text(column: Column, field: str) -> None:
+    """Refuse columns whose values are numbers."""
+    if column.group == "metric" or (column.key in TIMES and column.group == "attribute"):
         raise InvalidParameterError(
-            f"Invalid value {offset} for 'offset': it must be at least 0 and at most {MOST_OFFSET}."
-        )
-    if not 1 <= limit <= most:
-        raise InvalidParameterError(
-            f"Invalid value {limit} for 'limit': it must be at least 1 and at most {most}."
+            f"Invalid column {column.text[:200]!r} in '{field}': use params, tags, or attributes that are texts."
         )
 
 
@@ -421,7 +515,7 @@ def _has_words(text: str, words: Sequence[str]) -> bool:
 _ORDER_OF_GROUPS = {"metrics": 0, "params": 1, "attributes": 2, "tags": 3}
 
 
-def _rank(column: RunColumn, found: int) -> tuple[bool, bool, int, int, str]:
+def _rank(column: RunColumn) -> tuple[bool, bool, int, int, str]:
     """Order columns: those that vary first, then by how many runs have them; what the tools themselves write last."""
     group, _, key = column.key.partition(".")
     return (

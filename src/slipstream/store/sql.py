@@ -10,9 +10,12 @@ from slipstream.store.experiments import ExperimentsPart
 from slipstream.store.exports import ExportsPart
 from slipstream.store.heartbeats import HeartbeatsPart
 from slipstream.store.histories import HistoriesPart
+from slipstream.store.import_pasts import ImportPastsPart
 from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
+from slipstream.store.model_overviews import ModelOverviewsPart
 from slipstream.store.models import RegisteredModelsPart
+from slipstream.store.overviews import OverviewsPart
 from slipstream.store.param_changes import ParamChangesPart
 from slipstream.store.params_tags import ParamsTagsPart
 from slipstream.store.records import RecordsPart
@@ -32,6 +35,7 @@ class SqlStore(
     ExperimentsPart,
     RunsPart,
     RunTablesPart,
+    OverviewsPart,
     RunChangesPart,
     ParamsTagsPart,
     BranchesPart,
@@ -43,12 +47,14 @@ class SqlStore(
     DatasetsPart,
     LoggedModelsPart,
     RegisteredModelsPart,
+    ModelOverviewsPart,
     VersionsPart,
     RegistryEventsPart,
     WebhooksPart,
     TrashPart,
     RemovalsPart,
     ImportsPart,
+    ImportPastsPart,
     ExportsPart,
     HeartbeatsPart,
     RecordsPart,

@@ -24,15 +24,15 @@ SELECT_VERSIONS: LiteralString = """
     FROM model_versions v JOIN registered_models m ON m.id = v.model
     WHERE v.lifecycle_stage = 'active' ORDER BY m.name, v.version
 """
-# As `client/artifacts.py` finds the model that runs:/<run>/<name> means: in the run's experiment, made by the run.
+# As `client/artifacts.py` finds the model that runs:/<run>/<name> means: made by the run in its experiment, or its output.
 SELECT_MODELS_OF_RUNS: LiteralString = """
-    SELECT r.run_id, l.name, l.model_id FROM runs r JOIN logged_models l ON l.experiment = r.experiment
-    WHERE r.run_id IN :runs__in AND (
-        l.source_run_id = r.run_id
-        OR EXISTS (
-            SELECT 1 FROM run_models m WHERE m.run = r.id AND m.direction = 'output' AND m.model_id = l.model_id
-        )
-    )
+    SELECT r.run_id, l.name, l.model_id FROM runs r
+    JOIN logged_models l ON l.experiment = r.experiment AND l.source_run_id = r.run_id
+    WHERE r.run_id IN :runs__in
+    UNION
+    SELECT r.run_id, l.name, l.model_id FROM runs r
+    JOIN run_models m ON m.run = r.id AND m.direction = 'output' JOIN logged_models l ON l.model_id = m.model_id
+    WHERE r.run_id IN :runs__in
 """
 SELECT_NEEDED_RUN: LiteralString = (
     "SELECT run_id FROM runs WHERE experiment = :experiment AND run_id IN :ids__in ORDER BY id LIMIT 1"

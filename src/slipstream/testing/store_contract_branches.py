@@ -450,6 +450,37 @@ class BranchContract:
             r for r in _removed(store, TrashSelection(run_ids=(run_id,)), dry_run=False) if "uses" in r
         ]
 
+    def test_models_that_copies_name_are_not_removed(self, store: Store) -> None:
+        experiment, other = store.create_experiment(unique()), store.create_experiment(unique())
+        run_id = store.create_run(experiment).info.run_id
+        model_id, forced = (
+            store.create_logged_model(experiment, "net", source_run_id=run_id).model_id for _ in range(2)
+        )
+        store.log_outputs(run_id, [LoggedModelOutput(model_id, 0), LoggedModelOutput(forced, 1)])
+        copy = RunCopy(run_id=run_id, new_run_id=new_run_id())
+        store.copy_runs([copy], other)
+        store.delete_experiment(experiment)
+        for dry_run in (True, False):
+            kept = _removed(store, TrashSelection(experiment_ids=(experiment,)), dry_run=dry_run)
+            assert any(f"has as an output its logged model {model_id}" in reason for reason in kept), kept
+        store.restore_experiment(experiment)
+        for each in (model_id, forced):
+            store.delete_logged_model(each)
+        for dry_run in (True, False):
+            kept = _removed(store, TrashSelection(model_ids=(model_id,)), dry_run=dry_run)
+            assert any(copy.new_run_id in reason and "has as an output it" in reason for reason in kept)
+        kept = _removed(store, TrashSelection(model_ids=(forced,), force=True), dry_run=False)
+        if not kept:  # else its files may not be deleted here
+            outputs = [each.model_id for each in store.get_run(copy.new_run_id).outputs.model_outputs]
+            assert outputs == [model_id], "what leads nowhere is not named"
+        store.delete_run(copy.new_run_id)
+        _removed(store, TrashSelection(run_ids=(copy.new_run_id,)), dry_run=False)
+        with suppress(NotFoundError):
+            assert store.get_run(copy.new_run_id).info.lifecycle_stage == "deleted"
+            return  # where its files may not be deleted it stays
+        kept = _removed(store, TrashSelection(model_ids=(model_id,)), dry_run=False)
+        assert not [reason for reason in kept if "as an output" in reason]
+
     def test_what_a_removed_run_left_behind_goes_with_it(self, store: Store) -> None:
         run_id = new_run(store)
         store.log_batch(run_id, [Metric("m", 1.0, 1, 1)], [Param("p", "1")])

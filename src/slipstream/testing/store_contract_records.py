@@ -5,10 +5,12 @@ import secrets
 
 import pytest
 
-from slipstream.entities import Experiment
+from slipstream.entities import Experiment, LoggedModelStatus
 from slipstream.entities.record import (
     BatchRecord,
     InputsRecord,
+    ModelRecord,
+    ModelUpdateRecord,
     OutputsRecord,
     PointRecord,
     Record,
@@ -16,9 +18,10 @@ from slipstream.entities.record import (
     RunRecord,
     UntagRecord,
     UpdateRecord,
+    VersionRecord,
 )
-from slipstream.errors import InvalidParameterError
-from slipstream.ids import new_run_id
+from slipstream.errors import InvalidParameterError, NotFoundError
+from slipstream.ids import new_model_id, new_run_id
 from slipstream.store.base import Store
 from slipstream.testing.store_contract import new_run, unique
 
@@ -74,6 +77,60 @@ class RecordContract:
         assert [(tag.key, tag.value) for tag in data_set.tags] == [("mlflow.data.context", "eval")]
         assert [each.model_id for each in run.inputs.model_inputs] == [model]
         assert [(each.model_id, each.step) for each in run.outputs.model_outputs] == [(model, 7)]
+
+    def test_models_that_began_elsewhere(self, store: Store) -> None:
+        run_id, model_id, lonely = new_run(store), new_model_id(), new_model_id()
+        experiment, name = unique(), unique()
+        records: list[Record] = [
+            ModelRecord(run_id, model_id, "net", "classifier", {"t": "1"}, {"depth": "3"}),
+            OutputsRecord(run_id, [(model_id, 7)]),
+            ModelUpdateRecord(run_id, model_id, LoggedModelStatus.READY.number, {"u": "2"}, {"width": "4"}),
+            VersionRecord(run_id, name, model_id, {"v": "3"}),
+            VersionRecord(run_id, name, model_id, {}, True),
+            VersionRecord(run_id, name, model_id),
+            ModelRecord("", lonely, "alone", experiment_name=experiment),
+        ]
+        receipt = store.store_records(writer(), 1, records)
+        assert (receipt.stored, receipt.refused) == (7, [])
+        model = store.get_logged_model(model_id)
+        assert (model.name, model.model_type, model.source_run_id) == ("net", "classifier", run_id)
+        assert (model.status, model.params) == (LoggedModelStatus.READY, {"depth": "3", "width": "4"})
+        assert {"t": "1", "u": "2"}.items() <= model.tags.items()
+        assert model.experiment_id == store.get_run(run_id).info.experiment_id
+        assert model.artifact_location.endswith(f"/models/{model_id}/artifacts")
+        assert store.get_model_version(name, "1").tags == {"v": "3"}
+        assert store.get_model_version(name, "2").run_id == run_id
+        with pytest.raises(NotFoundError):  # what may be there was there
+            store.get_model_version(name, "3")
+        found = store.find_experiment_by_name(experiment)
+        assert found is not None
+        assert store.get_logged_model(lonely).experiment_id == found.experiment_id
+
+    def test_what_is_wrong_with_models_is_refused_alone(self, store: Store) -> None:
+        run_id, model_id = new_run(store), new_model_id()
+        records: list[Record] = [
+            ModelRecord(run_id, "../m", "net"),
+            ModelRecord(run_id, model_id, "net"),
+            ModelRecord(run_id, model_id, "net"),
+            ModelRecord(new_run_id(), new_model_id(), "net"),
+            ModelUpdateRecord(run_id, model_id, 77),
+            ModelUpdateRecord(run_id, new_model_id(), 1),
+            VersionRecord(run_id, unique(), new_model_id()),
+            ModelUpdateRecord(run_id, model_id, 2),
+        ]
+        receipt = store.store_records(writer(), 1, records)
+        assert [each.number for each in receipt.refused] == [1, 3, 4, 5, 6, 7]
+        assert store.get_logged_model(model_id).status == LoggedModelStatus.READY
+
+    def test_a_store_that_was_set_back_says_so(self, store: Store) -> None:
+        run_id, name = new_run(store), writer()
+        first, second = PointRecord(run_id, "m", 1.0, 1, 0), PointRecord(run_id, "m", 2.0, 2, 1)
+        assert store.store_records(name, 1, [first]).stored == 1
+        receipt = store.store_records(name, 8, [second], after=7)
+        assert (receipt.stored, receipt.refused) == (1, [])
+        assert values(store, run_id, "m") == [1.0], "what comes between goes first"
+        assert store.store_records(name, 2, [second], after=1).stored == 2
+        assert values(store, run_id, "m") == [1.0, 2.0]
 
     def test_what_is_delivered_again_is_stored_once(self, store: Store) -> None:
         run_id = new_run(store)

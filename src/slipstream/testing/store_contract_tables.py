@@ -1,11 +1,19 @@
 """The part of the store's contract that is about tables of runs."""
 
 import math
+from typing import Any
 
 import pytest
 
 from slipstream.entities import Metric, Param, RunTag, ViewType
-from slipstream.entities.run_table import ColumnsRequest, RunSelection, RunTablePage, TableRequest
+from slipstream.entities.run_table import (
+    ColumnsRequest,
+    GroupsRequest,
+    RunSelection,
+    RunTablePage,
+    TableRequest,
+    ValuesRequest,
+)
 from slipstream.errors import InvalidParameterError
 from slipstream.store.base import Store
 from slipstream.testing.store_contract import unique
@@ -261,3 +269,56 @@ class RunTableContract:
         assert keys(kinds=("metrics", "attributes"), search="zzz") == []
         with pytest.raises(InvalidParameterError, match="kinds"):
             keys(kinds=("datasets",))
+
+    # -- values and groups --------------------------------------------------------------------------
+    def test_values_for_completion(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        for number, value in ((0, "Adam"), (1, "adamw"), (2, "SGD"), (3, "adamw")):
+            store.log_param(runs[number], "optimizer", value)
+        selection = RunSelection(experiment_ids=(experiment,))
+
+        def values(key: str, **wanted: Any) -> list[tuple[str, int]]:
+            found = store.find_run_values(ValuesRequest(selection=selection, key=key, **wanted))
+            return [(each.value, each.runs) for each in found]
+
+        assert values("params.optimizer") == [("adamw", 2), ("Adam", 1), ("SGD", 1)]
+        assert values("params.optimizer", prefix="AD") == [("adamw", 2), ("Adam", 1)]
+        assert values("params.optimizer", limit=1) == [("adamw", 2)]
+        assert values("tags.team") == [("red", 10)]
+        assert values("attributes.status", prefix="r") == [("RUNNING", 10)]
+        assert values("params.absent") == []
+        for key in ("metrics.loss", "attributes.start_time", "optimizer"):
+            with pytest.raises(InvalidParameterError, match="column"):
+                values(key)
+
+    def test_groups_with_the_spread_of_metrics(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        store.log_metric(runs[1], Metric("odd", math.nan, 1))
+        store.log_metric(runs[3], Metric("odd", 5.0, 1))
+        store.log_param(runs[9], "extra", "x")
+        store.delete_run(runs[8])
+        selection = RunSelection(experiment_ids=(experiment,))
+        page = store.find_run_groups(
+            GroupsRequest(selection=selection, by=("params.model",), metrics=("metrics.loss", "metrics.odd"))
+        )
+        assert (page.total, page.runs, [(group.keys, group.runs) for group in page.groups]) == (
+            2,
+            9,
+            [(["a"], 5), (["b"], 4)],
+        )
+        loss, odd = page.groups[0].metrics  # of runs 1, 3, 5, 7, 9: 7, 5, 3, 1, -1
+        assert (loss.count, loss.mean, loss.median, loss.min, loss.max) == (5, 3.0, 3.0, -1.0, 7.0)
+        assert loss.std == pytest.approx(math.sqrt(10))
+        assert (odd.count, odd.mean, odd.std) == (1, 5.0, None)
+        assert page.groups[1].metrics[1].count == 0
+        assert page.groups[1].metrics[0].median == 5.0  # of 8, 6, 4, 2
+        two = store.find_run_groups(
+            GroupsRequest(selection=selection, by=("params.extra", "tags.team"), offset=1, limit=5)
+        )
+        assert (two.total, [(group.keys, group.runs) for group in two.groups]) == (2, [(["x", "red"], 1)])
+        with pytest.raises(InvalidParameterError, match="by"):
+            store.find_run_groups(GroupsRequest(selection=selection, by=()))
+        with pytest.raises(InvalidParameterError, match="metrics"):
+            store.find_run_groups(
+                GroupsRequest(selection=selection, by=("params.model",), metrics=("metrics.loss:min",))
+            )

@@ -11,6 +11,14 @@ export type AppendConsole = {
   end?: boolean;
 };
 
+/** Integers: `count` of them from `start` on, `step` apart; or `start` and then as many steps further as `deltas` say. */
+export type AxisMessage = {
+  start: number;
+  step: number;
+  count?: number | null;
+  deltas?: number[] | null;
+};
+
 export type BatchMetric = {
   key: string;
   value: number;
@@ -200,6 +208,7 @@ export type DeleteWebhook = {
 export type DeliverRecords = {
   writer: string;
   first: number;
+  after?: number;
   records: unknown[];
 };
 
@@ -211,6 +220,26 @@ export type DeliverRecordsResponse = {
 
 /** The response `{}`. */
 export type Empty = Record<string, unknown>;
+
+export type EnvelopeMessage = {
+  run_id: string;
+  key: string;
+  total: number;
+  count: number;
+  first_step: number;
+  last_step: number;
+  raw: boolean;
+  column: number;
+  x: AxisMessage;
+  y?: (number | null)[] | null;
+  low?: (number | null)[] | null;
+  high?: (number | null)[] | null;
+  mean?: (number | null)[] | null;
+  smooth?: (number | null)[] | null;
+  nan?: number[];
+  infinite?: number[];
+  minus_infinite?: number[];
+};
 
 /** How every error looks. */
 export type ErrorBody = {
@@ -243,6 +272,32 @@ export type ExperimentMessage = {
   workspace?: string;
 };
 
+export type ExperimentOverview = {
+  experiment_id: string;
+  name: string;
+  lifecycle_stage: LifecycleStage;
+  creation_time: number;
+  last_activity: number;
+  runs: number;
+  running: number;
+  tags?: Record<string, string>;
+};
+
+export type ExperimentsOverview = {
+  search?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  offset?: number;
+  limit?: number;
+};
+
+export type ExperimentsOverviewResponse = {
+  cursor: number;
+  total: number;
+  offset: number;
+  experiments: ExperimentOverview[];
+};
+
 export type FileInfoMessage = {
   path: string;
   is_dir: boolean;
@@ -255,6 +310,27 @@ export type FinalizeLoggedModel = {
   status: string | number;
 };
 
+export type FindActivity = {
+  limit?: number;
+};
+
+export type FindActivityResponse = {
+  cursor: number;
+  running: RecentRun[];
+  finished: RecentRun[];
+  failed: RecentRun[];
+  experiments: ExperimentOverview[];
+  models: ModelInUse[];
+};
+
+export type FindBeat = {
+  run_id: string;
+};
+
+export type FindBeatResponse = {
+  beat_time?: number | null;
+};
+
 export type FindConsole = {
   run_id: string;
   after?: number;
@@ -262,6 +338,56 @@ export type FindConsole = {
 
 export type FindConsoleResponse = {
   chunks?: ConsoleChunk[];
+};
+
+export type FindEnvelopes = {
+  series?: SeriesName[];
+  run_ids?: string[];
+  keys?: string[];
+  x?: "relative" | "step" | "time";
+  start?: number | null;
+  end?: number | null;
+  width?: number;
+  smoothing?: number | null;
+  own_grid?: boolean;
+};
+
+export type FindEnvelopesResponse = {
+  cursor: number;
+  series: EnvelopeMessage[];
+};
+
+export type FindRunGroups = {
+  experiment_ids?: string[];
+  filter?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  by?: string[];
+  metrics?: string[];
+  offset?: number;
+  limit?: number;
+};
+
+export type FindRunGroupsResponse = {
+  cursor: number;
+  total: number;
+  offset: number;
+  runs: number;
+  groups: RunGroup[];
+};
+
+export type FindRunValues = {
+  experiment_ids?: string[];
+  filter?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  key: string;
+  prefix?: string;
+  limit?: number;
+};
+
+export type FindRunValuesResponse = {
+  values: ValueCount[];
 };
 
 export type GetExperiment = {
@@ -427,6 +553,15 @@ export type KeyValue = {
   value?: string;
 };
 
+export type LeadingVersionMessage = {
+  version: string;
+  why: string;
+  run_id?: string | null;
+  metrics?: Record<string, number | string>;
+};
+
+export type LifecycleStage = "active" | "deleted";
+
 export type ListArtifacts = {
   run_id?: string | null;
   run_uuid?: string | null;
@@ -512,6 +647,14 @@ export type ModelDataMessage = {
   metrics?: ModelMetricMessage[];
 };
 
+export type ModelInUse = {
+  name: string;
+  last_updated: number;
+  aliases?: Record<string, string>;
+  stages?: Record<string, string>;
+  latest_version?: string | null;
+};
+
 export type ModelInfoMessage = {
   model_id: string;
   experiment_id: string;
@@ -550,6 +693,18 @@ export type ModelOrder = {
 export type ModelOutputMessage = {
   model_id: string;
   step?: number;
+};
+
+export type ModelOverviewMessage = {
+  name: string;
+  creation_timestamp: number;
+  last_updated_timestamp: number;
+  description?: string | null;
+  versions?: number;
+  latest_version?: string | null;
+  tags?: Record<string, string>;
+  aliases?: Record<string, string>;
+  leading?: LeadingVersionMessage | null;
 };
 
 export type ModelVersionMessage = {
@@ -652,6 +807,21 @@ export type ReadHistories = {
   start_step?: number | null;
   end_step?: number | null;
   max_points?: number | null;
+};
+
+export type RecentRun = {
+  run_id: string;
+  name: string;
+  experiment_id: string;
+  experiment_name: string;
+  status: string;
+  user_id: string;
+  start_time: number;
+  end_time?: number | null;
+  reason?: string | null;
+  beat_time?: number | null;
+  step?: number | null;
+  logged_time?: number | null;
 };
 
 /** A record that can never be stored, such as a param with another value. */
@@ -776,6 +946,12 @@ export type RunDataMessage = {
   tags?: KeyValue[];
 };
 
+export type RunGroup = {
+  keys: (string | null)[];
+  runs: number;
+  metrics: Spread[];
+};
+
 export type RunInfoMessage = {
   run_uuid: string;
   experiment_id: string;
@@ -840,6 +1016,7 @@ export type RunTableResponse = {
   end_times: (number | null)[];
   experiment_ids?: string[];
   children?: number[] | null;
+  complete?: boolean;
   columns: ColumnMessage[];
 };
 
@@ -869,6 +1046,20 @@ export type SearchLoggedModels = {
 export type SearchLoggedModelsResponse = {
   models?: LoggedModelMessage[];
   next_page_token?: string | null;
+};
+
+export type SearchModelOverviews = {
+  filter?: string | null;
+  order_by?: string[];
+  offset?: number;
+  limit?: number;
+  metric_keys?: string[];
+};
+
+export type SearchModelOverviewsResponse = {
+  total: number;
+  offset: number;
+  models: ModelOverviewMessage[];
 };
 
 export type SearchModelVersions = {
@@ -920,6 +1111,21 @@ export type SearchTrashResponse = {
   next_page_token?: string | null;
 };
 
+export type SearchVersionOverviews = {
+  name: string;
+  filter?: string | null;
+  order_by?: string[];
+  offset?: number;
+  limit?: number;
+  metric_keys?: string[];
+};
+
+export type SearchVersionOverviewsResponse = {
+  total: number;
+  offset: number;
+  versions: VersionOverviewMessage[];
+};
+
 export type SearchWebhooks = {
   max_results?: number;
   page_token?: string | null;
@@ -933,6 +1139,11 @@ export type SearchWebhooksResponse = {
 export type SearchedDataset = {
   dataset_name: string;
   dataset_digest?: string | null;
+};
+
+export type SeriesName = {
+  run_id: string;
+  key: string;
 };
 
 export type ServerInfo = Record<string, unknown>;
@@ -983,6 +1194,16 @@ export type SetTag = {
   run_uuid?: string | null;
   key: string;
   value?: string;
+};
+
+/** What the last values of a metric are in a group; of its finite numbers only. */
+export type Spread = {
+  count: number;
+  mean?: number | null;
+  median?: number | null;
+  std?: number | null;
+  min?: number | null;
+  max?: number | null;
 };
 
 export type TakeFromTrash = {
@@ -1070,6 +1291,32 @@ export type UpdateWebhook = {
   events?: EventMessage[];
   secret?: string | null;
   status?: string | number | null;
+};
+
+export type ValueCount = {
+  value: string;
+  runs: number;
+};
+
+export type VersionOverviewMessage = {
+  version: ModelVersionMessage;
+  run?: VersionRunMessage | null;
+};
+
+export type VersionRunMessage = {
+  run_id: string;
+  run_name: string;
+  experiment_id: string;
+  user_id: string;
+  status: string;
+  lifecycle_stage: string;
+  metrics?: Record<string, number | string>;
+};
+
+export type WatchEvents = {
+  experiment_ids?: string[];
+  run_ids?: string[];
+  cursor?: number | null;
 };
 
 export type WebhookMessage = {

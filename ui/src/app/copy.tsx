@@ -17,8 +17,18 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
       aria-label={done ? "Copied" : label}
       title={label}
     >
-      {done ? "✓" : "⧉"}
+      {done ? "✓" : <CopyIcon />}
     </button>
+  );
+}
+
+/** Two sheets; drawn, since many fonts lack the sign. */
+export function CopyIcon() {
+  return (
+    <svg class="copy-icon" viewBox="0 0 16 16" aria-hidden="true">
+      <rect x="5.500" y="5.500" width="8" height="9" rx="1.500" />
+      <path d="M10.500 3.500v-.5A1.500 1.500 0 0 0 9 1.500H4A1.500 1.500 0 0 0 2.500 3v7A1.500 1.500 0 0 0 4 11.500" />
+    </svg>
   );
 }
 

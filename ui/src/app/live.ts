@@ -22,6 +22,8 @@ export interface Interest {
   readonly runs?: readonly string[];
   /** Registered models, all of them. */
   readonly models?: boolean;
+  /** All runs and experiments. */
+  readonly everything?: boolean;
 }
 
 interface Listener {
@@ -83,7 +85,7 @@ function wanted(): Wanted {
   for (const { interest } of listeners) {
     for (const id of interest.experiments ?? []) experiments.add(id);
     for (const id of interest.runs ?? []) runs.add(id);
-    if (interest.models) isEverything = true;
+    if (interest.models || interest.everything) isEverything = true;
   }
   if (isEverything || experiments.size + runs.size > MOST_NAMED) return { experiments: [], runs: [] };
   return { experiments: [...experiments].sort(), runs: [...runs].sort() };
@@ -188,6 +190,7 @@ function take(part: string): void {
 }
 
 export function concerns(interest: Interest, changes: Changes): boolean {
+  if (interest.everything && (changes.runs.size || changes.experiments.size)) return true;
   if (changes.isReset) return true;
   if (interest.models && changes.models.size) return true;
   return (

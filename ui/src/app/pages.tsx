@@ -14,15 +14,18 @@ export interface PageProps {
 type Page = ComponentType<PageProps>;
 type Load = () => Promise<{ default: Page }>;
 
+/** One function for all addresses of a page, so that going between them keeps it. */
+const run: Load = () => import("../pages/run");
+
 /** The first that fits counts. */
 const PAGES: readonly (readonly [pattern: string, load: Load])[] = [
   ["", () => import("../pages/home")],
   ["experiments", () => import("../pages/experiments")],
   ["experiments/:experiment", () => import("../pages/runs")],
   ["experiments/:experiment/runs", () => import("../pages/runs")],
-  ["experiments/:experiment/runs/:run", () => import("../pages/run")],
-  ["experiments/:experiment/runs/:run/:tab", () => import("../pages/run")],
-  ["runs/:run", () => import("../pages/run")],
+  ["experiments/:experiment/runs/:run", run],
+  ["experiments/:experiment/runs/:run/:tab", run],
+  ["runs/:run", run],
   ["models", () => import("../pages/models")],
   ["models/:model", () => import("../pages/model")],
   ["models/:model/versions/:version", () => import("../pages/model_version")],
@@ -37,11 +40,20 @@ function match(pattern: string, here: string): Record<string, string> | undefine
   if (names.length !== parts.length) return undefined;
   const at: Record<string, string> = {};
   for (const [index, name] of names.entries()) {
-    const part = parts[index] ?? "";
+    const part = unescaped(parts[index] ?? "");
     if (name.startsWith(":")) at[name.slice(1)] = part;
     else if (name !== part) return undefined;
   }
   return at;
+}
+
+/** A part of a path as `pageUrl` was given it; what somebody typed may be escaped wrongly. */
+function unescaped(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 const loaded = new Map<Load, Page>();
@@ -85,5 +97,6 @@ export function CurrentPage() {
     );
   if (error) return <Failure error={error} retry={() => location.reload()} />;
   const Page = loaded.get(found.load);
-  return Page ? <Page key={JSON.stringify(found.at)} at={found.at} /> : <Skeleton />;
+  // a tab of a page is not another page
+  return Page ? <Page key={JSON.stringify({ ...found.at, tab: "" })} at={found.at} /> : <Skeleton />;
 }

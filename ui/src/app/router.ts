@@ -7,8 +7,8 @@ const BASE = new URL(".", document.baseURI).pathname;
 /** The address as it is now. */
 export const url = signal(new URL(fromMlflow(location.href)));
 
-/** The path below the server's prefix, without a slash at either end. */
-export const path = computed(() => decodeURI(url.value.pathname.slice(BASE.length)).replace(/\/+$/, ""));
+/** The path below the server's prefix, without a slash at either end; its parts are still escaped. */
+export const path = computed(() => url.value.pathname.slice(BASE.length).replace(/\/+$/, ""));
 
 export const query = computed(() => url.value.searchParams);
 

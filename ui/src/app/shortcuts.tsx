@@ -1,7 +1,7 @@
 /** Keys that do something on the page, and the list of them that `?` shows. */
 
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { go, pageUrl } from "./router";
 import { undoLast } from "./toasts";
 
@@ -18,7 +18,8 @@ const SECOND_KEY_MS = 1200;
 
 /** Have keys do something while a component is there. The latest of one name wins. */
 export function useShortcuts(shortcuts: readonly Shortcut[]): void {
-  useEffect(() => {
+  // with what is drawn, so that a quick finger is not ahead of it
+  useLayoutEffect(() => {
     known.value = [...known.peek(), ...shortcuts];
     return () => {
       known.value = known.peek().filter((each) => !shortcuts.includes(each));

@@ -35,6 +35,7 @@ export class Rows<R> implements RowSource<R> {
   readonly #coming = new Map<number, AbortController>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isStale = false;
+  #seen = { first: 0, end: 1 };
 
   constructor(
     private readonly read: ReadBlock<R>,
@@ -47,6 +48,7 @@ export class Rows<R> implements RowSource<R> {
   }
 
   want(first: number, end: number): void {
+    this.#seen = { first, end };
     const from = Math.floor(Math.max(0, first) / this.blockRows);
     const last = Math.floor(Math.max(first, end - 1) / this.blockRows);
     const here: number[] = [];
@@ -67,8 +69,9 @@ export class Rows<R> implements RowSource<R> {
     else this.#timer = setTimeout(readNow, CALM_MS);
   }
 
-  /** Read again what is in sight; what is there stays until the answer. */
-  refresh(first: number, end: number): void {
+  /** Read again what was in sight last; what is there stays until the answer. */
+  refresh(): void {
+    const { first, end } = this.#seen;
     this.#isStale = true;
     const from = Math.floor(Math.max(0, first) / this.blockRows);
     const last = Math.floor(Math.max(first, end - 1) / this.blockRows);

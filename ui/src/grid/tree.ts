@@ -80,6 +80,12 @@ export class TreeRows<R> implements RowSource<TreeRow<R>> {
     this.#opened.value = [...this.#opened.value, { at: place.index, children }].sort((a, b) => a.at - b.at);
   }
 
+  /** Read again what was in sight last. */
+  refresh(): void {
+    this.roots.refresh();
+    for (const each of this.#opened.value) each.children.refresh();
+  }
+
   stop(): void {
     this.roots.stop();
     for (const each of this.#opened.value) each.children.stop();

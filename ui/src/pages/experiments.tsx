@@ -3,6 +3,7 @@
 import "../styles/lists.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError, mlflow, own } from "../api/request";
+import type { ExperimentOverview, ExperimentsOverviewResponse } from "../api/schema";
 import { FirstSteps } from "../app/first_steps";
 import { go, pageUrl, query, setQuery } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
@@ -12,29 +13,15 @@ import { Grid, type GridColumn } from "../grid/grid";
 import { Rows } from "../grid/rows";
 import { ago, count, moment } from "../lib/format";
 
-interface Overview {
-  experiment_id: string;
-  name: string;
-  runs: number;
-  last_activity: number | null;
-  note?: string | null;
-  lifecycle_stage: string;
-}
-
-interface Page {
-  total: number;
-  experiments: Overview[];
-}
-
 export default function ExperimentsPage() {
   const text = query.value.get("search") ?? "";
   const isTrash = query.value.get("trash") === "1";
   const [isNaming, setNaming] = useState(false);
   const rows = useMemo(
     () =>
-      new Rows<Overview>(async (offset, limit, abort) => {
+      new Rows<ExperimentOverview>(async (offset, limit, abort) => {
         const view_type = isTrash ? "DELETED_ONLY" : "ACTIVE_ONLY";
-        const page = await own.get<Page>(
+        const page = await own.get<ExperimentsOverviewResponse>(
           "experiments/overview",
           { search: text, view_type, offset, limit },
           abort,
@@ -54,10 +41,10 @@ export default function ExperimentsPage() {
   useEffect(() => {
     document.title = "Experiments · slipstream";
   }, []);
-  const change = async (what: "delete" | "restore", row: Overview) => {
+  const change = async (what: "delete" | "restore", row: ExperimentOverview) => {
     try {
       await mlflow.post(`experiments/${what}`, { experiment_id: row.experiment_id });
-      rows.refresh(0, 100);
+      rows.refresh();
       tell(`${row.name} is ${what === "delete" ? "in the trash" : "back"}.`, {
         undo: () => void change(what === "delete" ? "restore" : "delete", row),
       });
@@ -65,7 +52,7 @@ export default function ExperimentsPage() {
       tellFailure(error);
     }
   };
-  const columns: GridColumn<Overview>[] = [
+  const columns: GridColumn<ExperimentOverview>[] = [
     {
       key: "name",
       title: "Experiment",
@@ -98,7 +85,11 @@ export default function ExperimentsPage() {
       width: 420,
       pinned: false,
       isNumber: false,
-      cell: (row) => <span class="quiet">{(row.note ?? "").split("\n")[0]?.replace(/^#+\s*/, "")}</span>,
+      cell: (row) => (
+        <span class="quiet">
+          {(row.tags?.["mlflow.note.content"] ?? "").split("\n")[0]?.replace(/^#+\s*/, "")}
+        </span>
+      ),
     },
     {
       key: "id",
@@ -157,7 +148,7 @@ export default function ExperimentsPage() {
         </button>
       </div>
       {error instanceof ApiError ? (
-        <Failure error={error} retry={() => rows.refresh(0, 100)} />
+        <Failure error={error} retry={() => rows.refresh()} />
       ) : rows.total.value === 0 ? (
         <Empty
           title={text ? "No experiment has such a name" : isTrash ? "The trash is empty" : "No experiments"}

@@ -1,11 +1,12 @@
 /** An experiment: its runs as a table, and what is done with many of them. */
 
 import "../styles/runs.css";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, mlflow } from "../api/request";
 import { useResource } from "../api/resource";
 import type { GetExperimentResponse } from "../api/schema";
 import { FirstSteps } from "../app/first_steps";
+import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { part } from "../app/part";
 import { useShortcuts } from "../app/shortcuts";
@@ -26,6 +27,7 @@ import { Views } from "../runs/views";
 const RunsCharts = part(() => import("../charts/runs_charts").then((module) => module.RunsCharts));
 
 const COLUMNS_AT_FIRST = 12;
+const CALM_MS = 700;
 
 export default function RunsPage({ at }: PageProps) {
   const experiment = at.experiment ?? "";
@@ -52,6 +54,15 @@ export default function RunsPage({ at }: PageProps) {
     ...(isTree ? { roots_only: true } : {}),
   };
   const { shown, next } = useTable(isCharts ? undefined : asked);
+  const calm = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useLive({ experiments }, () => {
+    // Runs that log all the time change all the time; a table that is read needs no more than this.
+    calm.current ??= setTimeout(() => {
+      calm.current = undefined;
+      shown?.rows.refresh();
+    }, CALM_MS);
+  });
+  useEffect(() => () => clearTimeout(calm.current), []);
 
   const shortcuts = useMemo(
     () => [
@@ -77,7 +88,7 @@ export default function RunsPage({ at }: PageProps) {
   const failure = next?.roots.error.value ?? known.error.value;
   const refusal = failure instanceof ApiError && failure.status === 400 ? failure.message : undefined;
   const total = shown?.roots.total.value;
-  const refresh = () => shown?.roots.refresh(0, 100);
+  const refresh = () => shown?.rows.refresh();
   if (about.error.value) return <Failure error={about.error.value} retry={about.reload} />;
   return (
     <div class="runs">
@@ -114,7 +125,7 @@ export default function RunsPage({ at }: PageProps) {
         </button>
       </div>
       {failure instanceof ApiError && !refusal && (
-        <Failure error={failure} retry={next ? () => next.roots.refresh(0, 100) : known.reload} />
+        <Failure error={failure} retry={next ? () => next.roots.refresh() : known.reload} />
       )}
       {isCharts ? (
         <RunsCharts experiment={experiment} state={state} names={names ?? []} />

@@ -102,19 +102,36 @@ class Capture:
         self._abandoned = False
         self._lock = threading.Lock()
         self._unpatch: list[Callable[[], None]] = []
-        for numbers in plan.piped:
-            pipe = _Pipe(numbers)
-            self._pipes.append(pipe)
-            self.sources.append((pipe.read, pipe.original))
-        if plan.copied:
-            read, self._copy = _make_pipe()
-            os.set_blocking(self._copy, False)
-            self._copy_read = read
-            self.sources.append((read, -1))
+        try:
+            for numbers in plan.piped:
+                pipe = _Pipe(numbers)
+                self._pipes.append(pipe)
+                self.sources.append((pipe.read, pipe.original))
+            if plan.copied:
+                read, self._copy = _make_pipe()
+                os.set_blocking(self._copy, False)
+                self._copy_read = read
+                self.sources.append((read, -1))
+        except OSError:
+            self.discard()
+            raise
 
     @property
     def needs_companion(self) -> bool:
         return bool(self.sources)
+
+    def waiting_bytes(self) -> int:
+        """Return how much has been written that the program beside has not taken yet."""
+        numbers = [pipe.read for pipe in self._pipes]
+        return sum(map(_bytes_in, [*numbers, self._copy] if self._copy >= 0 else numbers))
+
+    def discard(self) -> None:
+        """Let go of the pipes instead of `begin`: nobody will read them."""
+        for pipe in self._pipes:
+            pipe.discard()
+        if self._copy >= 0:
+            os.close(self._copy_read)
+            os.close(self._copy)
 
     def begin(self) -> None:
         """Send the streams through the pipes."""
@@ -171,8 +188,12 @@ class Capture:
 class _Pipe:
     def __init__(self, numbers: tuple[int, ...]) -> None:
         self.numbers = numbers
-        self.original = os.dup(numbers[0])
-        self.read, self._write = _make_pipe()
+        self.original = _above_streams(os.dup(numbers[0]))
+        try:
+            self.read, self._write = _make_pipe()
+        except OSError:
+            os.close(self.original)
+            raise
         self.calm = threading.Event()
         """Set when all that was written has been passed on by this process."""
         self._restored = False
@@ -182,11 +203,29 @@ class _Pipe:
             os.dup2(self._write, number)
         os.close(self._write)
 
+    def discard(self) -> None:
+        """Let go of it before `begin`."""
+        for number in (self.original, self.read, self._write):
+            os.close(number)
+
     def restore(self) -> None:
         if not self._restored:
             self._restored = True
-            for number in self.numbers:
+            for number in self._own_numbers():
                 os.dup2(self.original, number)
+
+    def _own_numbers(self) -> list[int]:
+        """Return which of the descriptors still are this pipe: the program may have closed them, or sent them elsewhere."""
+        own: list[int] = []
+        try:
+            pipe = os.fstat(self.read)
+            for number in self.numbers:
+                with contextlib.suppress(OSError):  # closed
+                    if os.path.samestat(os.fstat(number), pipe):
+                        own.append(number)
+        except OSError:  # the program has closed all files that it knew nothing of
+            return []
+        return own
 
     def pass_on(self) -> None:
         """Pass on what is written, in its order, and let writers do without once they pause."""
@@ -237,7 +276,7 @@ class _Pipe:
         library.ioctl(self.read, termios.FIONREAD, ctypes.byref(waiting))
         if waiting.value:
             return False
-        for number in self.numbers:
+        for number in self._own_numbers():
             library.dup2(self.original, number)
         self._restored = True
         room = ctypes.create_string_buffer(struct.pack("ihh", self.original, select.POLLOUT, 0))
@@ -251,8 +290,30 @@ class _Pipe:
         return True
 
 
+def _bytes_in(pipe: int) -> int:
+    import fcntl
+    import termios
+
+    try:
+        return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+    except OSError:  # the program has closed it
+        return 0
+
+
+def _above_streams(number: int) -> int:
+    """Return an open file under a number that no stream has: in a program without input, say, the next free one is 0."""
+    if number > 2:
+        return number
+    import fcntl
+
+    try:
+        return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(number)
+
+
 def _make_pipe() -> tuple[int, int]:
-    read, write = os.pipe()
+    read, write = map(_above_streams, os.pipe())
     with contextlib.suppress(ImportError, OSError, AttributeError):
         import fcntl
 

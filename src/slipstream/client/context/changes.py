@@ -3,11 +3,11 @@
 import io
 import os
 import select
+import signal
 import subprocess
 import time
 import zipfile
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from slipstream.client.context.git import git_argv, git_environment
 from slipstream.client.context.secrets import MASK, looks_like_secret_file, mask_text
@@ -17,8 +17,8 @@ UNTRACKED_FILE_BYTES = 256 << 10
 UNTRACKED_BYTES = 5 << 20
 UNTRACKED_FILES = 500
 _LIST_BYTES = 1 << 20
-SECONDS = 0.5
-"""How long git may take for one answer; the start of the run waits for it."""
+SECONDS = 5.0
+"""How long git may take for one answer. Nobody but the end of a very short program waits for it."""
 
 
 @dataclass
@@ -132,6 +132,7 @@ def _ask(folder: str, arguments: list[str], most_bytes: int) -> tuple[bytes, boo
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=git_environment(),
+            process_group=0,
         )
     except OSError:
         return b"", True
@@ -149,15 +150,7 @@ def _ask(folder: str, arguments: list[str], most_bytes: int) -> tuple[bytes, boo
                 break
             data += piece
         if not whole:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
     if whole and process.returncode != 0:
         return b"", True
     return bytes(data[:most_bytes]), whole
-
-
-def folder_of_program(program: str | None) -> str:
-    """Return the folder that the code is taken to be in: the script's, or the current one."""
-    if program is None:
-        return str(Path.cwd())
-    path = Path(program).absolute()
-    return str(path if path.is_dir() else path.parent)

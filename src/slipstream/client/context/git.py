@@ -1,12 +1,14 @@
-"""Which commit the program is of. Asks the `git` program, and only where a repository is."""
+"""Which commit the program is of: from the repository's files where a run starts, else from the program `git`."""
 
 import functools
+import logging
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+from slipstream.client.context.head import read_head
 from slipstream.client.context.source import main_file
 from slipstream.client.context.wanted import captures_here
 
@@ -14,23 +16,50 @@ COMMIT_TAG = "mlflow.source.git.commit"
 BRANCH_TAG = "mlflow.source.git.branch"
 REPO_URL_TAG = "mlflow.source.git.repoURL"
 DIRTY_TAG = "mlflow.source.git.dirty"
-_TIMEOUT_SECONDS = 2.0
-# What stands before the last @ of a URL's host. Credentials of a broken URL count too, so nothing is parsed.
-_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/?#:@'\"]*)[^\s/?#'\"]*@")
+_SECONDS = 2.0
+_LONG_SECONDS = 10.0
+"""For what looks at all files of a repository."""
+_logger = logging.getLogger(__name__)
+# What stands before the last @ of a URL's host. Credentials of a broken URL count too, so nothing is parsed. Bounded, and without
+# going back (*+): a line of a million letters must not take minutes.
+_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<user>[^\s/?#:@'\"]*+)[^\s/?#'\"]*@")
 
 
 def git_tags() -> dict[str, str]:
-    """Return commit, branch, remote URL without credentials, and whether tracked files changed.
+    """Return commit, branch and remote URL without credentials.
 
-    Empty where the program is in no repository, or git is missing or refuses. Each folder is asked once.
+    Empty where the program is in no repository, or in one whose files only git can read: then it is asked beside the run, or
+    here where nothing is captured beside it. Each folder is looked at once.
     """
     program = main_file()
     if program is None:
         return {}
-    folder = Path(program).absolute()
-    # Whether files changed takes long in large trees: where it is found out in the background, nobody waits for it here.
-    later = "diff" in captures_here()
-    return dict(tags_of_folder(str(folder if folder.is_dir() else folder.parent), dirty=not later))
+    try:
+        path = Path(program).absolute()
+    except OSError:  # the current folder has been removed
+        return {}
+    folder = str(path if path.is_dir() else path.parent)
+    return dict(tags_of_head(folder)) or (
+        {} if captures_here() else dict(tags_of_folder(folder, dirty=False))
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def tags_of_head(folder: str) -> tuple[tuple[str, str], ...]:
+    """Return the tags that can be read from the files of the repository around a folder, as pairs. No program is started."""
+    try:
+        head = read_head(Path(folder))
+    except OSError as error:
+        _logger.debug("The repository of %s cannot be read: %s", folder, error)
+        return ()
+    if head is None:
+        return ()
+    tags = {COMMIT_TAG: head.commit}
+    if head.url:
+        tags[REPO_URL_TAG] = without_credentials(head.url)
+    if head.branch:
+        tags[BRANCH_TAG] = head.branch
+    return tuple(tags.items())
 
 
 @functools.lru_cache(maxsize=16)
@@ -57,7 +86,7 @@ def is_dirty(folder: str) -> bool | None:
     if not _is_in_repository(Path(folder)) or shutil.which("git") is None:
         return None
     # Untracked files do not count, and to look for them takes long in large trees.
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", seconds=_LONG_SECONDS)
     return None if changes is None else bool(changes)
 
 
@@ -102,14 +131,14 @@ def git_environment() -> dict[str, str]:
     return {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
-def _git(folder: str, *arguments: str) -> str | None:
+def _git(folder: str, *arguments: str, seconds: float = _SECONDS) -> str | None:
     """Return what a git command prints, `None` if it fails."""
     try:
         done = subprocess.run(  # argv is ours; the folder is data
             git_argv(folder, list(arguments)),
             capture_output=True,
             text=True,
-            timeout=_TIMEOUT_SECONDS,
+            timeout=seconds,
             env=git_environment(),
             stdin=subprocess.DEVNULL,
             check=False,

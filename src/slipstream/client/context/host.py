@@ -4,11 +4,11 @@ import contextlib
 import os
 import platform
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
 from slipstream.client.context.nvml import nvml
+from slipstream.client.context.program import Program
 
 _ENVIRONMENT = (
     *(
@@ -42,14 +42,14 @@ _ENVIRONMENT = (
 """What schedulers, clusters and launchers say; nothing else of the environment is read."""
 
 
-def host_facts() -> dict[str, Any]:
+def host_facts(program: Program) -> dict[str, Any]:
     """Return what can be found out without privileges; what cannot is left out."""
     facts: dict[str, Any] = {
         "host": socket.gethostname(),
-        "pid": os.getpid(),
+        "pid": program.pid,
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "python": {"version": platform.python_version(), "executable": sys.executable},
+        "python": {"version": platform.python_version(), "executable": program.executable},
         "cpu": _cpu(),
         "memory": _memory(),
         "environment": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},

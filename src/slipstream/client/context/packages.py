@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from slipstream.client.context.git import without_credentials
 _DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.(?:dist-info|egg-info)\Z")
 
 
-def requirements_lock() -> str:
+def requirements_lock(places: Iterable[str]) -> str:
     """Return one line for each installed package, and above them for which Python and platform."""
     found: dict[str, str] = {}
-    for place in sys.path:
+    for place in places:
         folder = place or os.curdir
         try:
             names = os.listdir(folder)  # noqa: PTH208  # names are all that is wanted

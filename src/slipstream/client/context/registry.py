@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from slipstream import settings
 from slipstream.client.context.git import git_tags
+from slipstream.client.context.plugins import may_have_plugins
 from slipstream.client.context.source import source_tags
 from slipstream.client.context.user import user_tags
 from slipstream.errors import InvalidParameterError
@@ -62,6 +63,8 @@ def _load_plugins() -> None:
     if _plugins_loaded:
         return
     _plugins_loaded = True
+    if not may_have_plugins(ENTRY_POINT_GROUP):
+        return
     from importlib.metadata import entry_points
 
     for point in entry_points(group=ENTRY_POINT_GROUP):

@@ -16,7 +16,7 @@ MASK = "<masked>"
 _NAME = re.compile(
     r"pass(word|wd|phrase)?$|(^|[_.-])pass|passw|pwd|secret|(^|[_.-])token($|[_.-])|[a-z]Token($|[_.-])|api[_-]?key|access[_-]?key|"
     r"private[_-]?key|signing[_-]?key|encryption[_-]?key|account[_-]?key|credential|(^|[_.-])auth($|[_.-])|authorization|bearer|"
-    r"cookie|(^|[_.-])dsn($|[_.-])|conn(ection)?[_-]?str",
+    r"cookie|(^|[_.-])(dsn|pat|jwt|psk|pw|sas)($|[_.-])|conn(ection)?[_-]?str|signature$|^sig$",
     re.IGNORECASE,
 )
 _FILE = re.compile(
@@ -45,12 +45,38 @@ _VALUE = re.compile(
     r"\bhf_[A-Za-z0-9]{20,}|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[\w-]{30,}|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bdop_v1_\w{30,}|"
     r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\b[MN][A-Za-z\d]{23}\.[\w-]{6}\.[\w-]{27}|\bAGE-SECRET-KEY-\w+"
 )
-# name = "value", name: value, "name": "value", NAME=value
+# name = "value", name: value, "name": "value", NAME=value, x["name"] = "value"; a value may end with its line
 _ASSIGNMENT = re.compile(
-    r"""(?P<head>(?P<quote>["']?)(?P<name>[A-Za-z_][\w.-]{0,80})(?P=quote)\s*(?::(?:\s*\w+\s*=)?|=>|=)\s*(?:[rbuf]{1,2}(?=["']))?)
-    (?:(?P<mark>["'])(?P<quoted>[^"'\n]*)(?P=mark)|(?P<bare>[^\s"'#,;(){}\[\]]+))""",
+    r"""(?P<head>(?P<quote>["']?)(?P<name>[A-Za-z_][\w.-]{0,80})(?P=quote)\]?\s*(?::=|:(?:\s*\w+\s*=)?|=>|=)\s*(?:[rbuf]{1,2}(?=["']))?)
+    (?:(?P<mark>\"{3}|'{3}|["'])(?P<quoted>(?:\\.|(?!(?P=mark))[^\\\n])*)(?P<end>(?P=mark)|(?=\\?(?:\n|\Z)))|(?P<bare>[^\s"'#,;(){}\[\]]+))""",
     re.VERBOSE,
 )
+# What is said outright to be a value: no name of a variable can stand there.
+_LITERALS = (
+    # Authorization: Bearer value
+    re.compile(
+        r"(?P<head>(?P<name>authorization)[\"']?\s*+[:=]\s*+[\"']?\s*+(?:(?:bearer|basic|token|digest|negotiate|apikey|key)\s+)?)"
+        r"(?P<value>(?!(?:bearer|basic|token|digest|negotiate|apikey|key)\b)[\w.~+/=-]{3,})",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?P<head>\b(?P<name>bearer)\s+)(?P<value>(?=[\w.~+/=-]*\d)[\w.~+/=-]{6,})", re.IGNORECASE),
+    # https://host/x?name=value&name=value
+    re.compile(r"(?P<head>[?&](?P<name>[A-Za-z_][\w.-]{0,80})=)(?P<value>[^&\s\"'<>#{}]+)"),
+    # Server=x;Password=value;
+    re.compile(
+        r"(?P<head>;\s*(?P<name>[A-Za-z][\w ]{0,40}?)\s*=\s*)(?P<value>[^;\s\"'(){}]+)(?=[;\"'\s]|\Z)"
+    ),
+    # setdefault("name", "value")
+    re.compile(
+        r"(?P<head>(?:setdefault|getenv|environ\.get|putenv|setenv)\(\s*(?P<quote>[\"'])(?P<name>\w+)(?P=quote)\s*,\s*[\"'])"
+        r"(?P<value>[^\"'\n]+)"
+    ),
+    # <name>value</name>
+    re.compile(r"(?P<head><(?P<name>[A-Za-z][\w.-]{0,80})>)(?P<value>[^<>\n]+)(?=</)"),
+    # machine host login user password value
+    re.compile(r"(?P<head>\blogin\s+\S+\s+(?P<name>password)\s+)(?P<value>\S+)"),
+)
+_HEADER = re.compile(r"(?P<name>[A-Za-z][\w-]{0,80}):\s")
 _ODD = re.compile(r"[A-Za-z0-9+/=_\-.~]{20,}\Z")
 _HEX = re.compile(r"[0-9a-fA-F-]{32,}\Z")
 _HARMLESS_NAME = re.compile(
@@ -63,6 +89,7 @@ _CODE = re.compile(
 _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z ]*(?:PRIVATE KEY|PGP MESSAGE)[A-Z ]*-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL
 )
+_KEY_FLAG = re.compile(r"(^|[_.-])key$", re.IGNORECASE)
 _FLAG = re.compile(r"--?(?P<name>[A-Za-z][\w.-]*)\Z")
 
 
@@ -79,7 +106,15 @@ def mask_text(text: str) -> str:
     """Return a text with everything that looks like a secret replaced."""
     text = _KEY_BLOCK.sub(MASK, text)
     text = _VALUE.sub(MASK, without_credentials(text))
+    for literal in _LITERALS:
+        text = literal.sub(_mask_literal, text)
     return _ASSIGNMENT.sub(_mask_assignment, text)
+
+
+def _mask_literal(match: re.Match[str]) -> str:
+    if MASK in match["value"] or not _NAME.search(match["name"]):
+        return match[0]
+    return f"{match['head']}{MASK}"
 
 
 def _mask_assignment(match: re.Match[str]) -> str:
@@ -87,8 +122,7 @@ def _mask_assignment(match: re.Match[str]) -> str:
     value = match["quoted"] if bare is None else bare
     if MASK in value or not _is_secret(match["name"], value, is_code=bare is not None):
         return match[0]
-    mark = match["mark"] or ""
-    return f"{match['head']}{mark}{MASK}{mark}"
+    return f"{match['head']}{match['mark'] or ''}{MASK}{match['end'] or ''}"
 
 
 def _is_secret(name: str, value: str, *, is_code: bool) -> bool:
@@ -126,15 +160,15 @@ def mask_arguments(arguments: Sequence[str]) -> list[str]:
             masked.append(MASK)
             hide_next = False
             continue
-        hide_next = flag is not None and bool(_NAME.search(flag["name"]))
+        hide_next = flag is not None and bool(_NAME.search(flag["name"]) or _KEY_FLAG.search(flag["name"]))
         name, equals, value = each.partition("=")
         bare = name.lstrip("-+")
-        if (
-            equals
-            and value
-            and (_NAME.search(bare) or (is_random(value) and not _HARMLESS_NAME.search(bare)))
-        ):
+        says_secret = _NAME.search(bare) or (name.startswith("-") and _KEY_FLAG.search(bare))
+        header = _HEADER.match(each)
+        if equals and value and (says_secret or (is_random(value) and not _HARMLESS_NAME.search(bare))):
             masked.append(f"{name}={MASK}")
+        elif header is not None and _NAME.search(header["name"]):
+            masked.append(f"{header['name']}: {MASK}")
         elif is_random(each):
             masked.append(MASK)
         else:

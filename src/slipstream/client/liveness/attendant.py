@@ -13,9 +13,9 @@ from collections.abc import Callable
 from slipstream.client.connect import Connection, connect, shown_uri
 from slipstream.client.console.capture import Capture, flush_streams, make_plan
 from slipstream.client.console.logs import Log, open_log, read_chunks
-from slipstream.client.context.captured import ALL, BY_PROGRAMS, Captured, capture
+from slipstream.client.context.aside import ContextAside
 from slipstream.client.context.wanted import Wanted
-from slipstream.client.liveness.folder import FILES, LOG, FileNote, OwnFolder, RunNote
+from slipstream.client.liveness.folder import FILES, LOG, ContextNote, FileNote, OwnFolder, RunNote
 from slipstream.client.liveness.left import open_quietly, store_console, store_file, try_deliver_left
 from slipstream.client.liveness.link import Link
 from slipstream.entities import Run, RunTag
@@ -23,7 +23,12 @@ from slipstream.errors import EndpointNotFoundError, NotFoundError, SlipstreamEr
 
 CONSOLE_SECONDS = 3.0
 _SYNC_SECONDS = 1.0
+_LONG_SYNC_SECONDS = 10.0
 _BYE_SECONDS = 2.0
+_AWAY_SECONDS = 3.0
+"""How long the end of the program waits where the server was away a moment ago."""
+_CONTEXT_SECONDS = 3.0
+"""How long the end of a program waits for the context, which a very short one has not got yet."""
 _SENT_AT_ONCE = 4 * 48 * 1024
 _KEPT_BYTES = 256 * 1024
 """What a server keeps of what a run prints."""
@@ -53,8 +58,10 @@ class Attendant:
         self._beater: threading.Thread | None = None
         self._wake = threading.Event()
         self._closing = False
-        self._captured: Captured | None = None
-        self._is_whole = False
+        self._aside: ContextAside | None = None
+        self._context: list[ContextNote] = []
+        """What is known of it so far."""
+        self._context_runs: list[str] = []
         self._sent: dict[str, int] = {}
         self._hears = self._is_server
         """Whether the server takes signs of life and what is printed."""
@@ -79,31 +86,52 @@ class Attendant:
                 self._capture = taken
                 taken.begin()
         except OSError as error:
+            if taken is not None and self._capture is None:
+                taken.discard()
             _logger.debug("What is printed is not kept: %s", error)
 
     # -- runs ---------------------------------------------------------------------------------------
     def begin(self, run: Run, *, outermost: bool) -> None:
         """Attend to a run from now on."""
         run_id = run.info.run_id
-        note = RunNote(run_id=run_id, console=outermost and self._capture is not None)
+        context = outermost and bool(self._wanted.captures)
+        note = RunNote(run_id=run_id, console=outermost and self._capture is not None, context=context)
         if note.console:
             flush_streams()
-            note.first = self._printed()
+            note.first = self._printed() + self._waiting()
         with self._lock:
             self._runs[run_id] = note
             if self._folder is not None:
                 self._folder.note.runs.append(note)
                 self._save()
-        if outermost and self._wanted.captures:
-            if self._captured is None:
-                self._captured = capture(self._wanted, BY_PROGRAMS)
-            self._do(lambda: self._store_context(run_id))
+        if context:
+            self._want_context(run_id)
         if self._worker is None:
             self._do(lambda: try_deliver_left(self.address))
         if self._is_server and self._hears and self._wanted.heartbeat_seconds and self._beater is None:
             self._beater = threading.Thread(target=self._beat, name="slipstream-heartbeats", daemon=True)
             self._beater.start()
         self._wake.set()
+
+    def _want_context(self, run_id: str) -> None:
+        with self._lock:
+            self._context_runs.append(run_id)
+            known = list(self._context)
+        for part in known:
+            self._do(lambda part=part: self._store_context(run_id, part))
+        if self._aside is None:
+            folder = None if self._folder is None else self._folder.path
+            try:
+                self._aside = ContextAside(folder, self._wanted.captures, self._take_context)
+            except OSError as error:
+                _logger.debug("The context is not known: %s", error)
+
+    def _take_context(self, part: ContextNote) -> None:
+        with self._lock:
+            self._context.append(part)
+            run_ids = list(self._context_runs)
+        for run_id in run_ids:
+            self._do(lambda run_id=run_id: self._store_context(run_id, part))
 
     def end(self, run_id: str) -> None:
         """Attend to a run no more, and have what it printed stored."""
@@ -113,12 +141,11 @@ class Attendant:
             return
         if note.console:
             flush_streams()
-            if self._link is not None and self._capture is not None and self._capture.needs_companion:
-                self._link.sync(_SYNC_SECONDS)
-            note.last = self._printed()
+            is_whole = self._sync(_SYNC_SECONDS)
+            note.last = self._printed() + (0 if is_whole else self._waiting())
             with self._lock:
                 self._save()
-            self._do(lambda: self._store_console(note))
+            self._do(lambda: self._store_console(note, is_whole=is_whole))
         else:
             self._forget(note)
 
@@ -127,6 +154,10 @@ class Attendant:
             if self._folder is not None and note in self._folder.note.runs:
                 self._folder.note.runs.remove(note)
                 self._save()
+
+    def _save_locked(self) -> None:
+        with self._lock:
+            self._save()
 
     def _save(self) -> None:
         if self._folder is None:
@@ -139,6 +170,9 @@ class Attendant:
     def _printed(self) -> int:
         log = self._log()
         return 0 if log is None else log.size()
+
+    def _waiting(self) -> int:
+        return 0 if self._capture is None else self._capture.waiting_bytes()
 
     def _log(self) -> Log | None:
         if self._folder is None or self._capture is None:
@@ -164,31 +198,18 @@ class Attendant:
             self._connection = open_quietly(self.address)
         return self._connection
 
-    def _store_context(self, run_id: str) -> None:
-        captured = self._captured
-        assert captured is not None, "begin has made it"
-        if not self._is_whole:
-            more = capture(self._wanted, ALL - BY_PROGRAMS)
-            captured.tags.update(more.tags)
-            captured.files.update(more.files)
-            self._is_whole = True
+    def _store_context(self, run_id: str, context: ContextNote) -> None:
+        if context.tags:
+            tags = [RunTag(key, value) for key, value in context.tags.items()]
+            connect(self.address).store.log_batch(run_id, tags=tags)  # with what else is logged, in its order
         folder = self._folder
         if folder is None:
             return
-        notes: list[FileNote] = []
-        for path, content in captured.files.items():
-            name = path.replace("/", "-")
-            file = folder.path / FILES / name
-            if not file.exists():
-                file.write_bytes(content)
-            notes.append(FileNote(run_id=run_id, name=name, path=path))
+        notes = context.notes(run_id)
         with self._lock:
             folder.note.files += notes
             self._save()
-        if captured.tags:
-            tags = [RunTag(key, value) for key, value in captured.tags.items()]
-            connect(self.address).store.log_batch(run_id, tags=tags)  # with what else is logged, in its order
-        self._do(lambda: self._store_files(notes))
+        self._store_files(notes)
 
     def _store_files(self, notes: list[FileNote]) -> None:
         folder = self._folder
@@ -204,11 +225,19 @@ class Attendant:
             with self._lock:
                 self._save()
 
-    def _store_console(self, note: RunNote) -> None:
+    def _sync(self, seconds: float) -> bool:
+        """Have all that was printed kept; tell whether it is."""
+        if self._link is None or self._capture is None or not self._capture.needs_companion:
+            return True
+        return self._link.sync(seconds) or not self._link.is_alive
+
+    def _store_console(self, note: RunNote, *, is_whole: bool) -> None:
         folder = self._folder
         if folder is None:
             return
-        store_console(folder.path, folder.note, note, self._connect())
+        if not is_whole:  # the program beside has much to do, or has not begun yet
+            self._sync(_LONG_SYNC_SECONDS)
+        store_console(folder.path, folder.note, note, self._connect(), self._save_locked)
         (folder.path / FILES / f"console-{note.run_id}").unlink(missing_ok=True)
         self._forget(note)
 
@@ -278,10 +307,14 @@ class Attendant:
             link.say_bye(_BYE_SECONDS if capture is not None else 0.2)
         if capture is not None:
             capture.close(is_read=link is not None and link.is_alive)
+        if self._aside is not None:
+            self._aside.wait(min(_CONTEXT_SECONDS, until - time.monotonic()))
         self._closing = True
         self._wake.set()
         if self._worker is not None:
             self._jobs.put(None)
+            if self._is_away():
+                until = min(until, time.monotonic() + _AWAY_SECONDS)
             self._worker.join(max(0.0, until - time.monotonic()))
         folder = self._folder
         if folder is not None:
@@ -295,9 +328,16 @@ class Attendant:
         ):
             self._connection.close()
 
+    def _is_away(self) -> bool:
+        """Tell whether the server was found to be away by those who send what is logged."""
+        shipper = getattr(connect(self.address).store, "shipper", None) if self._is_server else None
+        return shipper is not None and shipper.is_away
+
     def forget(self) -> None:
         """Let go of what belongs to the process that this one was forked from."""
         if self._link is not None:
             self._link.close()
+        if self._aside is not None:
+            self._aside.forget()
         if self._folder is not None:
             self._folder.forget()

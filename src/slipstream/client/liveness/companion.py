@@ -6,7 +6,8 @@ training process is killed, and must pass on output while that holds Python's lo
 
 Arguments: a JSON object with the fields of `Orders`. Standard input carries lines of commands, standard output answers.
 
-It is no child of the training process, which may wait for its children: it forks, and the first of the two ends.
+It is no child of the training process, which may wait for its children: `setsid` has started it, or it forks and the first of
+the two ends.
 """
 
 import _thread
@@ -88,9 +89,10 @@ def _write_all(handle: int, data: bytes) -> None:
 def main() -> None:
     orders = Orders(json.loads(sys.argv[1]))
     pidfd = _open_pidfd(orders.pid)
-    if os.fork():
-        os._exit(0)
-    os.setsid()
+    if os.getsid(0) != os.getpid():  # it has not been started by `setsid`
+        if os.fork():
+            os._exit(0)
+        os.setsid()
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(each, signal.SIG_IGN)  # what ends the process must not end what looks after it
     os.chdir("/")

@@ -1,7 +1,7 @@
 """What a process notes on disk about its runs, so that others can tell that it is gone and finish for it.
 
 One folder a server, as for what is logged; in it one a process: `note.json`, `log/` (what it prints), `files/` (what is to be
-stored with its runs), `end.json` (how it ended, by the program beside it).
+stored with its runs), `context.json` (where they come from), `end.json` (how it ended, by the program beside it).
 """
 
 import contextlib
@@ -24,6 +24,7 @@ NOTE = "note.json"
 END = "end.json"
 LOG = "log"
 FILES = "files"
+CONTEXT = "context.json"
 _CLAIM = "claim"
 _ALIVE = "alive"
 _FORMAT = 1
@@ -39,6 +40,25 @@ class RunNote(msgspec.Struct, kw_only=True):
     """Where in the log its own begins."""
     last: int | None = None
     """Where it ends; `None` while the run goes."""
+    context: bool = False
+    """Whether it is told where it comes from."""
+    console_path: str = ""
+    """Where among the artifacts what it printed goes, once that has been chosen: it must be the same when it is tried again."""
+
+
+class ContextNote(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the runs of a process come from, as a process beside it has found out."""
+
+    tags: dict[str, str]
+    files: list[str]
+    """Paths among the artifacts; each is in the folder `files`."""
+    missing: list[str] = []
+    """What could not be found out, and why."""
+    is_last: bool = False
+    """Whether nothing more will be found out."""
+
+    def notes(self, run_id: str) -> "list[FileNote]":
+        return [FileNote(run_id=run_id, name=each.replace("/", "-"), path=each) for each in self.files]
 
 
 class FileNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +162,14 @@ def read_note(folder: Path) -> ProcessNote | None:
     except (OSError, msgspec.DecodeError):
         return None
     return note if note.format == _FORMAT else None
+
+
+def read_context(folder: Path) -> ContextNote | None:
+    """Return what was found out about a process, `None` if that was not."""
+    try:
+        return msgspec.json.decode((folder / CONTEXT).read_bytes(), type=ContextNote)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def left_folders(server: str) -> Iterator[Path]:

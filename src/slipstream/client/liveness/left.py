@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from slipstream.client.liveness.folder import (
     is_gone,
     left_folders,
     processes_folder,
+    read_context,
     read_note,
     save_note,
 )
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from slipstream.artifact_store.base import ArtifactStore
 
 CONSOLE_PATH = "logs/console.log"
+LATER_CONSOLES = "logs/console-"
+"""How the names of what further lives of a run printed begin; they sort by time."""
+_LOOK_SECONDS = 0.1
 
 _logger = logging.getLogger(__name__)
 
@@ -102,8 +107,13 @@ def deliver_all() -> tuple[int, list[tuple[str, str]]]:
     return done, failed
 
 
-def deliver_folder(folder: Path, connection: Connection, noticed_by: str) -> bool:
-    """Finish for one process, and remove its folder; tell whether that was done."""
+def deliver_folder(
+    folder: Path, connection: Connection, noticed_by: str, context_seconds: float = 0.0
+) -> bool:
+    """Finish for one process, and remove its folder; tell whether that was done.
+
+    `context_seconds` after the start of the process, what is found out beside it is not waited for any more.
+    """
     with claim(folder) as is_mine:
         if not is_mine or not is_gone(folder):
             return False
@@ -114,8 +124,11 @@ def deliver_folder(folder: Path, connection: Connection, noticed_by: str) -> boo
             try:
                 if run.last is None:
                     _end_run(folder, note, run, connection, noticed_by)
+                if run.context:
+                    _wait_for_context(folder, note.time + int(context_seconds * 1000))
+                    _store_context(folder, run, connection)
                 if run.console:
-                    store_console(folder, note, run, connection)
+                    store_console(folder, note, run, connection, lambda: save_note(folder, note))
             except (NotFoundError, InvalidParameterError) as error:
                 # Not there (yet): while what is logged waits on this disk, it may be of a run that is made only by it.
                 if _is_young(note):
@@ -158,6 +171,26 @@ def _end_run(folder: Path, note: ProcessNote, run: RunNote, connection: Connecti
         store.update_run(run.run_id, verdict.status, at)
 
 
+def _wait_for_context(folder: Path, until: int) -> None:
+    while now_ms() < until:
+        context = read_context(folder)
+        if context is not None and context.is_last:
+            return
+        time.sleep(_LOOK_SECONDS)
+
+
+def _store_context(folder: Path, run: RunNote, connection: Connection) -> None:
+    """Store where a run comes from, if that was found out before its process was gone, and not told."""
+    context = read_context(folder)
+    if context is None:
+        return
+    if context.tags:
+        tags = [RunTag(key, value) for key, value in context.tags.items()]
+        connection.store.log_batch(run.run_id, tags=tags)
+    for file in context.notes(run.run_id):
+        store_file(folder, file, connection)
+
+
 def _last_sign(folder: Path, note: ProcessNote) -> int:
     """Return when the process wrote last."""
     times = [note.time]
@@ -169,15 +202,31 @@ def _last_sign(folder: Path, note: ProcessNote) -> int:
     return max(times)
 
 
-def store_console(folder: Path, note: ProcessNote, run: RunNote, connection: Connection) -> None:
-    """Store what a run printed among its artifacts, and tell the server that it need not keep it."""
+def store_console(
+    folder: Path, note: ProcessNote, run: RunNote, connection: Connection, save: Callable[[], None]
+) -> None:
+    """Store what a run printed among its artifacts, and tell the server that it need not keep it.
+
+    What an earlier life of the run, or another process of it, has stored is not written over. `save` keeps the note.
+    """
     target = folder / FILES / f"console-{run.run_id}"
     if write_log(open_log(folder, note.log), run.first, run.last, target):
-        store_file(folder, FileNote(run_id=run.run_id, name=target.name, path=CONSOLE_PATH), connection)
+        if not run.console_path:
+            run.console_path = _free_console_path(note, run, connection)
+            save()
+        store_file(folder, FileNote(run_id=run.run_id, name=target.name, path=run.console_path), connection)
     try:
         connection.store.end_console(run.run_id)
     except EndpointNotFoundError:
         return
+
+
+def _free_console_path(note: ProcessNote, run: RunNote, connection: Connection) -> str:
+    store = connection.artifacts(connection.store.get_run(run.run_id).info.artifact_uri)
+    if store.stat(CONSOLE_PATH) is None:
+        return CONSOLE_PATH
+    at = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now_ms() / 1000))
+    return f"{LATER_CONSOLES}{at}-{note.host}-{note.pid}-{run.first}.log"
 
 
 def store_file(folder: Path, file: FileNote, connection: Connection) -> None:

@@ -4,11 +4,11 @@ import contextlib
 import json
 import logging
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from slipstream.client.liveness.launch import python_program, start_aside
 
 _PROGRAM = Path(__file__).with_name("companion.py")
 _SEGMENTS = Path(__file__).parent.parent / "console" / "segments.py"
@@ -41,29 +41,21 @@ class Link:
         Raises:
             OSError: it cannot be started.
         """
-        if not sys.executable:
-            raise FileNotFoundError("this Python does not know its own program")
+        program = python_program()
         orders = {
             "pid": os.getpid(),
             "sources": [list(each) for each in sources],
             "log": None if log is None else str(log),
             "end_file": str(folder / "end.json"),
-            "report": _report_argv(folder),
+            "report": _report_argv(program, folder),
             "segments": str(_SEGMENTS),
         }
         numbers = [number for pair in sources for number in pair if number >= 0]
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_PROGRAM), json.dumps(orders)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+        self._process = start_aside(
+            [program, "-I", "-S", str(_PROGRAM), json.dumps(orders)],
             pass_fds=numbers,
-            env=_environment(address),
-            bufsize=0,
+            environment=_environment(address),
         )
-        # The first of two processes, which ends as soon as it has made the second. Until then it is a child, and the program
-        # may wait for any of its children: so it is over before the program goes on.
-        self._process.wait()
         self._gone = gone
         self._said_bye = False
         self._lock = threading.Lock()
@@ -109,15 +101,18 @@ class Link:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None, "it was asked for"
-        with self._process.stdout as answers:
-            waiting = b""
-            while data := answers.read(4096):
+        waiting = b""
+        try:
+            while data := self._process.stdout.read(4096):
                 *lines, waiting = (waiting + data).split(b"\n")
                 if b"broken" in lines:
                     self._gone()
                 with self._answered:
                     self._answers.update(line.decode() for line in lines)
                     self._answered.notify_all()
+            self._process.stdout.close()
+        except OSError as error:  # the program has closed all files that it knew nothing of, as daemons do
+            _logger.debug("The program beside this process cannot be heard: %s", error)
         with self._answered:
             self.is_alive = False
             self._answered.notify_all()
@@ -126,8 +121,8 @@ class Link:
             self._gone()
 
 
-def _report_argv(folder: Path) -> list[str]:
-    return [sys.executable, "-m", "slipstream.client.liveness.report", str(folder)]
+def _report_argv(program: str, folder: Path) -> list[str]:
+    return [program, "-m", "slipstream.client.liveness.report", str(folder)]
 
 
 def _environment(address: str) -> Mapping[str, str]:

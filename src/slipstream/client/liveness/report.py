@@ -15,6 +15,8 @@ from slipstream.errors import SlipstreamError
 _SECONDS = 300.0
 """How long the server is asked; after that whoever comes next on this machine does it."""
 _LONGEST_PAUSE = 15.0
+_CONTEXT_SECONDS = 30.0
+"""How long after the start of a program that was gone soon what is found out about it is waited for."""
 
 _logger = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ def main() -> int:
         if is_gone(folder):
             try:
                 send_spools(address)
-                if deliver_folder(folder, open_quietly(address), "watcher"):
+                if deliver_folder(folder, open_quietly(address), "watcher", _CONTEXT_SECONDS):
                     return 0
             except SlipstreamError as error:
                 _logger.debug("Tried again in %g s: %s", pause, error)

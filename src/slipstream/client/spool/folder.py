@@ -320,15 +320,26 @@ def _take(path: Path) -> LeftSpool | None:
                 if time.time() - os.fstat(handle).st_mtime > 60:
                     _remove(path)
             else:
-                head = msgspec.json.decode(lines[0].text, type=SpoolHead)
+                head, head_end = _head_or_substitute(path, lines[0])
                 # On a network disk without locks, another machine's process may be at work on it.
                 quiet = time.time() - os.fstat(handle).st_mtime
                 if head.spool == _FORMAT and (head.host == socket.gethostname() or quiet > _QUIET_SECONDS):
-                    return LeftSpool(path, handle, head, lines[0].end)
+                    return LeftSpool(path, handle, head, head_end)
     except (OSError, msgspec.DecodeError) as error:
         _logger.warning("%s cannot be read and is left as it is: %s", path, error)
     os.close(handle)
     return None
+
+
+def _head_or_substitute(path: Path, line: SpoolLine) -> tuple[SpoolHead, int]:
+    """Return a file's head and where it ends; where it is damaged, what is known without: records can be sent all the same.
+
+    Raises:
+        msgspec.DecodeError: it is of a format that is not known here.
+    """
+    if not line.text.startswith(b"["):  # as records do
+        return msgspec.json.decode(line.text, type=SpoolHead), line.end
+    return SpoolHead(_FORMAT, path.stem, "", "", 0, "its first line is damaged", 0), 0
 
 
 class _Mark:

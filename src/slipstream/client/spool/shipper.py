@@ -4,14 +4,15 @@ It sleeps until something is logged, waits a moment for more, and sends. While t
 pauses; nobody else waits for it, unless they ask for a flush.
 """
 
+import enum
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from slipstream.client.spool.delivery import AT_ONCE, Delivery, describe, may_pass
+from slipstream.client.spool.delivery import AT_ONCE, Delivery, describe, may_pass, run_of
 from slipstream.client.spool.folder import (
     LeftSpool,
     OwnSpool,
@@ -22,9 +23,10 @@ from slipstream.client.spool.folder import (
     left_spools,
     sent_by_others,
 )
+from slipstream.client.spool.renamed import Renamed
 from slipstream.client.transport import Transport
 from slipstream.clock import now_ms
-from slipstream.errors import SlipstreamError
+from slipstream.errors import SlipstreamError, UnavailableError
 
 GATHER_SECONDS = 0.05
 """How long one waits for more before one sends."""
@@ -38,12 +40,25 @@ BARRED_PAUSE_SECONDS = 60.0
 """After an answer that will be the same until somebody does something."""
 TIMEOUT_SECONDS = 30.0
 _OTHERS_SECONDS = 60.0
+_OTHERS_AT_EXIT_SECONDS = 10.0
+"""For how long a program that ends goes on sending what others left; its own is at the server by then."""
 _RENEW_BYTES = 16 << 20
 _HELD_WARNING_BYTES = 256 << 20
 _REFUSALS_SHOWN = 5
+_GLANCE_BYTES = 4096
 _chance = random.SystemRandom()  # the one of the module is the user's, who may have seeded it
 
 _logger = logging.getLogger(__name__)
+
+
+class _Left(enum.Enum):
+    """What became of what others left."""
+
+    DONE = 1
+    BARRED = 2
+    """The server does not take it, until somebody does something."""
+    INTERRUPTED = 3
+    """This process has something of its own to send."""
 
 
 class Shipper:
@@ -52,6 +67,8 @@ class Shipper:
     def __init__(self, server: str, transport: Callable[[], Transport] | None) -> None:
         """Take the address without its password, and what opens connections that try once; `None` for no server."""
         self.server = server
+        self.renamed = Renamed(folder_of(server))
+        """What the server calls runs and models that began here under other ids."""
         self._open = transport
         self._spool: OwnSpool | None = None
         self._lock = threading.RLock()
@@ -67,7 +84,7 @@ class Shipper:
         """Whether the server did not take the last delivery, or did not answer who asked it."""
         self.refused = 0
         self._delivery: Delivery | None = None
-        self._sent_older = False
+        self._others_until = 0.0
         self._is_its_turn = transport is None
         """Whether what others left before this process began is sent, or cannot be."""
         self._sent_left = False
@@ -75,6 +92,10 @@ class Shipper:
         self._look_again = 0.0
         self.is_known: Callable[[str], bool] = lambda _: False
         """Tells of a run that its server has it, so that nobody has to ask."""
+        self.is_made_here: Callable[[str], bool] = lambda _: False
+        """Tells of a run that this process began, so that nothing that others left can belong before what is logged to it."""
+        self.builds_on_others = False
+        """Whether this process logs to runs that others began: what they left belongs before it, and is waited for."""
         self._warned_of_bytes = -1
 
     # -- logging ------------------------------------------------------------------------------------
@@ -99,7 +120,7 @@ class Shipper:
                 # Here, not in the thread: what one imports while another forks can never be imported in the new process.
                 transport = self._open()
                 transport.prepare()
-                self._delivery = Delivery(transport, self._refuse)
+                self._delivery = Delivery(transport, self._refuse, self.renamed)
                 self._delivery.is_known = self.is_known
                 thread = threading.Thread(target=self._run, name="slipstream-shipper", daemon=True)
                 try:
@@ -131,8 +152,12 @@ class Shipper:
 
     @property
     def is_delivered(self) -> bool:
-        """Whether all that was logged is at the server, by programs before this one, too."""
-        return self._spool is None or (self._is_its_turn and self._spool.is_delivered())
+        """Whether all that was logged is at the server; by programs before this one, too, if it builds on them."""
+        return self._spool is None or (self._has_its_turn and self._spool.is_delivered())
+
+    @property
+    def _has_its_turn(self) -> bool:
+        return self._is_its_turn or not self.builds_on_others
 
     def flush(self, seconds: float, *, only_while_there: bool = False) -> bool:
         """Wait until all that was logged before is delivered; tell whether it is.
@@ -165,7 +190,7 @@ class Shipper:
             return lambda: self.is_delivered
         file = spool.file
         size = file.size
-        return lambda: self._is_its_turn and (spool.file is not file or spool.sent.offset >= size)
+        return lambda: self._has_its_turn and (spool.file is not file or spool.sent.offset >= size)
 
     def await_turn(self, seconds: float) -> bool:
         """Wait until what others left before this process began is sent; tell whether it is, or cannot be."""
@@ -189,8 +214,14 @@ class Shipper:
         return max(0, file.size - self._spool.sent.offset) + file.held_bytes, str(file.path or "memory")
 
     def close(self, seconds: float) -> bool:
-        """Flush, and end the thread; tell whether all is delivered."""
+        """Flush, and end the thread; tell whether all is delivered.
+
+        What others left is sent too, as far as some seconds go; it stays for the next program otherwise.
+        """
+        until = time.monotonic() + seconds
         delivered = self.flush(seconds)
+        if self._thread is not None and not self.is_away:
+            self.await_turn(min(_OTHERS_AT_EXIT_SECONDS, until - time.monotonic()))
         with self._lock:
             self._stopping = True
         self._hurry.set()
@@ -270,8 +301,8 @@ class Shipper:
 
     def gone(self, error: SlipstreamError) -> None:
         """Be told by others that the server did not answer them, so that nobody else tries until it does again."""
-        self._failed(error)
         self._begin()
+        self._failed(error)
         self._something.set()
 
     def _arrived(self) -> None:
@@ -287,11 +318,32 @@ class Shipper:
         assert spool is not None, "the thread begins with it"
         delivery = self._delivery
         assert delivery is not None, "the thread does not begin without"
-        if not self._sent_older:
-            self._sent_older = self._send_left(delivery, self._began) and self._await_others()
-            self._is_its_turn = True
-            with self._progress:
-                self._progress.notify_all()
+        while not self._stopping:
+            is_sent = self._send_own(spool, delivery)
+            if not self._is_its_turn:
+                outcome = self._send_left(delivery, self._began)
+                if outcome is _Left.BARRED or (outcome is _Left.DONE and self._await_others()):
+                    self._is_its_turn = True
+                    with self._progress:
+                        self._progress.notify_all()
+            elif not is_sent:
+                # What it builds on is in a file that says it began later, by a clock that was set back, or was left since.
+                outcome = self._send_left(delivery, None)
+                if not self._send_own(spool, delivery) and outcome is not _Left.INTERRUPTED:
+                    raise UnavailableError(delivery.waits_for)
+            elif self._sent_left:
+                break
+            else:
+                outcome = self._send_left(delivery, None)
+                self._sent_left = outcome is _Left.DONE
+                if outcome is _Left.BARRED:
+                    break
+        if self.is_away and not self._stopping:
+            delivery.probe()
+            self._arrived()
+
+    def _send_own(self, spool: OwnSpool, delivery: Delivery) -> bool:
+        """Send what this process has logged; tell whether all of it may go, not before what others left."""
         while not self._stopping:
             if spool.file.held and not spool.file.write_held():
                 self._warn_of_memory(spool)
@@ -300,10 +352,15 @@ class Shipper:
             if not lines and spool.sent.offset < size:  # a line that a full disk cut off
                 spool.note_sent(Sent(spool.sent.number, size))
             if lines:
-                delivery.send(spool, spool.writer, lines)
+                count = self._count_first([line.text for line in lines])
+                if not count or not delivery.send(spool, spool.writer, lines[:count]):
+                    return False
                 self._arrived()
             elif spool.file.held:
                 texts = spool.file.take_held(AT_ONCE)
+                texts = texts[: self._count_first(texts)]
+                if not texts:
+                    return False
                 first = spool.sent.number + 1
                 delivery.send_texts(spool.writer, first, texts)
                 spool.file.drop_held(len(texts))
@@ -312,33 +369,61 @@ class Shipper:
             else:
                 if spool.file.size > _RENEW_BYTES:
                     spool.renew()
-                if self.is_away:
-                    delivery.probe()
-                    self._arrived()
                 break
-        if self._sent_older and not self._sent_left and not self._stopping:
-            self._sent_left = self._send_left(delivery, None)
+        return True
 
-    def _send_left(self, delivery: Delivery, before: int | None) -> bool:
-        """Send what processes left that are gone, and tell whether all of it is sent.
+    def _count_first(self, texts: Sequence[bytes]) -> int:
+        """Return how many records may be sent before what others left is: those of runs that began in this process."""
+        if self._is_its_turn:
+            return len(texts)
+        return next((place for place, text in enumerate(texts) if not self._may_go_first(text)), len(texts))
 
-        What began before this one is sent first: this one may build on it, as when it resumes a run.
+    def _may_go_first(self, text: bytes) -> bool:
+        run_id = run_of(text)
+        return not run_id or self.is_made_here(run_id)
+
+    def _has_own_to_send(self) -> bool:
+        """Tell whether there is something of this process that may be sent now; it goes before what others left."""
+        spool = self._spool
+        if spool is None or spool.is_delivered():
+            return False
+        if spool.file.held:  # the disk may have room again
+            spool.file.write_held()
+        if self._is_its_turn:
+            return True
+        lines = spool.file.read(spool.sent.offset, _GLANCE_BYTES)
+        texts = [lines[0].text] if lines else spool.file.take_held(1)
+        return bool(texts) and self._may_go_first(texts[0])
+
+    def _send_left(self, delivery: Delivery, before: int | None, *, is_alone: bool = False) -> "_Left":
+        """Send what processes left that are gone, one delivery after the other.
+
+        What began before this one is sent first: this one may build on it, as when it resumes a run. What this process
+        logs to runs of its own goes between two deliveries, unless it is said that it does not.
         """
         if time.monotonic() < self._look_again:
-            return False
+            return _Left.BARRED
         folder = folder_of(self.server)
         for left in left_spools(folder, before):
             size = left.left_bytes
+            passed = 0
+
+            def stop() -> bool:
+                nonlocal passed
+                passed += 1
+                # After one at least, so that those who log without rest send what others left, too.
+                return self._stopping or (passed > 1 and not is_alone and self._has_own_to_send())
+
             try:
-                if not send_left(left, delivery, self._is_stopping):
-                    return False
+                if not send_left(left, delivery, stop):
+                    return _Left.INTERRUPTED
             except SlipstreamError as error:
                 if may_pass(error):
                     raise
                 # Of that file alone, perhaps: it keeps nobody else's waiting.
                 self._look_again = time.monotonic() + BARRED_PAUSE_SECONDS
                 _logger.warning("%s cannot be sent to %s: %s", left.path, self.server, error)
-                return False
+                return _Left.BARRED
             if size:
                 self._arrived()
                 _logger.warning(
@@ -348,24 +433,22 @@ class Shipper:
                     left.head.program,
                     left.head.host,
                 )
-            if before is None and not self.is_delivered:  # this process's own go first
-                self._something.set()
-                return False
-        return True
-
-    def _is_stopping(self) -> bool:
-        """Tell whether to stop, between two deliveries of others' records; the disk may have room for this one's own again."""
-        spool = self._spool
-        if spool is not None and spool.file.held:
-            spool.file.write_held()
-        return self._stopping
+            if not is_alone and self._has_own_to_send():
+                return _Left.INTERRUPTED
+        return _Left.DONE
 
     def _await_others(self) -> bool:
-        """Let other processes finish with what they are sending of those that are gone; not for ever, they may be stopped."""
-        until = time.monotonic() + _OTHERS_SECONDS
-        while not self._is_stopping() and time.monotonic() < until and sent_by_others(folder_of(self.server)):
+        """Let other processes finish with what they are sending of those that are gone; tell whether they have.
+
+        Not for ever, they may be stopped; and not before what this process has to send of its own.
+        """
+        if not self._others_until:
+            self._others_until = time.monotonic() + _OTHERS_SECONDS
+        while not self._stopping and not self._has_own_to_send():
+            if time.monotonic() > self._others_until or not sent_by_others(folder_of(self.server)):
+                return True
             time.sleep(GATHER_SECONDS)
-        return not self._stopping
+        return False
 
     def deliver_left(self) -> bool:
         """Send what programs that have ended left on this machine, in this thread; tell whether all of it is sent.
@@ -375,7 +458,13 @@ class Shipper:
         """
         if self._open is None:
             return True
-        return self._send_left(Delivery(self._open(), self._refuse), None) and self._await_others()
+        delivery = Delivery(self._open(), self._refuse, self.renamed)
+        if self._send_left(delivery, None, is_alone=True) is not _Left.DONE:
+            return False
+        until = time.monotonic() + _OTHERS_SECONDS
+        while time.monotonic() < until and sent_by_others(folder_of(self.server)):
+            time.sleep(GATHER_SECONDS)
+        return not self._stopping
 
     def _refuse(self, text: bytes, message: str) -> None:
         self.refused += 1

@@ -12,7 +12,10 @@ import logging
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
+
+import msgspec
 
 from slipstream import settings
 from slipstream.api.routing import Request
@@ -21,6 +24,7 @@ from slipstream.client.active_experiment import NAMED
 from slipstream.client.batches import Batch, cut_by_bytes
 from slipstream.client.hurry import is_hurried
 from slipstream.client.rest import RestStore
+from slipstream.client.spool.models import AWAY, SpooledModels
 from slipstream.client.spool.shipper import TIMEOUT_SECONDS, Shipper
 from slipstream.client.transport import Transport
 from slipstream.clock import now_ms
@@ -46,17 +50,17 @@ from slipstream.entities.record import (
     PointRecord,
     Record,
     RunRecord,
+    TableRecord,
     UpdateRecord,
     Value,
     encode_record,
 )
 from slipstream.errors import (
     AlreadyExistsError,
-    ConnectionFailedError,
     InvalidParameterError,
     NotFoundError,
     StorageError,
-    TooManyRequestsError,
+    UnauthenticatedError,
     UnavailableError,
 )
 from slipstream.ids import new_run_id, new_run_name
@@ -71,14 +75,17 @@ _RECORD_BYTES = 256 * 1024
 _ENDED = frozenset({RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED})
 _KNOWN_RUNS = 100_000
 _KNOWN_PARAMS = 1_000_000
+_IDS = ("run_id", "run_uuid", "model_id", "source_run_id")
 _LAST_ATTEMPT_SECONDS = 5.0
-AWAY = (ConnectionFailedError, UnavailableError, TooManyRequestsError)
 
 _logger = logging.getLogger(__name__)
 
 
-class SpooledStore(RestStore):
+class SpooledStore(SpooledModels):
     """A `RestStore` whose logging cannot wait or fail for the server. Thread-safe; each process needs its own."""
+
+    away = (*AWAY, UnauthenticatedError)
+    """What is raised for files that can be kept here and sent later: a token may have run out in the middle."""
 
     def __init__(
         self,
@@ -104,11 +111,15 @@ class SpooledStore(RestStore):
         """Where files of runs are kept, by their ids."""
         self._known: set[str] = set()
         """Runs that are there and may be written to."""
+        self._made: set[str] = set()
+        """Those of them that this process began."""
         self._unsure: set[str] = set()
         """Those of them that nobody could ask for, since the server was away."""
         self.shipper.is_known = lambda run_id: run_id in self._known and run_id not in self._unsure
+        self.shipper.is_made_here = self._made.__contains__
         self._params: dict[tuple[str, str], str] = {}
         self._experiments: dict[str, Experiment] = {}
+        self._models = {}
         self._quick_keys: set[str] = set()
 
     # -- asking -------------------------------------------------------------------------------------
@@ -117,7 +128,16 @@ class SpooledStore(RestStore):
             return self._ask_hurried(handler, request)
         if not self.shipper.is_delivered:
             self.shipper.flush(settings.DELIVERY_TIMEOUT.get() if not self.shipper.is_away else 0.0)
-        return super()._ask(handler, request)
+        return super()._ask(handler, self._with_ids_of_there(request))
+
+    def _with_ids_of_there(self, request: RequestT) -> RequestT:
+        """Return a request that names runs and models as the server does."""
+        changed: dict[str, str] = {}
+        for name in _IDS:
+            value = getattr(request, name, None)
+            if isinstance(value, str) and self.shipper.renamed.knows(value):
+                changed[name] = self.shipper.renamed.of(value)
+        return msgspec.structs.replace(request, **changed) if changed else request
 
     def _ask_hurried(self, handler: Callable[[Any, RequestT], ResponseT], request: RequestT) -> ResponseT:
         """Ask once and not long; while the server is away not at all.
@@ -305,8 +325,8 @@ class SpooledStore(RestStore):
         """Return the storage URI of a run's files; `None` if the server is away, so that they have to wait."""
         if self.shipper.is_away or self.shipper.keeps_files:
             return None
-        if not self.shipper.await_turn(settings.PATIENCE.get()):  # files of before must not come after these
-            return None
+        if run_id not in self._made and not self.shipper.await_turn(settings.PATIENCE.get()):
+            return None  # files of before must not come after these
         if run_id not in self._places:
             run = self._find_run(run_id)
             if run is None:
@@ -314,8 +334,23 @@ class SpooledStore(RestStore):
             self._places[run_id] = run.info.artifact_uri
         return self._places[run_id]
 
-    def stage_files(self, run_id: str, write: Callable[[LocalArtifactStore], None]) -> None:
-        """Keep files of a run on this machine, to be sent with what was logged; `write` puts them into a store."""
+    def stage_files(
+        self, run_id: str, write: Callable[[LocalArtifactStore], object], model_id: str = ""
+    ) -> None:
+        """Keep files of a run or model on this machine, to be sent with what was logged; `write` puts them into a store."""
+        folder = self._stage(run_id, write)
+        self.shipper.append(encode_record(FilesRecord(run_id, folder, model_id=model_id)))
+
+    def stage_table(self, run_id: str, path: str, rows: bytes, *, may_be_there: bool) -> None:
+        """Keep rows of a table of a run, in the form that the table's file has, to be added to it with what was logged."""
+        folder = self._stage(run_id, lambda store: store.write(PurePosixPath(path).name, [rows]))
+        self.shipper.append(encode_record(TableRecord(run_id, folder, path, may_be_there)))
+
+    def params_logged_here(self, run_id: str) -> dict[str, str]:
+        """Return the params of a run that this process logged, as far as it remembers."""
+        return {key: value for (run, key), value in self._params.items() if run == run_id}
+
+    def _stage(self, run_id: str, write: Callable[[LocalArtifactStore], object]) -> str:
         try:
             folder = self.shipper.new_stage()
         except OSError as error:
@@ -328,7 +363,7 @@ class SpooledStore(RestStore):
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self.shipper.append(encode_record(FilesRecord(run_id, folder.name)))
+        return folder.name
 
     # -- runs ---------------------------------------------------------------------------------------
     def choose_experiment(self, name: str) -> Experiment:
@@ -382,7 +417,7 @@ class SpooledStore(RestStore):
             except AWAY as error:
                 self.shipper.gone(error)
             else:
-                self._know(run.info.run_id)
+                self._know(run.info.run_id, is_made_here=True)
                 self._places[run.info.run_id] = run.info.artifact_uri
                 return run
         return self._create_here(experiment_id, user_id, run_name, start_time, tags)
@@ -401,7 +436,7 @@ class SpooledStore(RestStore):
                 run_id, name, user_id, start_time, pairs, None if named is not None else experiment_id, named
             )
         )
-        self._know(run_id)
+        self._know(run_id, is_made_here=True)
         info = RunInfo(
             run_id=run_id,
             experiment_id=experiment_id,
@@ -417,11 +452,13 @@ class SpooledStore(RestStore):
         """Return a run, `None` while the server is away. It is taken to be there, so that it can be gone on with."""
         names.check_run_id(run_id)
         if not self.shipper.is_away:
-            self.flush()
-            try:
-                return self._impatient.get_run(run_id)
-            except AWAY as error:
-                self.shipper.gone(error)
+            self.shipper.flush(settings.DELIVERY_TIMEOUT.get(), only_while_there=True)
+            run = self._find_run(run_id)
+            if run is None and not self.shipper.is_away:  # it begins in what another program left here
+                self.shipper.await_turn(settings.DELIVERY_TIMEOUT.get())
+                run = self._find_run(run_id)
+            if run is not None:
+                return run
         self._know(run_id)
         self._unsure.add(run_id)
         return None
@@ -475,11 +512,16 @@ class SpooledStore(RestStore):
             ) from error
         self.shipper.append(text)
 
-    def _know(self, run_id: str) -> None:
+    def _know(self, run_id: str, *, is_made_here: bool = False) -> None:
         if len(self._known) >= _KNOWN_RUNS:
             self._known.clear()
+            self._made.clear()
             self._params.clear()
         self._known.add(run_id)
+        if is_made_here:
+            self._made.add(run_id)
+        elif run_id not in self._made:
+            self.shipper.builds_on_others = True
 
     def _require_run(self, run_id: str) -> None:
         """Find out once whether a run may be written to, unless nobody can tell now."""
@@ -492,12 +534,15 @@ class SpooledStore(RestStore):
         if run is not None:
             require_active_run(run_id, run.info.lifecycle_stage)
             self._know(run_id)
+        elif not self.shipper.is_away:  # it begins in what another program left: asked for again at delivery
+            self._know(run_id)
+            self._unsure.add(run_id)
 
     def _find_run(self, run_id: str) -> Run | None:
         """Return a run; `None` where the server cannot be asked, or has yet to hear of a run that began while it was away."""
         for is_last in (False, True):
             try:
-                return self._impatient.get_run(run_id)
+                return self._impatient.get_run(self.shipper.renamed.of(run_id))
             except AWAY as error:
                 self.shipper.gone(error)
                 return None

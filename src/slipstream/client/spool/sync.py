@@ -7,7 +7,15 @@ import msgspec
 
 from slipstream.client.connect import normalise, shown_uri
 from slipstream.client.spool.delivery import Delivery, describe
-from slipstream.client.spool.folder import SUFFIX, LeftSpool, keep_refused, left_spools, spool_folder
+from slipstream.client.spool.folder import (
+    SUFFIX,
+    LeftSpool,
+    folder_of,
+    keep_refused,
+    left_spools,
+    spool_folder,
+)
+from slipstream.client.spool.renamed import Renamed
 from slipstream.client.spool.shipper import TIMEOUT_SECONDS, send_left
 from slipstream.client.transport import Transport
 from slipstream.errors import InvalidParameterError, NotFoundError, SlipstreamError
@@ -67,7 +75,17 @@ def sync(
     for left in _all_left(folder):
         seen += 1
         described = _describe(left)
-        server = normalise(to or described.server)
+        named = to or described.server
+        server = normalise(named) if named else ""
+        if not server:
+            left.close(delivered=False)
+            result.failed.append(
+                (
+                    described,
+                    "its first line, which names the server, is damaged; say where to send it: --to http://...",
+                )
+            )
+            continue
         if not server.startswith(("http://", "https://")):
             left.close(delivered=False)
             result.failed.append(
@@ -79,7 +97,8 @@ def sync(
             keep_refused(shown_uri(server), text, message)
             result.refused.append((message, describe(text)))
 
-        delivery = Delivery(Transport(server, retries=_RETRIES, timeout_seconds=TIMEOUT_SECONDS), refuse)
+        transport = Transport(server, retries=_RETRIES, timeout_seconds=TIMEOUT_SECONDS)
+        delivery = Delivery(transport, refuse, Renamed(folder_of(shown_uri(server))))
         before = [left.sent.offset]
 
         def stop(left: LeftSpool = left, before: list[int] = before) -> bool:

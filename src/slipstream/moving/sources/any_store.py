@@ -8,10 +8,18 @@ from typing import TypeVar
 import msgspec
 
 from slipstream.artifact_store.base import ArtifactStore
-from slipstream.entities import Experiment, Metric, Page, RegisteredModel, Run, RunData, ViewType
+from slipstream.entities import Experiment, Metric, Page, RegisteredModel, Run, RunBranch, RunData, ViewType
 from slipstream.errors import SlipstreamError
 from slipstream.moving.report import Report
-from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, RunRecord, Totals
+from slipstream.moving.source import (
+    NO_PAST,
+    BranchRecord,
+    LoggedModelRecord,
+    Past,
+    RegisteredModelRecord,
+    RunRecord,
+    Totals,
+)
 from slipstream.moving.sources.mlflow_db import model_of
 from slipstream.store.base import Store
 from slipstream.store.import_records import ImportedVersion
@@ -56,6 +64,7 @@ class StoreSource:
             token: str | None = None
             while True:
                 page = self._search_runs(ids, token)
+                pasts = self.pasts(page.items)
                 for run in self.whole_runs(page.items):
                     if UNFINISHED_TAG in run.data.tags:
                         self._report.fail(
@@ -65,7 +74,8 @@ class StoreSource:
                     keys = [point.key for point in run.data.latest_metrics]
                     data = RunData(params=run.data.params, tags=run.data.tags)
                     points = partial(self.points, run.info.run_id, keys)
-                    yield RunRecord(msgspec.structs.replace(run, data=data), points)
+                    past = pasts.get(run.info.run_id, NO_PAST)
+                    yield RunRecord(msgspec.structs.replace(run, data=data), points, past=past)
                 token = page.token
                 if not token:
                     break
@@ -73,6 +83,35 @@ class StoreSource:
     def whole_runs(self, found: Sequence[Run]) -> Iterator[Run]:
         """Yield runs that a search gave, with what searches leave out."""
         yield from found
+
+    def pasts(self, found: Sequence[Run]) -> dict[str, Past]:
+        """Return what some runs were before, by id; of MLflow's there is none."""
+        raise NotImplementedError
+
+    def past(self, run_id: str) -> Past:
+        """Ask what a run was before."""
+        earlier = [each for each in self._store.get_param_history(run_id) if each.replaced_time is not None]
+        branches = [
+            BranchRecord(
+                msgspec.structs.replace(each, latest_metrics=[]),
+                partial(self._superseded, run_id, each),
+            )
+            for each in self._store.get_run_branches(run_id)
+        ]
+        return Past(earlier, branches)
+
+    def _superseded(self, run_id: str, branch: RunBranch) -> Iterator[Sequence[Metric]]:
+        for each in branch.latest_metrics:
+            token: str | None = None
+            while True:
+                page = self._store.get_superseded_history(
+                    run_id, branch.number, each.key, self._points_page, token
+                )
+                if page.items:
+                    yield page.items
+                token = page.token
+                if not token:
+                    break
 
     def _search_runs(self, ids: Sequence[str], token: str | None) -> Page[Run]:
         # The oldest first: where pages are counted, a run that begins meanwhile comes last and moves no other.

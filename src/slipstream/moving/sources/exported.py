@@ -10,11 +10,12 @@ import msgspec
 from slipstream.artifact_store.base import ArtifactStore
 from slipstream.artifact_store.paths import clean_path
 from slipstream.artifact_store.uri import open_store
-from slipstream.entities import Experiment, Metric
+from slipstream.entities import Experiment, Metric, RunBranch
 from slipstream.errors import InvalidParameterError
 from slipstream.moving.bars import bar
 from slipstream.moving.plain_files import (
     ARTIFACTS,
+    BRANCHES,
     FORMAT,
     MANIFEST,
     METRICS,
@@ -25,10 +26,18 @@ from slipstream.moving.plain_files import (
     PointReader,
     RegisteredModelLine,
     RunLine,
+    branch_owner,
     digest_of,
 )
 from slipstream.moving.report import Report
-from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, RunRecord, Totals
+from slipstream.moving.source import (
+    BranchRecord,
+    LoggedModelRecord,
+    Past,
+    RegisteredModelRecord,
+    RunRecord,
+    Totals,
+)
 from slipstream.moving.sources.folder_reading import read_lines, read_text
 from slipstream.rules import names
 
@@ -55,6 +64,7 @@ class Exported:
         self._manifest = _read_manifest(self._folder / MANIFEST)
         self._check_files()
         self._points = PointReader(self._folder / METRICS, self._manifest.points_format)
+        self._left_behind = PointReader(self._folder / BRANCHES, self._manifest.points_format)
 
     def _check_files(self) -> None:
         total = sum(each.size for each in self._manifest.files)
@@ -117,7 +127,21 @@ class Exported:
             if self._can_be_taken("run", info.run_id, info.experiment_id) and info.experiment_id in chosen:
                 run_id = info.run_id
                 points = partial(self._points.read, run_id, line.part, line.row, line.points)
-                yield RunRecord(line.run, points, self._files(run_id))
+                yield RunRecord(line.run, points, self._files(run_id), past=self._past(line))
+
+    def _past(self, line: RunLine) -> Past:
+        branches: list[BranchRecord] = []
+        for each in line.branches:
+            branch = RunBranch(
+                number=each.number,
+                from_step=each.from_step,
+                created_time=each.created_time,
+                undone_time=each.undone_time,
+            )
+            owner = branch_owner(line.run.info.run_id, each.number)
+            points = partial(self._left_behind.read, owner, each.part, each.row, each.points)
+            branches.append(BranchRecord(branch, points))
+        return Past(line.earlier_params, branches)
 
     def logged_models(self, experiment_ids: Sequence[str]) -> Iterator[LoggedModelRecord]:
         chosen = frozenset(experiment_ids)

@@ -11,10 +11,10 @@ from slipstream.artifact_store.base import ArtifactStore
 from slipstream.artifact_store.uri import open_store
 from slipstream.db.foreign import ForeignDatabase
 from slipstream.db.migrate import migrations
-from slipstream.entities import RegisteredModel
+from slipstream.entities import RegisteredModel, Run
 from slipstream.errors import InvalidParameterError
 from slipstream.moving.report import Report
-from slipstream.moving.source import LoggedModelRecord, RegisteredModelRecord, Totals
+from slipstream.moving.source import LoggedModelRecord, Past, RegisteredModelRecord, Totals
 from slipstream.moving.sources.any_store import StoreSource
 from slipstream.store.base import Store
 from slipstream.store.config import StoreConfig
@@ -61,6 +61,11 @@ class SlipstreamDatabase(StoreSource):
 
     def totals(self) -> Totals:
         return Totals(self._database.count("runs"))
+
+    def pasts(self, found: Sequence[Run]) -> dict[str, Past]:
+        with self._database.explained():
+            ids = self._sql.find_runs_with_past([run.info.run_id for run in found])
+        return {run_id: self.past(run_id) for run_id in ids}
 
     def logged_models(self, experiment_ids: Sequence[str]) -> Iterator[LoggedModelRecord]:
         after = ""

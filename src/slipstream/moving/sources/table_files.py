@@ -12,12 +12,14 @@ from slipstream.moving.sources.folder_reading import open_file
 from slipstream.moving.sources.tables import Row, Stretch
 
 _LONGEST_LINE = 16 << 20
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = (",", ";", "\t", "|")
 _BATCH = 65_536
+_MOST_CELLS = 100_000_000
+"""Of one row group of Parquet: some 800 MB of numbers. A few bytes may stand for any number of rows."""
 
 
 class CsvFile:
-    """A CSV file with a header: UTF-8; commas, semicolons or tabs, whichever the header has most of.
+    """A CSV file with a header: UTF-8; commas, semicolons, tabs or bars, whichever the header has most of.
 
     Raises:
         InvalidParameterError: it is empty, or no text.
@@ -25,8 +27,14 @@ class CsvFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.odd_line: int | None = None
         with open_file(path) as file:
-            start = 3 if file.read(3) == b"\xef\xbb\xbf" else 0
+            mark = file.read(3)
+            if mark[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                raise InvalidParameterError(
+                    f"{path} is UTF-16. Save it as UTF-8; Excel calls that 'CSV UTF-8'."
+                )
+            start = 3 if mark == b"\xef\xbb\xbf" else 0
             file.seek(start)
             line = file.readline(_LONGEST_LINE).decode("utf-8", "replace")
             self._delimiter = max(_DELIMITERS, key=line.count)
@@ -36,6 +44,7 @@ class CsvFile:
                 header: list[str] | None = next(csv.reader(lines, delimiter=self._delimiter), None)
             self.columns = [each.strip() for each in header or ()]
             self._begin, self._first_line = lines.offset, lines.number
+            self.odd_line = lines.odd
         if not any(self.columns) or "\0" in "".join(self.columns):
             raise InvalidParameterError(f"{path} begins with no header of a table.")
 
@@ -51,6 +60,7 @@ class CsvFile:
                 at, line = lines.offset, lines.number
                 with _explained(self.path, lines):
                     cells = next(reader, None)
+                self.odd_line = self.odd_line or lines.odd
                 if cells is None:
                     break
                 if not cells:
@@ -92,6 +102,8 @@ class _Lines:
         self._path = path
         self.offset = offset
         self.number = number
+        self.odd: int | None = None
+        """The number of the first one that is not UTF-8."""
 
     def __iter__(self) -> "_Lines":
         return self
@@ -106,7 +118,11 @@ class _Lines:
             )
         self.offset += len(line)
         self.number += 1
-        return line.decode("utf-8", "replace")
+        try:
+            return line.decode()
+        except UnicodeDecodeError:
+            self.odd = self.odd or self.number - 1
+            return line.decode("utf-8", "replace")
 
 
 @contextmanager
@@ -118,7 +134,7 @@ def _explained(path: Path, lines: _Lines) -> Generator[None]:
 
 
 class ParquetTable:
-    """A Parquet file.
+    """A Parquet file; one row group of it at a time is in memory.
 
     Raises:
         InvalidParameterError: it is none.
@@ -129,8 +145,16 @@ class ParquetTable:
         self.path = path
         with open_file(path) as file:
             self._bytes = file.seek(0, io.SEEK_END)
+        self.odd_line: int | None = None
         with self._opened() as file:
             self.columns = [str(each) for each in file.schema_arrow.names]
+            for group in range(file.num_row_groups):
+                count: int = file.metadata.row_group(group).num_rows
+                if count * len(self.columns) > _MOST_CELLS:
+                    raise InvalidParameterError(
+                        f"{path} has {count:,} rows in row group {group + 1}, which are too many to be read at once. Write it "
+                        "again with smaller groups, such as row_group_size=1_000_000 of pyarrow and pandas."
+                    )
 
     @contextmanager
     def _opened(self) -> Generator[Any]:
@@ -146,15 +170,16 @@ class ParquetTable:
                 names = [self.columns[each] for each in (run, time) if each is not None]
                 read: Any = file.read_row_group(group, columns=names) if names else None
                 times: Any = None if time is None else read.column(self.columns[time])
-                owners: list[object] = [""] if run is None else read.column(self.columns[run]).to_pylist()
-                begin = 0
-                for at in range(1, len(owners)):
-                    if owners[at] != owners[at - 1]:
+                begin, current = 0, ""
+                for at, owner in enumerate(() if run is None else _values(read.column(self.columns[run]))):
+                    text = _owner(owner)
+                    if text != current and at > 0:
                         last = None if times is None else times[at - 1].as_py()
-                        yield _owner(owners[begin]), last, Stretch(begin, at - begin, group)
+                        yield current, last, Stretch(begin, at - begin, group)
                         begin = at
+                    current = text
                 last = None if times is None else times[count - 1].as_py()
-                yield _owner(owners[begin]), last, Stretch(begin, count - begin, group)
+                yield current, last, Stretch(begin, count - begin, group)
 
     def rows(self, stretches: Sequence[Stretch]) -> Iterator[Row]:
         with self._opened() as file:
@@ -168,6 +193,11 @@ class ParquetTable:
                     columns: list[list[Any]] = [column.to_pylist() for column in piece.columns]
                     for number, cells in enumerate(zip(*columns, strict=True), at):
                         yield Row(f"row {number + 1:,} of row group {group + 1:,}", cells)
+
+
+def _values(column: Any) -> Iterator[object]:
+    for begin in range(0, len(column), _BATCH):
+        yield from column.slice(begin, _BATCH).to_pylist()
 
 
 def _owner(value: object) -> str:

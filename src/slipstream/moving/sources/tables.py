@@ -66,6 +66,8 @@ class Stretch(NamedTuple):
 class TableFile(Protocol):
     path: Path
     columns: list[str]
+    odd_line: int | None
+    """The first line that is not UTF-8, known once `stretches` is done."""
 
     def stretches(self, run: int | None, time: int | None) -> Iterator[tuple[str, object, Stretch]]:
         """Yield which run's rows follow each other, by the text in a column; all are one run's without one.
@@ -118,6 +120,12 @@ class Table(RunsOnly):
             for run, last, stretch in self._file.stretches(self._layout.run, self._layout.time):
                 self._stretches.setdefault(run, array("q")).extend(stretch)
                 self._last_times[run] = last
+            if self._file.odd_line is not None:
+                self._report.fail(
+                    "table",
+                    f"{self._file.path}, line {self._file.odd_line:,}",
+                    "it is not UTF-8, so letters are lost here, and maybe below. Save the table as UTF-8 and import that.",
+                )
         return self._stretches
 
     def totals(self) -> Totals:

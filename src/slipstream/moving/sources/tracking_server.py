@@ -22,7 +22,7 @@ from slipstream.errors import (
     SlipstreamError,
 )
 from slipstream.moving.report import Report
-from slipstream.moving.source import LoggedModelRecord
+from slipstream.moving.source import NO_PAST, LoggedModelRecord, Past
 from slipstream.moving.sources.any_store import EXPERIMENTS_AT_ONCE, StoreSource, chunks
 
 _AT_ONCE = 8
@@ -43,9 +43,8 @@ class TrackingServer(StoreSource):
     def __init__(self, address: str, report: Report) -> None:
         self._transport = Transport(address)
         self._elsewhere: dict[str, Transport] = {}
-        super().__init__(
-            RestStore(self._transport), report, f"the server {self._transport.base_url}", points_page=_POINTS
-        )
+        self._rest = RestStore(self._transport)
+        super().__init__(self._rest, report, f"the server {self._transport.base_url}", points_page=_POINTS)
         self._threads = ThreadPoolExecutor(_AT_ONCE, "slipstream-import")
         self._experiments: list[str] = []
         version = self._transport.call("GET", "/version").decode("utf-8", "replace").strip()
@@ -70,6 +69,22 @@ class TrackingServer(StoreSource):
             raise
         except SlipstreamError as error:
             return error
+
+    def pasts(self, found: Sequence[Run]) -> dict[str, Past]:
+        """Ask for each run, if the server is slipstream's."""
+        if "branches" not in self._rest.own_features:
+            return {}
+        ids = [run.info.run_id for run in found]
+        return dict(zip(ids, self._threads.map(self._find_past, ids), strict=True))
+
+    def _find_past(self, run_id: str) -> Past:
+        try:
+            return self.past(run_id)
+        except ConnectionFailedError:
+            raise
+        except SlipstreamError as error:
+            self._report.fail("run", f"{run_id}, what it was before", error)
+            return NO_PAST
 
     def points(self, run_id: str, keys: Sequence[str]) -> Iterator[Sequence[Metric]]:
         """Ask for several histories at once, and go on with those that are longer than a page."""

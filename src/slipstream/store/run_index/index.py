@@ -42,6 +42,9 @@ _MOST_KEPT = 1_000
 """Runs of a page whose documents are kept; longer pages are exports, and would only push out what is looked at."""
 _DOCUMENT_BYTES = 150
 _MOST_SUMMARIES = 20_000
+_MOST_COLUMN_LISTS = 4
+_MOST_CELLS = 500_000
+"""Cells of columns that one request for ranges reads into memory, some 0.7 s: the others wait for it."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -68,6 +71,8 @@ class Window(msgspec.Struct, frozen=True):
     """Of the columns that are in memory: a text, or a number and its rank, a row."""
     ranges: dict[ColumnName, Span | None]
     upto: int
+    complete: bool = True
+    """Whether all ranges that were asked for are there."""
 
 
 class WindowRequest(msgspec.Struct, frozen=True):
@@ -92,6 +97,17 @@ class KeyCounts(msgspec.Struct, frozen=True):
     newest: list[int]
     """Internal ids of some of them, the newest first."""
     upto: int
+    identity: object = None
+    """Equal as long as nothing of it has changed, nor any value of those runs; `None` where that is not known."""
+
+
+class Cells(msgspec.Struct, frozen=True):
+    """Columns of some runs: one value a run, in any order, but the same in all of them."""
+
+    runs: int
+    values: dict[ColumnName, list[Any]]
+    """Texts, or of metrics numbers; NaN where there is none."""
+    upto: int
 
 
 class RunIndex:
@@ -115,6 +131,8 @@ class RunIndex:
         self._document_bytes = 0
         self._summaries: dict[tuple[int, int], tuple[object, int]] = {}
         """What was found out of series, by run and series, with the change up to which it is true."""
+        self._columns: dict[object, object] = {}
+        """Lists of columns, by the identity of the counts of their keys."""
         self.answered = 0
         """How many searches were answered from memory."""
 
@@ -192,6 +210,37 @@ class RunIndex:
             self._make_room()
             self.answered += 1
             return window
+
+    def find_cells(
+        self,
+        tx: Transaction,
+        experiments: Sequence[int],
+        query: Query,
+        stages: Sequence[str],
+        names: Sequence[ColumnName],
+    ) -> Cells | None:
+        """Return columns of all runs that a search finds, or `None` when the database has to be asked; see `find`."""
+        numbers = list(dict.fromkeys(experiments))
+        if len(numbers) > _MOST_EXPERIMENTS or not self._too_large.isdisjoint(numbers):
+            return None
+        found: dict[ColumnName, list[Any]] = {name: [] for name in names}
+        count = 0
+        with self._lock:
+            try:
+                conditions = _conditions(query.comparisons, stages, ascii_only=tx.dialect != "sqlite")
+                upto = self._catch_up(tx)
+                with self._tables_of(tx, numbers, upto) as tables:
+                    for table in tables:
+                        table.load(tx, [*(condition.column for condition in conditions), *names])
+                        mask = table.matches(conditions)
+                        count += mask.count
+                        for name in names:
+                            found[name] += table.cells(mask, name)
+            except (AheadError, UnsureError, _TooLargeError):
+                return None
+            self._make_room()
+            self.answered += 1
+            return Cells(count, found, upto)
 
     def count_keys(
         self,
@@ -278,6 +327,18 @@ class RunIndex:
             self._summaries[run, series] = (summary, upto)
             while len(self._summaries) > _MOST_SUMMARIES:
                 del self._summaries[next(iter(self._summaries))]
+
+    def columns(self, identity: object) -> object | None:
+        """Return what was kept of the columns that some counts of keys were made for."""
+        with self._lock:
+            return self._columns.get(identity)
+
+    def keep_columns(self, identity: object, columns: object) -> None:
+        """Keep what was found out of columns, as long as the identity of the counts of their keys is the same."""
+        with self._lock:
+            self._columns[identity] = columns
+            while len(self._columns) > _MOST_COLUMN_LISTS:
+                del self._columns[next(iter(self._columns))]
 
     def drop(self, experiments: Sequence[int]) -> None:
         """Forget experiments, to read them anew when they are searched next."""
@@ -413,8 +474,15 @@ def _find_window(
     shows_tree = wanted.roots or wanted.parent is not None
     if shows_tree:
         names += [PARENT]
+    ranged: list[ColumnName] = []
     if wanted.ranges:
-        names += wanted.columns
+        room = _MOST_CELLS
+        for name in dict.fromkeys(wanted.columns):
+            cells = sum(len(table.runs) for table in tables if table.column(name) is None)
+            if cells <= room or not ranged:
+                room -= cells
+                ranged.append(name)
+        names += ranged
     orders: list[Order] = []
     for table in tables:
         table.load(tx, names)
@@ -454,12 +522,18 @@ def _find_window(
         ]
     ranges: dict[ColumnName, Span | None] = {}
     if wanted.ranges:
-        for name in wanted.columns:
+        for name in ranged:
             ranges[name] = join_ranges(
                 [table.range_of(mask, name) for table, mask in zip(tables, all_found, strict=True)]
             )
     return Window(
-        sum(map(len, listings)), [tables[at].runs[slot] for at, slot in rows], children, values, ranges, upto
+        sum(map(len, listings)),
+        [tables[at].runs[slot] for at, slot in rows],
+        children,
+        values,
+        ranges,
+        upto,
+        not wanted.ranges or len(ranged) == len(set(wanted.columns)),
     )
 
 
@@ -500,7 +574,12 @@ def _count_keys(
         slots = table.listing(mask, query.fields, None)[:newest]
         parts.append([(order.key(slot), table.runs[slot]) for slot in slots])
     rows = islice(merge(*parts, key=lambda row: row[0]), newest)
-    return KeyCounts(total, keys, ended, [run for _, run in rows], upto)
+    identity = (
+        tuple(table.state for table in tables),
+        frozenset(condition.identity for condition in conditions),
+        tuple(groups),
+    )
+    return KeyCounts(total, keys, ended, [run for _, run in rows], upto, identity)
 
 
 def join_ranges(found: Sequence[Span | str | None]) -> Span | None:

@@ -42,11 +42,20 @@ _DATASETS: dict[str, LiteralString] = {
 }
 
 # All keys of a run as one text, in order: runs of one program have the same, so a column of them takes a byte or two a run.
-# A key holds no line feed.
+# A key holds no line feed. The order is that of the inner SELECT: within the aggregate it would be sorted once more.
 _KEYS: dict[str, LiteralString] = {
-    "metric": "SELECT run, string_agg(key, '\n' ORDER BY key) FROM series WHERE run IN :runs__in GROUP BY run",
-    "parameter": "SELECT run, string_agg(key, '\n' ORDER BY key) FROM params WHERE run IN :runs__in GROUP BY run",
-    "tag": "SELECT run, string_agg(key, '\n' ORDER BY key) FROM run_tags WHERE run IN :runs__in GROUP BY run",
+    "metric": (
+        "SELECT run, string_agg(key, '\n') FROM"
+        " (SELECT run, key FROM series WHERE run IN :runs__in ORDER BY run, key) k GROUP BY run"
+    ),
+    "parameter": (
+        "SELECT run, string_agg(key, '\n') FROM"
+        " (SELECT run, key FROM params WHERE run IN :runs__in ORDER BY run, key) k GROUP BY run"
+    ),
+    "tag": (
+        "SELECT run, string_agg(key, '\n') FROM"
+        " (SELECT run, key FROM run_tags WHERE run IN :runs__in ORDER BY run, key) k GROUP BY run"
+    ),
 }
 KEYS = "keys"
 """The group of columns that hold which keys a run has: `("keys", "metric")`."""

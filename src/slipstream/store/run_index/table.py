@@ -1,5 +1,6 @@
 """The runs of one experiment in memory: columns, orders and masks, each made when first asked for."""
 
+import itertools
 from array import array
 from bisect import bisect_left
 from collections import Counter
@@ -45,6 +46,8 @@ _DEFAULT = (OrderField("attribute", "start_time", descending=True, kind="integer
 
 Conditions: TypeAlias = Sequence[Condition]
 
+_states = itertools.count(1)
+
 
 class OutOfStepError(Exception):
     """The runs that are there cannot have come from the changes that were told; never leaves the store."""
@@ -85,6 +88,8 @@ class RunTable:
         self._sizes: dict[ColumnName, int] = {}
         self._sized = 0
         self.windows = Windows()
+        self.state = next(_states)
+        """Another one after each change of a run."""
         for name in BASE:
             self._load(tx, name)
         self._order(_DEFAULT)
@@ -132,6 +137,7 @@ class RunTable:
             self.read_at[slot] = upto
         self._follow(new, cells)
         self.pending = set()
+        self.state = next(_states)
         return changed
 
     def _follow(self, new: list[int], cells: dict[ColumnName, dict[int, Any]]) -> None:
@@ -354,14 +360,9 @@ class RunTable:
     def load(self, tx: Transaction, names: Iterable[ColumnName]) -> None:
         """Have some columns in memory, and let go of them last."""
         wanted = list(dict.fromkeys(names))
-        missing = [name for name in wanted if name not in self._columns]
-        if missing:
-            parts: dict[ColumnName, list[tuple[Sequence[int], Values]]] = {name: [] for name in missing}
-            for chunk in _chunks(self.runs):
-                for name, values in read_columns(tx, chunk, missing).items():
-                    parts[name].append((chunk, values))
-            for name, chunks in parts.items():
-                self._columns[name] = new_column(name, chunks, len(self.runs))
+        for name in wanted:
+            if name not in self._columns:
+                self._load(tx, name)
         for name in wanted:
             self._columns[name] = self._columns.pop(name)
 
@@ -467,6 +468,13 @@ class RunTable:
                 for key in text.split("\n"):
                     counts[key] += slots
         return counts
+
+    def cells(self, mask: _Mask, name: ColumnName) -> list[Any]:
+        """Return the texts or numbers of the slots of a mask; NaN where there is no number."""
+        column = self._columns[name]
+        if isinstance(column, TextColumn):
+            return list(map(column.values.__getitem__, compress(column.codes, mask.bits)))
+        return list(compress(column.values, mask.bits))
 
     def count_present(self, mask: _Mask, name: ColumnName) -> int:
         """Return how many slots of a mask have a number."""
