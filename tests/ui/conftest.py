@@ -184,11 +184,16 @@ def browser_bytes() -> Callable[[Page, str], dict[str, float]]:
         session.on("Network.loadingFailed", lambda event: under_way.discard(event["requestId"]))
         session.on("Network.requestWillBeSent", began)
         page.goto("about:blank")
+        under_way.clear()  # what the page before had
+        hosts.clear()
         page.goto(url)
         calm = 0
-        while calm < CALM_LOOKS:
+        for _ in range(PATIENCE_MS // 100):
             page.wait_for_timeout(100)
             calm = 0 if under_way else calm + 1
+            if calm == CALM_LOOKS:
+                break
+        assert calm == CALM_LOOKS, f"still under way: {[each for each in hosts if each]}"
         started = [each for each in hosts if not each.startswith(("data:", "blob:", "about:"))]
         origin = "/".join(url.split("/")[:3])
         foreign = [each for each in started if not each.startswith(origin)]

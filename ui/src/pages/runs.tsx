@@ -37,8 +37,10 @@ export default function RunsPage({ at }: PageProps) {
   const about = useResource(experiment, (abort) =>
     mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: experiment }, abort),
   );
-  const known = useResource(`${experiment}`, (abort) =>
-    readColumns(experiments, "", "", 4 * COLUMNS_AT_FIRST, abort),
+  const isCharts = state.view === "charts";
+  // charts read for themselves which columns there are
+  const known = useResource(`${experiment} ${isCharts}`, async (abort) =>
+    isCharts ? undefined : await readColumns(experiments, "", "", 4 * COLUMNS_AT_FIRST, abort),
   );
   const names = state.columns ?? chosenAtFirst(known.value.value?.columns);
   const order = state.order && orderTerm(state.order.name, state.order.isDescending);
@@ -51,7 +53,6 @@ export default function RunsPage({ at }: PageProps) {
     columns: names,
     ...(isTree ? { roots_only: true } : {}),
   };
-  const isCharts = state.view === "charts";
   const { shown, next } = useTable(isCharts ? undefined : asked);
   const calm = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useLive({ experiments }, () => {
