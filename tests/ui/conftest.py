@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from server_process import ServerProcess
 from slipstream.client.client import SlipstreamClient
@@ -26,6 +26,7 @@ ARGUMENTS = (
     "--no-sandbox",
 )
 PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 CALM_LOOKS = 6
 """How many times in a row nothing is under way, a tenth of a second apart, until a page counts as loaded."""
 
