@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from server_process import ServerProcess
 from slipstream.client.client import SlipstreamClient
@@ -26,6 +26,7 @@ ARGUMENTS = (
     "--no-sandbox",
 )
 PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 CALM_LOOKS = 6
 """How many times in a row nothing is under way, a tenth of a second apart, until a page counts as loaded."""
 
@@ -184,11 +185,16 @@ def browser_bytes() -> Callable[[Page, str], dict[str, float]]:
         session.on("Network.loadingFailed", lambda event: under_way.discard(event["requestId"]))
         session.on("Network.requestWillBeSent", began)
         page.goto("about:blank")
+        under_way.clear()  # what the page before had
+        hosts.clear()
         page.goto(url)
         calm = 0
-        while calm < CALM_LOOKS:
+        for _ in range(PATIENCE_MS // 100):
             page.wait_for_timeout(100)
             calm = 0 if under_way else calm + 1
+            if calm == CALM_LOOKS:
+                break
+        assert calm == CALM_LOOKS, f"still under way: {[each for each in hosts if each]}"
         # The stream of changes stays open and sends nothing while nothing changes; it is no load.
         started = [
             each

@@ -247,6 +247,7 @@ def test_an_alias_moves_in_two_keys_and_comes_back_with_one(
     page.keyboard.press("Enter")
     expect(page.get_by_text("@champion is now version 3.")).to_be_visible()
     assert client.get_model_version_by_alias(MODEL, "champion").version == "3"
+    expect(page.get_by_role("link", name="@champion v3")).to_be_visible()
 
     page.keyboard.press("Control+z")
     expect(page.get_by_role("link", name="@champion v1")).to_be_visible()

@@ -1,7 +1,7 @@
 /** Ctrl-K: go anywhere by name. */
 
 import { signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { mlflow } from "../api/request";
 import type { SearchExperimentsResponse, SearchRegisteredModelsResponse } from "../api/schema";
 import { go, pageUrl } from "./router";
@@ -59,7 +59,8 @@ export function Palette() {
   const [active, setActive] = useState(0);
   const open = isPaletteOpen.value;
 
-  useEffect(() => {
+  // at once, and not after the first drawing: a key may come as soon as the page is there
+  useLayoutEffect(() => {
     const listen = (event: KeyboardEvent) => {
       if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();

@@ -33,6 +33,8 @@ interface Props {
   readonly height: number;
   readonly isLarge?: boolean;
   readonly onLarge?: () => void;
+  /** Of all runs, where the page follows it. */
+  readonly experiment?: string | undefined;
   /** Where means of groups are drawn: the group of each run. */
   readonly groupOf?: ReadonlyMap<string, string> | undefined;
 }
@@ -74,6 +76,7 @@ export function ChartCard(props: Props) {
     width,
     smoothing: settings.smoothing,
     isInSight,
+    experiment: props.experiment,
   });
   const series = found.series.value;
   const isByTime = found.isByTime.value;

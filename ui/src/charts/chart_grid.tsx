@@ -11,6 +11,7 @@ interface Props {
   readonly runs: readonly DrawnRun[];
   readonly settings: ChartSettings;
   readonly link: Link;
+  readonly experiment?: string | undefined;
   /** Where means of groups are drawn: the group of each run. */
   readonly groupOf?: ReadonlyMap<string, string> | undefined;
 }
@@ -98,6 +99,7 @@ function ChartSection(props: Props & { section: Section; large: string; onLarge:
                 height={large === metric ? LARGE : HEIGHTS[settings.size]}
                 isLarge={large === metric}
                 onLarge={() => props.onLarge(large === metric ? "" : metric)}
+                experiment={props.experiment}
                 groupOf={props.groupOf}
               />
             </div>

@@ -35,7 +35,8 @@ import {
 import { Swatch } from "./swatch";
 import { ChartToolbar } from "./toolbar";
 
-const MOST_METRICS = 1000;
+const MOST_COLUMNS = 1000;
+const MOST_GROUPINGS = 60;
 const CALM_MS = 2000;
 
 interface Props {
@@ -75,7 +76,7 @@ export function RunsCharts({ experiment, state, names }: Props) {
       : undefined,
   );
   const known = useResource(JSON.stringify([experiment, state.filter]), (abort) =>
-    readColumns([experiment], state.filter, "metrics.", MOST_METRICS, abort),
+    readColumns([experiment], state.filter, "", MOST_COLUMNS, abort),
   );
   const last = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useLive({ experiments: [experiment] }, () => {
@@ -132,7 +133,12 @@ export function RunsCharts({ experiment, state, names }: Props) {
         {!state.filter && <p>What the runs of this experiment log is drawn here as it comes.</p>}
       </Empty>
     );
-  const groups = names.filter((name) => name.startsWith("params.") || name.startsWith("tags."));
+  const groups = [
+    ...names,
+    ...known.value.value.columns.filter((column) => column.varies).map(({ key }) => key),
+  ]
+    .filter((name, at, all) => /^(params|tags)\./.test(name) && all.indexOf(name) === at)
+    .slice(0, MOST_GROUPINGS);
   return (
     <div class="chart-page">
       <ChartToolbar settings={settings} metrics={byName} found={foundText(metrics.length, keys.length)}>

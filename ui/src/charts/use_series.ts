@@ -19,6 +19,8 @@ export interface SeriesWanted {
   readonly width: number;
   readonly smoothing: number;
   readonly isInSight: boolean;
+  /** Whose changes the page follows already; else those of the runs are. */
+  readonly experiment: string | undefined;
 }
 
 export interface SeriesFound {
@@ -48,7 +50,7 @@ export function useSeries(wanted: SeriesWanted): SeriesFound {
   useEffect(() => source.stop, []);
   const live = useRef(wanted.runs);
   live.current = wanted.runs;
-  useLive({ runs: wanted.runs }, (changes) =>
+  useLive(wanted.experiment ? { experiments: [wanted.experiment] } : { runs: wanted.runs }, (changes) =>
     source.changed(changes.isReset ? live.current : live.current.filter((run) => changes.runs.has(run))),
   );
   return source;

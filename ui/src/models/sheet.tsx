@@ -1,7 +1,7 @@
 /** A question over the page: opened at once, closed by Escape, the focus kept inside. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 interface Props {
   readonly title: string;
@@ -51,7 +51,7 @@ export function SheetForm({
   const [refusal, setRefusal] = useState("");
   const [isBusy, setBusy] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isEager) button.current?.focus();
   }, []);
   const submit = async (event: SubmitEvent) => {

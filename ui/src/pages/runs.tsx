@@ -15,7 +15,7 @@ import { tellFailure } from "../app/toasts";
 import { withClause } from "../lib/filter_language";
 import { count } from "../lib/format";
 import { saveCsv } from "../runs/as_csv";
-import { ColumnPicker, readColumns } from "../runs/column_picker";
+import { ColumnPicker } from "../runs/column_picker";
 import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
 import { compare, ManyRuns } from "../runs/many";
@@ -34,8 +34,6 @@ import { Views } from "../runs/views";
 
 const RunsCharts = part(() => import("../charts/runs_charts").then((module) => module.RunsCharts));
 
-/** Params and tags by which charts may be grouped, without a search. */
-const GROUPS_OFFERED = 60;
 const CALM_MS = 700;
 
 export default function RunsPage({ at }: PageProps) {
@@ -141,7 +139,7 @@ export default function RunsPage({ at }: PageProps) {
         <Failure error={failure} retry={() => next?.roots.refresh()} />
       )}
       {isCharts ? (
-        <Charts experiment={experiment} state={state} />
+        <RunsCharts experiment={experiment} state={state} names={names ?? []} />
       ) : shown === undefined ? (
         !failure && <Skeleton lines={24} />
       ) : total === 0 && !refusal ? (
@@ -184,17 +182,6 @@ async function saveTable(query: TableQuery, name: string) {
 
 function focusTable() {
   document.querySelector<HTMLElement>(".grid")?.focus();
-}
-
-function Charts({ experiment, state }: { experiment: string; state: RunsState }) {
-  const known = useResource(experiment, (abort) => readColumns([experiment], "", "", GROUPS_OFFERED, abort));
-  return (
-    <RunsCharts
-      experiment={experiment}
-      state={state}
-      names={state.columns ?? (known.value.value?.columns ?? []).map((column) => column.key)}
-    />
-  );
 }
 
 function NoRuns({ isFiltered, isTrash }: { isFiltered: boolean; isTrash: boolean }) {
