@@ -66,7 +66,7 @@ def test_twenty_lines_of_twenty_thousand_points_follow_the_pointer(
     )
 
     with capsys.disabled():
-        print(  # noqa: T201  # figures, for who reads the log
+        print(
             f"\n20 lines of 20,000 points: {figures['bytes'] / 1000:.0f} kB, drawn {figures['draw']:.0f} ms after "
             f"they came, frames of {figures['median']:.1f} ms (p95 {figures['p95']:.1f}) while the pointer moves"
         )

@@ -361,9 +361,7 @@ def test_points_appear_while_they_are_logged_and_nothing_is_asked_between(
         took.append(time.perf_counter() - start)
 
     with capsys.disabled():
-        print(  # noqa: T201  # figures, for who reads the log
-            f"\na point is on the chart after {', '.join(f'{1000 * each:.0f}' for each in took)} ms"
-        )
+        print(f"\na point is on the chart after {', '.join(f'{1000 * each:.0f}' for each in took)} ms")
     assert min(took) < 5
     tails = [url for url in requests if "envelope" in url]
     assert 1 <= len(tails) <= 6
