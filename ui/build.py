@@ -45,7 +45,9 @@ def _npm(root: Path, *arguments: str) -> None:
     node = node_of_machine() or _node_of_package()
     environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     # Output goes to standard error: a build's standard output belongs to who asked for it.
-    subprocess.run([*_npm_beside(node), *arguments], cwd=root / "ui", env=environment, check=True, stdout=sys.stderr)
+    subprocess.run(
+        [*_npm_beside(node), *arguments], cwd=root / "ui", env=environment, check=True, stdout=sys.stderr
+    )
 
 
 def node_of_machine() -> Path | None:
