@@ -5,7 +5,7 @@ import math
 import random
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from slipstream.api.envelopes import AxisMessage, FindEnvelopesResponse, find_envelopes
 from slipstream.api.envelopes import FindEnvelopes as Asked
-from slipstream.entities.envelope import Envelope, EnvelopePage
+from slipstream.entities.envelope import EncodedEnvelopes, Envelope
 from slipstream.rules.envelope import Line, LineCutter, OutOfOrderError, Smoother, column_width
 from slipstream.wire.short_numbers import Shades, axis_text, float32_texts
 
@@ -237,8 +237,10 @@ def test_an_answer_is_short_and_of_the_declared_form() -> None:
     )  # fmt: skip
 
     class Store:
-        def find_envelopes(self, request: object) -> EnvelopePage:
-            return EnvelopePage(cursor=7, series=[line])
+        def find_encoded_envelopes(
+            self, encode: Callable[[Envelope], bytes], request: object
+        ) -> EncodedEnvelopes:
+            return EncodedEnvelopes(cursor=7, series=[encode(line)])
 
     encoded = find_envelopes(Store(), Asked(run_ids=["r"], keys=["k"]))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     text = encoded.text  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]

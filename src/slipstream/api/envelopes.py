@@ -7,7 +7,17 @@ from itertools import accumulate
 import msgspec
 
 from slipstream.api.routing import OWN, OWN_AJAX, Encoded, Permission, Request, Response, encode, route
-from slipstream.entities.envelope import Envelope, EnvelopePage, EnvelopeRequest, SeriesName, XAxis
+from slipstream.entities.envelope import (
+    Band,
+    BandPage,
+    BandRequest,
+    Envelope,
+    EnvelopePage,
+    EnvelopeRequest,
+    RunSet,
+    SeriesName,
+    XAxis,
+)
 from slipstream.errors import InvalidParameterError
 from slipstream.store.base import Store
 from slipstream.wire.parsing import Int64
@@ -72,7 +82,8 @@ def find_envelopes(store: Store, req: FindEnvelopes) -> FindEnvelopesResponse | 
     if bool(req.series) == bool(req.run_ids and req.keys):
         raise InvalidParameterError("Say which series: give either 'series', or 'run_ids' and 'keys'.")
     series = req.series or [SeriesName(run_id, key) for key in req.keys for run_id in req.run_ids]
-    page = store.find_envelopes(
+    page = store.find_encoded_envelopes(
+        _to_text,
         EnvelopeRequest(
             series=tuple(series),
             x=req.x,
@@ -81,14 +92,86 @@ def find_envelopes(store: Store, req: FindEnvelopes) -> FindEnvelopesResponse | 
             width=req.width,
             smoothing=req.smoothing,
             own_grid=req.own_grid,
+        ),
+    )
+    return _tagged(page.cursor, b',"series":[%b]}' % b",".join(page.series))
+
+
+class FindBands(Request, kw_only=True):
+    key: str
+    groups: list[RunSet] = []
+    x: XAxis = "step"
+    start: Int64 | None = None
+    end: Int64 | None = None
+    width: Int64 = 1000
+
+
+class BandMessage(msgspec.Struct, kw_only=True):
+    name: str
+    runs: int
+    column: int
+    x: AxisMessage
+    counts: list[int]
+    mean: list[float]
+    std: list[float | None]
+    low: list[float]
+    high: list[float]
+
+
+class FindBandsResponse(Response, kw_only=True, omit_defaults=False):
+    cursor: int
+    groups: list[BandMessage]
+
+
+@route("POST", "metrics/bands", permission=Permission.READ, prefixes=(OWN, OWN_AJAX))
+def find_bands(store: Store, req: FindBands) -> FindBandsResponse | Encoded:
+    """Return a metric of groups of runs, on common columns: mean and deviation over runs, lowest and highest of all points."""
+    page = store.find_bands(
+        BandRequest(
+            key=req.key, groups=tuple(req.groups), x=req.x, start=req.start, end=req.end, width=req.width
         )
     )
-    rest = f',"series":[{",".join(map(_to_text, page.series))}]}}'.encode()
-    digest = hashlib.blake2b(rest, digest_size=12).hexdigest()
-    return Encoded(b'{"cursor":%d%b' % (page.cursor, rest), f'"{digest}"')
+    return _tagged(page.cursor, f',"groups":[{",".join(map(_band_text, page.groups))}]}}'.encode())
 
 
-def _to_text(line: Envelope) -> str:
+def _band_text(band: Band) -> str:
+    shades = Shades(min(band.low, default=0.0), max(band.high, default=0.0))
+    lists = ",".join(
+        f'"{name}":{list_text(values, shades.texts)}'
+        for name, values in (("mean", band.mean), ("std", band.std), ("low", band.low), ("high", band.high))
+    )
+    return (
+        f'{{"name":{_quoted(band.name)},"runs":{band.runs},"column":{band.column},'
+        f'"x":{axis_text(band.x, band.column)},"counts":[{",".join(map(str, band.counts))}],{lists}}}'
+    )
+
+
+def bands_from_wire(answer: FindBandsResponse) -> BandPage:
+    return BandPage(
+        cursor=answer.cursor,
+        groups=[
+            Band(
+                name=each.name,
+                runs=each.runs,
+                column=each.column,
+                x=each.x.values(),
+                counts=each.counts,
+                mean=list(map(float, each.mean)),
+                std=each.std,
+                low=list(map(float, each.low)),
+                high=list(map(float, each.high)),
+            )
+            for each in answer.groups
+        ],
+    )
+
+
+def _tagged(cursor: int, content: bytes) -> Encoded:
+    digest = hashlib.blake2b(content, digest_size=12).hexdigest()
+    return Encoded(b'{"cursor":%d%b' % (cursor, content), f'"{digest}"')
+
+
+def _to_text(line: Envelope) -> bytes:
     """Return a line as JSON, with no more digits than are of use."""
     parts = [
         f'"run_id":{_quoted(line.run_id)},"key":{_quoted(line.key)},"total":{line.total},"count":{line.count}',
@@ -116,7 +199,7 @@ def _to_text(line: Envelope) -> str:
     ):
         if places:
             parts.append(f'"{name}":[{",".join(map(str, places))}]')
-    return f"{{{','.join(parts)}}}"
+    return f"{{{','.join(parts)}}}".encode()
 
 
 def _quoted(text: str) -> str:

@@ -1,12 +1,20 @@
 """`RestStore`: runs as tables."""
 
+from collections.abc import Callable
 from typing import Any
 
 from slipstream.api import envelopes as envelope_api
 from slipstream.api import overviews as overview_api
 from slipstream.api import run_tables as api
 from slipstream.client.rest_calls import RestCalls
-from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
+from slipstream.entities.envelope import (
+    BandPage,
+    BandRequest,
+    EncodedEnvelopes,
+    Envelope,
+    EnvelopePage,
+    EnvelopeRequest,
+)
 from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
 from slipstream.entities.run_table import (
     ColumnsRequest,
@@ -85,6 +93,23 @@ class RestRunTables(RestCalls):
             own_grid=request.own_grid,
         )
         return envelope_api.from_wire(self._ask(envelope_api.find_envelopes, asked))
+
+    def find_encoded_envelopes(
+        self, encode: Callable[[Envelope], bytes], request: EnvelopeRequest
+    ) -> EncodedEnvelopes:
+        page = self.find_envelopes(request)
+        return EncodedEnvelopes(cursor=page.cursor, series=[encode(line) for line in page.series])
+
+    def find_bands(self, request: BandRequest) -> BandPage:
+        asked = envelope_api.FindBands(
+            key=request.key,
+            groups=list(request.groups),
+            x=request.x,
+            start=request.start,
+            end=request.end,
+            width=request.width,
+        )
+        return envelope_api.bands_from_wire(self._ask(envelope_api.find_bands, asked))
 
 
 def _selection(selection: RunSelection) -> dict[str, Any]:

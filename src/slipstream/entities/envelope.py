@@ -64,3 +64,53 @@ class EnvelopePage(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the database that this shows."""
     series: list[Envelope]
     """In the order asked for."""
+
+
+class EncodedEnvelopes(msgspec.Struct, frozen=True, kw_only=True):
+    """As `EnvelopePage`."""
+
+    cursor: int
+    series: list[bytes]
+
+
+class RunSet(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs whose lines are one band."""
+
+    name: str
+    run_ids: tuple[str, ...]
+
+
+class BandRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric of groups of runs, on common columns."""
+
+    key: str
+    groups: tuple[RunSet, ...]
+    x: XAxis = "step"
+    start: int | None = None
+    end: int | None = None
+    width: int = 1000
+
+
+class Band(msgspec.Struct, frozen=True, kw_only=True):
+    """A group. The lists have one element a column in which any of its runs has a number."""
+
+    name: str
+    runs: int
+    """How many of its runs have the metric."""
+    column: int
+    x: Sequence[int]
+    """Where each column begins."""
+    counts: Sequence[int]
+    """How many runs have numbers in it."""
+    mean: Sequence[float]
+    """Of the means of these runs."""
+    std: Sequence[float | None]
+    """Of the means of these runs, as of a sample; of one alone there is none."""
+    low: Sequence[float]
+    high: Sequence[float]
+    """Of all of their points."""
+
+
+class BandPage(msgspec.Struct, frozen=True, kw_only=True):
+    cursor: int
+    groups: list[Band]

@@ -12,6 +12,8 @@ from itertools import accumulate, repeat
 
 import msgspec
 
+from slipstream.rules.groups import spread_of
+
 RAW_PER_PIXEL = 2
 """Points a pixel up to which all of them are shown."""
 _NEGLIGIBLE = 1e-30
@@ -108,14 +110,14 @@ class LineCutter:
         start: of the window.
         end: of the window, in it.
         column: how wide columns are.
-        width: of the chart in pixels; up to twice as many points are given as they are.
+        width: of the chart in pixels; up to twice as many points are given as they are. 0: none.
         smoothing: weight of the moving average.
     """
 
     def __init__(self, start: int, end: int, column: int, width: int, smoothing: float | None) -> None:
         self._start = start
         self._end = end
-        self._column = column
+        self.column = column
         self._most_raw = RAW_PER_PIXEL * width
         self._smoother = None if smoothing is None else Smoother(smoothing)
         self._last: int | None = None
@@ -160,7 +162,7 @@ class LineCutter:
         self._cut(xs, values)
 
     def _cut(self, xs: Sequence[int], values: Sequence[float]) -> None:
-        column, columns, smoother = self._column, self._columns, self._smoother
+        column, columns, smoother = self.column, self._columns, self._smoother
         at, count = 0, len(values)
         steps = xs if isinstance(xs, range) and xs.step > 0 else None
         while at < count:
@@ -208,7 +210,7 @@ class LineCutter:
                 total=self._total,
                 count=self._count,
                 raw=False,
-                x=[number * self._column for number in numbers],
+                x=[number * self.column for number in numbers],
                 low=[each.low if each.count else None for each in columns],
                 high=[each.high if each.count else None for each in columns],
                 mean=[each.mean for each in columns],
@@ -244,6 +246,31 @@ class LineCutter:
             infinite=list(infinite),
             minus_infinite=list(minus_infinite),
         )
+
+
+class BandMaker:
+    """Puts lines that were cut into the same columns together."""
+
+    def __init__(self) -> None:
+        self._columns: dict[int, list[tuple[float, float, float]]] = {}
+        self.lines = 0
+
+    def add(self, line: Line) -> None:
+        """Take one line, which is not raw."""
+        self.lines += 1
+        for x, low, high, mean in zip(line.x, line.low or (), line.high or (), line.mean or (), strict=True):
+            if low is not None and high is not None and mean is not None:
+                self._columns.setdefault(x, []).append((low, high, mean))
+
+    def rows(self) -> list[tuple[int, int, float, float | None, float, float]]:
+        """Return x, how many lines, the mean of their means, its deviation, lowest and highest, of each column."""
+        rows: list[tuple[int, int, float, float | None, float, float]] = []
+        for x in sorted(self._columns):
+            lows, highs, means = zip(*self._columns[x], strict=True)
+            spread = spread_of(means)
+            assert spread.mean is not None, "means are numbers"
+            rows.append((x, len(means), spread.mean, spread.std, min(lows), max(highs)))
+        return rows
 
 
 def _finite(values: Sequence[float]) -> Sequence[float]:

@@ -24,7 +24,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-LOOK_SECONDS = 0.15
+LOOK_SECONDS = 0.1
 TROUBLED_SECONDS = 1.0
 """Between looks while the database is away."""
 COMMENT_SECONDS = 15.0

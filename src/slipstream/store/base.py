@@ -47,7 +47,14 @@ from slipstream.entities import (
     WebhookStatus,
     WebhookTestResult,
 )
-from slipstream.entities.envelope import EnvelopePage, EnvelopeRequest
+from slipstream.entities.envelope import (
+    BandPage,
+    BandRequest,
+    EncodedEnvelopes,
+    Envelope,
+    EnvelopePage,
+    EnvelopeRequest,
+)
 from slipstream.entities.liveness import ConsoleChunk, LostRun
 from slipstream.entities.model_overview import ModelOverviews, VersionOverviews
 from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
@@ -282,6 +289,16 @@ class RunTableStore(Protocol):
 
     def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
         """Return series as charts of some width show them: no point that stands out is lost, whatever their length."""
+        ...
+
+    def find_encoded_envelopes(
+        self, encode: Callable[[Envelope], bytes], request: EnvelopeRequest
+    ) -> EncodedEnvelopes:
+        """Find envelopes, and give each as `encode` does; that may be kept for later with the same function."""
+        ...
+
+    def find_bands(self, request: BandRequest) -> BandPage:
+        """Return a metric of groups of runs, on common columns, exactly."""
         ...
 
     def find_run_values(self, request: ValuesRequest) -> list[ValueCount]:

@@ -2,14 +2,26 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import LiteralString, NamedTuple, TypeAlias
+from typing import LiteralString, NamedTuple, TypeAlias, cast
 
 from slipstream.db.base import Row, Transaction
 from slipstream.db.point_blocks import Sight
-from slipstream.entities.envelope import Envelope, EnvelopePage, EnvelopeRequest, XAxis
+from slipstream.entities.envelope import (
+    Band,
+    BandPage,
+    BandRequest,
+    EncodedEnvelopes,
+    Envelope,
+    EnvelopePage,
+    EnvelopeRequest,
+    RunSet,
+    SeriesName,
+    XAxis,
+)
 from slipstream.errors import InvalidParameterError
 from slipstream.rules import limits
-from slipstream.rules.envelope import LineCutter, OutOfOrderError, column_width
+from slipstream.rules.envelope import BandMaker, LineCutter, OutOfOrderError, column_width
+from slipstream.store.config import StoreConfig
 from slipstream.store.point_blocks import PointBlocksPart
 from slipstream.store.run_changes import newest_change
 
@@ -45,24 +57,108 @@ class _Found(NamedTuple):
 
 class EnvelopesPart(PointBlocksPart):
     tx: Transaction
+    config: StoreConfig
 
     def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
         check_envelope_request(request)
         cursor = newest_change(self.tx)
         found = self._find_lines(request)
+        columns = self._line_columns(found, request, None)
+        return EnvelopePage(
+            cursor=cursor,
+            series=[
+                self._cut_line(line, parts, request, columns[line.series])
+                for line, parts in self._read_lines(found)
+            ],
+        )
+
+    def find_encoded_envelopes(
+        self, encode: Callable[[Envelope], bytes], request: EnvelopeRequest
+    ) -> EncodedEnvelopes:
+        check_envelope_request(request)
+        index = self.config.run_index
+        state = None if index is None else index.state(self.tx)
+        cursor = newest_change(self.tx) if state is None else state
+        found = self._find_lines(request)
+        columns = self._line_columns(found, request, state)
+        texts: dict[int, bytes] = {}
+        keys = {
+            line.series: (
+                encode,
+                line[:5],
+                request.x,
+                request.start,
+                request.end,
+                request.width,
+                request.smoothing,
+                columns[line.series],
+            )
+            for line in found
+        }
+        if index is not None and state is not None:
+            for line in found:
+                known = index.kept(keys[line.series])
+                if isinstance(known, bytes):
+                    texts[line.series] = known
+        for line, parts in self._read_lines([line for line in found if line.series not in texts]):
+            text = encode(self._cut_line(line, parts, request, columns[line.series]))
+            texts[line.series] = text
+            if index is not None and state is not None:
+                index.keep_of_run(keys[line.series], line.run, text, state, len(text))
+        return EncodedEnvelopes(cursor=cursor, series=[texts[line.series] for line in found])
+
+    def _line_columns(
+        self, found: Sequence[_Found], request: EnvelopeRequest, state: int | None
+    ) -> dict[int, int]:
+        """Return how wide the columns of each series are."""
         if not found:
-            return EnvelopePage(cursor=cursor, series=[])
-        extents = {line.series: self._line_extent(line, request.x) for line in found}
+            return {}
+        extents = {line.series: self._known_extent(line, request.x, state) for line in found}
         first = min(low for low, _ in extents.values())
         last = max(high for _, high in extents.values())
-        envelopes: list[Envelope] = []
-        for line, parts in self._read_lines(found):
-            low, high = extents[line.series] if request.own_grid else (first, last)
+        columns: dict[int, int] = {}
+        for series, (own_low, own_high) in extents.items():
+            low, high = (own_low, own_high) if request.own_grid else (first, last)
             low = low if request.start is None else request.start
             high = high if request.end is None else request.end
+            columns[series] = column_width(low, max(low, high), request.width)
+        return columns
+
+    def _known_extent(self, line: _Found, x: XAxis, state: int | None) -> tuple[int, int]:
+        index = self.config.run_index
+        if index is None or state is None:
+            return self._line_extent(line, x)
+        key = ("extent", line[:5], x)
+        known = index.kept(key)
+        if known is None:
+            known = self._line_extent(line, x)
+            index.keep_of_run(key, line.run, known, state, 100)
+        return cast("tuple[int, int]", known)
+
+    def find_bands(self, request: BandRequest) -> BandPage:
+        series = tuple(
+            SeriesName(run_id, request.key) for group in request.groups for run_id in group.run_ids
+        )
+        of_lines = EnvelopeRequest(
+            series=series, x=request.x, start=request.start, end=request.end, width=request.width
+        )
+        check_envelope_request(of_lines)
+        cursor = newest_change(self.tx)
+        found = self._find_lines(of_lines)
+        column = 1
+        if found:
+            extents = [self._line_extent(line, request.x) for line in found]
+            low = min(low for low, _ in extents) if request.start is None else request.start
+            high = max(high for _, high in extents) if request.end is None else request.end
             column = column_width(low, max(low, high), request.width)
-            envelopes.append(self._cut_line(line, parts, request, column))
-        return EnvelopePage(cursor=cursor, series=envelopes)
+        makers = [(group, BandMaker()) for group in request.groups]
+        for line, parts in self._read_lines(found):
+            cut, _ = self._cut_parts(line, parts, of_lines, column, width=0)
+            shown = cut.line()
+            for group, maker in makers:
+                if line.run_id in group.run_ids:
+                    maker.add(shown)
+        return BandPage(cursor=cursor, groups=[_band(group, maker, column) for group, maker in makers])
 
     def _find_lines(self, request: EnvelopeRequest) -> list[_Found]:
         """Return the series that there are, in the order asked for."""
@@ -93,7 +189,7 @@ class EnvelopesPart(PointBlocksPart):
         )
         return row if row is not None and row[0] is not None else (line.last_time, line.last_time)
 
-    def _read_lines(self, found: Sequence[_Found]) -> Iterator[tuple[_Found, Iterable[Sight] | None]]:
+    def _read_lines(self, found: Sequence[_Found]) -> Iterator[tuple[_Found, Iterable[Sight]]]:
         """Return the parts of each series; of short ones of one run after their blocks were read together."""
         by_run: dict[int, list[_Found]] = {}
         for line in found:
@@ -112,34 +208,9 @@ class EnvelopesPart(PointBlocksPart):
             yield line, self.see_in_parts(line.run, line.series) if points is None else (points,)
 
     def _cut_line(
-        self, line: _Found, parts: Iterable[Sight] | None, request: EnvelopeRequest, column: int
+        self, line: _Found, parts: Iterable[Sight], request: EnvelopeRequest, column: int
     ) -> Envelope:
-        axis = _axis(request.x, line.start_time)
-
-        start = _EVER[0] if request.start is None else request.start
-        end = _EVER[1] if request.end is None else request.end
-
-        def cutter(column: int) -> LineCutter:
-            return LineCutter(
-                start,
-                end,
-                column,
-                request.width,
-                request.smoothing,
-            )
-
-        cut, steps = cutter(column), _Steps()
-        try:
-            for part in parts or ():
-                steps.add(part.steps)
-                cut.add(axis(part), part.values)
-        except OutOfOrderError:  # its steps went back at some time: all of it has to be sorted
-            steps = _Steps()
-            xs, values = self._sorted_line(line, axis, steps)
-            # It may begin long before its first point.
-            column = max(column, column_width(max(start, xs[0]), min(end, xs[-1]), request.width))
-            cut = cutter(column)
-            cut.add(xs, values)
+        cut, steps = self._cut_parts(line, parts, request, column, width=request.width)
         shown = cut.line()
         return Envelope(
             run_id=line.run_id,
@@ -150,7 +221,7 @@ class EnvelopesPart(PointBlocksPart):
             last_step=steps.last,
             raw=shown.raw,
             x=shown.x,
-            column=column,
+            column=cut.column,
             y=shown.y,
             low=shown.low,
             high=shown.high,
@@ -161,6 +232,28 @@ class EnvelopesPart(PointBlocksPart):
             minus_infinite=shown.minus_infinite,
         )
 
+    def _cut_parts(
+        self, line: _Found, parts: Iterable[Sight], request: EnvelopeRequest, column: int, *, width: int
+    ) -> "tuple[LineCutter, _Steps]":
+        axis = _axis(request.x, line.start_time)
+        start = _EVER[0] if request.start is None else request.start
+        end = _EVER[1] if request.end is None else request.end
+        cut, steps = LineCutter(start, end, column, width, request.smoothing), _Steps()
+        try:
+            for part in parts:
+                steps.add(part.steps)
+                cut.add(axis(part), part.values)
+        except OutOfOrderError:  # its steps went back at some time: all of it has to be sorted
+            steps = _Steps()
+            xs, values = self._sorted_line(line, axis, steps)
+            # It may begin long before its first point.
+            extent = column_width(max(start, xs[0]), min(end, xs[-1]), request.width)
+            # A multiple, so that its columns are some of the others' together.
+            column *= -(-extent // column)
+            cut = LineCutter(start, end, column, width, request.smoothing)
+            cut.add(xs, values)
+        return cut, steps
+
     def _sorted_line(
         self, line: _Found, axis: Axis, steps: "_Steps"
     ) -> tuple[Sequence[int], Sequence[float]]:
@@ -169,6 +262,21 @@ class EnvelopesPart(PointBlocksPart):
         xs = axis(points)
         order = sorted(range(len(xs)), key=xs.__getitem__)
         return array("q", map(xs.__getitem__, order)), array("d", map(points.values.__getitem__, order))
+
+
+def _band(group: RunSet, maker: BandMaker, column: int) -> Band:
+    rows = maker.rows()
+    return Band(
+        name=group.name,
+        runs=maker.lines,
+        column=column,
+        x=[row[0] for row in rows],
+        counts=[row[1] for row in rows],
+        mean=[row[2] for row in rows],
+        std=[row[3] for row in rows],
+        low=[row[4] for row in rows],
+        high=[row[5] for row in rows],
+    )
 
 
 class _Steps:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from slipstream.entities import Metric
-from slipstream.entities.envelope import Envelope, EnvelopeRequest, SeriesName
+from slipstream.entities.envelope import BandRequest, Envelope, EnvelopeRequest, RunSet, SeriesName
 from slipstream.errors import InvalidParameterError
 from slipstream.store.base import Store
 from slipstream.testing.store_contract import new_run
@@ -143,3 +143,39 @@ class EnvelopeContract:
     def test_wrong_charts_are_refused(self, store: Store, wanted: dict[str, Any], named: str) -> None:
         with pytest.raises(InvalidParameterError, match=named):
             lines(store, ("0" * 32, "m"), **wanted)
+
+    def test_bands_of_groups_are_exact(self, store: Store) -> None:
+        runs = [new_run(store) for _ in range(4)]
+        for number, run in enumerate(runs):
+            points = [Metric("m", number * 10 + step / 100, 1 + step, step) for step in range(400)]
+            store.log_batch(run, [*points, Metric("m", math.nan, 1_000, 3)] if number == 1 else points)
+        store.log_metric(runs[0], Metric("m", -70.0, 5_000, 250))
+        sets = (
+            RunSet(name="three", run_ids=tuple(runs[:3])),
+            RunSet(name="one", run_ids=(runs[3], "0" * 32)),
+        )
+        page = store.find_bands(
+            BandRequest(key="m", groups=(*sets, RunSet(name="none", run_ids=())), width=100)
+        )
+        three, one, none = page.groups
+        assert (three.name, three.runs, one.runs, none.runs, list(none.x)) == ("three", 3, 1, 0, [])
+        assert list(three.x) == list(one.x) == list(range(0, 400, three.column))
+        assert set(three.counts) == {3}
+        for at, x in enumerate(three.x):
+            steps = [step / 100 for step in range(x, min(x + three.column, 400))]
+            means = [sum(steps) / len(steps) + 10 * number for number in range(3)]
+            low = steps[0]
+            if x <= 250 < x + three.column:
+                means[0] = (sum(steps) - 70) / (len(steps) + 1)
+                low = -70.0
+            middle = sum(means) / 3
+            assert three.mean[at] == pytest.approx(middle, abs=0.03)
+            deviation = math.sqrt(sum((mean - middle) ** 2 for mean in means) / 2)
+            assert three.std[at] == pytest.approx(deviation, abs=0.03)
+            assert (three.low[at], three.high[at]) == (
+                pytest.approx(low, abs=0.03),
+                pytest.approx(steps[-1] + 20, abs=0.03),
+            )
+        assert set(one.std) == {None}
+        with pytest.raises(InvalidParameterError, match="width"):
+            store.find_bands(BandRequest(key="m", groups=sets, width=0))

@@ -25,8 +25,9 @@ def float32_texts(values: Sequence[float]) -> list[str]:
             if math.isinf(wanted[place]) or (wanted[place] == 0 and value != 0):
                 texts[place] = repr(value) if abs(value) > _NEAR_INFINITY else f"{value:.9g}"
             elif array("f", (float(text),))[0] != wanted[place]:
-                short = f"{value:.8g}"
-                texts[place] = short if array("f", (float(short),))[0] == wanted[place] else f"{value:.9g}"
+                single = wanted[place]  # digits of the double could be those of the float beside it
+                short = f"{single:.8g}"
+                texts[place] = short if array("f", (float(short),))[0] == single else f"{single:.9g}"
     return texts
 
 

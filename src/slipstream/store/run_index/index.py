@@ -6,7 +6,7 @@ answers from columns. So it sees all that was committed before it began, by whic
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from heapq import merge
 from itertools import islice
@@ -27,6 +27,7 @@ from slipstream.store.run_index.conditions import (
     UnsureError,
     make_condition,
 )
+from slipstream.store.run_index.kept import KeptByRun
 from slipstream.store.run_index.orders import Key, Order
 from slipstream.store.run_index.reading import END_TIME, KEYS, RUN_ID, SELECT_RUN_IDS, STAGE
 from slipstream.store.run_index.table import RUN_BYTES, OutOfStepError, RunTable
@@ -36,6 +37,8 @@ Encode: TypeAlias = Callable[[Run], bytes]
 
 MEMORY = 64 * 2**20
 DOCUMENTS = 16 * 2**20
+KEPT = 16 * 2**20
+"""Bytes of lines of charts."""
 _MOST_EXPERIMENTS = 100
 _MOST_PENDING = 20_000
 _MOST_KEPT = 1_000
@@ -131,6 +134,7 @@ class RunIndex:
         self._document_bytes = 0
         self._summaries: dict[tuple[int, int], tuple[object, int]] = {}
         """What was found out of series, by run and series, with the change up to which it is true."""
+        self._kept = KeptByRun(KEPT)
         self._columns: dict[object, object] = {}
         """Lists of columns, by the identity of the counts of their keys."""
         self.answered = 0
@@ -328,6 +332,32 @@ class RunIndex:
             while len(self._summaries) > _MOST_SUMMARIES:
                 del self._summaries[next(iter(self._summaries))]
 
+    def state(self, tx: Transaction) -> int | None:
+        """Take note of what has changed; return the number of the last change, or `None` if memory is ahead of `tx`."""
+        with self._lock:
+            try:
+                return self._catch_up(tx)
+            except AheadError:
+                return None
+
+    def kept(self, key: Hashable) -> object | None:
+        """Return what was kept of a run, unless that has changed; to be asked after `state`."""
+        with self._lock:
+            return self._kept.get(key)
+
+    def keep_of_run(self, key: Hashable, run: int, value: object, upto: int, size: int) -> None:
+        """Keep something of a run that is true as of a change, until the run changes.
+
+        Args:
+            key: what it is.
+            run: the internal id.
+            value: to keep.
+            upto: as `state` returned it, in the snapshot in which the value was found.
+            size: how many bytes it takes.
+        """
+        with self._lock:
+            self._kept.keep(key, run, value, upto, size)
+
     def columns(self, identity: object) -> object | None:
         """Return what was kept of the columns that some counts of keys were made for."""
         with self._lock:
@@ -363,10 +393,12 @@ class RunIndex:
             for number in list(self._tables):
                 self._drop(number)
             self._seen = newest_change(tx)
+            self._kept.clear(self._seen)
             return self._seen
         for number in changes.experiments:
             self._drop(number)
         if changes.runs:
+            self._kept.note(changes.runs, changes.upto)
             for run in changes.runs:
                 self._forget(run)  # it may be in another experiment now
             for number, table in list(self._tables.items()):
