@@ -19,6 +19,18 @@ export type AxisMessage = {
   deltas?: number[] | null;
 };
 
+export type BandMessage = {
+  name: string;
+  runs: number;
+  column: number;
+  x: AxisMessage;
+  counts: number[];
+  mean: number[];
+  std: (number | null)[];
+  low: number[];
+  high: number[];
+};
+
 export type BatchMetric = {
   key: string;
   value: number;
@@ -321,6 +333,20 @@ export type FindActivityResponse = {
   failed: RecentRun[];
   experiments: ExperimentOverview[];
   models: ModelInUse[];
+};
+
+export type FindBands = {
+  key: string;
+  groups?: RunSet[];
+  x?: "relative" | "step" | "time";
+  start?: number | null;
+  end?: number | null;
+  width?: number;
+};
+
+export type FindBandsResponse = {
+  cursor: number;
+  groups: BandMessage[];
 };
 
 export type FindBeat = {
@@ -979,6 +1005,12 @@ export type RunMessage = {
 
 export type RunOutputsMessage = {
   model_outputs?: ModelOutputMessage[];
+};
+
+/** Runs whose lines are one band. */
+export type RunSet = {
+  name: string;
+  run_ids: string[];
 };
 
 export type RunSql = {
