@@ -94,7 +94,7 @@ def test_charts_take_few_bytes_and_requests(
     client.set_terminated(run_id)
     sweep = Sweep(server.url, 100, name="seen as charts", steps=100)
     most = {
-        "the charts of a run": (f"/experiments/0/runs/{run_id}/charts", 250_000, 12),
+        "the charts of a run": (f"/experiments/0/runs/{run_id}/charts", 250_000, 16),
         "the charts of an experiment": (f"/experiments/{sweep.experiment}?view=charts", 300_000, 12),
         "a comparison of 20 runs": (f"/compare?runs={','.join(sweep.run_ids[:20])}", 300_000, 12),
     }

@@ -369,6 +369,26 @@ def test_points_appear_while_they_are_logged_and_nothing_is_asked_between(
     drawn(page, "accuracy")
 
 
+def test_points_appear_on_the_charts_of_an_experiment_by_one_stream(
+    open_page: OpenPage, server: ServerProcess
+) -> None:
+    client = SlipstreamClient(server.url)
+    experiment = client.create_experiment("followed")
+    run_id = client.create_run(experiment, run_name="followed").info.run_id
+    client.log_metric(run_id, "loss", 1.0, step=0)
+    client.log_metric(run_id, "loss", 0.9, step=1)
+    page = open_page("/settings")
+    streams: list[str] = []
+    page.on("request", lambda request: "/v1/events" in request.url and streams.append(request.url))
+    page.goto(f"{server.url}/experiments/{experiment}?view=charts")
+    expect(drawn(page, "loss").locator("footer")).to_have_text("all 2 points")
+
+    client.log_metric(run_id, "loss", 0.8, step=2)
+
+    expect(drawn(page, "loss").locator("footer")).to_have_text("all 3 points")
+    assert len(streams) == 1
+
+
 def test_a_hidden_tab_closes_the_stream_and_comes_back(open_page: OpenPage, server: ServerProcess) -> None:
     client = SlipstreamClient(server.url)
     run_id = client.create_run("0", run_name="hidden").info.run_id

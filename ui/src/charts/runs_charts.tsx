@@ -158,7 +158,14 @@ export function RunsCharts({ experiment, state, names }: Props) {
             {keys.length === 0 && <p>What the runs log is drawn here as it comes.</p>}
           </Empty>
         ) : (
-          <ChartGrid metrics={metrics} runs={shown} settings={settings} link={link} groupOf={groupOf} />
+          <ChartGrid
+            metrics={metrics}
+            runs={shown}
+            settings={settings}
+            link={link}
+            experiment={experiment}
+            groupOf={groupOf}
+          />
         )}
       </div>
       {error instanceof ApiError && <p role="alert">{error.message}</p>}
