@@ -20,15 +20,7 @@ import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
 import { compare, ManyRuns } from "../runs/many";
 import { RunsTable } from "../runs/runs_table";
-import {
-  keepChosen,
-  keepColumns,
-  keepFilter,
-  keepTrash,
-  keepView,
-  type RunsState,
-  readState,
-} from "../runs/state";
+import { keepChosen, keepColumns, keepFilter, keepTrash, keepView, readState } from "../runs/state";
 import { type TableQuery, useTable } from "../runs/table";
 import { Views } from "../runs/views";
 
