@@ -120,6 +120,8 @@ $(VENV)/.demo: pyproject.toml dev.lock | $(UV)
 $(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt tests/libraries/requirements.txt tests/autologging/requirements.txt | $(UV)
 	@echo "installing slipstream and its workshop into $(VENV)"
 	@$(INSTALL) -r dev.lock -e .
+	@[ -e src/slipstream/server/static/index.html ] || \
+	  echo "!! the web pages could not be built: their tests will be SKIPPED. To see why: make ui" >&2
 	@$(INSTALL) --no-deps --group kserve
 	@echo "installing the libraries of language models into $(VENV), for their tests"
 	@if $(INSTALL) $(TORCH_BUILD) -c dev.lock -r tests/llm/requirements.txt 2> $(VENV)/llm-failure; then rm $(VENV)/llm-failure; else \

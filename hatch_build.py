@@ -6,6 +6,7 @@ which leaves a server with its REST API alone.
 
 import importlib.util
 import os
+import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,10 +25,22 @@ class UiHook(BuildHookInterface[Any]):
         return [] if build is None or build.node_of_machine() else [build.NODE_PACKAGE]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the pages before files are gathered."""
+        """Build the pages before files are gathered.
+
+        In an editable install, without which nobody could work here, a build that fails is told and left out: `make ui` makes
+        up for it. A wheel without pages is never made by mistake.
+        """
         build = self._build()
-        if build is not None:
+        if build is None:
+            return
+        try:
             build.build_ui(Path(self.root))
+        except (OSError, subprocess.CalledProcessError) as error:
+            if version != "editable":
+                raise
+            self.app.display_warning(
+                f"The web pages could not be built ({error}). The server works without; try: make ui"
+            )
 
     def _build(self) -> ModuleType | None:
         """Return `ui/build.py` if there is something to build."""
