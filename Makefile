@@ -21,7 +21,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test chaos test-ray test-autologging lint format types docs bench ui lock install clean conformance conformance-client museum
+.PHONY: help demo serve test chaos test-ray test-autologging lint format types docs bench ui ui-check lock install clean conformance conformance-client museum
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,8 +79,12 @@ conformance-client: $(VENV)/.dev ## run the kit's tests of the client on slipstr
 museum: $(VENV)/.dev ## keep a database and models of the present schema, for tests of later versions
 	@$(BIN)/python tools/make_museum.py
 
-ui: ## build the web pages
-	@echo "There are no web pages to build yet; the server's own page needs no build."
+ui: $(VENV)/.run ## build the web pages (needs Node 20.19 or newer, or takes it from PyPI)
+	@$(BIN)/python ui/build.py
+
+ui-check: ui ## check types, style and pure functions of the web pages
+	@$(BIN)/python ui/build.py --run check
+	@$(BIN)/python ui/build.py --run test
 
 install: $(VENV)/.dev ## install everything into .venv
 
@@ -116,6 +120,8 @@ $(VENV)/.demo: pyproject.toml dev.lock | $(UV)
 $(VENV)/.dev: pyproject.toml dev.lock tests/llm/requirements.txt tests/libraries/requirements.txt tests/autologging/requirements.txt | $(UV)
 	@echo "installing slipstream and its workshop into $(VENV)"
 	@$(INSTALL) -r dev.lock -e .
+	@[ -e src/slipstream/server/static/index.html ] || \
+	  echo "!! the web pages could not be built: their tests will be SKIPPED. To see why: make ui" >&2
 	@$(INSTALL) --no-deps --group kserve
 	@echo "installing the libraries of language models into $(VENV), for their tests"
 	@if $(INSTALL) $(TORCH_BUILD) -c dev.lock -r tests/llm/requirements.txt 2> $(VENV)/llm-failure; then rm $(VENV)/llm-failure; else \

@@ -319,6 +319,13 @@ SERVER_TOKEN = _setting(
     "Token that clients must send when the server runs with --auth token.",
     mlflow=False,
 )
+SERVING_TOKEN = _setting(
+    "SERVING_TOKEN",
+    _text,
+    None,
+    "Token or API key that a server sends to the scoring servers of its --serving-url.",
+    mlflow=False,
+)
 SERVER_SHUTDOWN_TIMEOUT = _setting(
     "SERVER_SHUTDOWN_TIMEOUT",
     _at_least(0, float),

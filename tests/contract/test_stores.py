@@ -10,11 +10,15 @@ from slipstream.testing.store_contract import (
     SearchContract,
 )
 from slipstream.testing.store_contract_branches import BranchContract
+from slipstream.testing.store_contract_envelopes import EnvelopeContract
 from slipstream.testing.store_contract_histories import HistoryContract
 from slipstream.testing.store_contract_liveness import LivenessContract
+from slipstream.testing.store_contract_model_overviews import ModelOverviewContract
 from slipstream.testing.store_contract_models import DatasetContract, LoggedModelContract
+from slipstream.testing.store_contract_overviews import OverviewContract
 from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
+from slipstream.testing.store_contract_tables import RunTableContract
 from slipstream.testing.store_contract_trash import TrashContract
 from slipstream.testing.store_contract_webhooks import WebhookContract
 
@@ -26,10 +30,14 @@ class StoreContract(
     RecordContract,
     BranchContract,
     HistoryContract,
+    EnvelopeContract,
     SearchContract,
+    RunTableContract,
+    OverviewContract,
     DatasetContract,
     LoggedModelContract,
     RegistryContract,
+    ModelOverviewContract,
     WebhookContract,
     TrashContract,
     LivenessContract,

@@ -1,6 +1,7 @@
 """The house rules that a program can check, on the files of this repository."""
 
 import ast
+import json
 import re
 import runpy
 import subprocess
@@ -245,7 +246,10 @@ def test_every_dependency_has_its_reason() -> None:
     declared["Tests of autologging"] = {_distribution(d) for d in trained if not d.startswith("#")}
     libraries = (ROOT / "tests" / "libraries" / "requirements.txt").read_text("utf-8").splitlines()
     declared["Tests of libraries"] = {_distribution(d) for d in libraries if not d.startswith("#")}
-    declared["Build"] = {_distribution(d) for d in project["build-system"]["requires"]}
+    node = runpy.run_path(str(ROOT / "ui" / "build.py"))["NODE_PACKAGE"]
+    declared["Build"] = {_distribution(d) for d in [*project["build-system"]["requires"], node]}
+    package = json.loads((ROOT / "ui" / "package.json").read_text("utf-8"))
+    declared["Web pages"] = {*package["dependencies"], *package["devDependencies"]}
 
     explained: dict[str, set[str]] = {}
     section = ""
@@ -253,7 +257,7 @@ def test_every_dependency_has_its_reason() -> None:
         if line.startswith("## "):
             section = line.removeprefix("## ")
             explained[section] = set()
-        elif row := re.match(r"\| ([A-Za-z0-9._-]+) \| (.{10,}) \|$", line):
+        elif row := re.match(r"\| ([A-Za-z0-9._@/-]+) \| (.{10,}) \|$", line):
             explained[section].add(row[1].lower())
     assert explained == declared
 
@@ -283,6 +287,16 @@ def test_every_dependency_is_pinned_for_developers() -> None:
     lines = (ROOT / "dev.lock").read_text("utf-8").splitlines()
     pinned = {re.split(r"[=\[ ]", line)[0] for line in lines if "==" in line}
     assert wanted - pinned == set(), "run: make lock"
+
+
+def test_the_types_of_the_web_pages_are_those_of_the_api() -> None:
+    made = runpy.run_path(str(ROOT / "tools" / "make_ui_types.py"))
+
+    assert made["TARGET"].read_text("utf-8") == made["types_text"](), "run: python tools/make_ui_types.py"
+
+
+def test_the_lock_of_the_web_pages_names_no_registry() -> None:
+    assert '"resolved"' not in (ROOT / "ui" / "package-lock.json").read_text("utf-8")
 
 
 # -- the schema -------------------------------------------------------------------------------------------

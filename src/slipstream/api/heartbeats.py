@@ -25,6 +25,20 @@ def beat(store: Store, req: Beat) -> BeatResponse:
     return BeatResponse(lost_after_seconds=settings.LOST_AFTER.get())
 
 
+class FindBeat(Request, kw_only=True):
+    run_id: str
+
+
+class FindBeatResponse(Response, kw_only=True):
+    beat_time: int | None = None
+
+
+@route("GET", "heartbeats", permission=Permission.READ, prefixes=_PREFIXES)
+def find_beat(store: Store, req: FindBeat) -> FindBeatResponse:
+    """Return when a run gave its last sign of life."""
+    return FindBeatResponse(beat_time=store.find_beat(req.run_id))
+
+
 class ReportLost(Request, kw_only=True):
     run_id: str
     status: str

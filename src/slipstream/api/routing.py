@@ -54,6 +54,8 @@ class Encoded(msgspec.Struct, frozen=True):
     """What a handler returns in place of its response message where that would be large: the message as JSON."""
 
     text: bytes
+    etag: str | None = None
+    """The same for the same content; a client that has it already is told so, and nothing more."""
 
 
 class StreamRequest(Request, kw_only=True):
@@ -70,6 +72,16 @@ class Stream(msgspec.Struct, frozen=True):
     content_type: str
     chunks: Iterator[bytes]
     file_name: str
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """The answer of a route that goes on: what a listener is told of, and from where on."""
+
+    experiments: frozenset[int]
+    run_ids: frozenset[str]
+    """Runs of these experiments, and these runs; all, where neither is named."""
+    cursor: int | None
+    """Where an earlier stream ended."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +101,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     in an object store."""
     streams: tuple[str, ...]
     """The content types of a route that answers with a `Stream`. Each call of the store is a transaction of its own."""
+    listens: bool
+    """Whether the handler returns a `Subscription`, for an answer that goes on until the client leaves."""
     handler: Callable[[Any, Any], Any]
     request_type: type[Request]
     response_type: Any
@@ -115,6 +129,7 @@ def route(
     aside: bool = False,
     lists_files: Callable[[Any], bool] | None = None,
     streams: tuple[str, ...] = (),
+    listens: bool = False,
     also: Sequence[str] = (),
     prefixes: Sequence[str] = (API, AJAX),
 ) -> Callable[[HandlerT], HandlerT]:
@@ -128,6 +143,7 @@ def route(
         aside: whether the handler must not be inside a transaction, since it waits for other machines.
         lists_files: tells whether a request asks what files there are; it must not be inside a transaction either.
         streams: the content types that it may answer with, where the handler returns a `Stream`.
+        listens: whether the handler returns a `Subscription` instead.
         also: further methods that mean the same.
         prefixes: where it is mounted.
     """
@@ -151,6 +167,7 @@ def route(
                     aside=aside,
                     lists_files=lists_files,
                     streams=streams,
+                    listens=listens,
                     handler=handler,
                     request_type=request_type,
                     response_type=_message_of(hints["return"]),

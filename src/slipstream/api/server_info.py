@@ -55,7 +55,17 @@ def server_info(store: ConfiguredStore, req: ServerInfo) -> ServerInfoResponse:
     )
 
 
-OWN_FEATURES = ("branches", "heartbeats", "histories", "log-batch", "model-records", "records", "sql")
+OWN_FEATURES = (
+    "branches",
+    "events",
+    "heartbeats",
+    "histories",
+    "log-batch",
+    "model-records",
+    "records",
+    "sql",
+    "tables",
+)
 """What this server has beyond MLflow's routes, for clients that must choose."""
 
 

@@ -137,6 +137,14 @@ def _retention(text: str | None) -> int | None:
     help="Remove for ever what was deleted so long ago, such as 30d or 12h. [default: SLIPSTREAM_TRASH_RETENTION, or never]",
 )
 @click.option(
+    "--serving-url",
+    "serving_urls",
+    envvar=_env("SERVING_URLS"),
+    multiple=True,
+    metavar="NAME=URL",
+    help="A scoring server that the pages show and try models on; may be given again. A token for it: SLIPSTREAM_SERVING_TOKEN.",
+)
+@click.option(
     "--log-format",
     envvar=_env("LOG_FORMAT"),
     type=click.Choice(["text", "json"]),

@@ -8,6 +8,7 @@ from slipstream.client.rest_inputs import RestInputs
 from slipstream.client.rest_logged_models import RestLoggedModels
 from slipstream.client.rest_records import RestRecords
 from slipstream.client.rest_registry import RestRegistry
+from slipstream.client.rest_run_tables import RestRunTables
 from slipstream.client.rest_trash import RestTrash
 from slipstream.client.rest_webhooks import RestWebhooks
 
@@ -21,6 +22,7 @@ class RestStore(
     RestLoggedModels,
     RestRecords,
     RestRegistry,
+    RestRunTables,
     RestWebhooks,
     RestTrash,
 ):

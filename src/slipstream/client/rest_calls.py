@@ -132,7 +132,8 @@ def _to_query(body: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _spell_numbers(body: dict[str, Any]) -> dict[str, Any]:
     """Write NaN and infinities as texts where requests have them: in metrics; JSON has no token for them."""
-    for point in (body, *body.get("metrics", ())):
+    points: list[dict[str, Any]] = [each for each in body.get("metrics", ()) if isinstance(each, dict)]
+    for point in (body, *points):
         value = point.get("value")
         if isinstance(value, float) and not math.isfinite(value):
             point["value"] = "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")

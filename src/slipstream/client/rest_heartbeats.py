@@ -11,6 +11,9 @@ class RestHeartbeats(RestCalls):
     def beat(self, run_ids: Sequence[str]) -> None:
         self._ask(api.beat, api.Beat(run_ids=list(run_ids)))
 
+    def find_beat(self, run_id: str) -> int | None:
+        return self._ask(api.find_beat, api.FindBeat(run_id=run_id)).beat_time
+
     def report_lost(self, lost: LostRun) -> bool:
         request = api.ReportLost(
             run_id=lost.run_id, status=lost.status, end_time=lost.end_time, tags=dict(lost.tags)

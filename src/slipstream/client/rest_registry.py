@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+from slipstream.api import model_overviews as overviews_api
 from slipstream.api import model_versions as versions_api
 from slipstream.api import registered_models as api
 from slipstream.api.messages import pairs
 from slipstream.client.rest_calls import RestCalls
 from slipstream.entities import ModelVersion, Page, RegisteredModel
+from slipstream.entities.model_overview import ModelOverviews, VersionOverviews
 
 
 class RestRegistry(RestCalls):
@@ -45,6 +47,42 @@ class RestRegistry(RestCalls):
         )
         answer = self._ask(api.search_registered_models, request)
         return Page([api.from_wire(each) for each in answer.registered_models], answer.next_page_token)
+
+    def search_model_overviews(
+        self,
+        filter_string: str | None = None,
+        order_by: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 100,
+        metric_keys: Sequence[str] = (),
+    ) -> ModelOverviews:
+        request = overviews_api.SearchModelOverviews(
+            filter=filter_string,
+            order_by=list(order_by),
+            offset=offset,
+            limit=limit,
+            metric_keys=list(metric_keys),
+        )
+        return overviews_api.overviews_from_wire(self._ask(overviews_api.search_model_overviews, request))
+
+    def search_version_overviews(
+        self,
+        name: str,
+        filter_string: str | None = None,
+        order_by: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 100,
+        metric_keys: Sequence[str] = (),
+    ) -> VersionOverviews:
+        request = overviews_api.SearchVersionOverviews(
+            name=name,
+            filter=filter_string,
+            order_by=list(order_by),
+            offset=offset,
+            limit=limit,
+            metric_keys=list(metric_keys),
+        )
+        return overviews_api.versions_from_wire(self._ask(overviews_api.search_version_overviews, request))
 
     def get_latest_versions(self, name: str, stages: Sequence[str] = ()) -> list[ModelVersion]:
         answer = self._ask(api.get_latest_versions, api.GetLatestVersions(name=name, stages=list(stages)))

@@ -140,6 +140,9 @@ class RelayApp:
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error, asked)
 
+    def end_listening(self) -> None:
+        """End nothing: a relay has no answers that go on."""
+
     def head_of(self, defaults: list[tuple[bytes, bytes]], status: int) -> bytes:
         """Return the head of a short-way answer."""
         hints = ((b"retry-after", b"%d" % _RETRY_SECONDS),) if status in _AWAY else ()
@@ -211,6 +214,10 @@ class RelayApp:
             await _send(send, *answer)
         elif route is not None and route.handler in _UPSTREAM_FIRST:
             await self._upstream_first(route, asking, receive, send)
+        elif route is not None and route.listens:
+            raise NotImplementedByServerError(
+                f"A relay does not tell what changes. Listen to the server itself: {self.store.shipper.server}{path}"
+            )
         else:
             await self._pass_on(asking, receive, send)
 

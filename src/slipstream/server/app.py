@@ -25,23 +25,29 @@ from slipstream.errors import SlipstreamError
 from slipstream.httpd.exposition import CONTENT_TYPE
 from slipstream.httpd.short_way import head_bytes
 from slipstream.server.absent_features import absent_feature_routes
+from slipstream.server.artifact_frame import PATH as ARTIFACT_FRAME
+from slipstream.server.artifact_frame import artifact_frame
 from slipstream.server.artifacts import DeclaredRoute, artifact_routes
 from slipstream.server.asked import ID_HEADERS, Asked, given_id
 from slipstream.server.context import ServerContext
-from slipstream.server.dispatch import Dispatcher, check_content_type, error_answer
+from slipstream.server.dispatch import Answer, Dispatcher, check_content_type, error_answer
+from slipstream.server.events import Events
 from slipstream.server.fast import JSON_LIMIT, ShortRoute, too_large
 from slipstream.server.fast_files import FastFiles
 from slipstream.server.guard import CHANGING, Guard, Refusal, refuse_repeated
+from slipstream.server.model_cards import model_card_routes
 from slipstream.server.observer import Observer, RouteCounts
 from slipstream.server.openapi import openapi_document
 from slipstream.server.options import ServerOptions
+from slipstream.server.packing import Packed, Packing, may_pack
 from slipstream.server.run_watch import RunWatch
+from slipstream.server.serving_routes import serving_routes
 from slipstream.server.siblings import FOLDER_VARIABLE, Siblings
 from slipstream.server.signing import RootSigner
-from slipstream.server.start_page import start_page
 from slipstream.server.streams import Streams
 from slipstream.server.trash_retention import TrashRetention
 from slipstream.server.uploads import upload_routes
+from slipstream.server.web_pages import PAGES, WebPages
 from slipstream.server.webhook_deliveries import WebhookDeliveries
 from slipstream.store.beats import Beats
 from slipstream.store.config import StoreConfig
@@ -64,6 +70,7 @@ _EXEMPT = frozenset({"/health", "/version"})
 
 _OF_FILES = 0
 """In place of a status: a 200 that has not the headers of JSON."""
+_NOT_MODIFIED = 304
 _COME_AGAIN = frozenset({429, 503})
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -83,6 +90,10 @@ class TrackingApp:
         self.short_way: dict[bytes, ShortRoute] = {}
         self.files: FastFiles | None = None
         self._prefix = options.static_prefix.rstrip("/")
+        self.pages = WebPages(self._prefix)
+        self._guard_of_pages = Guard(
+            options.allowed_hosts, options.cors_allowed_origins, None, enabled=options.security
+        )
         frame_options = options.x_frame_options.upper()
         self._frame_options = b"" if frame_options == "NONE" else frame_options.encode("latin-1")
         self._heads: dict[int, bytes] = {}
@@ -111,6 +122,7 @@ class TrackingApp:
         self.dispatcher = Dispatcher(engine)
         self.context.engine = engine
         self._streams = Streams(engine)
+        self._events = Events(engine)
         self._deliveries = WebhookDeliveries(engine)
         self._run_watch = RunWatch(engine, beats, settings.LOST_AFTER.get())
         self._retention = TrashRetention(engine, self.options.trash_retention_ms or 0)
@@ -133,21 +145,35 @@ class TrackingApp:
             self._siblings = Siblings(Path(folder), self.observer.packed)
             await self._siblings.open()
         routes: list[StarletteRoute] = [
-            StarletteRoute("/", self._start_page),
+            StarletteRoute("/", self.pages.page),
+            *(
+                StarletteRoute(f"/{name}{rest}", self.pages.page)
+                for name in PAGES
+                for rest in ("", "/{rest:path}")
+            ),
+            StarletteRoute("/assets/{name}", self.pages.asset),
+            StarletteRoute(ARTIFACT_FRAME, artifact_frame),
             StarletteRoute("/openapi.json", self._openapi),
             StarletteRoute("/version", _version),
             StarletteRoute("/health", _health),
             DeclaredRoute("GET", "/metrics", Permission.READ, self._metrics),
             *artifact_routes(self.context),
             *upload_routes(self.context),
+            *serving_routes(self.options),
+            *model_card_routes(self.context),
             *absent_feature_routes(),
         ]
         self._templates = {route.endpoint: route.path for route in routes}
         self._rest = Starlette(routes=routes, exception_handlers={404: _no_page, 405: _no_page})
         self._rest.router.redirect_slashes = False
 
+    def end_listening(self) -> None:
+        """End the answers that go on as long as the client likes: the server ends."""
+        self._events.end()
+
     def close(self) -> None:
         self._retention.stop()
+        self._events.close()
         if self._siblings is not None:
             self._siblings.close()
         self._deliveries.stop()
@@ -208,7 +234,9 @@ class TrackingApp:
                 return
             send = _telling_the_browser(send, origin)
         changes = method in CHANGING
-        refusal = self.guard.check(
+        plain_path = path.removeprefix(self._prefix) or "/"
+        guard = self._guard_of_pages if self.pages.is_open(method, plain_path) else self.guard
+        refusal = guard.check(
             changes,
             path if path in _EXEMPT else "",
             headers.get(b"host", b""),
@@ -246,7 +274,9 @@ class TrackingApp:
             )
             return
         answer = await self._answer(*found, scope, headers, receive, send, asked)
-        if answer is not None:
+        if isinstance(answer, Packed):
+            await self._send(send, answer.status, answer.body, b"application/json", answer.headers)
+        elif answer is not None:
             status, body = answer
             await self._send(send, status, body, b"application/json", self._hints(status))
 
@@ -265,7 +295,7 @@ class TrackingApp:
         receive: Receive,
         send: Send,
         asked: Asked,
-    ) -> tuple[int, bytes] | None:
+    ) -> Answer | Packed | None:
         """Return what to answer, or nothing once a stream was sent."""
         try:
             query: bytes = scope["query_string"]
@@ -280,9 +310,19 @@ class TrackingApp:
                 asked.size = len(body)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error, asked)
+        if route.listens:
+            extra = [_NO_SNIFF, *self._framed()]
+            try:
+                return await self._events.answer(
+                    route, request, headers.get(b"last-event-id"), extra, receive, send
+                )
+            finally:
+                asked.begin_again()
         if route.streams:
             extra = [_NO_SNIFF, *self._framed()]
             return await self._streams.answer(route, request, headers.get(b"accept"), extra, receive, send)
+        if may_pack(route):
+            return await self.dispatcher.call_packed(route, request, asked, Packing.of(headers))
         return await self.dispatcher.call(route, request, asked)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send, answering: "_Answering") -> None:
@@ -363,13 +403,14 @@ class TrackingApp:
         content_type: bytes,
         headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
+        length = ((b"content-length", str(len(body)).encode()),) if status != _NOT_MODIFIED else ()
         await send(
             {
                 "type": "http.response.start",
                 "status": status,
                 "headers": [
                     (b"content-type", content_type),
-                    (b"content-length", str(len(body)).encode()),
+                    *length,
                     _NO_SNIFF,
                     *self._framed(),
                     *headers,
@@ -402,9 +443,6 @@ class TrackingApp:
         return Response(self.observer.metrics(others), headers={"content-type": CONTENT_TYPE})
 
     # -- pages --------------------------------------------------------------------------------------
-    async def _start_page(self, request: Request) -> Response:
-        return HTMLResponse(start_page(self.context, self._prefix))
-
     async def _openapi(self, request: Request) -> Response:
         return Response(openapi_document(self._prefix), media_type="application/json")
 

@@ -26,6 +26,10 @@ class Asked:
         """Whether the client, or a proxy in between, named it."""
         self._id = given
 
+    def begin_again(self) -> None:
+        """Count the time from now on: what has passed was spent listening, not answering."""
+        self.began = time.perf_counter()
+
     @property
     def id(self) -> str:
         if self._id is None:

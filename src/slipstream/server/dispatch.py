@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from slipstream.api.messages import ErrorBody
@@ -18,8 +18,11 @@ from slipstream.errors import (
     TooManyRequestsError,
 )
 from slipstream.server.asked import Asked
+from slipstream.server.packing import Packed, Packing, pack
 from slipstream.store.engine import Bulk, Engine, QueuedStore, Work
 from slipstream.store.sql import SqlStore
+
+T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
@@ -154,8 +157,21 @@ class Dispatcher:
         finally:
             lane.count -= 1
 
+    async def call_packed(
+        self, route: Route, request: Any, asked: Asked, packing: Packing
+    ) -> Answer | Packed:
+        """Run a route that only reads, and pack what it answers."""
+
+        def run() -> Packed:
+            return pack(self.engine.read(lambda store: route.handler(store, request)), packing)
+
+        return await self._in_reader(run, asked)
+
     async def read(self, run: Callable[[SqlStore], bytes], asked: Asked) -> Answer:
         """Run a read in a reader thread and return what it encodes."""
+        return await self._in_reader(lambda: (200, self.engine.read(run)), asked)
+
+    async def _in_reader(self, run: Callable[[], T], asked: Asked) -> T | Answer:
         if self._count_reads >= _WAITING_READS:
             return error_answer(
                 TooManyRequestsError(
@@ -164,7 +180,7 @@ class Dispatcher:
             )
         self._count_reads += 1
         try:
-            return 200, await self._loop.run_in_executor(self._readers, self.engine.read, run)
+            return await self._loop.run_in_executor(self._readers, run)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error, asked)
         finally:

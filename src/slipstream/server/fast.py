@@ -65,6 +65,10 @@ class ShortWayApp(Protocol):
     idle_seconds: float
     """How long a client may say nothing before its request is complete."""
 
+    def end_listening(self) -> None:
+        """End the answers that would go on: the server does."""
+        ...
+
     def head_of(self, defaults: list[tuple[bytes, bytes]], status: int) -> bytes:
         """Return all of an answer's head that does not depend on its body."""
         ...
@@ -77,6 +81,10 @@ class FastProtocol(ShortWayProtocol):
 
     def idle_seconds(self) -> float:
         return cast("ShortWayApp", self.app).idle_seconds
+
+    def shutdown(self) -> None:
+        cast("ShortWayApp", self.app).end_listening()
+        super().shutdown()
 
     METHODS = frozenset({b"POST", b"GET", b"PUT"})
 

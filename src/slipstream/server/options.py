@@ -28,6 +28,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     token: str | None = None
     trash_retention_ms: int | None = None
     """How long what was deleted is kept; until somebody removes it when not given."""
+    serving_urls: tuple[str, ...] = ()
+    """Scoring servers that pages may ask, each NAME=URL."""
     log_format: LogFormat = "text"
 
     @property

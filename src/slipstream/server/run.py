@@ -27,6 +27,7 @@ from slipstream.server.context import ServerContext
 from slipstream.server.fast import FastProtocol
 from slipstream.server.options import ServerOptions
 from slipstream.server.places import check_places, prepare_database
+from slipstream.server.scoring_servers import read_scoring_servers
 from slipstream.server.siblings import FOLDER_VARIABLE
 from slipstream.webhooks.secrets import check_key
 from slipstream.wire.origins import is_loopback
@@ -58,6 +59,7 @@ def check(options: ServerOptions, *, open_to_all: bool = False) -> None:
             "are. Choose: --auth token (clients send the token in SLIPSTREAM_SERVER_TOKEN), --auth proxy (a proxy in "
             "front authenticates), or --auth none (anyone who can reach the port may read and change everything)."
         )
+    read_scoring_servers(options.serving_urls)
     if options.static_prefix and (
         not options.static_prefix.startswith("/") or options.static_prefix.endswith("/")
     ):
@@ -233,6 +235,7 @@ def _known_secrets(options: ServerOptions) -> tuple[str, ...]:
         settings.TRACKING_PASSWORD.get(),
         settings.TRACKING_TOKEN.get(),
     ]
+    found += [settings.SERVING_TOKEN.get()]
     found += [os.environ.get(name) for name in _SECRET_VARIABLES]
     return tuple(
         {text for secret in found if secret for text in (secret, unquote(secret)) if len(text) >= _LEAST}

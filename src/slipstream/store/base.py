@@ -48,7 +48,9 @@ from slipstream.entities import (
     WebhookTestResult,
 )
 from slipstream.entities.liveness import ConsoleChunk, LostRun
+from slipstream.entities.model_overview import ModelOverviews, VersionOverviews
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
+from slipstream.store.base_pages import RunTableStore
 
 
 class ExperimentStore(Protocol):
@@ -133,6 +135,10 @@ class RunStore(Protocol):
 
     def beat(self, run_ids: Sequence[str]) -> None:
         """Note that runs live; unknown ones are left out. One that was lost runs again by it."""
+        ...
+
+    def find_beat(self, run_id: str) -> int | None:
+        """Return when a run gave its last sign of life that is known; `None` if its client gives none."""
         ...
 
     def report_lost(self, lost: LostRun) -> bool:
@@ -383,6 +389,37 @@ class RegistryStore(Protocol):
         page_token: str | None = None,
     ) -> Page[RegisteredModel]: ...
 
+    def search_model_overviews(
+        self,
+        filter_string: str | None = None,
+        order_by: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 100,
+        metric_keys: Sequence[str] = (),
+    ) -> ModelOverviews:
+        """Return some rows of all models that a search finds, by their place, with the exact number of all.
+
+        Each comes with the version that stands for it: that of the alias `champion`, `production`, `prod` or `live`, else
+        the newest in the stage Production, else the newest. `metric_keys` names the metrics of its run to tell.
+        """
+        ...
+
+    def search_version_overviews(
+        self,
+        name: str,
+        filter_string: str | None = None,
+        order_by: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 100,
+        metric_keys: Sequence[str] = (),
+    ) -> VersionOverviews:
+        """Return some of a model's versions by their place, newest first by default, each with the run that made it.
+
+        Raises:
+            NotFoundError: no such model.
+        """
+        ...
+
     def get_latest_versions(self, name: str, stages: Sequence[str] = ()) -> list[ModelVersion]: ...
 
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None: ...
@@ -536,6 +573,7 @@ class TrashStore(Protocol):
 class Store(
     ExperimentStore,
     RunStore,
+    RunTableStore,
     LivingRunStore,
     LoggedModelStore,
     RegistryStore,

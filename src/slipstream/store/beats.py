@@ -19,6 +19,11 @@ class Beats:
             for run_id in run_ids:
                 self._beats[run_id] = now
 
+    def find(self, run_id: str) -> int | None:
+        """Return when a run gave a sign of life that is not written down yet."""
+        with self._lock:
+            return self._beats.get(run_id)
+
     def take(self) -> dict[str, int]:
         """Return when each run gave its last sign of life, of those that gave one since the last time."""
         with self._lock:

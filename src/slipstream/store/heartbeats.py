@@ -111,6 +111,15 @@ class HeartbeatsPart:
         else:
             self.config.beats.note(run_ids)
 
+    def find_beat(self, run_id: str) -> int | None:
+        """Return when a run gave its last sign of life; `None` if none is known."""
+        run, _ = self.require_run(run_id)
+        noted = None if self.config.beats is None else self.config.beats.find(run_id)
+        if noted is not None:
+            return noted
+        row = self.tx.fetch_one(SELECT_BEAT, run=run)
+        return None if row is None or row[1] else row[0]
+
     def keep_beats(self, beats: Mapping[str, int]) -> list[str]:
         """Write down when runs gave their last sign of life; return those that came back to life by it.
 

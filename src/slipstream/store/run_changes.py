@@ -34,6 +34,7 @@ SELECT_NEWEST: LiteralString = "SELECT MAX(id) FROM run_changes"
 SELECT_OLD: LiteralString = (
     "SELECT id, first, runs, experiments FROM run_changes WHERE id <= :newest ORDER BY id"
 )
+SELECT_NAMES: LiteralString = "SELECT run_id, experiment FROM runs WHERE id IN :runs__in"
 DELETE_OLD: LiteralString = "DELETE FROM run_changes WHERE id <= :newest"
 
 _NUMBERS = msgspec.json.Decoder(list[int])
@@ -45,6 +46,18 @@ class Changes(msgspec.Struct, frozen=True):
     upto: int
     runs: set[int]
     experiments: set[int]
+
+
+class ToldChanges(msgspec.Struct, frozen=True):
+    """What has changed since a number of the journal, for who knows the ids of the wire."""
+
+    upto: int
+    runs: dict[str, int]
+    """Ids of runs, each with the number of its experiment; those that are not there any more are left out."""
+    experiments: frozenset[int]
+    """Numbers of those in which runs have changed."""
+    too_much: bool = False
+    """The journal does not tell, or it is more than was asked for: anything may have changed."""
 
 
 class BehindError(Exception):
@@ -110,6 +123,30 @@ def read_changes(tx: Transaction, seen: int) -> Changes:
             if experiment_text != "[]":
                 experiments.update(_NUMBERS.decode(experiment_text))
     return Changes(rows[-1][0], runs, experiments)
+
+
+class RunChangesPart:
+    tx: Transaction
+
+    def find_changes(self, seen: int | None, most: int) -> ToldChanges:
+        """Return what has changed after a number of the journal; nothing, with the newest number, where there is none.
+
+        Args:
+            seen: the number.
+            most: how many runs to name; with more, `too_much`.
+        """
+        newest = newest_change(self.tx)
+        if seen is None or newest == seen:
+            return ToldChanges(newest, {}, frozenset())
+        try:
+            changes = read_changes(self.tx, seen)
+        except (BehindError, AheadError):
+            return ToldChanges(newest, {}, frozenset(), too_much=True)
+        if len(changes.runs) > most:
+            return ToldChanges(changes.upto, {}, frozenset(), too_much=True)
+        rows = self.tx.fetch_all(SELECT_NAMES, runs__in=sorted(changes.runs)) if changes.runs else []
+        runs: dict[str, int] = dict(rows)  # pyright: ignore[reportArgumentType]
+        return ToldChanges(changes.upto, runs, frozenset({*changes.experiments, *runs.values()}))
 
 
 def _text(numbers: Iterable[int]) -> str:

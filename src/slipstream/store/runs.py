@@ -228,7 +228,7 @@ class RunsPart:
         search = _Search.of(experiment_ids, filter_string, run_view_type, max_results, order_by, page_token)
         found = self._find_in_memory(search)
         if found is not None:
-            rows = self._rows(found.runs)
+            rows = self.find_rows(found.runs)
             if len(rows) == len(found.runs):
                 return Page(self._runs(rows), found.token)
             self._distrust_memory(search)
@@ -254,7 +254,7 @@ class RunsPart:
         found = self._find_in_memory(search, encode)
         if found is not None:
             missing = [run for run in found.runs if run not in found.documents]
-            rows = self._rows(missing)
+            rows = self.find_rows(missing)
             if len(rows) == len(missing):
                 documents = {run: encode(each) for run, each in zip(missing, self._runs(rows), strict=True)}
                 if documents and self.config.run_index is not None:
@@ -303,7 +303,7 @@ class RunsPart:
         shown = rows[: search.max_results]
         return shown, query.next_token(shown[-1][_WIDTH:]) if len(rows) > search.max_results else None
 
-    def _rows(self, runs: Sequence[int]) -> list[Row]:
+    def find_rows(self, runs: Sequence[int]) -> list[Row]:
         """Return the rows of runs, by internal id, in the order given; those that are not there are left out."""
         if not runs:
             return []

@@ -5,6 +5,7 @@ from slipstream.entities import FileInfo
 from slipstream.store.branches import BranchesPart
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
+from slipstream.store.envelopes import EnvelopesPart
 from slipstream.store.experiments import ExperimentsPart
 from slipstream.store.exports import ExportsPart
 from slipstream.store.heartbeats import HeartbeatsPart
@@ -12,14 +13,17 @@ from slipstream.store.histories import HistoriesPart
 from slipstream.store.import_pasts import ImportPastsPart
 from slipstream.store.imports import ImportsPart
 from slipstream.store.logged_models import LoggedModelsPart
+from slipstream.store.model_overviews import ModelOverviewsPart
 from slipstream.store.models import RegisteredModelsPart
+from slipstream.store.overviews import OverviewsPart
 from slipstream.store.param_changes import ParamChangesPart
 from slipstream.store.params_tags import ParamsTagsPart
 from slipstream.store.records import RecordsPart
 from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.removals import RemovalsPart
-from slipstream.store.run_changes import write_changes
+from slipstream.store.run_changes import RunChangesPart, write_changes
 from slipstream.store.run_moves import RunMovesPart
+from slipstream.store.run_tables import RunTablesPart
 from slipstream.store.runs import RunsPart
 from slipstream.store.trash import TrashPart
 from slipstream.store.versions import VersionsPart
@@ -30,15 +34,20 @@ from slipstream.store.webhooks import WebhooksPart
 class SqlStore(
     ExperimentsPart,
     RunsPart,
+    RunTablesPart,
+    OverviewsPart,
+    RunChangesPart,
     ParamsTagsPart,
     BranchesPart,
     ParamChangesPart,
     RunMovesPart,
     HistoriesPart,
+    EnvelopesPart,
     ViewsPart,
     DatasetsPart,
     LoggedModelsPart,
     RegisteredModelsPart,
+    ModelOverviewsPart,
     VersionsPart,
     RegistryEventsPart,
     WebhooksPart,

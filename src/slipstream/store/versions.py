@@ -164,7 +164,7 @@ class VersionsPart:
         return made
 
     def get_model_version(self, name: str, version: str) -> ModelVersion:
-        return self._versions([self._require_version(name, version)])[0]
+        return self.versions_of_rows([self._require_version(name, version)])[0]
 
     def update_model_version(self, name: str, version: str, description: str | None) -> ModelVersion:
         model, number, *_ = self._require_version(name, version)
@@ -224,7 +224,7 @@ class VersionsPart:
         rows = self.tx.fetch_all(sql, limit_=max_results + 1, **query.params)
         shown = rows[:max_results]
         token = query.next_token(shown[-1][_WIDTH:]) if len(rows) > max_results else None
-        return Page(self._versions(shown), token)
+        return Page(self.versions_of_rows(shown), token)
 
     def set_model_version_tag(self, name: str, version: str, key: str, value: str) -> None:
         registry.check_tag(key, value)
@@ -243,7 +243,7 @@ class VersionsPart:
         """Return for each model (by internal id) the newest version of each stage that has one."""
         rows = self.tx.fetch_all(SELECT_NEWEST, models__in=list(models))
         newest: dict[int, list[ModelVersion]] = {}
-        for row, version in zip(rows, self._versions(rows, with_aliases=with_aliases), strict=True):
+        for row, version in zip(rows, self.versions_of_rows(rows, with_aliases=with_aliases), strict=True):
             newest.setdefault(row[0], []).append(version)
         return newest
 
@@ -349,7 +349,8 @@ class VersionsPart:
             raise _no_such_version(name, version)
         return _Origin("", row[2], row[3] or "", row[4])
 
-    def _versions(self, rows: Sequence[Row], *, with_aliases: bool = True) -> list[ModelVersion]:
+    def versions_of_rows(self, rows: Sequence[Row], *, with_aliases: bool = True) -> list[ModelVersion]:
+        """Return whole versions for rows of `_COLUMNS`."""
         if not rows:
             return []
         keys = {

@@ -2,6 +2,7 @@
 
 import pytest
 
+from slipstream.clock import now_ms
 from slipstream.entities import RunStatus, RunTag
 from slipstream.entities.liveness import (
     END_BY_TAG,
@@ -25,6 +26,19 @@ class LivenessContract:
         store.beat([run_id, "f" * 32])
 
         assert store.get_run(run_id).info.status == RunStatus.RUNNING
+
+    def test_the_last_sign_of_life_is_known(self, store: Store) -> None:
+        run_id, silent = (store.create_run("0").info.run_id for _ in range(2))
+        before = now_ms()
+
+        store.beat([run_id])
+
+        beat = store.find_beat(run_id)
+        assert beat is not None
+        assert before <= beat <= now_ms()
+        assert store.find_beat(silent) is None
+        with pytest.raises(NotFoundError):
+            store.find_beat("e" * 32)
 
     def test_a_lost_run_ends_with_its_reason(self, store: Store) -> None:
         run_id = store.create_run("0").info.run_id

@@ -51,6 +51,10 @@ class TextColumn:
     def __getitem__(self, slot: int) -> Text:
         return self.values[self.codes[slot]]
 
+    def at(self, slot: int) -> Text:
+        """Return what a slot has, to be compared with what it has later."""
+        return self.values[self.codes[slot]]
+
     def __setitem__(self, slot: int, text: Text) -> None:
         if self.values[self.codes[slot]] == text:
             return
@@ -116,6 +120,10 @@ class NumberColumn:
 
     def clear(self, slot: int) -> None:
         self.set(slot, self._nothing, MISSING)
+
+    def at(self, slot: int) -> tuple[float, int]:
+        """Return a slot's number and rank, to be compared with what they are later."""
+        return self.values[slot], self.ranks[slot]
 
     def mask(self, compare: Callable[[float, float], bool], number: float, ranks: Sequence[int]) -> bytearray:
         """Return for each slot 1 or 0: whether its number compares so and has one of some ranks."""

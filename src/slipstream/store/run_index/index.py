@@ -6,8 +6,8 @@ answers from columns. So it sees all that was committed before it began, by whic
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from heapq import merge
 from itertools import islice
 from typing import Any, TypeAlias
@@ -20,20 +20,39 @@ from slipstream.search.ast import Comparison
 from slipstream.search.sql import Query
 from slipstream.store.run_changes import AheadError, BehindError, newest_change, read_changes
 from slipstream.store.run_index.columns import Text
-from slipstream.store.run_index.conditions import Condition, TextCondition, UnsureError, make_condition
+from slipstream.store.run_index.conditions import (
+    ColumnName,
+    Condition,
+    TextCondition,
+    UnsureError,
+    make_condition,
+)
+from slipstream.store.run_index.kept import KeptByRun
 from slipstream.store.run_index.orders import Key
 from slipstream.store.run_index.reading import SELECT_RUN_IDS, STAGE
+from slipstream.store.run_index.rows import (
+    Cells,
+    KeyCounts,
+    Window,
+    WindowRequest,
+    count_keys,
+    find_window,
+)
 from slipstream.store.run_index.table import RUN_BYTES, OutOfStepError, RunTable
 
 Encode: TypeAlias = Callable[[Run], bytes]
 
 MEMORY = 64 * 2**20
 DOCUMENTS = 16 * 2**20
+KEPT = 16 * 2**20
+"""Bytes of lines of charts."""
 _MOST_EXPERIMENTS = 100
 _MOST_PENDING = 20_000
 _MOST_KEPT = 1_000
 """Runs of a page whose documents are kept; longer pages are exports, and would only push out what is looked at."""
 _DOCUMENT_BYTES = 150
+_MOST_SUMMARIES = 20_000
+_MOST_COLUMN_LISTS = 4
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -67,6 +86,11 @@ class RunIndex:
         self._encode: Encode | None = None
         self._documents: OrderedDict[int, bytes] = OrderedDict()
         self._document_bytes = 0
+        self._summaries: dict[tuple[int, int], tuple[object, int]] = {}
+        """What was found out of series, by run and series, with the change up to which it is true."""
+        self._kept = KeptByRun(KEPT)
+        self._columns: dict[object, object] = {}
+        """Lists of columns, by the identity of the counts of their keys."""
         self.answered = 0
         """How many searches were answered from memory."""
 
@@ -121,6 +145,107 @@ class RunIndex:
                     found.documents[run] = document
             return found
 
+    def find_window(
+        self,
+        tx: Transaction,
+        experiments: Sequence[int],
+        query: Query,
+        stages: Sequence[str],
+        wanted: WindowRequest,
+    ) -> Window | None:
+        """Return any rows of all that a search finds, or `None` when the database has to be asked; see `find`."""
+        numbers = list(dict.fromkeys(experiments))
+        if len(numbers) > _MOST_EXPERIMENTS or not self._too_large.isdisjoint(numbers):
+            return None
+        with self._lock:
+            try:
+                conditions = _conditions(query.comparisons, stages, ascii_only=tx.dialect != "sqlite")
+                upto = self._catch_up(tx)
+                with self._tables_of(tx, numbers, upto) as tables:
+                    window = find_window(tx, tables, query, conditions, wanted, upto)
+            except (AheadError, UnsureError, _TooLargeError):
+                return None
+            self._make_room()
+            self.answered += 1
+            return window
+
+    def find_cells(
+        self,
+        tx: Transaction,
+        experiments: Sequence[int],
+        query: Query,
+        stages: Sequence[str],
+        names: Sequence[ColumnName],
+    ) -> Cells | None:
+        """Return columns of all runs that a search finds, or `None` when the database has to be asked; see `find`."""
+        numbers = list(dict.fromkeys(experiments))
+        if len(numbers) > _MOST_EXPERIMENTS or not self._too_large.isdisjoint(numbers):
+            return None
+        found: dict[ColumnName, list[Any]] = {name: [] for name in names}
+        count = 0
+        with self._lock:
+            try:
+                conditions = _conditions(query.comparisons, stages, ascii_only=tx.dialect != "sqlite")
+                upto = self._catch_up(tx)
+                with self._tables_of(tx, numbers, upto) as tables:
+                    for table in tables:
+                        table.load(tx, [*(condition.column for condition in conditions), *names])
+                        mask = table.matches(conditions)
+                        count += mask.count
+                        for name in names:
+                            found[name] += table.cells(mask, name)
+            except (AheadError, UnsureError, _TooLargeError):
+                return None
+            self._make_room()
+            self.answered += 1
+            return Cells(count, found, upto)
+
+    def count_keys(
+        self,
+        tx: Transaction,
+        experiments: Sequence[int],
+        query: Query,
+        stages: Sequence[str],
+        groups: Sequence[str],
+        newest: int,
+    ) -> KeyCounts | None:
+        """Return which keys the runs that a search finds have, or `None` when the database has to be asked.
+
+        Args:
+            tx: as in `find`; so are the next three.
+            experiments: numbers.
+            query: what `compile_runs` returned, without an order.
+            stages: which runs to look at.
+            groups: `metric`, `parameter`, `tag`.
+            newest: how many of the newest runs to name.
+        """
+        numbers = list(dict.fromkeys(experiments))
+        if len(numbers) > _MOST_EXPERIMENTS or not self._too_large.isdisjoint(numbers):
+            return None
+        with self._lock:
+            try:
+                conditions = _conditions(query.comparisons, stages, ascii_only=tx.dialect != "sqlite")
+                upto = self._catch_up(tx)
+                with self._tables_of(tx, numbers, upto) as tables:
+                    counts = count_keys(tx, tables, query, conditions, groups, newest, upto)
+            except (AheadError, UnsureError, _TooLargeError):
+                return None
+            self._make_room()
+            self.answered += 1
+            return counts
+
+    @contextmanager
+    def _tables_of(self, tx: Transaction, numbers: Sequence[int], upto: int) -> Generator[list[RunTable]]:
+        """Have the tables of some experiments; those that an error may have left half changed are dropped."""
+        try:
+            yield [self._table(tx, number, upto) for number in numbers]
+        except (UnsureError, _TooLargeError):
+            raise
+        except BaseException:
+            for number in numbers:
+                self._drop(number)
+            raise
+
     def keep(self, found: Found, encode: Encode, documents: Mapping[int, bytes]) -> None:
         """Remember documents that were made for a page, for later ones, unless their runs have changed meanwhile."""
         if len(documents) > _MOST_KEPT:
@@ -141,6 +266,63 @@ class RunIndex:
                         self._document_bytes += len(documents[run]) + _DOCUMENT_BYTES
             while self._document_bytes > self._most_documents:
                 self._forget(next(iter(self._documents)))
+
+    def summary(self, run: int, series: int) -> object | None:
+        """Return what was kept of a series, unless its run has changed since."""
+        with self._lock:
+            found = self._summaries.get((run, series))
+            if found is None:
+                return None
+            for table in self._tables.values():
+                slot = table.slot(run)
+                if slot is not None:
+                    return found[0] if run not in table.pending and table.read_at[slot] <= found[1] else None
+            return None
+
+    def keep_summary(self, run: int, series: int, summary: object, upto: int) -> None:
+        """Keep what the points of a series say together, as of a change."""
+        with self._lock:
+            self._summaries[run, series] = (summary, upto)
+            while len(self._summaries) > _MOST_SUMMARIES:
+                del self._summaries[next(iter(self._summaries))]
+
+    def state(self, tx: Transaction) -> int | None:
+        """Take note of what has changed; return the number of the last change, or `None` if memory is ahead of `tx`."""
+        with self._lock:
+            try:
+                return self._catch_up(tx)
+            except AheadError:
+                return None
+
+    def kept(self, key: Hashable) -> object | None:
+        """Return what was kept of a run, unless that has changed; to be asked after `state`."""
+        with self._lock:
+            return self._kept.get(key)
+
+    def keep_of_run(self, key: Hashable, run: int, value: object, upto: int, size: int) -> None:
+        """Keep something of a run that is true as of a change, until the run changes.
+
+        Args:
+            key: what it is.
+            run: the internal id.
+            value: to keep.
+            upto: as `state` returned it, in the snapshot in which the value was found.
+            size: how many bytes it takes.
+        """
+        with self._lock:
+            self._kept.keep(key, run, value, upto, size)
+
+    def columns(self, identity: object) -> object | None:
+        """Return what was kept of the columns that some counts of keys were made for."""
+        with self._lock:
+            return self._columns.get(identity)
+
+    def keep_columns(self, identity: object, columns: object) -> None:
+        """Keep what was found out of columns, as long as the identity of the counts of their keys is the same."""
+        with self._lock:
+            self._columns[identity] = columns
+            while len(self._columns) > _MOST_COLUMN_LISTS:
+                del self._columns[next(iter(self._columns))]
 
     def drop(self, experiments: Sequence[int]) -> None:
         """Forget experiments, to read them anew when they are searched next."""
@@ -165,10 +347,12 @@ class RunIndex:
             for number in list(self._tables):
                 self._drop(number)
             self._seen = newest_change(tx)
+            self._kept.clear(self._seen)
             return self._seen
         for number in changes.experiments:
             self._drop(number)
         if changes.runs:
+            self._kept.note(changes.runs, changes.upto)
             for run in changes.runs:
                 self._forget(run)  # it may be in another experiment now
             for number, table in list(self._tables.items()):

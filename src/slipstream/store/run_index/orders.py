@@ -7,6 +7,7 @@ their present values; when there are many, they are put into their places.
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import total_ordering
 from heapq import merge
 from itertools import compress
@@ -17,6 +18,8 @@ from slipstream.store.run_index.columns import MISSING, PRESENT, NumberColumn, T
 Key: TypeAlias = tuple[Any, ...]
 
 _MOST_NOTED = 128
+_MOVED_ONE_BY_ONE = 8
+"""Slots that are looked for one by one; of more, all others are gone through once."""
 
 
 class OrderedBy(NamedTuple):
@@ -100,10 +103,16 @@ class Order:
         if len(noted) > len(self.slots) // 8:
             self._sort(max(len(self.slots), max(noted) + 1))
             return
-        slots = [slot for slot in self.slots if slot not in noted]
+        if len(noted) <= _MOVED_ONE_BY_ONE:
+            slots = self.slots
+            for slot in noted:
+                with suppress(ValueError):  # a new one
+                    slots.remove(slot)
+        else:
+            slots = array("I", [slot for slot in self.slots if slot not in noted])
         for slot in noted:
             slots.insert(bisect_left(slots, self.key(slot), key=self.key), slot)
-        self.slots = array("I", slots)
+        self.slots = slots
         noted.clear()
 
     def tidy(self) -> None:

@@ -41,9 +41,29 @@ _DATASETS: dict[str, LiteralString] = {
     ),
 }
 
+# All keys of a run as one text, in order: runs of one program have the same, so a column of them takes a byte or two a run.
+# A key holds no line feed. The order is that of the inner SELECT: within the aggregate it would be sorted once more.
+_KEYS: dict[str, LiteralString] = {
+    "metric": (
+        "SELECT run, string_agg(key, '\n') FROM"
+        " (SELECT run, key FROM series WHERE run IN :runs__in ORDER BY run, key) k GROUP BY run"
+    ),
+    "parameter": (
+        "SELECT run, string_agg(key, '\n') FROM"
+        " (SELECT run, key FROM params WHERE run IN :runs__in ORDER BY run, key) k GROUP BY run"
+    ),
+    "tag": (
+        "SELECT run, string_agg(key, '\n') FROM"
+        " (SELECT run, key FROM run_tags WHERE run IN :runs__in ORDER BY run, key) k GROUP BY run"
+    ),
+}
+KEYS = "keys"
+"""The group of columns that hold which keys a run has: `("keys", "metric")`."""
+
 RUN_ID: ColumnName = ("attribute", "run_id")
 START_TIME: ColumnName = ("attribute", "start_time")
 STAGE: ColumnName = ("attribute", "lifecycle_stage")
+END_TIME: ColumnName = ("attribute", "end_time")
 BASE: tuple[ColumnName, ...] = (RUN_ID, START_TIME, STAGE)
 """Columns that every table has."""
 
@@ -52,7 +72,7 @@ Values: TypeAlias = dict[int, Any]
 
 
 def is_number(name: ColumnName) -> bool:
-    return name[0] == "metric" or name in (START_TIME, ("attribute", "end_time"))
+    return name[0] == "metric" or name in (START_TIME, END_TIME)
 
 
 def read_columns(
@@ -66,6 +86,8 @@ def read_columns(
         if group in _KEYED:
             keys.setdefault(group, []).append(key)
             found[name] = {}
+        elif group == KEYS:
+            found[name] = dict(tx.fetch_all(_KEYS[key], runs__in=list(runs)))  # pyright: ignore[reportArgumentType]
         elif group == "dataset":
             found[name] = _datasets(tx, runs, _DATASETS[_dataset_field(key)])
         else:

@@ -1,15 +1,17 @@
 """The runs of one experiment in memory: columns, orders and masks, each made when first asked for."""
 
+import itertools
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from heapq import nsmallest
 from itertools import compress, islice
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from slipstream.db.base import Transaction
 from slipstream.search.sql import OrderField
-from slipstream.store.run_index.columns import PRESENT, both, count
+from slipstream.store.run_index.columns import PRESENT, NumberColumn, TextColumn, both, count
 from slipstream.store.run_index.conditions import Column, ColumnName, Condition, UnsureError
 from slipstream.store.run_index.orders import Key, Order, OrderedBy
 from slipstream.store.run_index.reading import (
@@ -24,6 +26,7 @@ from slipstream.store.run_index.reading import (
     read_columns,
     setter,
 )
+from slipstream.store.run_index.windows import PARENT, SlotChanges, Span, Tree, Windows
 
 _CHUNK = 5_000
 """Runs to read at a time: what the database hands over takes much more room than what is kept of it."""
@@ -42,6 +45,8 @@ _RUN_ID = OrderField("attribute", "run_id", descending=False, kind="text", ranke
 _DEFAULT = (OrderField("attribute", "start_time", descending=True, kind="integer", ranked=False), _RUN_ID)
 
 Conditions: TypeAlias = Sequence[Condition]
+
+_states = itertools.count(1)
 
 
 class OutOfStepError(Exception):
@@ -82,6 +87,9 @@ class RunTable:
         self._masks: dict[frozenset[object], _Mask] = {}
         self._sizes: dict[ColumnName, int] = {}
         self._sized = 0
+        self.windows = Windows()
+        self.state = next(_states)
+        """Another one after each change of a run."""
         for name in BASE:
             self._load(tx, name)
         self._order(_DEFAULT)
@@ -102,8 +110,11 @@ class RunTable:
         names = [name for name in self._columns if name not in BASE]
         if names and present:
             values |= read_columns(tx, sorted(present), names)
-        writers = [(setter(self._columns[name]), values.get(name, {})) for name in self._columns]
-        slots: list[int] = []
+        writers = [
+            (name, column, setter(column), values.get(name, {})) for name, column in self._columns.items()
+        ]
+        new: list[int] = []
+        cells: dict[ColumnName, dict[int, Any]] = {}
         for run in runs:
             slot = self.slot(run)
             if slot is None:
@@ -114,19 +125,55 @@ class RunTable:
                 slot = len(self.runs)
                 self.runs.append(run)
                 self.read_at.append(upto)
-            for write, found in writers:
+                new.append(slot)
+                for _, _, write, found in writers:
+                    write(slot, found.get(run))
+                continue
+            for name, column, write, found in writers:
+                before = column.at(slot)
                 write(slot, found.get(run))
+                if column.at(slot) != before:
+                    cells.setdefault(name, {})[slot] = before
             self.read_at[slot] = upto
-            slots.append(slot)
-        for order in self._orders.values():
-            order.note(slots)
-        for key in list(self._masks):
-            try:
-                self._patch(self._masks[key], slots)
-            except UnsureError:
-                del self._masks[key]
+        self._follow(new, cells)
         self.pending = set()
+        self.state = next(_states)
         return changed
+
+    def _follow(self, new: list[int], cells: dict[ColumnName, dict[int, Any]]) -> None:
+        """Bring orders, masks and windows in step with the columns.
+
+        Args:
+            new: slots that have come, in order.
+            cells: by column and slot, what was there before.
+        """
+        moved: set[tuple[OrderField, ...]] = set()
+        for fields, order in self._orders.items():
+            slots = {slot for field in fields for slot in cells.get((field.group, field.key), ())}
+            if new or slots:
+                order.note(new)
+                order.note(slots)
+                moved.add(fields)
+        flips: dict[frozenset[object], dict[int, bool]] = {}
+        for key in list(self._masks):
+            mask = self._masks[key]
+            slots = {slot for condition in mask.conditions for slot in cells.get(condition.column, ())}
+            try:
+                flipped = self._patch(mask, [*sorted(slots), *new])
+            except UnsureError:
+                self._forget_mask(key)
+            else:
+                if flipped:
+                    flips[key] = flipped
+        self.windows.change(SlotChanges(new, cells, flips, moved), self._columns, self._bits_of)
+
+    def _bits_of(self, key: frozenset[object]) -> bytearray | None:
+        mask = self._masks.get(key)
+        return None if mask is None else mask.bits
+
+    def _forget_mask(self, key: frozenset[object]) -> None:
+        del self._masks[key]
+        self.windows.forget_mask(key)
 
     def slot(self, run: int) -> int | None:
         at = bisect_left(self.runs, run)
@@ -142,17 +189,23 @@ class RunTable:
             values[STAGE][run] = stage
         return values
 
-    def _patch(self, mask: _Mask, slots: Iterable[int]) -> None:
+    def _patch(self, mask: _Mask, slots: Iterable[int]) -> dict[int, bool]:
+        """Test some slots again; return those that are in the mask now or were before, but not both, with which."""
         bits = mask.bits
+        flipped: dict[int, bool] = {}
         tests = [condition.test(self._columns[condition.column]) for condition in mask.conditions]
         for slot in slots:
             now = all(test(slot) for test in tests)
             if slot == len(bits):
                 bits.append(now)
                 mask.count += now
-            else:
+                if now:
+                    flipped[slot] = False
+            elif now != bits[slot]:
                 mask.count += now - bits[slot]
                 bits[slot] = now
+                flipped[slot] = not now
+        return flipped
 
     # -- searching ----------------------------------------------------------------------------------
     def prepare(self, tx: Transaction, conditions: Conditions, fields: Sequence[OrderField]) -> Order:
@@ -210,7 +263,7 @@ class RunTable:
     def _remember(self, key: frozenset[object], mask: _Mask) -> None:
         self._masks[key] = mask
         while len(self._masks) > _MOST_MASKS:
-            del self._masks[next(iter(self._masks))]
+            self._forget_mask(next(iter(self._masks)))
 
     def _cheap_mask(self, conditions: Conditions) -> _Mask:
         key = _key_of(conditions)
@@ -298,8 +351,144 @@ class RunTable:
             order = Order(by, len(self.runs), base)
         self._orders[fields] = order
         if len(self._orders) > _MOST_ORDERS:
-            del self._orders[next(each for each in self._orders if each != _DEFAULT)]
+            oldest = next(each for each in self._orders if each != _DEFAULT)
+            del self._orders[oldest]
+            self.windows.forget_order(oldest)
         return order
+
+    # -- windows ------------------------------------------------------------------------------------
+    def load(self, tx: Transaction, names: Iterable[ColumnName]) -> None:
+        """Have some columns in memory, and let go of them last."""
+        wanted = list(dict.fromkeys(names))
+        for name in wanted:
+            if name not in self._columns:
+                self._load(tx, name)
+        for name in wanted:
+            self._columns[name] = self._columns.pop(name)
+
+    def matches(self, conditions: Conditions) -> _Mask:
+        """Return which slots meet all conditions; their columns are in memory.
+
+        Raises:
+            UnsureError: only the database knows.
+        """
+        key = _key_of(conditions)
+        mask = self._masks.pop(key, None)
+        if mask is None:
+            cheap = [each for each in conditions if each.is_cheap(self._columns[each.column])]
+            mask = self._cheap_mask(cheap)
+            dear = [each for each in conditions if each not in cheap]
+            if dear:
+                mask = self._narrowed(mask, dear)
+        self._remember(key, mask)
+        return mask
+
+    def parents(self, mask: _Mask) -> set[str]:
+        """Return the ids of the parents of some slots."""
+        column = self._columns[PARENT]
+        assert isinstance(column, TextColumn)
+        return {str(column.values[code]) for code in set(compress(column.codes, mask.bits)) if code}
+
+    def present(self, mask: _Mask, run_ids: set[str]) -> set[str]:
+        """Return which of some runs are among a mask's slots."""
+        column = self._columns[RUN_ID]
+        assert isinstance(column, TextColumn)
+        if not run_ids:
+            return set()
+        return run_ids.intersection(map(column.values.__getitem__, compress(column.codes, mask.bits)))
+
+    def count_children(self, mask: _Mask, parents: frozenset[str]) -> Counter[str]:
+        """Return how many slots of a mask have each of some parents; nobody is his own child."""
+        column = self._columns[PARENT]
+        assert isinstance(column, TextColumn)
+        codes = Counter(compress(column.codes, mask.bits))
+        children = Counter(
+            {str(column.values[code]): n for code, n in codes.items() if column.values[code] in parents}
+        )
+        for slot in self._own_parents(mask, parents):
+            children[str(column[slot])] -= 1
+        return children
+
+    def _own_parents(self, mask: _Mask, parents: frozenset[str]) -> list[int]:
+        of, ids = self._columns[PARENT], self._columns[RUN_ID]
+        assert isinstance(of, TextColumn)
+        assert isinstance(ids, TextColumn)
+        wanted = {code for code, text in enumerate(ids.values) if text in parents}
+        return [
+            slot
+            for slot in compress(range(len(mask.bits)), mask.bits)
+            if ids.codes[slot] in wanted and of[slot] == ids[slot]
+        ] if wanted else []  # fmt: skip
+
+    def tree(self, mask: _Mask) -> Tree:
+        """Return who is whose child among the slots of a mask, kept for later."""
+        key = _key_of(mask.conditions)
+        found = self.windows.trees.get(key)
+        if found is None:
+            parents = frozenset(self.present(mask, self.parents(mask)))
+            found = Tree(parents, self.count_children(mask, parents))
+            self.windows.trees[key] = found
+        return found
+
+    def root_bits(self, mask: _Mask, parents: frozenset[str]) -> bytearray:
+        """Return which slots of a mask have none of some parents."""
+        column = self._columns[PARENT]
+        assert isinstance(column, TextColumn)
+        bits = both(mask.bits, column.mask(lambda text: text not in parents))
+        for slot in self._own_parents(mask, parents):
+            bits[slot] = 1
+        return bits
+
+    def listing(
+        self, mask: _Mask, fields: Sequence[OrderField], roots: frozenset[str] | None, *, keep: bool = True
+    ) -> "array[int]":
+        """Return all slots of a mask in order; those of a tree's roots if its parents are given."""
+        key = (_key_of(mask.conditions), tuple(fields), roots is not None)
+        found = self.windows.listings.get(key)
+        if found is None or not keep:
+            order = self._order(tuple(fields))
+            order.settle()
+            if roots is None and mask.count == len(mask.bits):
+                found = order.slots[:]
+            else:
+                bits = mask.bits if roots is None else self.root_bits(mask, roots)
+                found = array("I", list(compress(order.slots, map(bits.__getitem__, order.slots))))
+            if keep:
+                self.windows.keep_listing(key, found)
+        return found
+
+    def count_keys(self, mask: _Mask, name: ColumnName) -> Counter[str]:
+        """Return how many slots of a mask have each of the keys that a column of keys names."""
+        column = self._columns[name]
+        assert isinstance(column, TextColumn)
+        counts: Counter[str] = Counter()
+        for code, slots in Counter(compress(column.codes, mask.bits)).items():
+            text = column.values[code]
+            if isinstance(text, str):
+                for key in text.split("\n"):
+                    counts[key] += slots
+        return counts
+
+    def cells(self, mask: _Mask, name: ColumnName) -> list[Any]:
+        """Return the texts or numbers of the slots of a mask; NaN where there is no number."""
+        column = self._columns[name]
+        if isinstance(column, TextColumn):
+            return list(map(column.values.__getitem__, compress(column.codes, mask.bits)))
+        return list(compress(column.values, mask.bits))
+
+    def count_present(self, mask: _Mask, name: ColumnName) -> int:
+        """Return how many slots of a mask have a number."""
+        column = self._columns[name]
+        assert isinstance(column, NumberColumn)
+        return count(both(mask.bits, column.mask_ranks((PRESENT,))))
+
+    def column(self, name: ColumnName) -> Column | None:
+        """Return a column, if it is in memory."""
+        return self._columns.get(name)
+
+    def range_of(self, mask: _Mask, name: ColumnName) -> Span | str | None:
+        """Return the range of a column, which is in memory, among the slots of a mask."""
+        return self.windows.range_of(_key_of(mask.conditions), name, self._columns[name], mask.bits)
 
     # -- room ---------------------------------------------------------------------------------------
     @property
@@ -316,25 +505,29 @@ class RunTable:
             + sum(self._sizes.values())
             + sum(order.size for order in self._orders.values())
             + sum(len(mask.bits) for mask in self._masks.values())
+            + self.windows.size
         )
 
     def shrink(self, most: int) -> None:
         """Let go of what was used least lately, until no more than `most` bytes are taken, if that can be."""
         while self._masks and self.size > most:
-            del self._masks[next(iter(self._masks))]
+            self._forget_mask(next(iter(self._masks)))
         for name in [name for name in self._columns if name not in BASE]:
             if self.size <= most:
                 return
             self._drop(name)
         if self.size > most:
-            self._orders = {_DEFAULT: self._orders[_DEFAULT]}
+            for fields in [each for each in self._orders if each != _DEFAULT]:
+                del self._orders[fields]
+                self.windows.forget_order(fields)
 
     def _drop(self, name: ColumnName) -> None:
         del self._columns[name]
         self._sizes.pop(name, None)
+        self.windows.forget_column(name)
         for key, mask in list(self._masks.items()):
             if any(condition.column == name for condition in mask.conditions):
-                del self._masks[key]
+                self._forget_mask(key)
         for fields in list(self._orders):
             if any((field.group, field.key) == name for field in fields):
                 del self._orders[fields]

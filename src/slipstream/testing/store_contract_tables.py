@@ -1,0 +1,324 @@
+"""The part of the store's contract that is about tables of runs."""
+
+import math
+from typing import Any
+
+import pytest
+
+from slipstream.entities import Metric, Param, RunTag, ViewType
+from slipstream.entities.run_table import (
+    ColumnsRequest,
+    GroupsRequest,
+    RunSelection,
+    RunTablePage,
+    TableRequest,
+    ValuesRequest,
+)
+from slipstream.errors import InvalidParameterError
+from slipstream.store.base import Store
+from slipstream.testing.store_contract import unique
+
+
+def table(store: Store, experiment: str, **wanted: object) -> RunTablePage:
+    selection = RunSelection(
+        experiment_ids=(experiment,),
+        filter_string=wanted.pop("filter", None),  # pyright: ignore[reportArgumentType]
+        view_type=wanted.pop("view", ViewType.ACTIVE_ONLY),  # pyright: ignore[reportArgumentType]
+    )
+    return store.search_run_table(TableRequest(selection=selection, **wanted))  # pyright: ignore[reportArgumentType]
+
+
+def values(page: RunTablePage) -> dict[str, list[object]]:
+    return {column.key: list(column.values) for column in page.columns}
+
+
+class RunTableContract:
+    @pytest.fixture
+    def ten(self, store: Store) -> tuple[str, list[str]]:
+        """An experiment of ten runs; the newest is the last."""
+        experiment = store.create_experiment(unique())
+        runs: list[str] = []
+        for number in range(10):
+            run = store.create_run(
+                experiment, "someone", f"run {number}", start_time=1_000 + number
+            ).info.run_id
+            store.log_batch(
+                run,
+                [Metric("loss", 10.0 - number - step, 5, step) for step in range(3)],
+                [Param("lr", str(number / 10)), Param("model", "a" if number % 2 else "b")],
+                [RunTag("team", "red")],
+            )
+            runs.append(run)
+        return experiment, runs
+
+    def test_any_window_of_rows(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        newest_first = runs[::-1]
+        for offset, limit in ((0, 3), (3, 3), (9, 5), (10, 5), (500, 1)):
+            page = table(store, experiment, offset=offset, limit=limit)
+            assert (page.total, page.offset) == (10, offset)
+            assert page.run_ids == newest_first[offset : offset + limit]
+            assert page.names == [f"run {runs.index(run)}" for run in page.run_ids]
+            assert page.start_times == [1_000 + runs.index(run) for run in page.run_ids]
+            assert page.statuses == ["RUNNING"] * len(page.run_ids)
+            assert page.end_times == [None] * len(page.run_ids)
+            assert page.experiment_ids == [experiment] * len(page.run_ids)
+            assert page.children is None
+
+    def test_filter_order_and_columns(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        page = table(
+            store,
+            experiment,
+            filter="params.model = 'a'",
+            order_by=("metrics.loss ASC",),
+            columns=(
+                "metrics.loss",
+                "params.lr",
+                "tags.team",
+                "params.absent",
+                "attributes.start_time",
+                "metrics.none",
+            ),
+            with_ranges=True,
+            limit=2,
+        )
+        assert page.total == 5
+        assert page.run_ids == [runs[9], runs[7]]
+        assert values(page) == {
+            "metrics.loss": [-1.0, 1.0],
+            "params.lr": ["0.9", "0.7"],
+            "tags.team": ["red", "red"],
+            "params.absent": [None, None],
+            "attributes.start_time": [1_009, 1_007],
+            "metrics.none": [None, None],
+        }
+        kinds = {column.key: column.kind for column in page.columns}
+        assert kinds == {
+            "metrics.loss": "number",
+            "params.lr": "text",
+            "tags.team": "text",
+            "params.absent": "text",
+            "attributes.start_time": "time",
+            "metrics.none": "number",
+        }
+        ranges = {column.key: column.range for column in page.columns}
+        assert ranges == {  # of all five, not of the two that are shown
+            "metrics.loss": (-1.0, 7.0),
+            "params.lr": (0.1, 0.9),
+            "tags.team": None,
+            "params.absent": None,
+            "attributes.start_time": (1_001, 1_009),
+            "metrics.none": None,
+        }
+
+    def test_what_all_points_of_a_metric_say(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        store.log_batch(
+            runs[9], [Metric("odd", math.nan, 3, 3), Metric("odd", 4.0, 2, 2), Metric("odd", 2.0, 9, 1)]
+        )
+        store.log_batch(runs[8], [Metric("odd", math.nan, 3, 3)])
+        wanted = tuple(f"metrics.odd{end}" for end in ("", ":last", ":min", ":max", ":first", ":count"))
+        page = table(store, experiment, columns=(*wanted, "metrics.loss:min", "metrics.loss:max"), limit=3)
+        shown = values(page)
+        assert math.isnan(shown["metrics.odd"][0])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        assert math.isnan(shown["metrics.odd:last"][0])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        assert [shown[f"metrics.odd:{what}"][0] for what in ("min", "max", "first", "count")] == [
+            2.0,
+            4.0,
+            2.0,
+            3,
+        ]
+        assert [shown[f"metrics.odd:{what}"][1] for what in ("min", "max", "count")] == [None, None, 1]
+        assert [shown[f"metrics.odd:{what}"][2] for what in ("min", "count")] == [None, None]
+        assert (shown["metrics.loss:min"], shown["metrics.loss:max"]) == ([-1.0, 0.0, 1.0], [1.0, 2.0, 3.0])
+        store.log_metric(runs[9], Metric("loss", -50.0, 1, 0))
+        page = table(store, experiment, columns=("metrics.loss:min", "metrics.loss:count"), limit=2)
+        assert values(page) == {"metrics.loss:min": [-50.0, 0.0], "metrics.loss:count": [4, 3]}
+
+    def test_a_tree_of_runs(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        for number in (1, 2, 3):
+            store.set_tag(runs[number], "mlflow.parentRunId", runs[0])
+        store.set_tag(runs[4], "mlflow.parentRunId", runs[3])
+        store.set_tag(runs[5], "mlflow.parentRunId", "0" * 32)  # which there is not
+        store.set_tag(runs[6], "mlflow.parentRunId", runs[6])
+        roots = table(store, experiment, roots_only=True)
+        assert roots.total == 6
+        assert roots.run_ids == [runs[number] for number in (9, 8, 7, 6, 5, 0)]
+        assert roots.children == [0, 0, 0, 0, 0, 3]
+        below = table(store, experiment, parent_run_id=runs[0])
+        assert (below.total, below.run_ids) == (3, [runs[3], runs[2], runs[1]])
+        assert below.children == [1, 0, 0]
+        # What a filter takes away leaves its children as roots: each run that was found has its place.
+        some = table(store, experiment, filter="params.model = 'a'", roots_only=True)
+        assert some.run_ids == [runs[number] for number in (9, 7, 5, 3, 1)]
+        assert some.children == [0, 0, 0, 0, 0]
+        store.delete_run(runs[0])
+        assert table(store, experiment, roots_only=True).run_ids == [
+            runs[number] for number in (9, 8, 7, 6, 5, 3, 2, 1)
+        ]
+
+    def test_a_table_shows_what_was_just_written(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        wanted = {
+            "columns": ("metrics.loss",),
+            "with_ranges": True,
+            "limit": 1,
+            "order_by": ("metrics.loss DESC",),
+        }
+        assert table(store, experiment, **wanted).columns[0].range == (-1.0, 8.0)
+        store.log_metric(runs[4], Metric("loss", 99.0, 9, 9))
+        page = table(store, experiment, **wanted)
+        assert (page.run_ids, page.columns[0].range) == ([runs[4]], (-1.0, 99.0))
+        store.delete_run(runs[4])
+        page = table(store, experiment, **wanted)
+        assert (page.total, page.run_ids, page.columns[0].range) == (9, [runs[0]], (-1.0, 8.0))
+        store.delete_run(runs[9])
+        assert table(store, experiment, **wanted).columns[0].range == (0.0, 8.0)
+        store.restore_run(runs[4])
+        assert table(store, experiment, **wanted).columns[0].range == (0.0, 99.0)
+        deleted = table(store, experiment, view=ViewType.DELETED_ONLY)
+        assert deleted.run_ids == [runs[9]]
+
+    def test_the_cursor_grows_with_what_is_written(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        before = table(store, experiment).cursor
+        store.set_tag(runs[0], "t", "v")
+        assert table(store, experiment).cursor > before
+
+    def test_several_experiments_are_one_table(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        other = store.create_experiment(unique())
+        added = store.create_run(other, start_time=1_005, run_name="between").info.run_id
+        request = TableRequest(
+            selection=RunSelection(experiment_ids=(experiment, other)),
+            order_by=("start_time ASC", "run_name"),
+            offset=4,
+            limit=4,
+        )
+        page = store.search_run_table(request)
+        assert page.total == 11
+        assert page.run_ids == [runs[4], added, runs[5], runs[6]]
+        assert page.experiment_ids == [experiment, other, experiment, experiment]
+        assert store.search_run_table(TableRequest(selection=RunSelection())).total == 0
+
+    @pytest.mark.parametrize(
+        ("wanted", "named"),
+        [
+            ({"limit": 0}, "limit"),
+            ({"limit": 1_001}, "limit"),
+            ({"offset": -1}, "offset"),
+            ({"columns": ("loss",)}, "column"),
+            ({"order_by": ("loss",)}, "order_by"),
+            ({"filter": "params.x >"}, "filter"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, store: Store, wanted: dict[str, object], named: str) -> None:
+        with pytest.raises(InvalidParameterError, match=named):
+            table(store, "0", **wanted)
+
+    # -- columns ------------------------------------------------------------------------------------
+    def test_columns_that_differ_come_first(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        store.log_param(runs[0], "rare", "x")
+        page = store.search_run_columns(ColumnsRequest(selection=RunSelection(experiment_ids=(experiment,))))
+        assert (page.runs, page.sampled) == (10, 10)
+        assert page.total == len(page.columns)
+        by_key = {column.key: column for column in page.columns}
+        assert [column.key for column in page.columns][:3] == ["metrics.loss", "params.lr", "params.model"]
+        assert [key for key in by_key if key in ("params.rare", "tags.team")] == ["params.rare", "tags.team"]
+        assert [column.key for column in page.columns][-1].startswith("tags.mlflow.")
+        loss, model, rare, team = (
+            by_key[key] for key in ("metrics.loss", "params.model", "params.rare", "tags.team")
+        )
+        assert (loss.kind, loss.runs, loss.distinct, loss.varies, loss.range) == (
+            "number",
+            10,
+            10,
+            True,
+            (-1.0, 8.0),
+        )
+        assert (model.kind, model.runs, model.distinct, model.varies, model.range) == (
+            "text",
+            10,
+            2,
+            True,
+            None,
+        )
+        assert sorted(map(str, model.examples)) == ["a", "b"]
+        assert (rare.runs, rare.distinct, rare.varies) == (1, 1, True)
+        assert (team.runs, team.distinct, team.varies) == (10, 1, False)
+        assert by_key["params.lr"].range == (0.0, 0.9)
+        assert "attributes.end_time" in by_key
+        assert by_key["attributes.end_time"].runs == 0
+
+    def test_columns_are_searched_and_paged(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, _ = ten
+        selection = RunSelection(experiment_ids=(experiment,), filter_string="params.model = 'a'")
+
+        def keys(**wanted: object) -> list[str]:
+            page = store.search_run_columns(ColumnsRequest(selection=selection, **wanted))  # pyright: ignore[reportArgumentType]
+            assert page.runs == 5
+            return [column.key for column in page.columns]
+
+        assert keys(search="LOSS") == ["metrics.loss"]
+        assert keys(search="params l") == ["params.lr", "params.model"]
+        assert keys(kinds=("params",)) == ["params.lr", "params.model"]
+        assert keys(kinds=("params",), limit=1, offset=1) == ["params.model"]
+        assert keys(kinds=("metrics", "attributes"), search="zzz") == []
+        with pytest.raises(InvalidParameterError, match="kinds"):
+            keys(kinds=("datasets",))
+
+    # -- values and groups --------------------------------------------------------------------------
+    def test_values_for_completion(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        for number, value in ((0, "Adam"), (1, "adamw"), (2, "SGD"), (3, "adamw")):
+            store.log_param(runs[number], "optimizer", value)
+        selection = RunSelection(experiment_ids=(experiment,))
+
+        def values(key: str, **wanted: Any) -> list[tuple[str, int]]:
+            found = store.find_run_values(ValuesRequest(selection=selection, key=key, **wanted))
+            return [(each.value, each.runs) for each in found]
+
+        assert values("params.optimizer") == [("adamw", 2), ("Adam", 1), ("SGD", 1)]
+        assert values("params.optimizer", prefix="AD") == [("adamw", 2), ("Adam", 1)]
+        assert values("params.optimizer", limit=1) == [("adamw", 2)]
+        assert values("tags.team") == [("red", 10)]
+        assert values("attributes.status", prefix="r") == [("RUNNING", 10)]
+        assert values("params.absent") == []
+        for key in ("metrics.loss", "attributes.start_time", "optimizer"):
+            with pytest.raises(InvalidParameterError, match="column"):
+                values(key)
+
+    def test_groups_with_the_spread_of_metrics(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        store.log_metric(runs[1], Metric("odd", math.nan, 1))
+        store.log_metric(runs[3], Metric("odd", 5.0, 1))
+        store.log_param(runs[9], "extra", "x")
+        store.delete_run(runs[8])
+        selection = RunSelection(experiment_ids=(experiment,))
+        page = store.find_run_groups(
+            GroupsRequest(selection=selection, by=("params.model",), metrics=("metrics.loss", "metrics.odd"))
+        )
+        assert (page.total, page.runs, [(group.keys, group.runs) for group in page.groups]) == (
+            2,
+            9,
+            [(["a"], 5), (["b"], 4)],
+        )
+        loss, odd = page.groups[0].metrics  # of runs 1, 3, 5, 7, 9: 7, 5, 3, 1, -1
+        assert (loss.count, loss.mean, loss.median, loss.min, loss.max) == (5, 3.0, 3.0, -1.0, 7.0)
+        assert loss.std == pytest.approx(math.sqrt(10))
+        assert (odd.count, odd.mean, odd.std) == (1, 5.0, None)
+        assert page.groups[1].metrics[1].count == 0
+        assert page.groups[1].metrics[0].median == 5.0  # of 8, 6, 4, 2
+        two = store.find_run_groups(
+            GroupsRequest(selection=selection, by=("params.extra", "tags.team"), offset=1, limit=5)
+        )
+        assert (two.total, [(group.keys, group.runs) for group in two.groups]) == (2, [(["x", "red"], 1)])
+        with pytest.raises(InvalidParameterError, match="by"):
+            store.find_run_groups(GroupsRequest(selection=selection, by=()))
+        with pytest.raises(InvalidParameterError, match="metrics"):
+            store.find_run_groups(
+                GroupsRequest(selection=selection, by=("params.model",), metrics=("metrics.loss:min",))
+            )

@@ -1,0 +1,293 @@
+"""Events of what changes: from any process, within a moment, to any number of listeners; slow ones, ends, outages."""
+
+import http.client
+import json
+import socket
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from event_listener import PATH, Listener
+from postgres_cluster import PostgresCluster
+from server_process import ServerProcess
+from slipstream.client.rest import RestStore
+from slipstream.client.transport import Transport
+from slipstream.entities import Metric
+from slipstream.store.engine import open_store
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("events")
+    if request.param == "postgres":
+        import uuid
+
+        import psycopg
+
+        server = request.getfixturevalue("postgres_server")
+        name = f"events_{uuid.uuid4().hex}"
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        yield server.url(name), folder
+    else:
+        yield f"sqlite:///{folder}/events.db", folder
+
+
+@pytest.fixture(scope="module")
+def servers(backend: tuple[str, Path]) -> Iterator[list[ServerProcess]]:
+    uri, folder = backend
+    servers = [ServerProcess(folder, backend=uri) for _ in range(2)]
+    yield servers
+    assert [server.stop() for server in servers] == [0, 0]
+
+
+def store_of(server: ServerProcess) -> RestStore:
+    return RestStore(Transport(server.url))
+
+
+def until(listener: Listener, run_id: str) -> dict[str, object]:
+    """Return the first event that names a run."""
+    while True:
+        event = listener.next()
+        if run_id in event["runs"]:
+            return event
+
+
+def test_the_cursor_comes_at_once(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    run = store.create_run("0").info.run_id
+    with Listener(servers[0].url) as listener:
+        assert listener.answer.status == 200
+        assert listener.answer.headers["Content-Type"] == "text/event-stream"
+        first = listener.next()
+        assert (first["runs"], first["experiments"], first["models"]) == ([], [], [])
+        assert "reset" not in first
+        store.log_metric(run, Metric("m", 1.0, 1))
+        event = listener.next()
+        assert (event["runs"], event["experiments"]) == ([run], ["0"])
+        assert event["cursor"] > first["cursor"]
+
+
+def test_changes_of_any_process_are_told_within_a_moment(
+    servers: list[ServerProcess], backend: tuple[str, Path]
+) -> None:
+    embedded = open_store(backend[0], str(backend[1] / "a"))
+    stores = [store_of(servers[0]), store_of(servers[1]), embedded]
+    run = stores[0].create_run("0").info.run_id
+    delays: list[float] = []
+    with Listener(servers[0].url) as listener:
+        listener.next()
+        for number in range(30):
+            begin = time.perf_counter()
+            stores[number % 3].log_metric(run, Metric("m", float(number), 1, number))
+            until(listener, run)
+            delays.append(time.perf_counter() - begin)
+    assert statistics.median(delays) < 0.3, delays
+    embedded.close()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_only_what_was_asked_for_is_told(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    mine, other = (store.create_experiment(f"e{time.monotonic_ns()}") for _ in range(2))
+    run, stranger, named = (store.create_run(each).info.run_id for each in (mine, other, other))
+    with (
+        Listener(servers[0].url, experiment_ids=[mine]) as of_experiment,
+        Listener(servers[0].url, run_ids=[named], experiment_ids=[mine]) as of_both,
+    ):
+        of_experiment.next()
+        of_both.next()
+        store.set_tag(stranger, "a", "b")
+        store.set_tag(named, "a", "b")
+        assert until(of_both, named)["experiments"] == [other]
+        store.set_tag(run, "a", "b")
+        event = of_experiment.next()
+        assert (event["runs"], event["experiments"]) == ([run], [mine])
+        event = of_both.next()
+        assert (event["runs"], event["experiments"]) == ([run], [mine])
+        store.delete_experiment(mine)
+        assert of_experiment.next()["experiments"] == [mine]
+
+
+def test_a_stream_goes_on_where_another_ended(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    run = store.create_run("0").info.run_id
+    with Listener(servers[0].url) as listener:
+        cursor = listener.next()["cursor"]
+    store.set_tag(run, "while", "away")
+    with Listener(servers[1].url, cursor=cursor) as listener:
+        assert run in listener.next()["runs"]
+    with Listener(servers[1].url, last_event_id=str(cursor)) as listener:
+        assert run in listener.next()["runs"]
+    with Listener(servers[1].url, cursor=10**15) as listener:  # of another database
+        event = listener.next()
+        assert event["reset"] is True
+        assert event["cursor"] < 10**15
+        store.set_tag(run, "and", "on")
+        assert listener.next()["runs"] == [run]
+
+
+def test_more_than_a_message_names_is_a_reset(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    experiment = store.create_experiment(f"e{time.monotonic_ns()}")
+    with Listener(servers[0].url, experiment_ids=[experiment]) as listener:
+        cursor = listener.next()["cursor"]
+    for _ in range(1_001):
+        store.create_run(experiment)
+    with Listener(servers[0].url, experiment_ids=[experiment], cursor=cursor) as listener:
+        event = listener.next()
+        assert (event["runs"], event["reset"]) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [("experiment_ids=x", "experiment_ids"), ("cursor=abc", "cursor"), ("run_ids=a/b", "run_id")],
+)
+def test_what_is_wrong_is_said(servers: list[ServerProcess], query: str, named: str) -> None:
+    parts = urlsplit(servers[0].url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+    connection.request("GET", f"{PATH}?{query}")
+    answer = connection.getresponse()
+    assert answer.status == 400
+    assert named in json.loads(answer.read())["message"]
+    connection.request("GET", PATH, headers={"Last-Event-ID": "x"})
+    answer = connection.getresponse()
+    assert answer.status == 400
+    assert "Last-Event-ID" in json.loads(answer.read())["message"]
+    connection.close()
+
+
+def threads_of(server: ServerProcess) -> int:
+    return len(list(Path(f"/proc/{server.process.pid}/task").iterdir()))
+
+
+def cpu_of(server: ServerProcess) -> float:
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def test_many_listeners_cost_little_and_leave_nothing(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    run = store.create_run("0").info.run_id
+    with Listener(servers[0].url) as first:
+        first.next()
+        threads = threads_of(servers[0])
+        listeners = [Listener(servers[0].url) for _ in range(300)]
+        for listener in listeners:
+            listener.next()
+        assert threads_of(servers[0]) <= threads + 2
+        before = cpu_of(servers[0])
+        time.sleep(2)  # the time over which it is measured, while nothing happens
+        assert cpu_of(servers[0]) - before < 0.4
+        store.set_tag(run, "a", "b")
+        for listener in listeners:
+            assert listener.next()["runs"] == [run]
+            listener.close()
+    wait_until(lambda: connections_of(servers[0]) < 20)
+
+
+def connections_of(server: ServerProcess) -> int:
+    count = 0
+    for each in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            count += "socket:" in str(each.readlink())
+    return count
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until, "nothing happens any more"
+        time.sleep(0.02)
+
+
+def test_a_listener_that_takes_nothing_keeps_nobody_waiting_nor_the_server(
+    backend: tuple[str, Path], tmp_path: Path
+) -> None:
+    server = ServerProcess(tmp_path, backend=backend[0])
+    store = store_of(server)
+    experiment = store.create_experiment(f"e{time.monotonic_ns()}")
+    runs = [store.create_run(experiment).info.run_id for _ in range(200)]
+    parts = urlsplit(server.url)
+    with socket.socket() as slow, Listener(server.url, experiment_ids=[experiment]) as quick:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect((parts.hostname, parts.port))
+        slow.sendall(f"GET {PATH} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        quick.next()
+        over = threading.Event()
+
+        def write() -> None:
+            while not over.is_set():
+                for run in runs:
+                    store.set_tag(run, "n", str(time.monotonic_ns()))
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        told = 0
+        try:
+            for _ in range(40):
+                told += len(quick.next()["runs"])
+        finally:
+            over.set()
+            writer.join()
+        assert told > 100
+        begin = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begin < 15
+
+
+def test_streams_end_with_the_server(backend: tuple[str, Path], tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, backend=backend[0])
+    listeners = [Listener(server.url) for _ in range(20)]
+    for listener in listeners:
+        listener.next()
+    begin = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - begin < 5
+    for listener in listeners:
+        with pytest.raises(EOFError):  # the stream is whole: it has its end
+            listener.next()
+        listener.close()
+    assert not [line for line in server.lines if "rror" in line or "took long" in line]
+
+
+def test_streams_of_workers_end_with_the_server(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, "--workers", "2")
+    store = store_of(server)
+    run = store.create_run("0").info.run_id
+    listeners = [Listener(server.url) for _ in range(8)]
+    for listener in listeners:
+        listener.next()
+    store.set_tag(run, "a", "b")
+    for listener in listeners:
+        assert listener.next()["runs"] == [run]
+    assert server.stop() == 0
+    for listener in listeners:
+        with pytest.raises(EOFError):
+            listener.next()
+        listener.close()
+
+
+def test_streams_outlive_an_outage_of_the_database(
+    start_postgres: Callable[..., PostgresCluster], tmp_path: Path
+) -> None:
+    cluster = start_postgres()
+    server = ServerProcess(tmp_path, backend=cluster.url())
+    store = store_of(server)
+    run = store.create_run("0").info.run_id
+    with Listener(server.url, timeout=60) as listener:
+        listener.next()
+        cluster.stop()
+        time.sleep(1)  # a few looks that fail
+        cluster.start()
+        store.set_tag(run, "a", "b")
+        until(listener, run)
+    assert server.stop() == 0
+    assert sum("cannot be read now" in line for line in server.lines) == 1

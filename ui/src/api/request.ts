@@ -1,0 +1,117 @@
+/** Requests to the server that sent this page. */
+
+const BASE = new URL(".", document.baseURI).pathname;
+const OWN = "ajax-api/slipstream/v1/";
+const MLFLOW = "ajax-api/2.0/mlflow/";
+const TOKEN_KEY = "slipstream-token";
+
+/** What the server said no to, or that it could not be asked. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly code: string,
+  ) {
+    super(message);
+  }
+
+  /** Whether the same request may succeed later without anybody doing anything. */
+  get mayPass(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** Called when the server wants a token; set by the shell, which asks for it. */
+export const onUnauthorised = { call: () => {} };
+
+export function setToken(token: string): void {
+  if (token) localStorage.setItem(TOKEN_KEY, token);
+  else localStorage.removeItem(TOKEN_KEY);
+}
+
+export const hasToken = () => localStorage.getItem(TOKEN_KEY) !== null;
+
+/** The address of something below the server's root, whatever prefix it is mounted under. */
+export function serverUrl(path: string): string {
+  return BASE + path;
+}
+
+/** The address that a script of the user's would be given. */
+export function serverAddress(): string {
+  return (location.origin + BASE).replace(/\/$/, "");
+}
+
+type Query = Record<string, string | number | boolean | readonly string[] | null | undefined>;
+
+export function withQuery(path: string, query: Query = {}): string {
+  const pairs = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value === null || value === undefined || value === "") continue;
+    if (Array.isArray(value)) for (const each of value) pairs.append(name, each);
+    else pairs.append(name, String(value));
+  }
+  const text = pairs.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+/** Fetch with the token, and raise ApiError for every answer that is not a success. */
+export async function fetchChecked(path: string, init: RequestInit = {}): Promise<Response> {
+  const headers = new Headers(init.headers);
+  const token = localStorage.getItem(TOKEN_KEY);
+  if (token) headers.set("authorization", `Bearer ${token}`);
+  let answer: Response;
+  try {
+    answer = await fetch(serverUrl(path), { ...init, headers });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError("The server does not answer. What you see may be out of date.", 0, "UNREACHABLE");
+  }
+  if (answer.ok) return answer;
+  if (answer.status === 401) onUnauthorised.call();
+  throw await errorOf(answer);
+}
+
+async function errorOf(answer: Response): Promise<ApiError> {
+  const text = await answer.text();
+  try {
+    const body = JSON.parse(text) as { message?: string; error_code?: string };
+    return new ApiError(body.message ?? text, answer.status, body.error_code ?? "");
+  } catch {
+    return new ApiError(text.slice(0, 300) || `The server answered ${answer.status}.`, answer.status, "");
+  }
+}
+
+async function json<T>(path: string, init: RequestInit): Promise<T> {
+  const answer = await fetchChecked(path, init);
+  return (await answer.json()) as T;
+}
+
+function sent(method: string, body: unknown, signal?: AbortSignal): RequestInit {
+  const init: RequestInit = {
+    method,
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json" },
+  };
+  if (signal) init.signal = signal;
+  return init;
+}
+
+/** Slipstream's own routes, named below their prefix. */
+export const own = {
+  get: <T>(path: string, query?: Query, signal?: AbortSignal) =>
+    json<T>(OWN + withQuery(path, query), signal ? { signal } : {}),
+  post: <T>(path: string, body: unknown, signal?: AbortSignal) =>
+    json<T>(OWN + path, sent("POST", body, signal)),
+  url: (path: string, query?: Query) => serverUrl(OWN + withQuery(path, query)),
+  path: (path: string, query?: Query) => OWN + withQuery(path, query),
+};
+
+/** MLflow's routes, named below their prefix. */
+export const mlflow = {
+  get: <T>(path: string, query?: Query, signal?: AbortSignal) =>
+    json<T>(MLFLOW + withQuery(path, query), signal ? { signal } : {}),
+  post: <T>(path: string, body: unknown, signal?: AbortSignal) =>
+    json<T>(MLFLOW + path, sent("POST", body, signal)),
+  send: <T>(method: "PATCH" | "PUT" | "DELETE", path: string, body: unknown) =>
+    json<T>(MLFLOW + path, sent(method, body)),
+};

@@ -1,0 +1,27 @@
+/** What to do on a server that has nothing to show yet. */
+
+import { serverAddress } from "../api/request";
+import { CopyBlock } from "./copy";
+
+export function FirstSteps() {
+  const address = serverAddress();
+  const script = `import slipstream
+
+slipstream.set_tracking_uri("${address}")
+slipstream.set_experiment("first")
+with slipstream.start_run():
+    slipstream.log_param("lr", 0.01)
+    for step in range(100):
+        slipstream.log_metric("loss", 1 / (step + 1), step=step)
+`;
+  return (
+    <>
+      <p>Log something from Python. Scripts that use mlflow need only the address:</p>
+      <CopyBlock label="A first run in Python" text={script} />
+      <CopyBlock
+        label="The address for scripts that use mlflow"
+        text={`export MLFLOW_TRACKING_URI=${address}`}
+      />
+    </>
+  );
+}

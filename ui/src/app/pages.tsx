@@ -1,0 +1,103 @@
+/** Which page an address is, loaded when it is first gone to. */
+
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { ApiError } from "../api/request";
+import { path } from "./router";
+import { Empty, Failure, Skeleton } from "./states";
+
+export interface PageProps {
+  /** What the `:names` of the address stand for. */
+  readonly at: Readonly<Record<string, string>>;
+}
+
+type Page = ComponentType<PageProps>;
+type Load = () => Promise<{ default: Page }>;
+
+/** One function for all addresses of a page, so that going between them keeps it. */
+const run: Load = () => import("../pages/run");
+
+const runs: Load = () => import("../pages/runs");
+/** The first that fits counts. */
+const PAGES: readonly (readonly [pattern: string, load: Load])[] = [
+  ["", () => import("../pages/home")],
+  ["experiments", () => import("../pages/experiments")],
+  ["experiments/:experiment", runs],
+  ["experiments/:experiment/runs", runs],
+  ["experiments/:experiment/runs/:run", run],
+  ["experiments/:experiment/runs/:run/:tab", run],
+  ["runs/:run", run],
+  ["models", () => import("../pages/models")],
+  ["models/:model", () => import("../pages/model")],
+  ["models/:model/versions/:version", () => import("../pages/model_version")],
+  ["compare", () => import("../pages/compare")],
+  ["serving", () => import("../pages/serving")],
+  ["settings", () => import("../pages/settings")],
+];
+
+function match(pattern: string, here: string): Record<string, string> | undefined {
+  const names = pattern.split("/");
+  const parts = here.split("/");
+  if (names.length !== parts.length) return undefined;
+  const at: Record<string, string> = {};
+  for (const [index, name] of names.entries()) {
+    const part = unescaped(parts[index] ?? "");
+    if (name.startsWith(":")) at[name.slice(1)] = part;
+    else if (name !== part) return undefined;
+  }
+  return at;
+}
+
+/** A part of a path as `pageUrl` was given it; what somebody typed may be escaped wrongly. */
+function unescaped(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+const loaded = new Map<Load, Page>();
+
+function find(here: string): { load: Load; at: Record<string, string> } | undefined {
+  for (const [pattern, load] of PAGES) {
+    const at = match(pattern, here);
+    if (at) return { load, at };
+  }
+  return undefined;
+}
+
+export function CurrentPage() {
+  const found = find(path.value);
+  const [, setReady] = useState<Load>();
+  const [error, setError] = useState<ApiError>();
+  useEffect(() => {
+    if (!found || loaded.has(found.load)) return;
+    found.load().then(
+      (module) => {
+        loaded.set(found.load, module.default);
+        setReady(() => found.load);
+      },
+      () =>
+        setError(
+          new ApiError(
+            "This page could not be loaded. The server may have been updated: load it anew.",
+            0,
+            "",
+          ),
+        ),
+    );
+  }, [found?.load]);
+  if (!found)
+    return (
+      <Empty title="There is no such page">
+        <p>
+          <a href="./">Go to the home page</a>, or press <kbd>Ctrl K</kbd> to go somewhere by name.
+        </p>
+      </Empty>
+    );
+  if (error) return <Failure error={error} retry={() => location.reload()} />;
+  const Page = loaded.get(found.load);
+  // a tab of a page is not another page
+  return Page ? <Page key={JSON.stringify({ ...found.at, tab: "" })} at={found.at} /> : <Skeleton />;
+}

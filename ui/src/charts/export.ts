@@ -1,0 +1,102 @@
+/** Files of what a chart shows: PNG, SVG, CSV; and the code that gets the same numbers. */
+
+import { serverAddress } from "../api/request";
+import { type Picture, paint } from "./draw";
+import { canvasPen, SvgPen } from "./pen";
+import { lastUpTo } from "./series";
+
+const PNG_RATIO = 2;
+
+export function save(content: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name.replace(/[^\w.-]+/g, "_");
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+export function svgOf(picture: Picture): string {
+  const pen = new SvgPen(picture.width, picture.height);
+  paint(pen, picture);
+  return pen.document();
+}
+
+export function pngOf(picture: Picture): Promise<Blob | null> {
+  const canvas = document.createElement("canvas");
+  canvas.width = picture.width * PNG_RATIO;
+  canvas.height = picture.height * PNG_RATIO;
+  const context = canvas.getContext("2d");
+  if (context) {
+    context.scale(PNG_RATIO, PNG_RATIO);
+    paint(canvasPen(context), picture);
+  }
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}
+
+/** A line of names and one for each point or column of pixels that is within the chart. */
+export function csvOf(picture: Picture): string {
+  const isSmoothed = picture.isSmoothed;
+  const rows = [
+    ["run_id", "run", "metric", "x", "value", "low", "high", ...(isSmoothed ? ["smoothed"] : [])],
+  ];
+  for (const { series, label } of picture.lines) {
+    const last = lastUpTo(series.x, picture.x.max);
+    for (let at = 0; at <= last; at++) {
+      const x = series.x[at] as number;
+      if (x < picture.x.min) continue;
+      const row = [series.run, label, series.key, x, series.mid[at], series.low[at], series.high[at]];
+      if (isSmoothed) row.push(series.smooth?.[at] ?? "");
+      rows.push(row.map(String));
+    }
+  }
+  return rows.map((row) => row.map(quoted).join(",")).join("\n");
+}
+
+function quoted(field: string): string {
+  // a spreadsheet would take a name that begins like a formula for one
+  const safe = /^[=+@\t\r]|^-(?![\d.∞I])/.test(field) ? `'${field}` : field;
+  return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+export interface Shown {
+  readonly runs: readonly string[];
+  readonly key: string;
+  readonly x: string;
+  readonly zoom: readonly [number, number] | undefined;
+  readonly width: number;
+  readonly smoothing: number;
+}
+
+/** As `runs` in Python has them, on one line while they are few. */
+const listed = (names: readonly string[]) =>
+  names.length < 3
+    ? `[${names.map((name) => JSON.stringify(name)).join(", ")}]`
+    : `[\n${names.map((name) => `    ${JSON.stringify(name)},`).join("\n")}\n]`;
+
+export function pythonOf(shown: Shown): string {
+  return `import slipstream
+
+slipstream.set_tracking_uri(${JSON.stringify(serverAddress())})
+client = slipstream.MlflowClient()
+for run_id in ${listed(shown.runs)}:
+    for point in client.get_metric_history(run_id, ${JSON.stringify(shown.key)}):
+        print(run_id, point.step, point.timestamp, point.value)`;
+}
+
+export function curlOf(shown: Shown): string {
+  const body: Record<string, unknown> = {
+    run_ids: shown.runs,
+    keys: [shown.key],
+    x: shown.x,
+    width: shown.width,
+  };
+  if (shown.zoom) {
+    body.start = Math.floor(shown.zoom[0]);
+    body.end = Math.ceil(shown.zoom[1]);
+  }
+  if (shown.smoothing) body.smoothing = shown.smoothing;
+  const text = JSON.stringify(body).replaceAll("'", "'\\''");
+  return `curl --compressed '${serverAddress()}/api/slipstream/v1/metrics/envelope' \\
+  -H 'content-type: application/json' \\
+  -d '${text}'`;
+}

@@ -1,0 +1,228 @@
+/**
+ * The series of a chart while it is in sight: the whole, the level that is zoomed into, and what is logged meanwhile.
+ * What is there stays until the next comes.
+ */
+
+import { type Signal, signal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { ApiError } from "../api/request";
+import { useLive } from "../app/live";
+import { type Asked, readSeries } from "./envelope";
+import { appended, overMetric, type Series } from "./series";
+import type { XKind } from "./settings";
+
+export interface SeriesWanted {
+  readonly runs: readonly string[];
+  readonly key: string;
+  readonly x: XKind | { readonly metric: string };
+  readonly zoom: readonly [number, number] | undefined;
+  readonly width: number;
+  readonly smoothing: number;
+  readonly isInSight: boolean;
+  /** Whose changes the page follows already; else those of the runs are. */
+  readonly experiment: string | undefined;
+}
+
+export interface SeriesFound {
+  readonly series: Signal<readonly Series[] | undefined>;
+  readonly error: Signal<ApiError | undefined>;
+  readonly isLoading: Signal<boolean>;
+  /** What of time `series` is of, where points were logged without steps. */
+  readonly isByTime: Signal<boolean>;
+  reload(): void;
+}
+
+/** While the window moves under a key or a drag, only where it stops is read. */
+const CALM_MS = 120;
+/** Points come in at most this often. */
+const LIVE_MS = 200;
+
+export function useSeries(wanted: SeriesWanted): SeriesFound {
+  const source = useMemo(() => new Source(), []);
+  const runs = wanted.runs.join();
+  const key = JSON.stringify([wanted.key, wanted.x, Math.ceil(wanted.width / 100), wanted.smoothing]);
+  const zoomKey = wanted.zoom?.join("~") ?? "";
+  source.wanted = wanted;
+  const isReady = wanted.isInSight && wanted.width > 0;
+  useEffect(() => {
+    if (isReady) source.show(key, zoomKey);
+  }, [key, runs, zoomKey, isReady]);
+  useEffect(() => source.stop, []);
+  const live = useRef(wanted.runs);
+  live.current = wanted.runs;
+  useLive(wanted.experiment ? { experiments: [wanted.experiment] } : { runs: wanted.runs }, (changes) =>
+    source.changed(changes.isReset ? live.current : live.current.filter((run) => changes.runs.has(run))),
+  );
+  return source;
+}
+
+class Source implements SeriesFound {
+  readonly series = signal<readonly Series[] | undefined>(undefined);
+  readonly error = signal<ApiError | undefined>(undefined);
+  readonly isLoading = signal(true);
+  readonly isByTime = signal(false);
+  wanted!: SeriesWanted;
+  #whole: readonly Series[] | undefined;
+  /** Those that were read, also where they have no such metric. */
+  #runs: ReadonlySet<string> = new Set();
+  #key = "";
+  #zoom = "";
+  #current: AbortController | undefined;
+  #calm: ReturnType<typeof setTimeout> | undefined;
+  #changed = new Set<string>();
+  #tail: ReturnType<typeof setTimeout> | undefined;
+  #isReadingTail = false;
+  #lastTail = Number.NEGATIVE_INFINITY;
+
+  show(key: string, zoom: string): void {
+    if (key === this.#key && zoom === this.#zoom && this.series.peek() && !this.#lacksRuns()) {
+      if (this.#changed.size) this.#plan();
+      return;
+    }
+    const isOther = key !== this.#key || this.#lacksRuns();
+    this.#key = key;
+    this.#zoom = zoom;
+    clearTimeout(this.#calm);
+    if (isOther) this.#whole = undefined;
+    if (!zoom && this.#whole) {
+      this.#current?.abort();
+      this.series.value = this.#whole;
+      this.isLoading.value = false;
+      if (this.#changed.size) this.#plan();
+    } else if (zoom && this.series.peek()) this.#calm = setTimeout(() => void this.#read(), CALM_MS);
+    else void this.#read();
+  }
+
+  /** Whether a run is wanted that was not read; those that are wanted no more are only not drawn. */
+  #lacksRuns(): boolean {
+    return this.wanted.runs.some((run) => !this.#runs.has(run));
+  }
+
+  reload(): void {
+    this.#whole = undefined;
+    void this.#read();
+  }
+
+  readonly stop = (): void => {
+    this.#current?.abort();
+    clearTimeout(this.#calm);
+    clearTimeout(this.#tail);
+  };
+
+  /** Runs of which something was logged. */
+  changed(runs: readonly string[]): void {
+    for (const run of runs) this.#changed.add(run);
+    if (this.wanted.isInSight && this.series.peek()) this.#plan();
+  }
+
+  #plan(): void {
+    if (this.#tail !== undefined || this.#isReadingTail) return;
+    this.#tail = setTimeout(
+      () => {
+        this.#tail = undefined;
+        this.#lastTail = performance.now();
+        void this.#readTail();
+      },
+      Math.max(0, this.#lastTail + LIVE_MS - performance.now()),
+    );
+  }
+
+  #xKind(): XKind {
+    const { x } = this.wanted;
+    if (typeof x !== "string") return "step";
+    return x === "step" && this.isByTime.peek() ? "time" : x;
+  }
+
+  #asked(start: number | undefined, end: number | undefined): Asked {
+    const { runs, key, width, smoothing } = this.wanted;
+    return { runs, key, x: this.#xKind(), start, end, width: 100 * Math.ceil(width / 100), smoothing };
+  }
+
+  async #fetch(asked: Asked, abort: AbortSignal): Promise<readonly Series[]> {
+    const { x } = this.wanted;
+    if (typeof x === "string") return readSeries(asked, abort);
+    const [own, others] = await Promise.all([
+      readSeries({ ...asked, smoothing: 0 }, abort),
+      readSeries({ ...asked, key: x.metric, smoothing: 0 }, abort),
+    ]);
+    const byRun = new Map(others.map((series) => [series.run, series]));
+    return own.flatMap((series) => {
+      const other = byRun.get(series.run);
+      return other ? [overMetric(series, other)] : [];
+    });
+  }
+
+  async #read(): Promise<void> {
+    this.#current?.abort();
+    const mine = new AbortController();
+    this.#current = mine;
+    this.isLoading.value = true;
+    // what another metric lies along is found in the whole only
+    const zoom = typeof this.wanted.x === "string" ? this.wanted.zoom : undefined;
+    this.#changed.clear();
+    this.#runs = new Set(this.wanted.runs);
+    try {
+      let found = await this.#fetch(this.#asked(zoom?.[0], zoom?.[1]), mine.signal);
+      if (this.#current !== mine) return;
+      // all at one step: logged without steps, so that time is what tells the points apart
+      const isFlat = found.some((series) => series.total > 1);
+      if (
+        !zoom &&
+        this.wanted.x === "step" &&
+        !this.isByTime.peek() &&
+        isFlat &&
+        found.every((series) => series.firstStep === series.lastStep)
+      ) {
+        this.isByTime.value = true;
+        found = await this.#fetch(this.#asked(undefined, undefined), mine.signal);
+        if (this.#current !== mine) return;
+      }
+      if (!zoom) this.#whole = found;
+      this.series.value = found;
+      this.error.value = undefined;
+    } catch (error) {
+      if (mine.signal.aborted) return;
+      this.#runs = new Set();
+      this.error.value = error instanceof ApiError ? error : new ApiError(String(error), -1, "PAGE_FAULT");
+    }
+    this.isLoading.value = false;
+    if (this.#changed.size) this.#plan();
+  }
+
+  /** Read what came after the last points, of the runs that changed. */
+  async #readTail(): Promise<void> {
+    const shown = this.series.peek();
+    const runs = [...this.#changed].filter((run) => this.wanted.runs.includes(run));
+    this.#changed.clear();
+    if (!shown || runs.length === 0) return;
+    const { zoom, width, x } = this.wanted;
+    const ends = runs.map((run) => shown.find((series) => series.run === run)?.x.at(-1));
+    const isNew = ends.some((end) => end === undefined);
+    const start = Math.min(...ends.map((end) => end ?? 0));
+    const isFull = shown.some((series) => runs.includes(series.run) && series.x.length > 3 * width);
+    this.#isReadingTail = true;
+    try {
+      if (typeof x !== "string" || isNew || isFull) await this.#read();
+      else if (!zoom || start < zoom[1]) {
+        const mine = new AbortController();
+        const asked = { ...this.#asked(start, undefined), runs };
+        const tails = await this.#fetch(asked, mine.signal);
+        const byRun = new Map(tails.map((series) => [series.run, series]));
+        const grown = (all: readonly Series[]) =>
+          all.map((series) => {
+            const tail = byRun.get(series.run);
+            return tail ? appended(series, tail) : series;
+          });
+        if (this.series.peek() === shown) {
+          this.series.value = grown(shown);
+          if (!zoom) this.#whole = this.series.peek();
+          else this.#whole = undefined;
+        }
+      } else this.#whole = undefined;
+    } catch (error) {
+      if (error instanceof ApiError) this.error.value = error;
+    }
+    this.#isReadingTail = false;
+    if (this.#changed.size) this.#plan();
+  }
+}

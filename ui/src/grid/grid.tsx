@@ -1,0 +1,273 @@
+/**
+ * A table of any number of rows and columns, of which only what is in sight is in the page.
+ *
+ * To a screen reader and the keyboard it is one grid: one tab stop, arrows move the active cell, which is named by
+ * `aria-activedescendant`. Follows the grid pattern of the ARIA Authoring Practices.
+ */
+
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren, TargetedEvent } from "preact";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import type { RowSource } from "./rows";
+import { type Column, columnsInSight, rowsInSight } from "./window";
+
+export interface GridColumn<R> extends Column {
+  readonly title: string;
+  readonly isNumber: boolean;
+  readonly cell: (row: R, index: number) => ComponentChildren;
+  /** The order that the rows have by this column now. */
+  readonly sorted?: "ascending" | "descending" | undefined;
+  readonly onSort?: () => void;
+  readonly head?: ComponentChildren;
+}
+
+export interface GridProps<R> {
+  readonly label: string;
+  readonly rows: RowSource<R>;
+  readonly columns: readonly GridColumn<R>[];
+  readonly rowKey: (row: R) => string;
+  readonly isChosen?: (row: R) => boolean;
+  readonly onOpen?: (row: R, event: KeyboardEvent | MouseEvent) => void;
+  readonly onChoose?: (row: R, index: number, event: KeyboardEvent) => void;
+  /** Told of other keys that are pressed on a cell. */
+  readonly onKey?: (event: KeyboardEvent, row: R | undefined, column: GridColumn<R> | undefined) => void;
+  readonly onResize?: (key: string, width: number) => void;
+  readonly onHover?: (row: R | undefined) => void;
+  /** For rows that have rows below them: how deep each is, whether it is open (`undefined`: nothing to open), and a way to change it. */
+  readonly tree?: {
+    readonly level: (row: R) => number;
+    readonly isOpen: (row: R) => boolean | undefined;
+    readonly toggle: (index: number) => void;
+  };
+  readonly isLit?: (row: R) => boolean;
+}
+
+const ROW_HEIGHT = 28;
+const COARSE_ROW_HEIGHT = 44;
+const LEAST_WIDTH = 48;
+
+export function Grid<R>(props: GridProps<R>) {
+  const { rows, columns } = props;
+  const frame = useRef<HTMLDivElement>(null);
+  const top = useSignal(0);
+  const left = useSignal(0);
+  const size = useSignal({ width: 0, height: 0 });
+  const active = useSignal({ row: 0, column: 0 });
+  const rowHeight = useRef(matchMedia("(pointer: coarse)").matches ? COARSE_ROW_HEIGHT : ROW_HEIGHT).current;
+  const total = rows.total.value ?? 0;
+  void rows.version.value;
+
+  useLayoutEffect(() => {
+    const element = frame.current;
+    if (!element) return;
+    const measure = () => {
+      size.value = { width: element.clientWidth, height: element.clientHeight };
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+
+  const inSight = rowsInSight(top.value, size.value.height - rowHeight, rowHeight, total);
+  const { pinned, shown, before, total: width } = columnsInSight(columns, left.value, size.value.width);
+  useEffect(
+    () => rows.want(inSight.first, inSight.end),
+    [rows, inSight.first, inSight.end, size.value.height],
+  );
+  useEffect(() => {
+    top.value = 0;
+    frame.current?.scrollTo({ top: 0 });
+    active.value = { row: 0, column: active.peek().column };
+    return () => rows.stop();
+  }, [rows]);
+
+  const onScroll = (event: TargetedEvent<HTMLDivElement>) => {
+    top.value = event.currentTarget.scrollTop;
+    left.value = event.currentTarget.scrollLeft;
+  };
+
+  /** Bring the active cell into sight. */
+  const reveal = (row: number, column: number) => {
+    const element = frame.current;
+    if (!element) return;
+    const y = row * rowHeight;
+    const room = size.peek().height - rowHeight;
+    if (y < element.scrollTop) element.scrollTop = y;
+    else if (y + rowHeight > element.scrollTop + room) element.scrollTop = y + rowHeight - room;
+    const target = columns[column];
+    if (!target || target.pinned) return;
+    const pinnedWidth = pinned.reduce((sum, each) => sum + each.column.width, 0);
+    let x = pinnedWidth;
+    for (const each of columns.slice(0, column)) if (!each.pinned) x += each.width;
+    if (x - pinnedWidth < element.scrollLeft) element.scrollLeft = x - pinnedWidth;
+    else if (x + target.width > element.scrollLeft + element.clientWidth)
+      element.scrollLeft = x + target.width - element.clientWidth;
+  };
+  const move = (row: number, column: number) => {
+    const next = {
+      row: Math.max(0, Math.min(total - 1, row)),
+      column: Math.max(0, Math.min(columns.length - 1, column)),
+    };
+    active.value = next;
+    reveal(next.row, next.column);
+  };
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.target !== frame.current) return;
+    const { row, column } = active.value;
+    const screen = Math.max(1, Math.floor(size.value.height / rowHeight) - 2);
+    const at = rows.get(row);
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (event.key === "ArrowDown" || (plain && event.key === "j")) move(row + 1, column);
+    else if (event.key === "ArrowUp" || (plain && event.key === "k")) move(row - 1, column);
+    else if (event.key === "ArrowRight") {
+      if (column === 0 && at && props.tree?.isOpen(at) === false) props.tree.toggle(row);
+      else move(row, column + 1);
+    } else if (event.key === "ArrowLeft") {
+      if (column === 0 && at && props.tree?.isOpen(at)) props.tree.toggle(row);
+      else move(row, column - 1);
+    } else if (event.key === "PageDown") move(row + screen, column);
+    else if (event.key === "PageUp") move(row - screen, column);
+    else if (event.key === "Home") move(event.ctrlKey ? 0 : row, 0);
+    else if (event.key === "End") move(event.ctrlKey ? total - 1 : row, columns.length - 1);
+    else if (event.key === "Enter" && at) props.onOpen?.(at, event);
+    else if ((event.key === " " || (plain && event.key === "x")) && at) props.onChoose?.(at, row, event);
+    else {
+      props.onKey?.(event, at, columns[column]);
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
+  const isActiveInSight =
+    active.value.row >= inSight.first &&
+    active.value.row < inSight.end &&
+    [...pinned, ...shown].some((each) => each.index === active.value.column);
+  const lines = [];
+  for (let index = inSight.first; index < inSight.end; index++) {
+    const row = rows.get(index);
+    const cell = ({ column, left: x, index: number }: (typeof pinned)[number]) => {
+      const isActive = active.value.row === index && active.value.column === number;
+      return (
+        <div
+          key={column.key}
+          id={isActive ? "active-cell" : undefined}
+          role="gridcell"
+          aria-colindex={number + 1}
+          class={`cell${column.isNumber ? " number" : ""}${column.pinned ? " pinned" : ""}${isActive ? " active" : ""}`}
+          style={{ width: px(column.width), left: column.pinned ? px(x) : undefined }}
+          onMouseDown={() => (active.value = { row: index, column: number })}
+        >
+          {row === undefined ? <span class="waiting">·</span> : column.cell(row, index)}
+        </div>
+      );
+    };
+    lines.push(
+      <div
+        key={row === undefined ? `waiting-${index}` : props.rowKey(row)}
+        role="row"
+        aria-rowindex={index + 2}
+        aria-level={row !== undefined && props.tree ? props.tree.level(row) + 1 : undefined}
+        aria-expanded={row !== undefined ? props.tree?.isOpen(row) : undefined}
+        aria-selected={row !== undefined && props.isChosen ? props.isChosen(row) : undefined}
+        class={`line${row !== undefined && props.isChosen?.(row) ? " chosen" : ""}${row !== undefined && props.isLit?.(row) ? " lit" : ""}`}
+        style={{ transform: `translateY(${index * rowHeight}px)`, width: px(width) }}
+        onMouseEnter={() => props.onHover?.(row)}
+        onDblClick={(event) => row !== undefined && props.onOpen?.(row, event)}
+      >
+        {pinned.map(cell)}
+        <div role="presentation" style={{ flex: "none", width: px(before) }} />
+        {shown.map(cell)}
+      </div>,
+    );
+  }
+
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: its role is grid or treegrid
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: as above
+    <div
+      ref={frame}
+      class="grid"
+      role={props.tree ? "treegrid" : "grid"}
+      tabIndex={0}
+      aria-label={props.label}
+      aria-rowcount={total + 1}
+      aria-colcount={columns.length}
+      aria-multiselectable={props.onChoose ? true : undefined}
+      aria-activedescendant={isActiveInSight ? "active-cell" : undefined}
+      style={{ "--row": `${rowHeight}px` }}
+      onScroll={onScroll}
+      onKeyDown={onKeyDown}
+      onMouseLeave={() => props.onHover?.(undefined)}
+    >
+      <div role="rowgroup" class="head" style={{ width: px(width) }}>
+        <div role="row" aria-rowindex={1} class="head" style={{ width: px(width) }}>
+          {pinned.map((each) => (
+            <HeadCell key={each.column.key} {...each} onResize={props.onResize} />
+          ))}
+          <div role="presentation" style={{ flex: "none", width: px(before) }} />
+          {shown.map((each) => (
+            <HeadCell key={each.column.key} {...each} onResize={props.onResize} />
+          ))}
+        </div>
+      </div>
+      <div role="rowgroup" style={{ height: px(total * rowHeight), width: px(width), position: "relative" }}>
+        {lines}
+      </div>
+    </div>
+  );
+}
+
+/** Preact takes lengths with their unit. */
+const px = (length: number) => `${length}px`;
+
+function HeadCell<R>(props: {
+  column: GridColumn<R>;
+  left: number;
+  index: number;
+  onResize: ((key: string, width: number) => void) | undefined;
+}) {
+  const { column, onResize } = props;
+  const start = useRef<{ x: number; width: number } | undefined>(undefined);
+  return (
+    <div
+      role="columnheader"
+      aria-colindex={props.index + 1}
+      aria-sort={column.sorted ?? (column.onSort ? "none" : undefined)}
+      class={`cell${column.isNumber ? " number" : ""}${column.pinned ? " pinned" : ""}`}
+      style={{ width: px(column.width), left: column.pinned ? px(props.left) : undefined }}
+      title={column.title}
+    >
+      {column.head ??
+        (column.onSort ? (
+          <button type="button" tabIndex={-1} onClick={column.onSort}>
+            {column.title}
+            {column.sorted && <span aria-hidden="true">{column.sorted === "ascending" ? " ↑" : " ↓"}</span>}
+          </button>
+        ) : (
+          column.title
+        ))}
+      {onResize && (
+        <span
+          class="resize"
+          aria-hidden="true"
+          onPointerDown={(event) => {
+            event.preventDefault();
+            start.current = { x: event.clientX, width: column.width };
+            event.currentTarget.setPointerCapture(event.pointerId);
+          }}
+          onPointerMove={(event) => {
+            if (!start.current) return;
+            onResize(
+              column.key,
+              Math.max(LEAST_WIDTH, start.current.width + event.clientX - start.current.x),
+            );
+          }}
+          onPointerUp={() => (start.current = undefined)}
+        />
+      )}
+    </div>
+  );
+}

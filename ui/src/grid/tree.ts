@@ -1,0 +1,113 @@
+/** Rows of which some are open: their children stand below them, read when they are opened. One level deep at a time. */
+
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
+import type { RowSource, Rows } from "./rows";
+
+interface Opened<R> {
+  /** Where the parent is among the roots. */
+  readonly at: number;
+  readonly children: TreeRows<R>;
+}
+
+/** A row, and how deep it is. */
+export interface TreeRow<R> {
+  readonly row: R;
+  readonly depth: number;
+  readonly isOpen: boolean;
+}
+
+export type ReadChildren<R> = (parent: R) => Rows<R>;
+
+export class TreeRows<R> implements RowSource<TreeRow<R>> {
+  readonly version: ReadonlySignal<number>;
+  readonly total: ReadonlySignal<number | undefined>;
+  readonly #opened = signal<readonly Opened<R>[]>([]);
+
+  constructor(
+    readonly roots: Rows<R>,
+    private readonly childrenOf: ReadChildren<R>,
+    private readonly depth = 0,
+  ) {
+    this.total = computed(() => {
+      const own = roots.total.value;
+      if (own === undefined) return undefined;
+      return this.#opened.value.reduce((sum, each) => sum + (each.children.total.value ?? 0), own);
+    });
+    this.version = computed(() =>
+      this.#opened.value.reduce((sum, each) => sum + each.children.version.value + 1, roots.version.value),
+    );
+  }
+
+  get(index: number): TreeRow<R> | undefined {
+    const place = this.#place(index);
+    if (place.inside) return place.inside.children.get(place.index);
+    const row = this.roots.get(place.index);
+    if (row === undefined) return undefined;
+    return { row, depth: this.depth, isOpen: this.#opened.value.some((each) => each.at === place.index) };
+  }
+
+  want(first: number, end: number): void {
+    const from = this.#place(first);
+    const to = this.#place(Math.max(first, end - 1));
+    const firstRoot = from.inside ? from.inside.at : from.index;
+    const lastRoot = to.inside ? to.inside.at : to.index;
+    this.roots.want(firstRoot, lastRoot + 1);
+    for (const each of this.#opened.value) {
+      if (each.at < firstRoot || each.at > lastRoot) continue;
+      const start = this.#startOf(each);
+      const count = each.children.total.value ?? 1;
+      each.children.want(Math.max(0, first - start), Math.max(1, Math.min(count, end - start)));
+    }
+  }
+
+  /** Open a row, or close it. */
+  toggle(index: number): void {
+    const place = this.#place(index);
+    if (place.inside) {
+      place.inside.children.toggle(place.index);
+      return;
+    }
+    const row = this.roots.get(place.index);
+    if (row === undefined) return;
+    const there = this.#opened.value.find((each) => each.at === place.index);
+    if (there) {
+      there.children.stop();
+      this.#opened.value = this.#opened.value.filter((each) => each !== there);
+      return;
+    }
+    const children = new TreeRows(this.childrenOf(row), this.childrenOf, this.depth + 1);
+    children.want(0, 1);
+    this.#opened.value = [...this.#opened.value, { at: place.index, children }].sort((a, b) => a.at - b.at);
+  }
+
+  /** Read again what was in sight last. */
+  refresh(): void {
+    this.roots.refresh();
+    for (const each of this.#opened.value) each.children.refresh();
+  }
+
+  stop(): void {
+    this.roots.stop();
+    for (const each of this.#opened.value) each.children.stop();
+  }
+
+  /** Where the children of an opened row begin. */
+  #startOf(opened: Opened<R>): number {
+    let start = opened.at + 1;
+    for (const each of this.#opened.value) if (each.at < opened.at) start += each.children.total.value ?? 0;
+    return start;
+  }
+
+  /** From an index among all rows to one among the roots, or among somebody's children. */
+  #place(index: number): { index: number; inside?: Opened<R> } {
+    let before = 0;
+    for (const each of this.#opened.value) {
+      const start = each.at + 1 + before;
+      if (index < start) break;
+      const count = each.children.total.value ?? 0;
+      if (index < start + count) return { index: index - start, inside: each };
+      before += count;
+    }
+    return { index: index - before };
+  }
+}

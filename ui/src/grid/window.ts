@@ -1,0 +1,56 @@
+/** Which rows and columns of a large table are in sight. */
+
+export interface Column {
+  readonly key: string;
+  readonly width: number;
+  readonly pinned: boolean;
+}
+
+export interface Placed<C extends Column> {
+  readonly column: C;
+  /** From the left edge of the table. */
+  readonly left: number;
+  /** Among all columns, from 0. */
+  readonly index: number;
+}
+
+/** Rows drawn beyond each edge, so that a fling does not outrun the drawing. */
+const SPARE_ROWS = 10;
+const SPARE_PIXELS = 300;
+
+export function rowsInSight(
+  top: number,
+  height: number,
+  rowHeight: number,
+  total: number,
+): { first: number; end: number } {
+  const first = Math.max(0, Math.floor(top / rowHeight) - SPARE_ROWS);
+  const end = Math.min(total, Math.ceil((top + height) / rowHeight) + SPARE_ROWS);
+  return { first: Math.min(first, end), end };
+}
+
+/** Pinned columns, and those of the others that are in sight, with the room that those left of them take. */
+export function columnsInSight<C extends Column>(
+  columns: readonly C[],
+  left: number,
+  width: number,
+): { pinned: Placed<C>[]; shown: Placed<C>[]; before: number; total: number } {
+  const pinned: Placed<C>[] = [];
+  const shown: Placed<C>[] = [];
+  let pinnedWidth = 0;
+  for (const [index, column] of columns.entries())
+    if (column.pinned) {
+      pinned.push({ column, left: pinnedWidth, index });
+      pinnedWidth += column.width;
+    }
+  let at = pinnedWidth;
+  let before = 0;
+  for (const [index, column] of columns.entries()) {
+    if (column.pinned) continue;
+    const isLeftOf = at + column.width < left + pinnedWidth - SPARE_PIXELS;
+    if (isLeftOf) before += column.width;
+    else if (at < left + width + SPARE_PIXELS) shown.push({ column, left: at, index });
+    at += column.width;
+  }
+  return { pinned, shown, before, total: at };
+}

@@ -1,0 +1,164 @@
+/** A run. */
+
+import "../styles/run.css";
+import "../styles/artifacts.css";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { mlflow, own } from "../api/request";
+import { useResource } from "../api/resource";
+import type { FindBeatResponse, GetExperimentResponse } from "../api/schema";
+import { useLive } from "../app/live";
+import type { PageProps } from "../app/pages";
+import { part } from "../app/part";
+import { go, pageUrl } from "../app/router";
+import { useShortcuts } from "../app/shortcuts";
+import { Empty, Failure, Skeleton } from "../app/states";
+import { count } from "../lib/format";
+import { visibleLine } from "../lib/visible";
+import { Console } from "../run/console";
+import { useFollow } from "../run/follow";
+import { RunHeader } from "../run/header";
+import { Overview } from "../run/overview";
+import { type RunFacts, readRun } from "../run/run_data";
+import { SystemTab } from "../run/system_tab";
+
+const RunCharts = part(() => import("../charts/run_charts").then((module) => module.RunCharts));
+const ArtifactsTab = part(() => import("../run/artifacts_tab").then((module) => module.ArtifactsTab));
+const CodeTab = part(() => import("../run/code_tab").then((module) => module.CodeTab));
+
+const TABS = [
+  ["overview", "Overview"],
+  ["charts", "Charts"],
+  ["system", "System"],
+  ["console", "Console"],
+  ["artifacts", "Artifacts"],
+  ["code", "Code"],
+] as const;
+/** A run that logs all the time is not read all the time. */
+const CALM_MS = 1000;
+const SIGN_MS = 20_000;
+
+export default function RunPage({ at }: PageProps) {
+  const id = at.run ?? "";
+  const tab = at.tab ?? "overview";
+  const found = useResource(id, (abort) => readRun(id, abort));
+  const run = found.value.value;
+  const experiment = useResource(run?.experiment ?? "", async (abort) =>
+    run
+      ? mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: run.experiment }, abort)
+      : undefined,
+  );
+  const isRunning = run?.status === "RUNNING";
+  const sign = useResource(`${id} ${isRunning}`, async (abort) =>
+    isRunning ? own.get<FindBeatResponse>("heartbeats", { run_id: id }, abort) : undefined,
+  );
+  useFollow(isRunning, sign.reload, SIGN_MS);
+  const soon = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useLive({ runs: [id] }, () => {
+    soon.current ??= setTimeout(() => {
+      soon.current = undefined;
+      void found.reload();
+    }, CALM_MS);
+  });
+  useEffect(() => () => clearTimeout(soon.current), []);
+  const address = (to: string) =>
+    pageUrl([
+      "experiments",
+      run?.experiment ?? at.experiment ?? "",
+      "runs",
+      id,
+      ...(to === "overview" ? [] : [to]),
+    ]);
+  useEffect(() => {
+    document.title = `${run ? visibleLine(run.name) || run.id.slice(0, 8) : "Run"} · slipstream`;
+    // an address by the id alone, or from before the run was moved
+    if (run && at.experiment !== run.experiment) go(address(tab) + location.search, { replace: true });
+  }, [run, tab]);
+  const shortcuts = useMemo(
+    () =>
+      TABS.map(([name, title], index) => ({
+        keys: String(index + 1),
+        what: `go to ${title.toLowerCase()}`,
+        run: () => go(address(name)),
+      })),
+    [run?.experiment],
+  );
+  useShortcuts(shortcuts);
+  const lastSign = isRunning ? Number(sign.value.value?.beat_time ?? 0) || undefined : undefined;
+  if (!run) {
+    const error = found.error.value;
+    if (error?.status === 404)
+      return (
+        <Empty title="There is no such run">
+          <p>It may have been removed for ever, or its id has a slip in it.</p>
+          <p>
+            <a href={pageUrl(["experiments"])}>Go to the experiments</a>
+          </p>
+        </Empty>
+      );
+    return error ? <Failure error={error} retry={found.reload} /> : <Skeleton lines={9} />;
+  }
+  return (
+    <div class="page run-page">
+      <RunHeader
+        run={run}
+        experimentName={experiment.value.value?.experiment.name}
+        lastSign={lastSign}
+        onChange={found.reload}
+      />
+      {found.error.value && <Failure error={found.error.value} retry={found.reload} />}
+      <nav class="tabs" aria-label="Parts of the run">
+        {TABS.map(([name, title]) => (
+          <a
+            key={name}
+            href={address(name)}
+            aria-current={tab === name ? "page" : undefined}
+            ref={tab === name ? reveal : null}
+          >
+            {title}
+            {name === "charts" && <Amount of={run.metrics.length} />}
+          </a>
+        ))}
+      </nav>
+      <Tab name={tab} run={run} onChange={found.reload} />
+    </div>
+  );
+}
+
+/** On a phone the tabs are wider than the page. */
+function reveal(link: HTMLElement | null): void {
+  const row = link?.parentElement;
+  if (!link || !row) return;
+  const right = link.offsetLeft + link.offsetWidth - row.offsetLeft;
+  if (right > row.scrollLeft + row.clientWidth) row.scrollLeft = right - row.clientWidth;
+}
+
+function Amount({ of }: { of: number }) {
+  return of > 0 ? <span class="quiet"> {count(of)}</span> : null;
+}
+
+function Tab({ name, run, onChange }: { name: string; run: RunFacts; onChange: () => void }) {
+  switch (name) {
+    case "overview":
+      return <Overview run={run} onChange={onChange} />;
+    case "charts":
+    case "model-metrics": // MLflow's name
+      return <RunCharts runId={run.id} />;
+    case "system":
+    case "system-metrics":
+      return <SystemTab run={run} />;
+    case "console":
+      return <Console run={run} />;
+    case "artifacts":
+      return <ArtifactsTab run={run} />;
+    case "code":
+      return <CodeTab run={run} />;
+    default:
+      return (
+        <Empty title="A run has no such part">
+          <p>
+            <a href={pageUrl(["experiments", run.experiment, "runs", run.id])}>Go to its overview</a>
+          </p>
+        </Empty>
+      );
+  }
+}

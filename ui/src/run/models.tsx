@@ -1,0 +1,82 @@
+/** The models that came out of a run, and the versions of registered models that were made from it. */
+
+import { mlflow } from "../api/request";
+import { useResource } from "../api/resource";
+import type { SearchLoggedModelsResponse, SearchModelVersionsResponse } from "../api/schema";
+import { pageUrl } from "../app/router";
+import { Failure } from "../app/states";
+import { type ApiNumber, shortNumber, toNumber } from "../lib/format";
+import { visibleLine } from "../lib/visible";
+import type { RunFacts } from "./run_data";
+
+const SHOWN = 50;
+
+export function useModels(run: RunFacts) {
+  return useResource(run.id, async (abort) => {
+    const [logged, versions] = await Promise.all([
+      mlflow.post<SearchLoggedModelsResponse>(
+        "logged-models/search",
+        { experiment_ids: [run.experiment], filter: `source_run_id = '${run.id}'`, max_results: SHOWN },
+        abort,
+      ),
+      mlflow.get<SearchModelVersionsResponse>(
+        "model-versions/search",
+        { filter: `run_id = '${run.id}'`, max_results: SHOWN },
+        abort,
+      ),
+    ]);
+    return { logged: logged.models ?? [], versions: versions.model_versions ?? [] };
+  });
+}
+
+export function Models({ run }: { run: RunFacts }) {
+  const found = useModels(run);
+  const inputs = run.raw.inputs?.model_inputs ?? [];
+  if (found.error.value) return <Failure error={found.error.value} retry={found.reload} />;
+  const { logged = [], versions = [] } = found.value.value ?? {};
+  if (logged.length + versions.length + inputs.length === 0) return null;
+  return (
+    <section aria-labelledby="models-title">
+      <h2 id="models-title">Models</h2>
+      <ul class="plain-list">
+        {versions.map((version) => (
+          <li key={`${version.name} ${version.version}`}>
+            <a href={pageUrl(["models", version.name, "versions", version.version])}>
+              {visibleLine(version.name)} version {version.version}
+            </a>{" "}
+            <span class="quiet">registered</span>
+            {(version.aliases ?? []).map((alias) => (
+              <span key={alias} class="chip">
+                @{visibleLine(alias)}
+              </span>
+            ))}
+          </li>
+        ))}
+        {logged.map(({ info, data }) => (
+          <li key={info.model_id}>
+            <a href={filesUrl(run, info.model_id)}>{visibleLine(info.name)}</a>{" "}
+            <span class="quiet">
+              logged{info.model_type ? `, ${visibleLine(info.model_type)}` : ""}
+              {(data.metrics ?? []).slice(0, 3).map((metric) => {
+                const value = toNumber(metric.value as ApiNumber);
+                return value === undefined ? "" : `, ${visibleLine(metric.key)} ${shortNumber(value)}`;
+              })}
+            </span>{" "}
+            <span class="mono quiet">{info.model_id}</span>
+          </li>
+        ))}
+        {inputs.map((input) => (
+          <li key={input.model_id}>
+            <a href={filesUrl(run, input.model_id)} class="mono">
+              {input.model_id}
+            </a>{" "}
+            <span class="quiet">was an input</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+export const filesUrl = (run: RunFacts, model: string) =>
+  pageUrl(["experiments", run.experiment, "runs", run.id, "artifacts"], { model, file: "MLmodel" });

@@ -1,0 +1,41 @@
+/** The table as a file: all found runs, the columns that are shown, in their order. */
+
+import { readTable, rowsOf, type TableQuery } from "./table";
+
+const AT_ONCE = 1_000;
+
+/** Quote a cell where it must be; one that a spreadsheet would take for a formula begins with an apostrophe. */
+export function csvCell(value: unknown): string {
+  if (value === null || value === undefined) return "";
+  let text = String(value);
+  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text))) text = `'${text}`;
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Read all rows, and save them under a name. */
+export async function saveCsv(
+  query: TableQuery,
+  name: string,
+  onProgress: (share: number) => void,
+): Promise<void> {
+  const parts = [
+    ["run_id", "name", "status", "start_time", "end_time", ...(query.columns ?? [])].map(csvCell).join(","),
+  ];
+  for (let offset = 0, total = 1; offset < total; offset += AT_ONCE) {
+    const page = await readTable(query, offset, AT_ONCE);
+    total = page.total;
+    for (const row of rowsOf(page))
+      parts.push([row.id, row.name, row.status, row.start, row.end, ...row.values].map(csvCell).join(","));
+    onProgress(Math.min(1, (offset + AT_ONCE) / total));
+  }
+  saveBlob(new Blob([`${parts.join("\r\n")}\r\n`], { type: "text/csv" }), name);
+}
+
+export function saveBlob(blob: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.dataset.leave = "";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

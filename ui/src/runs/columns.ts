@@ -1,0 +1,76 @@
+/** The columns of a runs table: how they are named in the address and to the server, and what is in a cell. */
+
+import { written } from "../lib/filter_language";
+
+/** Which of a metric's values a column shows. */
+export const AGGREGATES = ["last", "min", "max", "first", "count"] as const;
+export type Aggregate = (typeof AGGREGATES)[number];
+
+export interface Field {
+  readonly entity: "metrics" | "params" | "tags" | "attributes";
+  readonly key: string;
+  readonly aggregate: Aggregate;
+}
+
+/** `metrics.val/loss:min`, as the server and the address have it. */
+export function nameOf(field: Field): string {
+  const plain = `${field.entity}.${field.key}`;
+  return field.aggregate === "last" ? plain : `${plain}:${field.aggregate}`;
+}
+
+export function fieldNamed(name: string): Field | undefined {
+  const dot = name.indexOf(".");
+  const entity = name.slice(0, dot);
+  if (!["metrics", "params", "tags", "attributes"].includes(entity)) return undefined;
+  let key = name.slice(dot + 1);
+  let aggregate: Aggregate = "last";
+  if (entity === "metrics")
+    for (const each of AGGREGATES)
+      if (key.endsWith(`:${each}`)) {
+        aggregate = each;
+        key = key.slice(0, -each.length - 1);
+      }
+  return { entity: entity as Field["entity"], key, aggregate };
+}
+
+/** What a head shows: the key alone, as its kind is seen by its group. */
+export function titleOf(field: Field): string {
+  const name = ATTRIBUTE_TITLES[field.key] ?? field.key;
+  const plain = field.entity === "attributes" ? name : field.key;
+  return field.aggregate === "last" ? plain : `${plain} (${field.aggregate})`;
+}
+
+const ATTRIBUTE_TITLES: Readonly<Record<string, string>> = {
+  start_time: "Started",
+  end_time: "Ended",
+  user_id: "User",
+  status: "Status",
+  run_id: "Run id",
+  duration: "Duration",
+};
+
+/** As in `order_by` of the API. */
+export function orderTerm(name: string, isDescending: boolean): string | undefined {
+  const field = fieldNamed(name);
+  if (field?.aggregate !== "last") return undefined;
+  return `${written(field.entity, field.key)} ${isDescending ? "DESC" : "ASC"}`;
+}
+
+/** A list of names in the address; names may hold commas. */
+export function listToText(names: readonly string[]): string {
+  return names.map((name) => name.replace(/[\\,]/g, "\\$&")).join(",");
+}
+
+export function listFromText(text: string): string[] {
+  const names: string[] = [];
+  let name = "";
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === "\\") name += text[++at] ?? "";
+    else if (text[at] === ",") {
+      names.push(name);
+      name = "";
+    } else name += text[at];
+  }
+  if (name) names.push(name);
+  return names;
+}

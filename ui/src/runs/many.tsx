@@ -1,0 +1,180 @@
+/** What is done with the runs that are selected. */
+
+import { useState } from "preact/hooks";
+import { mlflow, own } from "../api/request";
+import { useResource } from "../api/resource";
+import type { SearchExperimentsResponse } from "../api/schema";
+import { go, pageUrl } from "../app/router";
+import { tell, tellFailure } from "../app/toasts";
+import { count } from "../lib/format";
+import { keepChosen } from "./state";
+
+const MOST_COMPARED = 100;
+
+export function compare(ids: readonly string[]): void {
+  if (ids.length < 2) tell("Select two runs or more with x, then compare them.");
+  else if (ids.length > MOST_COMPARED)
+    tell(`Up to ${MOST_COMPARED} runs can be compared; ${ids.length} are selected.`);
+  else go(pageUrl(["compare"], { runs: ids.join(",") }));
+}
+
+const named = (ids: readonly string[]) => `${count(ids.length)} ${ids.length === 1 ? "run" : "runs"}`;
+
+/** Do something with each run; what fails is told, and the others are done all the same. */
+async function forEach(ids: readonly string[], act: (id: string) => Promise<unknown>): Promise<string[]> {
+  const done: string[] = [];
+  let failure: unknown;
+  for (const id of ids)
+    try {
+      await act(id);
+      done.push(id);
+    } catch (error) {
+      failure = error;
+    }
+  if (failure !== undefined) tellFailure(failure);
+  return done;
+}
+
+interface Props {
+  readonly ids: readonly string[];
+  readonly experiment: string;
+  readonly isTrash: boolean;
+  readonly onDone: () => void;
+}
+
+export function ManyRuns({ ids, experiment, isTrash, onDone }: Props) {
+  const [asked, setAsked] = useState<"tag" | "move">();
+  const change = async (what: "delete" | "restore", of: readonly string[]) => {
+    const done = await forEach(of, (run_id) => mlflow.post(`runs/${what}`, { run_id }));
+    onDone();
+    return done;
+  };
+  const act = async (what: "delete" | "restore") => {
+    const done = await change(what, ids);
+    keepChosen([]);
+    if (done.length)
+      tell(`${named(done)} ${what === "delete" ? "moved to the trash" : "restored"}.`, {
+        undo: () => void change(what === "delete" ? "restore" : "delete", done),
+      });
+  };
+  return (
+    <div class="chosen-tools" role="group" aria-label="Selected runs">
+      <span>{count(ids.length)} selected</span>
+      {!isTrash && (
+        <>
+          <button type="button" onClick={() => compare(ids)} disabled={ids.length < 2}>
+            Compare
+          </button>
+          <button type="button" onClick={() => setAsked("tag")}>
+            Tag…
+          </button>
+          <button type="button" onClick={() => setAsked("move")}>
+            Move…
+          </button>
+          <a
+            class="button"
+            data-leave
+            download="histories.csv"
+            href={own.url("metrics/histories", { run_ids: ids, format: "csv" })}
+          >
+            Histories
+          </a>
+        </>
+      )}
+      <button type="button" onClick={() => void act(isTrash ? "restore" : "delete")}>
+        {isTrash ? "Restore" : "Delete"}
+      </button>
+      <button type="button" class="plain" onClick={() => keepChosen([])}>
+        Clear
+      </button>
+      {asked === "tag" && <TagDialog ids={ids} onClose={() => setAsked(undefined)} onDone={onDone} />}
+      {asked === "move" && (
+        <MoveDialog ids={ids} from={experiment} onClose={() => setAsked(undefined)} onDone={onDone} />
+      )}
+    </div>
+  );
+}
+
+const showModal = (element: HTMLDialogElement | null) => {
+  if (element?.isConnected && !element.open) element.showModal();
+};
+
+function TagDialog(props: { ids: readonly string[]; onClose: () => void; onDone: () => void }) {
+  const tag = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    const key = String(form.get("key")).trim();
+    const value = String(form.get("value"));
+    const done = await forEach(props.ids, (run_id) => mlflow.post("runs/set-tag", { run_id, key, value }));
+    if (done.length) tell(`${named(done)} tagged ${key}.`);
+    props.onClose();
+    props.onDone();
+  };
+  return (
+    <dialog class="sheet" aria-labelledby="tag-title" ref={showModal} onClose={props.onClose}>
+      <form onSubmit={tag}>
+        <h2 id="tag-title">Tag {named(props.ids)}</h2>
+        <label>
+          Name
+          <input name="key" required maxLength={250} />
+        </label>
+        <label>
+          Value
+          <input name="value" maxLength={8000} />
+        </label>
+        <button type="submit">Set the tag</button>
+      </form>
+    </dialog>
+  );
+}
+
+function MoveDialog(props: {
+  ids: readonly string[];
+  from: string;
+  onClose: () => void;
+  onDone: () => void;
+}) {
+  const [to, setTo] = useState("");
+  const found = useResource("experiments", (abort) =>
+    mlflow.post<SearchExperimentsResponse>("experiments/search", { max_results: 1000 }, abort),
+  );
+  const others = (found.value.value?.experiments ?? []).filter((each) => each.experiment_id !== props.from);
+  const move = async (event: SubmitEvent) => {
+    event.preventDefault();
+    try {
+      await own.post("runs/move", { run_ids: props.ids, experiment_id: to });
+      keepChosen([]);
+      tell(`${named(props.ids)} moved.`, {
+        undo: () =>
+          void own
+            .post("runs/move", { run_ids: props.ids, experiment_id: props.from })
+            .then(props.onDone, tellFailure),
+      });
+    } catch (error) {
+      tellFailure(error);
+    }
+    props.onClose();
+    props.onDone();
+  };
+  return (
+    <dialog class="sheet" aria-labelledby="move-title" ref={showModal} onClose={props.onClose}>
+      <form onSubmit={move}>
+        <h2 id="move-title">Move {named(props.ids)}</h2>
+        <label>
+          To the experiment
+          <select required value={to} onChange={(event) => setTo(event.currentTarget.value)}>
+            <option value="">Choose one</option>
+            {others.map((each) => (
+              <option key={each.experiment_id} value={each.experiment_id}>
+                {each.name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <button type="submit" disabled={!to}>
+          Move
+        </button>
+      </form>
+    </dialog>
+  );
+}

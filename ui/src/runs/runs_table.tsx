@@ -1,0 +1,167 @@
+/** The table of runs. */
+
+import type { ComponentChildren } from "preact";
+import { useMemo } from "preact/hooks";
+import { go, pageUrl } from "../app/router";
+import { Grid, type GridColumn } from "../grid/grid";
+import type { TreeRow } from "../grid/tree";
+import { ago, duration, moment, shortNumber, toNumber } from "../lib/format";
+import { fieldNamed, titleOf } from "./columns";
+import { keepOrder, keepWidths, type RunsState } from "./state";
+import type { RunRow, RunRows } from "./table";
+
+const NAME_WIDTH = 260;
+const PLAIN_WIDTH = 112;
+const NARROW = 640;
+
+interface Props {
+  readonly experiment: string;
+  readonly found: RunRows;
+  readonly names: readonly string[];
+  readonly state: RunsState;
+  readonly onChoose: (ids: readonly string[]) => void;
+  readonly onFilter: (name: string, value: string, isExcluded: boolean) => void;
+}
+
+export function RunsTable({ experiment, found, names, state, onChoose, onFilter }: Props) {
+  void found.rows.version.value; // kinds and ranges come with the rows
+  const chosen = new Set(state.chosen);
+  const openRun = (row: RunRow) => go(pageUrl(["experiments", row.experiment ?? experiment, "runs", row.id]));
+  const choose = (row: RunRow) =>
+    onChoose(chosen.has(row.id) ? state.chosen.filter((id) => id !== row.id) : [...state.chosen, row.id]);
+  const columns = useMemo(() => {
+    const isNarrow = innerWidth < NARROW;
+    const result: GridColumn<TreeRow<RunRow>>[] = [
+      {
+        key: "name",
+        title: "Run",
+        isNumber: false,
+        width: state.widths.name ?? (isNarrow ? 160 : NAME_WIDTH),
+        pinned: true,
+        ...sorting("attributes.run_name", state),
+        cell: ({ row, depth, isOpen }, index) => (
+          <span class="run-name" style={depth ? { paddingLeft: `${depth * 16}px` } : undefined}>
+            {row.children > 0 && (
+              <button
+                type="button"
+                class="twist"
+                tabIndex={-1}
+                aria-label={`${isOpen ? "Hide" : "Show"} ${row.children} runs below ${row.name}`}
+                onClick={() => found.rows.toggle(index)}
+              >
+                {isOpen ? "▾" : "▸"}
+              </button>
+            )}
+            <input
+              type="checkbox"
+              tabIndex={-1}
+              aria-label={`Select ${row.name}`}
+              checked={chosen.has(row.id)}
+              onChange={() => choose(row)}
+            />
+            <span class={`status ${row.status}`} title={row.status.toLowerCase()}>
+              <span class="hidden-text">{row.status.toLowerCase()}</span>
+            </span>
+            <a
+              href={pageUrl(["experiments", row.experiment ?? experiment, "runs", row.id])}
+              tabIndex={-1}
+              title={row.name}
+            >
+              {row.name || row.id.slice(0, 8)}
+            </a>
+          </span>
+        ),
+      },
+    ];
+    for (const [index, name] of names.entries()) {
+      const field = fieldNamed(name);
+      if (!field) continue;
+      const isNumber =
+        (found.kinds.get(name) ?? (field.entity === "metrics" ? "number" : "text")) === "number";
+      result.push({
+        key: name,
+        title: titleOf(field),
+        isNumber,
+        width: state.widths[name] ?? PLAIN_WIDTH,
+        pinned: false,
+        ...sorting(name, state),
+        cell: ({ row }) => valueCell(row.values[index], name, found),
+      });
+    }
+    result.push({
+      key: "start",
+      title: "Started",
+      isNumber: false,
+      width: state.widths.start ?? 104,
+      pinned: false,
+      ...sorting("attributes.start_time", state),
+      cell: ({ row }) => (row.start === null ? "" : <time title={moment(row.start)}>{ago(row.start)}</time>),
+    });
+    result.push({
+      key: "duration",
+      title: "Duration",
+      isNumber: true,
+      width: state.widths.duration ?? 96,
+      pinned: false,
+      cell: ({ row }) => (row.start === null || row.end === null ? "" : duration(row.end - row.start)),
+    });
+    return result;
+  }, [names, state, found, found.kinds.size]);
+  return (
+    <Grid
+      label="Runs"
+      rows={found.rows}
+      columns={columns}
+      rowKey={({ row }) => row.id}
+      isChosen={({ row }) => chosen.has(row.id)}
+      onOpen={({ row }) => openRun(row)}
+      onChoose={({ row }) => choose(row)}
+      tree={{
+        level: ({ depth }) => depth,
+        isOpen: ({ row, isOpen }) => (row.children > 0 ? isOpen : undefined),
+        toggle: (index) => found.rows.toggle(index),
+      }}
+      onResize={(key, width) => keepWidths({ ...state.widths, [key]: width })}
+      onKey={(event, at, column) => {
+        const row = at?.row;
+        const value = row?.values[column ? names.indexOf(column.key) : -1];
+        if (!column || value === undefined || value === null || (event.key !== "f" && event.key !== "F"))
+          return;
+        event.preventDefault();
+        onFilter(column.key, String(value), event.key === "F");
+      }}
+    />
+  );
+}
+
+function sorting(name: string, state: RunsState): Pick<GridColumn<TreeRow<RunRow>>, "sorted" | "onSort"> {
+  const field = fieldNamed(name);
+  if (field?.aggregate !== "last") return {};
+  const isMine = state.order?.name === name;
+  return {
+    sorted: isMine ? (state.order?.isDescending ? "descending" : "ascending") : undefined,
+    // first down, since the best of a metric is what one looks for; then up, then as it was
+    onSort: () => {
+      if (!isMine) keepOrder(name, true);
+      else if (state.order?.isDescending) keepOrder(name, false);
+      else keepOrder(undefined, false);
+    },
+  };
+}
+
+function valueCell(value: unknown, name: string, found: RunRows): ComponentChildren {
+  if (value === undefined || value === null) return "";
+  const kind = found.kinds.get(name);
+  if (kind === "time" && typeof value === "number") return <time title={moment(value)}>{ago(value)}</time>;
+  const number = kind === "number" ? toNumber(value as number) : undefined;
+  if (number === undefined) return String(value);
+  const range = found.ranges.get(name);
+  const share =
+    range && range[1] > range[0] && Number.isFinite(number) ? (number - range[0]) / (range[1] - range[0]) : 0;
+  return (
+    <>
+      {share > 0 && <span class="bar-of-value" style={{ width: `${share * 100}%` }} />}
+      <span title={String(value)}>{shortNumber(number)}</span>
+    </>
+  );
+}

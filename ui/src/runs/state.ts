@@ -1,0 +1,61 @@
+/** What of a runs table is in the address. */
+
+import { query, setQuery } from "../app/router";
+import { listFromText, listToText } from "./columns";
+
+export interface RunsState {
+  readonly filter: string;
+  readonly order: { readonly name: string; readonly isDescending: boolean } | undefined;
+  /** `undefined` lets the page choose those that tell runs apart. */
+  readonly columns: readonly string[] | undefined;
+  readonly widths: Readonly<Record<string, number>>;
+  readonly isTrash: boolean;
+  /** Whether nested runs stand among the others also where nothing is searched or sorted. */
+  readonly isFlat: boolean;
+  readonly view: "table" | "charts";
+  readonly chosen: readonly string[];
+}
+
+export function readState(): RunsState {
+  const params = query.value;
+  const order = params.get("order");
+  const columns = params.get("columns");
+  return {
+    filter: params.get("filter") ?? params.get("searchFilter") ?? "",
+    order: order ? { name: order.replace(/^-/, ""), isDescending: order.startsWith("-") } : undefined,
+    columns: columns === null ? undefined : listFromText(columns),
+    widths: widthsFrom(params.get("widths") ?? ""),
+    isTrash: params.get("trash") === "1",
+    isFlat: params.get("flat") === "1",
+    view: params.get("view") === "charts" ? "charts" : "table",
+    chosen: listFromText(params.get("chosen") ?? ""),
+  };
+}
+
+function widthsFrom(text: string): Record<string, number> {
+  const widths: Record<string, number> = {};
+  for (const pair of listFromText(text)) {
+    const at = pair.lastIndexOf("=");
+    const width = Number(pair.slice(at + 1));
+    if (at > 0 && width > 0) widths[pair.slice(0, at)] = width;
+  }
+  return widths;
+}
+
+export const keepFilter = (filter: string) => setQuery({ filter, searchFilter: null }, {});
+
+export const keepOrder = (name: string | undefined, isDescending: boolean) =>
+  setQuery({ order: name === undefined ? null : (isDescending ? "-" : "") + name }, {});
+
+export const keepColumns = (names: readonly string[] | undefined) =>
+  setQuery({ columns: names === undefined ? null : listToText(names) || "," }, {});
+
+export function keepWidths(widths: Readonly<Record<string, number>>): void {
+  setQuery({
+    widths: listToText(Object.entries(widths).map(([name, width]) => `${name}=${Math.round(width)}`)),
+  });
+}
+
+export const keepChosen = (ids: readonly string[]) => setQuery({ chosen: listToText(ids) });
+export const keepTrash = (isTrash: boolean) => setQuery({ trash: isTrash ? "1" : null, chosen: null }, {});
+export const keepView = (view: RunsState["view"]) => setQuery({ view: view === "table" ? null : view }, {});

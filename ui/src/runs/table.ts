@@ -1,0 +1,147 @@
+/** Runs as rows: from the server's columns to what a table asks for. */
+
+import { type ReadonlySignal, signal } from "@preact/signals";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { own } from "../api/request";
+import { Rows } from "../grid/rows";
+import { TreeRows } from "../grid/tree";
+import type { ApiNumber } from "../lib/format";
+
+export interface TableColumn {
+  key: string;
+  kind: "number" | "text" | "time";
+  values: (ApiNumber | string)[];
+  range?: [number, number] | null;
+}
+
+export interface TablePage {
+  total: number;
+  offset: number;
+  cursor?: string;
+  run_ids: string[];
+  names: string[];
+  statuses: string[];
+  start_times: (number | null)[];
+  end_times: (number | null)[];
+  experiment_ids?: string[];
+  children?: number[] | null;
+  columns: TableColumn[];
+}
+
+export interface TableQuery {
+  experiment_ids: readonly string[];
+  filter: string;
+  view_type: "ACTIVE_ONLY" | "DELETED_ONLY";
+  order_by: readonly string[];
+  /** `undefined` lets the server choose those that tell the runs apart. */
+  columns: readonly string[] | undefined;
+  roots_only?: boolean;
+  parent_run_id?: string;
+}
+
+/** A run in a table; its values are in the order of the asked columns. */
+export interface RunRow {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  readonly start: number | null;
+  readonly end: number | null;
+  readonly experiment: string | undefined;
+  readonly children: number;
+  readonly values: readonly (ApiNumber | string | undefined)[];
+}
+
+export interface RunRows {
+  readonly rows: TreeRows<RunRow>;
+  /** The same without what is open below it. */
+  readonly roots: Rows<RunRow>;
+  /** Of each column over all found runs, once known. */
+  readonly ranges: Map<string, readonly [number, number]>;
+  readonly kinds: Map<string, TableColumn["kind"]>;
+  /** The columns, once they are known. */
+  readonly names: ReadonlySignal<readonly string[] | undefined>;
+  /** Whether any run that was read has nested ones. */
+  readonly hasNested: ReadonlySignal<boolean>;
+}
+
+const COLUMNS_AT_FIRST = 12;
+
+export async function readTable(
+  query: TableQuery,
+  offset: number,
+  limit: number,
+  abort?: AbortSignal,
+): Promise<TablePage> {
+  const chosen = query.columns === undefined ? { auto_columns: COLUMNS_AT_FIRST } : {};
+  const body = { ...query, ...chosen, offset, limit, with_ranges: offset === 0 };
+  return own.post<TablePage>("runs/table", body, abort);
+}
+
+export function rowsOf(page: TablePage): RunRow[] {
+  return page.run_ids.map((id, index) => ({
+    id,
+    name: page.names[index] ?? "",
+    status: page.statuses[index] ?? "",
+    start: page.start_times[index] ?? null,
+    end: page.end_times[index] ?? null,
+    experiment: page.experiment_ids?.[index],
+    children: page.children?.[index] ?? 0,
+    values: page.columns.map((column) => column.values[index]),
+  }));
+}
+
+/** The rows that a query finds, read where the user looks; of runs with nested ones, those below them once they are opened. */
+export function tableRows(query: TableQuery, known?: readonly string[]): RunRows {
+  const ranges: RunRows["ranges"] = new Map();
+  const kinds: RunRows["kinds"] = new Map();
+  const names = signal(query.columns ?? known);
+  const hasNested = signal(false);
+  const rowsFor = (asked: TableQuery) =>
+    new Rows<RunRow>(async (offset, limit, abort) => {
+      const page = await readTable({ ...asked, columns: names.value }, offset, limit, abort);
+      names.value ??= page.columns.map((column) => column.key);
+      for (const column of page.columns) {
+        kinds.set(column.key, column.kind);
+        if (column.range && !asked.parent_run_id) ranges.set(column.key, column.range);
+      }
+      if (page.children?.some((each) => each > 0)) hasNested.value = true;
+      return { total: page.total, rows: rowsOf(page) };
+    });
+  const roots = rowsFor(query);
+  const childrenOf = (parent: RunRow) => {
+    const { roots_only: _, ...rest } = query;
+    return rowsFor({ ...rest, parent_run_id: parent.id });
+  };
+  return { rows: new TreeRows(roots, childrenOf), roots, ranges, kinds, names, hasNested };
+}
+
+const FIRST_ROWS = 60;
+
+/**
+ * What a query finds, once its first rows are there: what was shown before stays until then.
+ *
+ * `known` are the columns where the query leaves them to the server and it has chosen before. `next` has the rows that are being read, whose fault may be shown beside the old ones.
+ */
+export function useTable(
+  query: TableQuery | undefined,
+  known?: readonly string[],
+): {
+  shown: RunRows | undefined;
+  next: RunRows | undefined;
+} {
+  const key = query && JSON.stringify(query);
+  const next = useMemo(() => query && tableRows(query, known), [key]);
+  const [shown, setShown] = useState<RunRows>();
+  useEffect(() => {
+    if (!next) return;
+    next.roots.want(0, FIRST_ROWS);
+    const stop = next.roots.total.subscribe((total) => {
+      if (total !== undefined) setShown(next);
+    });
+    return () => {
+      stop();
+      next.roots.stop();
+    };
+  }, [next]);
+  return { shown, next };
+}

@@ -1,0 +1,44 @@
+/** One request to a served model, through the server that this page is from. */
+
+import { fetchChecked, own } from "../api/request";
+
+export interface Question {
+  readonly server: string;
+  readonly model: string | undefined;
+  readonly kind: "invocations" | "chat";
+  readonly request: Readonly<Record<string, unknown>>;
+}
+
+function sent(question: Question, abort: AbortSignal): Promise<Response> {
+  return fetchChecked(own.path("serving/try"), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(question),
+    signal: abort,
+  });
+}
+
+export async function ask(
+  question: Question,
+  abort: AbortSignal,
+): Promise<{ answer: unknown; milliseconds: number }> {
+  const began = performance.now();
+  const answer: unknown = await (await sent(question, abort)).json();
+  return { answer, milliseconds: performance.now() - began };
+}
+
+/** Ask for a stream, and be told each piece of its text as it comes. */
+export async function askStream(
+  question: Question,
+  abort: AbortSignal,
+  take: (chunk: string) => void,
+): Promise<void> {
+  const answer = await sent(question, abort);
+  if (!answer.body) return;
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    take(value);
+  }
+}

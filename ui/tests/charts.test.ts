@@ -1,0 +1,197 @@
+import { describe, expect, it } from "vitest";
+import { groupsOf } from "../src/charts/groups";
+import { COLOURS, markAt } from "../src/charts/marks";
+import { SvgPen } from "../src/charts/pen";
+import { scaleOver, share, stepFor, ticks, valueAt, zoomed } from "../src/charts/scale";
+import { matching } from "../src/charts/search";
+import {
+  appended,
+  clippedExtent,
+  extentOf,
+  lastUpTo,
+  nearest,
+  overMetric,
+  type Series,
+} from "../src/charts/series";
+
+function series(x: number[], y: number[], more: Partial<Series> = {}): Series {
+  const mid = Float64Array.from(y);
+  return {
+    run: "a",
+    key: "loss",
+    total: x.length,
+    count: x.length,
+    isRaw: true,
+    firstStep: x[0] ?? 0,
+    lastStep: x.at(-1) ?? 0,
+    x: Float64Array.from(x),
+    low: mid,
+    high: mid,
+    mid,
+    smooth: undefined,
+    odd: [],
+    ...more,
+  };
+}
+
+describe("scales", () => {
+  it.each(["linear", "log", "symlog"] as const)("%s goes there and back", (kind) => {
+    const scale = scaleOver(0.5, 4000, kind, 0.1);
+    for (const part of [0, 0.25, 0.5, 1]) expect(share(scale, valueAt(scale, part))).toBeCloseTo(part, 9);
+  });
+
+  it("gives a range of one value some room, and a logarithm no zero", () => {
+    expect(scaleOver(3, 3, "linear").max).toBeGreaterThan(3);
+    const log = scaleOver(-5, 100, "log");
+    expect(log.min).toBeGreaterThan(0);
+    expect(log.max).toBe(100);
+    expect(scaleOver(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, "linear")).toMatchObject({
+      min: 0,
+      max: 1,
+    });
+  });
+
+  it("zooms around a place", () => {
+    expect(zoomed(scaleOver(0, 100, "linear"), 0.5, 0)).toEqual([0, 50]);
+    expect(zoomed(scaleOver(1, 10_000, "log"), 0.5, 0.5).map(Math.round)).toEqual([10, 1000]);
+  });
+
+  it.each([
+    [0, 1, ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]],
+    [0, 20_000, ["0", "5k", "10k", "15k", "20k"]],
+    [-4, 3, ["−4", "−2", "0", "2"]],
+  ])("has round ticks from %d to %d", (low, high, labels) => {
+    expect(ticks(scaleOver(low, high, "linear"), 6).map((tick) => tick.label)).toEqual(labels);
+  });
+
+  it("has no half steps", () => {
+    const labels = ticks(scaleOver(0, 2, "linear"), 8, "step").map((tick) => tick.label);
+    expect(labels).toEqual(["0", "1", "2"]);
+  });
+
+  it("ticks powers of ten on logarithmic axes", () => {
+    const labels = ticks(scaleOver(0.001, 1000, "log"), 8).map((tick) => tick.value);
+    expect(labels).toContain(1);
+    expect(labels.every((value) => Number.isInteger(Math.round(Math.log10(value) * 1e6) / 1e6))).toBe(true);
+    expect(ticks(scaleOver(-100, 100, "symlog", 1), 9).map((tick) => tick.value)).toContain(0);
+  });
+
+  it("steps by 1, 2 or 5", () => {
+    expect([stepFor(10, 5), stepFor(11, 5), stepFor(0.03, 5)]).toEqual([2, 5, 0.01]);
+  });
+});
+
+describe("series", () => {
+  it("finds places", () => {
+    const x = Float64Array.from([0, 10, 20]);
+    expect([lastUpTo(x, -1), lastUpTo(x, 10), lastUpTo(x, 99)]).toEqual([-1, 1, 2]);
+    expect([nearest(x, -5), nearest(x, 14), nearest(x, 16), nearest(x, 99)]).toEqual([0, 1, 2, 2]);
+    expect(nearest(new Float64Array(0), 1)).toBe(-1);
+  });
+
+  it("puts behind it what came after the last point, once", () => {
+    const grown = appended(series([1, 2, 3], [1, 2, 3]), series([3, 4], [9, 4], { total: 4, lastStep: 4 }));
+    expect([...grown.x]).toEqual([1, 2, 3, 4]);
+    expect([...grown.mid]).toEqual([1, 2, 3, 4]);
+    expect(grown.total).toBe(4);
+    expect(grown.low).toBe(grown.mid);
+  });
+
+  it("keeps the extent of columns that a mean would hide", () => {
+    const spike = series([0, 1, 2], [1, 1, 1], { high: Float64Array.from([1, 40, 1]), isRaw: false });
+    expect(extentOf([spike], 0, 2)).toEqual({ low: 1, high: 40 });
+    expect(extentOf([spike], 1.5, 2).high).toBe(40); // its neighbour is drawn to, as well
+  });
+
+  it("leaves outliers out where it is told to", () => {
+    const values = Array.from({ length: 1000 }, (_, at) => (at === 500 ? 1e6 : Math.sin(at)));
+    expect(
+      clippedExtent(
+        [
+          series(
+            values.map((_, at) => at),
+            values,
+          ),
+        ],
+        0,
+        1000,
+      ).high,
+    ).toBeLessThan(2);
+  });
+
+  it("lies over another metric, from left to right", () => {
+    const over = overMetric(series([0, 1, 2, 3], [5, 6, 7, 8]), series([0, 2, 3], [30, 10, 0]));
+    expect([...over.x]).toEqual([0, 10, 20, 30]);
+    expect([...over.mid]).toEqual([8, 7, 6, 5]);
+  });
+});
+
+describe("groups", () => {
+  const all = [
+    series([0, 1, 2], [0, 2, 4], { run: "a" }),
+    series([0, 2], [4, 8], { run: "b" }),
+    series([0, 1], [10, 10], { run: "c" }),
+  ];
+  const groupOf = (run: string) => (run === "c" ? "sgd" : "adam");
+
+  it("has the mean of its runs, between their points too, and only where they are", () => {
+    const [adam, sgd] = groupsOf(all, groupOf, "minmax");
+    expect([adam?.value, adam?.runs, sgd?.value, sgd?.runs]).toEqual(["adam", 2, "sgd", 1]);
+    expect([...(adam?.series.x ?? [])]).toEqual([0, 1, 2]);
+    expect([...(adam?.series.mid ?? [])]).toEqual([2, 4, 6]);
+    expect([...(adam?.series.low ?? [])]).toEqual([0, 2, 4]);
+    expect([...(adam?.series.high ?? [])]).toEqual([4, 6, 8]);
+    expect([...(sgd?.series.x ?? [])]).toEqual([0, 1]);
+  });
+
+  it("has the standard deviation as its band", () => {
+    const [adam] = groupsOf(all, groupOf, "std");
+    expect([...(adam?.series.low ?? [])]).toEqual([0, 2, 4]);
+    expect([...(adam?.series.high ?? [])]).toEqual([4, 6, 8]);
+  });
+});
+
+describe("marks", () => {
+  it("tells forty runs apart by colour, dash or marker", () => {
+    const looks = Array.from({ length: 5 * COLOURS }, (_, slot) => JSON.stringify(markAt(slot, false)));
+    expect(new Set(looks).size).toBe(looks.length);
+  });
+
+  const light = (hex: string) => {
+    const parts = [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16) / 255);
+    const [red, green, blue] = parts.map((part) =>
+      part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4,
+    ) as [number, number, number];
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  it.each([
+    ["light", "#ffffff"],
+    ["dark", "#14171c"],
+  ])("has contrast on the %s ground", (theme, ground) => {
+    for (let slot = 0; slot < COLOURS; slot++) {
+      const [one, other] = [light(markAt(slot, theme === "dark").colour), light(ground)];
+      expect((Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05)).toBeGreaterThanOrEqual(3);
+    }
+  });
+});
+
+describe("search", () => {
+  it.each([
+    ["loss", ["train/loss", "val/loss"]],
+    ["val lo", ["val/loss"]],
+    ["^train", ["train/loss", "train/acc"]],
+    ["acc$|val", ["train/acc", "val/loss"]],
+    ["(", []],
+  ])("%s", (text, found) => {
+    expect(matching(["train/loss", "train/acc", "val/loss"], text)).toEqual(found);
+  });
+});
+
+it("writes SVG in which names stay names", () => {
+  const pen = new SvgPen(100, 50);
+  pen.text('<script>"&', 1, 2, { colour: "red", align: "left" });
+  pen.line([0, 1, 2], [0, Number.NaN, 2], { colour: "blue", width: 1 });
+  const svg = pen.document();
+  expect(svg).toContain("&lt;script&gt;&quot;&amp;");
+  expect(svg).toContain("M0 0M2 2");
+});

@@ -1,0 +1,123 @@
+import { describe, expect, it } from "vitest";
+import { mediaByKey, mediaFrom } from "../src/charts/media_files";
+import { importances, ranks } from "../src/charts/small/correlation";
+import { fieldOf, kindFor } from "../src/charts/small/values";
+import { lineDiff } from "../src/compare/line_diff";
+import { differingPackages, packagesOf } from "../src/compare/packages";
+
+describe("rank correlation", () => {
+  it("shares ranks between equals", () => {
+    expect(ranks([10, 20, 20, 5])).toEqual([2, 3.5, 3.5, 1]);
+  });
+
+  it("is 1 for what only grows together, −1 for the opposite, and eta for names", () => {
+    const target = fieldOf("metrics.acc", ["0.1", "0.2", "0.3", "0.4", "0.5", "0.9"]);
+    const found = importances(
+      [
+        fieldOf("params.lr", ["1", "10", "100", "1000", "1e4", "1e9"]),
+        fieldOf("params.dropout", ["9", "8", "7", "3", "2", "1"]),
+        fieldOf("params.model", ["a", "a", "b", "b", "c", "c"]),
+        fieldOf("params.same", ["1", "1", "1", "1", "1", "1"]),
+        fieldOf("params.own", ["u", "v", "w", "x", "y", "z"]),
+      ],
+      target,
+    );
+    const by = Object.fromEntries(found.map((each) => [each.field.title, each]));
+    expect(by.lr?.value).toBeCloseTo(1);
+    expect(by.dropout?.value).toBeCloseTo(-1);
+    expect(by.model?.kind).toBe("names");
+    expect(by.model?.value).toBeGreaterThan(0.9);
+    expect(by.same).toBeUndefined();
+    expect(by.own).toBeUndefined(); // a name of its own for each run tells nothing
+  });
+});
+
+describe("fields", () => {
+  it("takes numbers as numbers and everything else as names in order", () => {
+    expect(fieldOf("params.lr", ["1e-3", undefined, "0.1"]).numbers).toEqual([0.001, Number.NaN, 0.1]);
+    const layers = fieldOf("params.size", ["b10", "b2", "b2"]);
+    expect(layers.names).toEqual(["b2", "b10"]);
+    expect(layers.numbers).toEqual([1, 0, 0]);
+  });
+
+  it("spreads what spans powers of ten", () => {
+    expect(kindFor(fieldOf("params.lr", ["1e-5", "1e-3", "0.1"]))).toBe("log");
+    expect(kindFor(fieldOf("params.layers", ["6", "12", "24"]))).toBe("linear");
+  });
+});
+
+describe("line diff", () => {
+  const signs = (one: string, other: string) =>
+    lineDiff(one, other)
+      .map((line) => ({ same: " ", removed: "-", added: "+" })[line.kind] + line.text)
+      .join("|");
+  it.each([
+    ["a\nb\nc", "a\nb\nc", " a| b| c"],
+    ["a\nb\nc", "a\nx\nc", " a|-b|+x| c"],
+    ["a\nc", "a\nb\nc", " a|+b| c"],
+    ["a\nb", "b\na", "-a| b|+a"],
+  ])("%j and %j", (one, other, expected) => {
+    expect(signs(one, other)).toBe(expected);
+  });
+
+  it("gives back both texts, whatever they are", () => {
+    let seed = 7;
+    const dice = (most: number) => {
+      seed = (seed * 48271) % 2147483647;
+      return seed % most;
+    };
+    for (let round = 0; round < 200; round++) {
+      const [one, other] = [0, 1].map(() =>
+        Array.from({ length: 1 + dice(30) }, () => String(dice(5))).join("\n"),
+      ) as [string, string];
+      const lines = lineDiff(one, other);
+      const kept = (left: string) =>
+        lines
+          .filter((line) => line.kind !== left)
+          .map((line) => line.text)
+          .join("\n");
+      expect(kept("added")).toBe(one);
+      expect(kept("removed")).toBe(other);
+    }
+  });
+
+  it("does not take for ever where nothing is alike", () => {
+    const one = Array.from({ length: 20_000 }, (_, at) => `one ${at}`).join("\n");
+    const other = Array.from({ length: 20_000 }, (_, at) => `other ${at}`).join("\n");
+    expect(lineDiff(one, other)).toHaveLength(40_000);
+  });
+});
+
+it("tells which packages differ", () => {
+  const one = packagesOf(
+    "numpy==2.1.0\ntorch==2.5.0 ; sys_platform == 'linux'\n# mine @ file:///home/me/mine\n",
+  );
+  const other = packagesOf("NumPy==2.2.0\ntorch==2.5.0\nextra_things==1\n");
+  expect(differingPackages([one, undefined, other])).toEqual([
+    { name: "extra-things", versions: ["–", undefined, "1"] },
+    { name: "mine", versions: ["file:///home/me/mine", undefined, "–"] },
+    { name: "numpy", versions: ["2.1.0", undefined, "2.2.0"] },
+  ]);
+});
+
+describe("media by step", () => {
+  it("reads the names that log_image gives", () => {
+    expect(mediaFrom("images/val#pred%step%3%timestamp%1700000000000%2f5c.png")).toMatchObject({
+      key: "val/pred",
+      step: 3,
+      time: 1_700_000_000_000,
+      kind: "image",
+    });
+    expect(mediaFrom("images/plot.png")).toBeUndefined();
+  });
+
+  it("keeps the whole image of two, in the order of steps", () => {
+    const found = mediaByKey([
+      "images/a%step%10%timestamp%2%u.png",
+      "images/a%step%2%timestamp%1%u%compressed.webp",
+      "images/a%step%2%timestamp%1%u.png",
+    ]);
+    expect(found.get("a")?.map((file) => file.path.split("%").at(-1))).toEqual(["u.png", "u.png"]);
+    expect(found.get("a")?.map((file) => file.step)).toEqual([2, 10]);
+  });
+});
