@@ -10,7 +10,13 @@ import slipstream
 from slipstream.client import artifacts, connect, transfer
 from slipstream.client.model_uris import ModelUri, parse_model_uri
 from slipstream.entities import FileInfo, LoggedModel, LoggedModelOutput
-from slipstream.errors import BadRequestError, InternalError, InvalidParameterError, NotFoundError
+from slipstream.errors import (
+    BadRequestError,
+    ConflictError,
+    InternalError,
+    InvalidParameterError,
+    NotFoundError,
+)
 
 # -- spelling ---------------------------------------------------------------------------------------
 
@@ -273,5 +279,5 @@ def test_upload_that_stored_less_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"12345")
     store: Any = Remote([])
 
-    with pytest.raises(InternalError, match="stored 4 bytes of 5"):
+    with pytest.raises(ConflictError, match="stored 4 bytes of 5"):
         transfer.upload_file(store, tmp_path / "f", "f")

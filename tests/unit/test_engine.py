@@ -310,7 +310,7 @@ def test_ctrl_c_ends_the_wait_for_another_program(
 ) -> None:
     # SQLite's own way of waiting is deaf until its time is over, and then this is an UnavailableError.
     waits = threading.Event()
-    monkeypatch.setattr("slipstream.db.sqlite.random.uniform", lambda *_: waits.set() or 0.001)
+    monkeypatch.setattr("slipstream.db.sqlite._chance.uniform", lambda *_: waits.set() or 0.001)
     other = database.connect()
     press = threading.Thread(
         target=lambda: (

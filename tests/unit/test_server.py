@@ -79,7 +79,8 @@ def test_probes_and_pages(server: ServerProcess) -> None:
     assert ask(server.url, "GET", "/version").body == b"3.17.2"
     page = ask(server.url, "GET", "/")
     assert page.headers["content-type"].startswith("text/html")
-    assert str(server.folder / "server.db").encode() in page.body
+    assert b"<title>slipstream</title>" in page.body
+    assert str(server.folder).encode() not in page.body  # it is sent to everybody
     assert page.headers["x-frame-options"] == "SAMEORIGIN"
     assert page.headers["x-content-type-options"] == "nosniff"
 
@@ -219,8 +220,9 @@ def test_a_token_is_needed_when_the_server_says_so(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("SLIPSTREAM_SERVER_TOKEN", "geheim\n")
     server = ServerProcess(tmp_path, "--auth", "token")
     try:
-        for path in ("/", "/openapi.json", API + "experiments/get?experiment_id=0", "/get-artifact"):
+        for path in ("/openapi.json", API + "experiments/get?experiment_id=0", "/get-artifact"):
             assert ask(server.url, "GET", path).status == 401, path
+        assert ask(server.url, "GET", "/").status == 200  # the page holds no data, and asks for the token
         body = '{"name":"a"}'
         assert ask(server.url, "POST", API + "experiments/create", body, JSON).status == 401
         authorised = {**JSON, "Authorization": "Bearer geheim"}

@@ -184,6 +184,6 @@ def test_more_streams_than_there_may_be_are_refused(served: Served) -> None:
 
 def test_a_server_says_what_it_has(served: Served) -> None:
     assert served.store.own_features == {
-        *("branches", "heartbeats", "histories"),
-        *("log-batch", "model-records", "records", "sql"),
+        *("branches", "events", "heartbeats", "histories"),
+        *("log-batch", "model-records", "records", "sql", "tables"),
     }

@@ -97,6 +97,8 @@ def test_without_a_build_the_page_says_what_to_do(tmp_path: Path) -> None:
         ("GET", "/ajax-api/2.0/mlflow/experiments/search", False),
         ("GET", "/get-artifact", False),
         ("GET", "/experimentsX", False),
+        ("GET", "x", False),
+        ("GET", "", False),
         ("GET", "//api/2.0/mlflow", False),
         ("GET", "/metrics", False),
         ("GET", "/openapi.json", False),

@@ -234,7 +234,7 @@ class TrackingApp:
                 return
             send = _telling_the_browser(send, origin)
         changes = method in CHANGING
-        plain_path = path.removeprefix(self._prefix) or "/"
+        plain_path = path[len(self._prefix) :] or "/" if path.startswith(f"{self._prefix}/") else path
         guard = self._guard_of_pages if self.pages.is_open(method, plain_path) else self.guard
         refusal = guard.check(
             changes,

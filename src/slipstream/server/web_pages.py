@@ -81,7 +81,7 @@ class WebPages:
         )
 
     def is_page(self, path: str) -> bool:
-        return path == "/" or path.split("/", 2)[1] in PAGES
+        return path == "/" or (path.startswith("/") and path.split("/", 2)[1] in PAGES)
 
     async def page(self, request: Request) -> Response:
         """Send the page, which looks at its address itself."""
