@@ -69,8 +69,7 @@ class SqliteDatabase:
             if connection.readonly("main"):
                 connection.close()
                 raise _read_only(self.path)
-            if _is_ours_or_empty(connection):  # somebody else's file is refused later, and stays as it is
-                connection.execute("PRAGMA journal_mode = WAL").close()
+            _use_wal(connection)
             for pragma in (
                 f"synchronous = {self.durability}",
                 "foreign_keys = ON",
@@ -270,6 +269,22 @@ class SqliteTransaction:
                 self._run("RELEASE one").close()
             raise
         self._run("RELEASE one").close()
+
+
+def _use_wal(connection: Any) -> None:
+    """Change to WAL; somebody else's file is refused later, and stays as it is."""
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            if _is_ours_or_empty(connection):
+                connection.execute("PRAGMA journal_mode = WAL").close()
+        except apsw.BusyError:
+            # Of several who do that to a new file at once, SQLite refuses all but one without asking whether to wait.
+            if time.monotonic() > until:
+                raise
+            time.sleep(_chance.uniform(0.001, 0.01))
+        else:
+            return
 
 
 def _busy_handler() -> Callable[[int], bool]:
