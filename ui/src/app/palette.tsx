@@ -55,7 +55,7 @@ async function find(text: string, abort: AbortSignal): Promise<Place[]> {
 export function Palette() {
   const dialog = useRef<HTMLDialogElement>(null);
   const [text, setText] = useState("");
-  const [places, setPlaces] = useState<readonly Place[]>(PAGES);
+  const [found, setFound] = useState<readonly Place[]>([]);
   const [active, setActive] = useState(0);
   const open = isPaletteOpen.value;
 
@@ -84,14 +84,10 @@ export function Palette() {
   useEffect(() => {
     if (!open) return;
     const abort = new AbortController();
-    const pages = PAGES.filter((each) => each.name.toLowerCase().includes(text.toLowerCase()));
     const timer = setTimeout(() => {
       find(text.trim(), abort.signal).then(
-        (found) => {
-          setPlaces([...pages, ...found]);
-          setActive(0);
-        },
-        () => setPlaces(pages), // the pages can be gone to even if the server is away
+        setFound,
+        () => setFound([]), // the pages can be gone to even if the server is away
       );
     }, TYPING_MS);
     return () => {
@@ -99,6 +95,11 @@ export function Palette() {
       abort.abort();
     };
   }, [text, open]);
+
+  // What was found for the letters before still has to fit these ones: Enter goes to what is seen.
+  const places = [...PAGES, ...found].filter((each) =>
+    each.name.toLowerCase().includes(text.trim().toLowerCase()),
+  );
 
   const choose = (place: Place | undefined) => {
     if (!place) return;
@@ -125,7 +126,10 @@ export function Palette() {
         placeholder="Go to an experiment, a model, a run id or a page"
         list={undefined}
         value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => {
+          setText(event.currentTarget.value);
+          setActive(0);
+        }}
         onKeyDown={onKeyDown}
       />
       <div id="palette-places" role="listbox" aria-label="Places">
