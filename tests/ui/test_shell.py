@@ -102,6 +102,7 @@ def test_pages_work_under_a_prefix(open_page: OpenPage, tmp_path: Path) -> None:
         page.get_by_role("link", name="Models").click()
         assert server.url.endswith("/team/ml")
         page.wait_for_url(f"{server.url}/models")
+        page.close()  # before its server ends, of which it would complain
     finally:
         close_all()
         server.stop()
