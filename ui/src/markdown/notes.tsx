@@ -1,7 +1,6 @@
 /** Notes in Markdown, changed in place with a preview. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { tell, tellFailure } from "../app/toasts";
+import { Draft } from "./draft";
 import { Markdown } from "./markdown";
 
 interface Props {
@@ -26,79 +25,19 @@ export function Notes({ text, onSave, isEditing, onEdit }: Props) {
         )}
       </div>
       {isEditing ? (
-        <NotesForm text={text} onSave={onSave} onClose={() => onEdit(false)} />
+        <Draft
+          text={text}
+          saved="The notes are saved."
+          label="Notes in Markdown"
+          rows={12}
+          onSave={onSave}
+          onClose={() => onEdit(false)}
+        />
       ) : text ? (
         <Markdown text={text} />
       ) : (
         <p class="quiet">No notes yet. They are Markdown; @run:ID and @model:NAME become links.</p>
       )}
     </section>
-  );
-}
-
-function NotesForm({
-  text,
-  onSave,
-  onClose,
-}: {
-  text: string;
-  onSave: Props["onSave"];
-  onClose: () => void;
-}) {
-  const area = useRef<HTMLTextAreaElement>(null);
-  const [draft, setDraft] = useState(text);
-  const [isBusy, setBusy] = useState(false);
-  useEffect(() => area.current?.focus(), []);
-  const save = async () => {
-    setBusy(true);
-    try {
-      await onSave(draft);
-      tell("The notes are saved.", { undo: () => void onSave(text).catch(tellFailure) });
-      onClose();
-    } catch (error) {
-      tellFailure(error);
-    }
-    setBusy(false);
-  };
-  return (
-    <form
-      class="notes-form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save();
-      }}
-      onKeyDown={(event) => {
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-          event.preventDefault();
-          void save();
-        } else if (event.key === "Escape" && draft === text) onClose();
-      }}
-    >
-      <div class="notes-sides">
-        <textarea
-          ref={area}
-          aria-label="Notes in Markdown"
-          rows={12}
-          value={draft}
-          onInput={(event) => setDraft(event.currentTarget.value)}
-        />
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
-        <div class="notes-preview" role="region" aria-label="Preview" tabIndex={0}>
-          {draft ? <Markdown text={draft} /> : <p class="quiet">Nothing to show yet.</p>}
-        </div>
-      </div>
-      <div class="buttons">
-        <button type="submit" disabled={isBusy}>
-          Save
-        </button>
-        <button type="button" onClick={onClose}>
-          Cancel
-        </button>
-        <span class="quiet">
-          <kbd>Ctrl</kbd>
-          <kbd>Enter</kbd> saves
-        </span>
-      </div>
-    </form>
   );
 }
