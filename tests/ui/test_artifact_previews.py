@@ -273,6 +273,7 @@ def test_files_are_fetched_with_the_token_and_under_a_prefix(
             page.get_by_role("button", name="Download").click()
         assert Path(download.value.path()).read_text() == "text"
         assert download.value.suggested_filename == "a.txt"
+        page.close()  # before its server ends, of which it would complain
     finally:
         close_all()
         server.stop()

@@ -241,5 +241,6 @@ def test_a_server_without_scoring_servers_says_how_to_have_some(
         page = open_page("/serving", url=server.url)
         expect(page.get_by_role("heading", name="No scoring servers are known here")).to_be_visible()
         expect(page.get_by_text("--serving-url prod=http://127.0.0.1:5001")).to_be_visible()
+        page.close()  # before its server ends, of which it would complain
     finally:
         server.stop()
