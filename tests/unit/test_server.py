@@ -232,6 +232,19 @@ def test_a_token_is_needed_when_the_server_says_so(tmp_path: Path, monkeypatch: 
         assert server.stop() == 0
 
 
+def test_pages_need_no_token_under_a_prefix_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPSTREAM_SERVER_TOKEN", "geheim")
+    server = ServerProcess(tmp_path, "--auth", "token", "--static-prefix", "/ml")
+    base = server.url.removesuffix("/ml")
+    try:
+        for path in ("/ml", "/ml/", "/ml/experiments/0"):
+            assert ask(base, "GET", path).status == 200, path
+        for path in ("/", "/experiments/0", "/ml/openapi.json", "/mlexperiments/0"):
+            assert ask(base, "GET", path).status == 401, path
+    finally:
+        assert server.stop() == 0
+
+
 def run_server(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "slipstream", "server", *options],

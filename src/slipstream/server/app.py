@@ -234,7 +234,9 @@ class TrackingApp:
                 return
             send = _telling_the_browser(send, origin)
         changes = method in CHANGING
-        plain_path = path[len(self._prefix) :] or "/" if path.startswith(f"{self._prefix}/") else path
+        plain_path = ""  # outside of the prefix nothing is open
+        if path == self._prefix or path.startswith(f"{self._prefix}/"):
+            plain_path = path[len(self._prefix) :] or "/"
         guard = self._guard_of_pages if self.pages.is_open(method, plain_path) else self.guard
         refusal = guard.check(
             changes,
