@@ -1,5 +1,6 @@
 """Whether plugins are looked for at all."""
 
+import importlib.machinery
 import sys
 import zipfile
 from pathlib import Path
@@ -12,6 +13,8 @@ from slipstream.client.context.plugins import may_have_plugins
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing")])
+    # Libraries that other tests import add finders of their own, which would have to be asked.
+    monkeypatch.setattr(sys, "meta_path", [importlib.machinery.PathFinder])
     return tmp_path
 
 
