@@ -95,6 +95,7 @@ class _Origin(NamedTuple):
 
 class VersionsPart:
     tx: Transaction
+    changed_models: set[str]
 
     if TYPE_CHECKING:  # in store/models.py and store/logged_models.py
 
@@ -143,6 +144,7 @@ class VersionsPart:
         if row is None:
             raise NotFoundError(f"Registered Model with name={name} not found")
         model, version = row
+        self.changed_models.add(name)
         self.tx.execute(
             INSERT_VERSION,
             model=model,
@@ -171,6 +173,7 @@ class VersionsPart:
         self.tx.execute(
             UPDATE_DESCRIPTION, model=model, version=number, description=description, now=now_ms()
         )
+        self.changed_models.add(name)
         return self.get_model_version(name, version)
 
     def delete_model_version(self, name: str, version: str) -> None:
@@ -179,6 +182,7 @@ class VersionsPart:
         now = now_ms()
         self.tx.execute(UPDATE_DELETED, model=model, version=number, now=now)
         self.tx.execute(DELETE_ALIASES, model=model, version=number)
+        self.changed_models.add(name)
         self.tx.execute(UPDATE_MODEL_TIME, model=model, now=now)
 
     def transition_model_version_stage(
@@ -201,6 +205,7 @@ class VersionsPart:
         if archive_existing_versions:
             self.tx.execute(ARCHIVE_OTHERS, model=model, version=number, stage=canonical, now=now)
         self.tx.execute(UPDATE_STAGE, model=model, version=number, stage=canonical, now=now)
+        self.changed_models.add(name)
         self.tx.execute(UPDATE_MODEL_TIME, model=model, now=now)
         return self.get_model_version(name, version)
 
@@ -230,6 +235,7 @@ class VersionsPart:
         registry.check_tag(key, value)
         model, number, *_ = self._require_version(name, version)
         self.tx.execute(UPSERT_TAG, model=model, version=number, key=key, value=value)
+        self.changed_models.add(name)
         self.announce_version_tag("set", name, number, key, value)
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
@@ -237,6 +243,7 @@ class VersionsPart:
         registry.check_tag(key, "")
         model, number, *_ = self._require_version(name, version)
         self.tx.execute(DELETE_TAG, model=model, version=number, key=key)
+        self.changed_models.add(name)
         self.announce_version_tag("deleted", name, number, key)
 
     def newest_versions(self, models: Sequence[int], *, with_aliases: bool) -> dict[int, list[ModelVersion]]:
