@@ -17,6 +17,7 @@ from slipstream.api import (
     model_overviews,
     model_versions,
     overviews,
+    run_overviews,
     records,
     registered_models,
     run_tables,
@@ -54,5 +55,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     heartbeats,
     events,
     overviews,
+    run_overviews,
     graphql,
 )

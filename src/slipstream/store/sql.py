@@ -23,6 +23,7 @@ from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.removals import RemovalsPart
 from slipstream.store.run_changes import Changes, RunChangesPart, write_changes
 from slipstream.store.run_moves import RunMovesPart
+from slipstream.store.run_overviews import RunOverviewsPart
 from slipstream.store.run_tables import RunTablesPart
 from slipstream.store.runs import RunsPart
 from slipstream.store.trash import TrashPart
@@ -35,6 +36,7 @@ class SqlStore(
     ExperimentsPart,
     RunsPart,
     RunTablesPart,
+    RunOverviewsPart,
     OverviewsPart,
     RunChangesPart,
     ParamsTagsPart,
