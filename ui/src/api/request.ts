@@ -24,6 +24,9 @@ export class ApiError extends Error {
 /** Called when the server wants a token; set by the shell, which asks for it. */
 export const onUnauthorised = { call: () => {} };
 
+/** Called with the state of the server that an answer shows, where it says so; set by what listens to changes. */
+export const onCursor = { call: (_cursor: number) => {} };
+
 export function setToken(token: string): void {
   if (token) localStorage.setItem(TOKEN_KEY, token);
   else localStorage.removeItem(TOKEN_KEY);
@@ -83,7 +86,9 @@ async function errorOf(answer: Response): Promise<ApiError> {
 
 async function json<T>(path: string, init: RequestInit): Promise<T> {
   const answer = await fetchChecked(path, init);
-  return (await answer.json()) as T;
+  const found = (await answer.json()) as T & { cursor?: unknown };
+  if (typeof found?.cursor === "number") onCursor.call(found.cursor);
+  return found;
 }
 
 function sent(method: string, body: unknown, signal?: AbortSignal): RequestInit {

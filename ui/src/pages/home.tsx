@@ -22,7 +22,7 @@ export default function HomePage() {
     own.get<FindActivityResponse>("activity", { limit: RUNS_SHOWN }, abort),
   );
   const calm = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useLive({ models: true, everything: true }, () => {
+  useLive({ everything: true }, () => {
     calm.current ??= setTimeout(() => {
       calm.current = undefined;
       void found.reload();

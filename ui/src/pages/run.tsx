@@ -2,10 +2,8 @@
 
 import "../styles/run.css";
 import "../styles/artifacts.css";
-import { useEffect, useMemo, useRef } from "preact/hooks";
-import { mlflow, own } from "../api/request";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useResource } from "../api/resource";
-import type { FindBeatResponse, GetExperimentResponse } from "../api/schema";
 import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { part } from "../app/part";
@@ -15,7 +13,6 @@ import { Empty, Failure, Skeleton } from "../app/states";
 import { count } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { Console } from "../run/console";
-import { useFollow } from "../run/follow";
 import { RunHeader } from "../run/header";
 import { Overview } from "../run/overview";
 import { type RunFacts, readRun } from "../run/run_data";
@@ -35,25 +32,24 @@ const TABS = [
 ] as const;
 /** A run that logs all the time is not read all the time. */
 const CALM_MS = 1000;
-const SIGN_MS = 20_000;
+/** The overview shows so many metrics before one scrolls. */
+const EXTREMES = 200;
 
 export default function RunPage({ at }: PageProps) {
   const id = at.run ?? "";
   const tab = at.tab ?? "overview";
-  const found = useResource(id, (abort) => readRun(id, abort));
+  const found = useResource(id, (abort) => readRun(id, tab === "overview" ? EXTREMES : 0, abort));
   const run = found.value.value;
-  const experiment = useResource(run?.experiment ?? "", async (abort) =>
-    run
-      ? mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: run.experiment }, abort)
-      : undefined,
-  );
   const isRunning = run?.status === "RUNNING";
-  const sign = useResource(`${id} ${isRunning}`, async (abort) =>
-    isRunning ? own.get<FindBeatResponse>("heartbeats", { run_id: id }, abort) : undefined,
-  );
-  useFollow(isRunning, sign.reload, SIGN_MS);
+  const [beat, setBeat] = useState<number>();
   const soon = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useLive({ runs: [id] }, () => {
+  useLive({ closely: [id], models: true }, (changes) => {
+    const sign = changes.beats.get(id);
+    if (sign !== undefined) setBeat(sign);
+    const isOurs = found.value.peek()?.versions.some((version) => changes.models.has(version.name));
+    // what it prints is the console's
+    if (!changes.runs.has(id) && !isOurs && !changes.isReset && !(changes.consoles.has(id) && !isRunning))
+      return;
     soon.current ??= setTimeout(() => {
       soon.current = undefined;
       void found.reload();
@@ -83,7 +79,7 @@ export default function RunPage({ at }: PageProps) {
     [run?.experiment],
   );
   useShortcuts(shortcuts);
-  const lastSign = isRunning ? Number(sign.value.value?.beat_time ?? 0) || undefined : undefined;
+  const lastSign = isRunning ? Math.max(beat ?? 0, run.beat ?? 0) || undefined : undefined;
   if (!run) {
     const error = found.error.value;
     if (error?.status === 404)
@@ -99,12 +95,7 @@ export default function RunPage({ at }: PageProps) {
   }
   return (
     <div class="page run-page">
-      <RunHeader
-        run={run}
-        experimentName={experiment.value.value?.experiment.name}
-        lastSign={lastSign}
-        onChange={found.reload}
-      />
+      <RunHeader run={run} lastSign={lastSign} onChange={found.reload} />
       {found.error.value && <Failure error={found.error.value} retry={found.reload} />}
       <nav class="tabs" aria-label="Parts of the run">
         {TABS.map(([name, title]) => (
@@ -142,7 +133,7 @@ function Tab({ name, run, onChange }: { name: string; run: RunFacts; onChange: (
       return <Overview run={run} onChange={onChange} />;
     case "charts":
     case "model-metrics": // MLflow's name
-      return <RunCharts runId={run.id} />;
+      return <RunCharts run={run.raw} />;
     case "system":
     case "system-metrics":
       return <SystemTab run={run} />;
