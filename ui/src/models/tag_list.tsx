@@ -17,6 +17,8 @@ export function TagList({ name, version, tags, onChange }: Props) {
   /** The tag that is being changed; "" for a new one. */
   const [edited, setEdited] = useState<string>();
   const own = [...tags].filter(([key]) => !isMove(key)).sort(([a], [b]) => a.localeCompare(b));
+  // what is being changed stays, though somebody else may remove it meanwhile
+  if (edited && !tags.has(edited)) own.push([edited, ""]);
   const change = async (key: string, value: string | undefined) => {
     const before = tags.get(key);
     const put = async (to: string | undefined) => {
