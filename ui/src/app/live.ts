@@ -7,7 +7,7 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { ApiError, fetchChecked, onCursor, own } from "../api/request";
+import { ApiError, fetchChecked, mayTellCursor, onCursor, own } from "../api/request";
 
 export interface Changes {
   readonly runs: ReadonlySet<string>;
@@ -89,9 +89,8 @@ function settle(): void {
 // What changes between an answer and the first stream must be told, too: the stream begins where the answer was.
 onCursor.call = (found) => {
   if (cursor !== "") return;
-  const isFirst = shown === undefined;
-  shown = Math.min(shown ?? found, found);
-  if (isFirst && firstAsked !== undefined) settle();
+  if (found !== undefined) shown = Math.min(shown ?? found, found);
+  if (firstAsked !== undefined && !current && !mayTellCursor()) settle();
 };
 
 interface Wanted {
@@ -132,7 +131,7 @@ function connect(): void {
     liveState.value = "off";
     return;
   }
-  if (cursor === "" && shown === undefined) {
+  if (cursor === "" && !current && mayTellCursor()) {
     firstAsked ??= Date.now();
     const left = firstAsked + FIRST_ANSWER_MS - Date.now();
     if (left > 0) {

@@ -1,6 +1,6 @@
 /** How far a run is, and when it will be done: by what it says itself, of what it logs. */
 
-import { isSystem, type RunFacts } from "./run_data";
+import type { RunFacts } from "./run_data";
 
 export interface Progress {
   /** "step" or "epoch". */
@@ -21,7 +21,7 @@ const EPOCHS = ["num_train_epochs", "max_epochs", "num_epochs", "n_epochs", "epo
 
 export function progressOf(run: Pick<RunFacts, "tags" | "params" | "metrics">): Progress | undefined {
   const params = new Map(run.params.map((each) => [each.key, each.value ?? ""]));
-  const own = run.metrics.filter((metric) => !isSystem(metric.key));
+  const own = run.metrics.filter((metric) => !metric.key.startsWith("system/"));
   const epoch = own.find((metric) => metric.key === "epoch");
   const furthest = own.reduce<(typeof own)[number] | undefined>(
     (most, metric) => (most && most.step >= metric.step ? most : metric),
