@@ -77,7 +77,7 @@ export default defineConfig({
             {
               name: "shell",
               priority: 2,
-              test: /rolldown[\\/]runtime|node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]|src[\\/]main|src[\\/]charts[\\/](spark|marks|swatch|envelope|series)|src[\\/]runs[\\/](lit|columns|column_picker|state|table)\.tsx?/,
+              test: /rolldown[\\/]runtime|node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]|src[\\/]main|src[\\/]styles[\\/]|src[\\/]charts[\\/](spark|marks|swatch|envelope|series)|src[\\/]runs[\\/](lit|columns|column_picker|state|table)\.tsx?/,
             },
             { name: "markdown", test: /src[\\/]markdown[\\/]/, priority: 1 },
             { name: "models", test: /src[\\/](models|serving)[\\/]|src[\\/]pages[\\/]model/ },

@@ -25,7 +25,7 @@ STREAM = 1
 READY = {
     "home": "text=Ended lately",
     "experiments": "[role=grid] [role=row] a",
-    "runs": "[role=grid] [role=row] a",
+    "runs": "[role=treegrid] [role=row] a",
     "run": "[role=grid] [role=row]",
     "console": ".run-header",
     "system": ".run-header",
@@ -65,8 +65,9 @@ def addresses(
     client.log_batch(running, [Metric("loss", 1.0, 1, 1), Metric("system/cpu", 1.0, 1, 1)])
     made = log_run(client, tmp_path_factory.mktemp("files"), {"model/MLmodel": "flavors: {}\n"})
     client.log_batch(made, [Metric("rmse", 0.5, 1, 0)])
+    files = client.get_run(made).info.artifact_uri
     client.create_registered_model("cost model")
-    client.create_model_version("cost model", source=f"runs:/{made}/model", run_id=made)
+    client.create_model_version("cost model", source=f"{files}/model", run_id=made)
     client.set_registered_model_alias("cost model", "champion", "1")
     where, run = f"/experiments/{experiment}", f"/experiments/{experiment}/runs/{runs[0]}"
     is_over = threading.Event()

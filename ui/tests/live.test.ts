@@ -6,7 +6,12 @@ type Live = typeof import("../src/app/live");
 let live: Live;
 
 beforeAll(async () => {
-  vi.stubGlobal("document", { addEventListener: () => {}, hidden: false, baseURI: "http://localhost/" });
+  vi.stubGlobal("document", {
+    addEventListener: () => {},
+    hidden: false,
+    baseURI: "http://localhost/",
+    documentElement: { dataset: {} },
+  });
   vi.stubGlobal("addEventListener", () => {});
   live = await import("../src/app/live");
 });

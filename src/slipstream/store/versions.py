@@ -42,6 +42,7 @@ SELECT_ALIASES: LiteralString = """
     SELECT model, version, alias FROM model_aliases
     WHERE model IN :models__in AND version IN :versions__in ORDER BY model, version, alias
 """
+SELECT_RUN: LiteralString = "SELECT id FROM runs WHERE run_id = :run_id"
 SELECT_RUN_LOCATION: LiteralString = "SELECT artifact_uri FROM runs WHERE run_id = :run_id"
 # Counting and locking in one: a second writer waits here for the number after ours.
 UPDATE_LAST_VERSION: LiteralString = """
@@ -96,6 +97,7 @@ class _Origin(NamedTuple):
 class VersionsPart:
     tx: Transaction
     changed_models: set[str]
+    changed_runs: set[int]
 
     if TYPE_CHECKING:  # in store/models.py and store/logged_models.py
 
@@ -145,6 +147,7 @@ class VersionsPart:
             raise NotFoundError(f"Registered Model with name={name} not found")
         model, version = row
         self.changed_models.add(name)
+        self._note_run(origin.run_id)
         self.tx.execute(
             INSERT_VERSION,
             model=model,
@@ -165,6 +168,12 @@ class VersionsPart:
         self.announce_version(made, tags, description)
         return made
 
+    def _note_run(self, run_id: str | None) -> None:
+        """Note that a run has changed: its page shows the versions that were made of it."""
+        row = self.tx.fetch_one(SELECT_RUN, run_id=run_id) if run_id else None
+        if row is not None:
+            self.changed_runs.add(row[0])
+
     def get_model_version(self, name: str, version: str) -> ModelVersion:
         return self.versions_of_rows([self._require_version(name, version)])[0]
 
@@ -178,7 +187,8 @@ class VersionsPart:
 
     def delete_model_version(self, name: str, version: str) -> None:
         """Hide a version for ever and drop its aliases; its number is not used again."""
-        model, number, *_ = self._require_version(name, version)
+        model, number, *_, run_id, _, _ = self._require_version(name, version)
+        self._note_run(run_id)
         now = now_ms()
         self.tx.execute(UPDATE_DELETED, model=model, version=number, now=now)
         self.tx.execute(DELETE_ALIASES, model=model, version=number)

@@ -5,7 +5,7 @@
  * keeps the answer open. A hidden tab closes it; when it is seen again it goes on from the cursor it had.
  */
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError, fetchChecked, mayTellCursor, onCursor, own } from "../api/request";
 
@@ -41,6 +41,9 @@ interface Listener {
 
 /** Whether changes are being told now; "off" where nobody listens or the server cannot. */
 export const liveState = signal<"off" | "waiting" | "live">("off");
+effect(() => {
+  document.documentElement.dataset.live = liveState.value;
+});
 
 const PAUSES_MS = [500, 1000, 2000, 5000, 10_000, 30_000];
 /** Components come and go together; one new stream serves all that came at once. */
