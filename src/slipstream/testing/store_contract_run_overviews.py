@@ -71,7 +71,9 @@ class RunOverviewContract:
     def test_what_changed(self, store: Store) -> None:
         run_id = store.create_run("0").info.run_id
         store.log_batch(
-            run_id, [Metric("loss", 3.0, step, step) for step in range(4)], [Param("lr", "1"), Param("seed", "7")]
+            run_id,
+            [Metric("loss", 3.0, step, step) for step in range(4)],
+            [Param("lr", "1"), Param("seed", "7")],
         )
         store.overwrite_params(run_id, [Param("lr", "2")])
         store.branch_run(run_id, 2)
