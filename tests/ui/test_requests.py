@@ -126,7 +126,7 @@ def test_a_first_visit_costs_little(
     page = open_page("/settings")
     loaded = browser_bytes(page, server.url + addresses[page_name])
     expect(page.locator(READY.get(page_name, ".run-header")).first).to_be_visible()
-    print(f"{page_name}: {loaded['requests'] + STREAM:.0f} requests, {loaded['bytes'] / 1000:.1f} kB")
+    print(f"{page_name}: {loaded['requests'] + STREAM:.0f} requests, {loaded['bytes'] / 1000:.1f} kB")  # noqa: T201  # the figures
     assert loaded["requests"] + STREAM <= requests
     assert loaded["bytes"] <= kilobytes * 1000
 
@@ -170,7 +170,7 @@ def test_a_second_visit_of_the_runs_table_costs_less(
         if name not in counted["kept"] and url.startswith("http") and "/events" not in url
     }
     size = sum(counted["sizes"].get(name, 0) for name in went)
-    print(f"second visit: {len(went)} requests and the stream, {size / 1000:.1f} kB")
+    print(f"second visit: {len(went)} requests and the stream, {size / 1000:.1f} kB")  # noqa: T201  # the figures
     assert len(went) <= 3, went
     assert size <= 35_000
 
@@ -194,7 +194,8 @@ def test_nothing_is_asked_while_nothing_changes(open_page: OpenPage, addresses: 
     for name, address in addresses.items():  # beside each other: one wait is for all
         page = open_page(address)
         expect(page.locator(READY.get(name, ".run-header")).first).to_be_visible()
-        page.on("request", lambda request, to=asked.setdefault(name, []): to.append(request.url))
+        asked[name] = []
+        page.on("request", lambda request, name=name: asked[name].append(request.url))
     assert page is not None
     settle(page)
     for each in asked.values():

@@ -18,6 +18,7 @@ from slipstream.store.models import RegisteredModelsPart
 from slipstream.store.overviews import OverviewsPart
 from slipstream.store.param_changes import ParamChangesPart
 from slipstream.store.params_tags import ParamsTagsPart
+from slipstream.store.quiet_runs import QuietRunsPart
 from slipstream.store.records import RecordsPart
 from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.removals import RemovalsPart
@@ -59,6 +60,7 @@ class SqlStore(
     ImportPastsPart,
     ExportsPart,
     HeartbeatsPart,
+    QuietRunsPart,
     RecordsPart,
 ):
     """Implements `Store` inside one transaction, which the caller opens and commits.

@@ -1084,6 +1084,7 @@ export type RunTableResponse = {
   statuses: string[];
   start_times: number[];
   end_times: (number | null)[];
+  quiet_since?: (number | null)[];
   experiment_ids?: string[];
   children?: number[] | null;
   complete?: boolean;
@@ -1130,6 +1131,7 @@ export type SearchModelOverviewsResponse = {
   total: number;
   offset: number;
   models: ModelOverviewMessage[];
+  cursor?: number;
 };
 
 export type SearchModelVersions = {
@@ -1194,6 +1196,7 @@ export type SearchVersionOverviewsResponse = {
   total: number;
   offset: number;
   versions: VersionOverviewMessage[];
+  cursor?: number;
 };
 
 export type SearchWebhooks = {
