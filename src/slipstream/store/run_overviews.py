@@ -1,6 +1,7 @@
 """A run with all that its page shows at first, in SQL: one snapshot, and one request in place of a dozen."""
 
-from typing import TYPE_CHECKING, LiteralString, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, LiteralString
 
 from slipstream.db.base import Transaction
 from slipstream.entities import LoggedModel, ModelVersion, Page, ParamVersion, Run, RunBranch, ViewType
@@ -8,6 +9,7 @@ from slipstream.entities.liveness import ConsoleTail
 from slipstream.entities.run_overview import RelatedRun, RunOverview
 from slipstream.entities.run_table import RunSelection, RunTablePage, TableRequest
 from slipstream.errors import InvalidParameterError
+from slipstream.rules import limits
 from slipstream.rules.natural_order import natural_key
 from slipstream.search.columns import Aggregate
 from slipstream.store.run_changes import newest_change
@@ -24,30 +26,34 @@ MOST_EXTREMES = 1_000
 _SYSTEM = "system/"
 
 
-class _Summarizes(Protocol):
-    """Of `store/series_summaries.py`."""
-
-    def __call__(
-        self, runs: list[int], wanted: set[tuple[str, Aggregate]], upto: int
-    ) -> dict[tuple[int, str, Aggregate], float | int | None]: ...
-
-
 class RunOverviewsPart:
     tx: Transaction
 
     if TYPE_CHECKING:  # in the other parts
-        summarize_series: _Summarizes
 
+        def summarize_series(
+            self, runs: Sequence[int], wanted: Iterable[tuple[str, Aggregate]], upto: int
+        ) -> dict[tuple[int, str, Aggregate], float | int | None]: ...
         def get_run(self, run_id: str) -> Run: ...
         def require_run(self, run_id: str, *, active: bool = False) -> tuple[int, int]: ...
         def find_beat(self, run_id: str) -> int | None: ...
         def find_console_tail(self, run_id: str) -> ConsoleTail | None: ...
         def search_run_table(self, request: TableRequest) -> RunTablePage: ...
         def search_logged_models(
-            self, experiment_ids: list[str], filter_string: str | None = None, *, max_results: int = 50
+            self,
+            experiment_ids: Sequence[str],
+            filter_string: str | None = None,
+            datasets: Sequence[Mapping[str, str]] = (),
+            max_results: int = 50,
+            order_by: Sequence[Mapping[str, object]] = (),
+            page_token: str | None = None,
         ) -> Page[LoggedModel]: ...
         def search_model_versions(
-            self, filter_string: str | None = None, max_results: int = 100
+            self,
+            filter_string: str | None = None,
+            max_results: int = limits.SEARCH_MODEL_VERSIONS,
+            order_by: Sequence[str] = (),
+            page_token: str | None = None,
         ) -> Page[ModelVersion]: ...
         def find_changed_params(self, run_id: str) -> list[ParamVersion]: ...
         def get_run_branches(self, run_id: str) -> list[RunBranch]: ...
