@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { progressOf, timeLeft } from "../src/run/progress";
+import { progressOf, roughly, timeLeft } from "../src/run/progress";
 
 const MINUTE = 60_000;
 
@@ -52,4 +52,12 @@ test("the time that is left is that of the rest at the speed so far", () => {
   expect(timeLeft(progress, 0, 90 * MINUTE)).toBeUndefined();
   expect(timeLeft({ ...progress, done: 1000 }, 0, 10 * MINUTE)).toBeUndefined();
   expect(timeLeft(progress, undefined, 0)).toBeUndefined();
+});
+
+test("what is left is not told more exactly than one knows", () => {
+  expect(roughly(42_000)).toBe("40 s");
+  expect(roughly(100)).toBe("1 s");
+  expect(roughly(9.9 * MINUTE)).toBe("10 min");
+  expect(roughly(200 * MINUTE)).toBe("3.5 h");
+  expect(roughly(2000 * MINUTE)).toBe("33 h");
 });

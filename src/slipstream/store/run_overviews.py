@@ -19,10 +19,16 @@ SELECT_PARENT: LiteralString = """
     SELECT run_id, run_name, status, experiment FROM runs WHERE run_id = :run_id AND lifecycle_stage <> 'removing'
 """
 
+COUNT_POINTS: LiteralString = (
+    "SELECT SUM(points) FROM point_blocks WHERE id >= :run * 4294967296 AND id < (:run + 1) * 4294967296"
+)
+
 PARENT_TAG = "mlflow.parentRunId"
 MOST_CHILDREN = 20
 MOST_MODELS = 50
 MOST_EXTREMES = 1_000
+MOST_POINTS = 1_000_000
+"""Extremes of runs with more are not in it: a page is not to wait for them. `runs/table` has them."""
 _SYSTEM = "system/"
 
 
@@ -109,7 +115,8 @@ class RunOverviewsPart:
     ) -> dict[str, tuple[float | None, float | None]]:
         own = (key for key in run.data.metrics if not key.startswith(_SYSTEM))
         keys = sorted(own, key=natural_key)[:most]
-        if not keys:
+        points = self.tx.fetch_one(COUNT_POINTS, run=number) if keys else None
+        if points is None or (points[0] or 0) > MOST_POINTS:
             return {}
         found = self.summarize_series(
             [number], {(key, each) for key in keys for each in ("min", "max")}, upto

@@ -1,6 +1,7 @@
 /** Do something soon, and when it is asked for again and again, only so often. */
 
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { Resource } from "../api/resource";
 
 /**
  * Return what asks for `call`: it is done when `everyMs` have passed since it was done last, and after `firstMs` at the
@@ -12,6 +13,19 @@ export function useCalm(call: () => void, everyMs: number, firstMs = 0): () => v
   const calm = useMemo(() => calmly(() => latest.current(), everyMs, firstMs), [everyMs, firstMs]);
   useEffect(() => calm.stop, [calm]);
   return calm.ask;
+}
+
+/** The same for what is read: what is on its way is waited for, since giving it up again and again would never show any. */
+export function useCalmReload(resource: Resource<unknown>, everyMs: number, firstMs = 0): () => void {
+  const ask = useCalm(
+    () => {
+      if (resource.isLoading.peek()) ask();
+      else void resource.reload();
+    },
+    everyMs,
+    firstMs,
+  );
+  return ask;
 }
 
 export function calmly(

@@ -3,7 +3,8 @@
 import "../styles/run.css";
 import "../styles/artifacts.css";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { useResource } from "../api/resource";
+import { type Resource, useResource } from "../api/resource";
+import { useCalmReload } from "../app/calm";
 import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { part } from "../app/part";
@@ -15,7 +16,7 @@ import { visibleLine } from "../lib/visible";
 import { Console } from "../run/console";
 import { RunHeader } from "../run/header";
 import { Overview } from "../run/overview";
-import { type RunFacts, readRun } from "../run/run_data";
+import { type RunFacts, readRun, withExtremes } from "../run/run_data";
 import { SystemTab } from "../run/system_tab";
 
 const RunCharts = part(() => import("../charts/run_charts").then((module) => module.RunCharts));
@@ -34,15 +35,26 @@ const TABS = [
 const CALM_MS = 1000;
 /** The overview shows so many metrics before one scrolls. */
 const EXTREMES = 200;
+/** How often all points of a running run are looked at for them. */
+const EXTREMES_MS = 10_000;
 
 export default function RunPage({ at }: PageProps) {
   const id = at.run ?? "";
   const tab = at.tab ?? "overview";
-  const found = useResource(id, (abort) => readRun(id, tab === "overview" ? EXTREMES : 0, abort));
+  const measured = useRef(-EXTREMES_MS);
+  const found: Resource<RunFacts> = useResource(id, async (abort): Promise<RunFacts> => {
+    const before = found.value.peek();
+    const isOverview = tab === "overview";
+    const isDue = performance.now() - measured.current >= EXTREMES_MS || before?.status !== "RUNNING";
+    let read = await readRun(id, isOverview && isDue ? EXTREMES : 0, abort);
+    if (isOverview && !isDue && read.status !== "RUNNING") read = await readRun(id, EXTREMES, abort);
+    if (read.extremes.size) measured.current = performance.now();
+    return read.extremes.size || before?.id !== id ? read : withExtremes(read, before.extremes);
+  });
   const run = found.value.value;
   const isRunning = run?.status === "RUNNING";
   const [beat, setBeat] = useState<number>();
-  const soon = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const refreshSoon = useCalmReload(found, CALM_MS);
   useLive({ closely: [id], models: true }, (changes) => {
     const sign = changes.beats.get(id);
     if (sign !== undefined) setBeat(sign);
@@ -50,12 +62,8 @@ export default function RunPage({ at }: PageProps) {
     // what it prints is the console's
     if (!changes.runs.has(id) && !isOurs && !changes.isReset && !(changes.consoles.has(id) && !isRunning))
       return;
-    soon.current ??= setTimeout(() => {
-      soon.current = undefined;
-      void found.reload();
-    }, CALM_MS);
+    refreshSoon();
   });
-  useEffect(() => () => clearTimeout(soon.current), []);
   const address = (to: string) =>
     pageUrl([
       "experiments",

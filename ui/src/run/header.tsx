@@ -10,7 +10,7 @@ import { tell, tellFailure } from "../app/toasts";
 import { ago, count, duration, moment } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { Link } from "../markdown/markdown";
-import { progressOf, timeLeft } from "./progress";
+import { progressOf, roughly, timeLeft } from "./progress";
 import type { RunFacts } from "./run_data";
 import { ShowAsCode } from "./show_as_code";
 import { TagList } from "./tags";
@@ -223,7 +223,7 @@ function TimeLeft({ run, now }: { run: RunFacts; now: number }) {
     <span title={`by ${progress.by}`}>
       <span class="quiet">{progress.what}</span> {count(progress.done)} <span class="quiet">of</span>{" "}
       {count(progress.total)}
-      {left !== undefined && <span class="quiet">, some {duration(left)} left</span>}
+      {left !== undefined && <span class="quiet">, some {roughly(left)} left</span>}
     </span>
   );
 }

@@ -61,3 +61,12 @@ export function timeLeft(progress: Progress, start: number | undefined, now: num
   const left = (total - done) * each - (now - at);
   return left > 0 ? left : undefined;
 }
+
+/** A time that nobody knows exactly: "40 s", "10 min", "3.5 h". */
+export function roughly(milliseconds: number): string {
+  const seconds = milliseconds / 1000;
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds / 5) * 5)} s`;
+  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
+  const hours = seconds / 3600;
+  return hours < 10 ? `${Math.round(hours * 2) / 2} h` : `${Math.round(hours)} h`;
+}

@@ -105,6 +105,22 @@ export async function readRun(id: string, extremes: number, abort?: AbortSignal)
   };
 }
 
+/** With the least and largest values known before, and what was logged last. */
+export function withExtremes(run: RunFacts, before: RunFacts["extremes"]): RunFacts {
+  const extremes = new Map<string, Extremes>();
+  for (const { key, last } of run.metrics) {
+    const known = before.get(key);
+    if (known)
+      extremes.set(
+        key,
+        Number.isNaN(last)
+          ? known
+          : { least: Math.min(known.least ?? last, last), most: Math.max(known.most ?? last, last) },
+      );
+  }
+  return { ...run, extremes };
+}
+
 /** A time that may come as text, as large numbers do, or as 0 for none. */
 function given(time: unknown): number | undefined {
   const value = Number(time ?? 0);
