@@ -185,7 +185,9 @@ def test_tags_are_changed_in_place(open_page: OpenPage, client: SlipstreamClient
 def test_what_hides_in_a_tag_is_shown(open_page: OpenPage, client: SlipstreamClient) -> None:
     client.set_registered_model_tag(MODEL, "owner", "a\u202etxt")
     try:
-        expect(open_model(open_page).get_by_role("button", name="Change tag owner: a⟨202E⟩txt")).to_be_visible()
+        expect(
+            open_model(open_page).get_by_role("button", name="Change tag owner: a⟨202E⟩txt")
+        ).to_be_visible()
     finally:
         client.delete_registered_model_tag(MODEL, "owner")
     client.delete_registered_model_tag(MODEL, "tier")
