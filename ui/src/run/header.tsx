@@ -6,14 +6,14 @@ import { useClock } from "../app/clock";
 import { CopyButton } from "../app/copy";
 import { pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
+import { TagList } from "../app/tag_list";
 import { tell, tellFailure } from "../app/toasts";
 import { ago, count, duration, moment } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { Link } from "../markdown/markdown";
 import { progressOf, roughly, timeLeft } from "./progress";
-import type { RunFacts } from "./run_data";
+import { isOwnTag, putTag, type RunFacts } from "./run_data";
 import { ShowAsCode } from "./show_as_code";
-import { TagList } from "./tags";
 
 const CLOCK_MS = 5000;
 /** Signs of life come every 10 s; the server takes a run for dead after 40. */
@@ -133,7 +133,10 @@ export function RunHeader({ run, lastSign, onChange }: Props) {
         </p>
       )}
       <Facts run={run} lastSign={lastSign} />
-      <TagList run={run} onChange={onChange} />
+      <TagList
+        tags={[...run.tags].filter(([key]) => isOwnTag(key))}
+        put={(key, value) => putTag(run.id, key, value).then(onChange)}
+      />
       {isCode && <ShowAsCode run={run} onClose={() => setCode(false)} />}
     </header>
   );
