@@ -19,6 +19,7 @@ from slipstream.api import (
     overviews,
     records,
     registered_models,
+    run_exports,
     run_tables,
     runs,
     server_info,
@@ -34,6 +35,7 @@ __all__ = ["ROUTES"]
 RESOURCES: tuple[ModuleType, ...] = (
     experiments,
     runs,
+    run_exports,
     run_tables,
     batches,
     branches,

@@ -310,6 +310,17 @@ export type ExperimentsOverviewResponse = {
   experiments: ExperimentOverview[];
 };
 
+export type ExportRunTable = {
+  format?: string | null;
+  accept?: string | null;
+  experiment_ids?: string[];
+  filter?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  order_by?: string[];
+  columns?: string[];
+};
+
 export type FileInfoMessage = {
   path: string;
   is_dir: boolean;
