@@ -1,10 +1,10 @@
+import { isHigherBetter } from "../src/lib/better";
 import { describe, expect, it } from "vitest";
 import { ChatReader } from "../src/models/chat_stream";
 import { samples, shellWord } from "../src/models/code";
 import {
   change,
   differences,
-  isHigherBetter,
   requirementsOf,
   schemaChanges,
 } from "../src/models/differences";

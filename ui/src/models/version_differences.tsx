@@ -2,13 +2,13 @@
 
 import { useId } from "preact/hooks";
 import { Skeleton } from "../app/states";
+import { isHigherBetter } from "../lib/better";
 import { bytes, moment, shortNumber } from "../lib/format";
 import {
   change,
   type Difference,
   differences,
   filesOf,
-  isHigherBetter,
   requirementsOf,
   schemaChanges,
 } from "./differences";

@@ -5,6 +5,7 @@ import { own } from "../api/request";
 import { Rows } from "../grid/rows";
 import { TreeRows } from "../grid/tree";
 import type { ApiNumber } from "../lib/format";
+import { isCurve } from "./columns";
 import type { GroupFacts } from "./groups";
 
 export interface TableColumn {
@@ -76,9 +77,18 @@ export async function readTable(
   limit: number,
   abort?: AbortSignal,
 ): Promise<TablePage> {
-  const chosen = query.columns === undefined ? { auto_columns: COLUMNS_AT_FIRST } : {};
-  const body = { ...query, ...chosen, offset, limit, with_ranges: offset === 0 };
-  return own.post<TablePage>("runs/table", body, abort);
+  const columns = query.columns?.filter((name) => !isCurve(name));
+  const chosen = columns === undefined ? { auto_columns: COLUMNS_AT_FIRST } : {};
+  const body = { ...query, columns, ...chosen, offset, limit, with_ranges: offset === 0 };
+  const page = await own.post<TablePage>("runs/table", body, abort);
+  return query.columns === columns || !query.columns ? page : withCurves(page, query.columns);
+}
+
+/** Give columns that the server does not know their places. */
+function withCurves(page: TablePage, names: readonly string[]): TablePage {
+  const found = new Map(page.columns.map((column) => [column.key, column]));
+  const empty = (key: string): TableColumn => ({ key, kind: "text", values: [] });
+  return { ...page, columns: names.map((name) => found.get(name) ?? empty(name)) };
 }
 
 export function rowsOf(page: TablePage): RunRow[] {
