@@ -67,7 +67,6 @@ export function Menu({ label, parts, place, onClose }: Props) {
   return (
     <div ref={box} class="menu" role="menu" tabIndex={-1} aria-label={label} onKeyDown={onKeyDown}>
       {parts.map((part, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: parts of a menu stay where they are
         <div key={index} role="group" aria-label={part.title} class={part.isInline ? "inline" : undefined}>
           {part.title && (
             <div class="title quiet" aria-hidden="true">
@@ -78,8 +77,9 @@ export function Menu({ label, parts, place, onClose }: Props) {
             <button
               key={item.text}
               type="button"
-              role={item.isChecked === undefined ? "menuitem" : "menuitemradio"}
-              aria-checked={item.isChecked}
+              {...(item.isChecked === undefined
+                ? { role: "menuitem" as const }
+                : { role: "menuitemradio" as const, "aria-checked": item.isChecked })}
               tabIndex={-1}
               onClick={() => {
                 onClose();

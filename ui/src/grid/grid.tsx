@@ -31,6 +31,8 @@ export interface GridProps<R> {
   readonly onChoose?: (row: R, index: number, event: KeyboardEvent) => void;
   /** Told of other keys that are pressed on a cell. */
   readonly onKey?: (event: KeyboardEvent, row: R | undefined, column: GridColumn<R> | undefined) => void;
+  /** Asked to move a column by one place; tells whether it did. */
+  readonly onMove?: (column: GridColumn<R>, by: number) => boolean;
   readonly onResize?: (key: string, width: number) => void;
   /** Told which row is pointed at, or has the active cell while the table has the keys. */
   readonly onHover?: (row: R | undefined) => void;
@@ -132,7 +134,11 @@ export function Grid<R>(props: GridProps<R>) {
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     if (event.key === "ArrowDown" || (plain && event.key === "j")) move(row + 1, column);
     else if (event.key === "ArrowUp" || (plain && event.key === "k")) move(row - 1, column);
-    else if (event.key === "ArrowRight") {
+    else if (props.onMove && event.shiftKey && (event.key === "ArrowRight" || event.key === "ArrowLeft")) {
+      const by = event.key === "ArrowRight" ? 1 : -1;
+      const about = columns[column];
+      if (about && props.onMove(about, by)) active.value = { row, column: column + by };
+    } else if (event.key === "ArrowRight") {
       if (column === 0 && at && props.tree?.isOpen(at) === false) props.tree.toggle(row);
       else move(row, column + 1);
     } else if (event.key === "ArrowLeft") {
@@ -144,7 +150,7 @@ export function Grid<R>(props: GridProps<R>) {
     else if (event.key === "End") move(event.ctrlKey ? total - 1 : row, columns.length - 1);
     else if (event.key === "Enter" && at) props.onOpen?.(at, row, event);
     else if (props.onMenu && ((plain && event.key === ".") || event.key === "ContextMenu"))
-      openMenu(frame.current.querySelector("#active-cell"), column, row);
+      openMenu(frame.current?.querySelector("#active-cell"), column, row);
     else if ((event.key === " " || (plain && event.key === "x")) && at) props.onChoose?.(at, row, event);
     else {
       props.onKey?.(event, at, columns[column]);
@@ -263,7 +269,10 @@ export function Grid<R>(props: GridProps<R>) {
 }
 
 /** Mark the row that is lit, without drawing the table: a pointer that moves over charts would draw it a hundred times a second. */
-function useLight(frame: { current: HTMLElement | null }, lit: ReadonlySignal<string | undefined> | undefined) {
+function useLight(
+  frame: { current: HTMLElement | null },
+  lit: ReadonlySignal<string | undefined> | undefined,
+) {
   const mark = () => {
     const key = lit?.peek();
     for (const line of frame.current?.querySelectorAll<HTMLElement>(".line") ?? [])

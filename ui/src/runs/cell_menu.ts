@@ -19,6 +19,7 @@ interface About {
   readonly value: string | undefined;
   readonly isNumber: boolean;
   readonly onFilter: (name: string, value: string, operator: CellOperator) => void;
+  readonly onGroup: (by: readonly string[]) => void;
 }
 
 const LONGEST = 60;
@@ -77,11 +78,12 @@ function orderItems({ name, state, isSortable }: About): MenuItem[] {
     { text: "Largest first", run: () => keepOrder(name, true) },
     { text: "Least first", run: () => keepOrder(name, false) },
   ];
-  if (state.order?.name === name) items.push({ text: "Newest first", run: () => keepOrder(undefined, false) });
+  if (state.order?.name === name)
+    items.push({ text: "Newest first", run: () => keepOrder(undefined, false) });
   return items;
 }
 
-function placeItems({ name, names, state }: About): MenuItem[] {
+function placeItems({ name, names, state, onGroup }: About): MenuItem[] {
   const at = names.indexOf(name);
   if (at < 0) return [];
   const isPinned = state.pinned.includes(name);
@@ -93,14 +95,21 @@ function placeItems({ name, names, state }: About): MenuItem[] {
       text: "Curve beside it",
       run: () => keepColumns([...names.slice(0, at + 1), curve, ...names.slice(at + 1)]),
     });
+  if ((field?.entity === "params" || field?.entity === "tags") && !state.by.includes(name))
+    items.push({ text: "Group by it", run: () => onGroup([...state.by, name]) });
   items.push({
     text: isPinned ? "Let it scroll" : "Keep at the left",
     run: () => keepPinned(isPinned ? state.pinned.filter((each) => each !== name) : [...state.pinned, name]),
   });
-  if (at > 0) items.push({ text: "Move left", keys: "Shift ←", run: () => keepColumns(moved(names, name, -1)) });
+  if (at > 0)
+    items.push({ text: "Move left", keys: "Shift ←", run: () => keepColumns(moved(names, name, -1)) });
   if (at < names.length - 1)
     items.push({ text: "Move right", keys: "Shift →", run: () => keepColumns(moved(names, name, 1)) });
-  items.push({ text: "Hide", keys: "Backspace", run: () => keepColumns(names.filter((each) => each !== name)) });
+  items.push({
+    text: "Hide",
+    keys: "Backspace",
+    run: () => keepColumns(names.filter((each) => each !== name)),
+  });
   return items;
 }
 
@@ -114,5 +123,7 @@ export function moved(names: readonly string[], name: string, by: number): strin
 }
 
 function replaced(names: readonly string[], name: string, other: string): string[] {
-  return names.includes(other) ? names.filter((each) => each !== name) : names.map((each) => (each === name ? other : each));
+  return names.includes(other)
+    ? names.filter((each) => each !== name)
+    : names.map((each) => (each === name ? other : each));
 }

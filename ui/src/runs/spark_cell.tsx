@@ -31,7 +31,11 @@ export function SparkCell(props: Props) {
   const [, setReady] = useState(sparks !== undefined);
   useEffect(() => {
     // without it the cell stays empty: the numbers beside it are there all the same
-    if (!sparks) load().then(() => setReady(true), () => (coming = undefined));
+    if (!sparks)
+      load().then(
+        () => setReady(true),
+        () => (coming = undefined),
+      );
   }, []);
   const Curve: ComponentType<Props> | undefined = sparks?.SparkOf;
   return Curve ? <Curve {...props} /> : null;
