@@ -65,7 +65,7 @@ export function Menu({ label, parts, place, onClose }: Props) {
     event.stopPropagation();
   };
   return (
-    <div ref={box} class="menu" role="menu" tabIndex={-1} aria-label={label} onKeyDown={onKeyDown}>
+    <div ref={box} class="cell-menu" role="menu" tabIndex={-1} aria-label={label} onKeyDown={onKeyDown}>
       {parts.map((part, index) => (
         <div key={index} role="group" aria-label={part.title} class={part.isInline ? "inline" : undefined}>
           {part.title && (

@@ -35,7 +35,7 @@ import {
 } from "../runs/state";
 import { readTable, type TableQuery } from "../runs/table";
 import { useTable } from "../runs/use_table";
-import { Views } from "../runs/views";
+import { useArrival, Views } from "../runs/views";
 
 const RunsCharts = part(() => import("../charts/runs_charts").then((module) => module.RunsCharts));
 
@@ -50,6 +50,7 @@ export default function RunsPage({ at }: PageProps) {
   const about = useResource(experiment, (abort) =>
     mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: experiment }, abort),
   );
+  useArrival(about.value.value?.experiment);
   const order = state.order && orderTerm(state.order.name, state.order.isDescending);
   const isGrouped = state.by.length > 0;
   const isTree = !state.filter && !order && !state.isTrash && !state.isFlat && !isGrouped;

@@ -20,7 +20,7 @@ import type { RunRow, RunRows } from "./table";
 const NAME_WIDTH = 260;
 const PLAIN_WIDTH = 112;
 const SPREAD_WIDTH = 140;
-const SPARK_WIDTH = 96;
+const SPARK_WIDTH = 112;
 const CELL_PADDING = 16;
 const NARROW = 640;
 
