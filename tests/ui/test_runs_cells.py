@@ -123,7 +123,7 @@ def test_columns_are_moved_pinned_and_hidden_where_they_are(table: Callable[...,
     assert query_of(page, "pin") == ["params.optimizer"]
     page.keyboard.press("ArrowRight")
     page.get_by_role("columnheader", name="model", exact=True).hover()
-    page.get_by_role("button", name="What to do with the column model").click()
+    page.get_by_role("columnheader", name="model", exact=True).locator(".more").click()
     page.get_by_role("menuitem", name="Hide").click()
     expect(page.get_by_role("columnheader", name="model", exact=True)).to_have_count(0)
     address = page.url
@@ -273,3 +273,27 @@ def test_axe_finds_nothing_in_curves_and_menus(
     assert box["y"] >= 0
     assert box["x"] + box["width"] <= width
     assert box["y"] + box["height"] <= 900
+
+
+def test_a_parent_tells_the_best_of_the_runs_below_it(
+    open_page: OpenPage, client: SlipstreamClient, violations: Callable[[Page], list[str]]
+) -> None:
+    experiment = client.create_experiment("studies")
+    for study in range(2):
+        parent = client.create_run(experiment, run_name=f"study {study}").info.run_id
+        for trial in range(3):
+            run = client.create_run(
+                experiment, run_name=f"trial {study}.{trial}", tags={"mlflow.parentRunId": parent}
+            )
+            client.log_metric(run.info.run_id, "val/acc", study + trial / 10)
+            client.log_metric(run.info.run_id, "val/loss", study + trial / 10)
+            client.log_metric(run.info.run_id, "depth", trial)
+    page = open_page(f"/experiments/{experiment}?columns=metrics.val%2Facc,metrics.val%2Floss,metrics.depth")
+    expect(cell(page, "study 1", "val/acc")).to_have_text("▾ below it 1.2")
+    expect(cell(page, "study 1", "val/loss")).to_have_text("▾ below it 1")
+    expect(cell(page, "study 0", "depth")).to_have_text("▾ below it 0 … 2")
+    assert violations(page) == []
+
+    page.get_by_role("button", name="Show 3 runs below study 1").click()
+    expect(cell(page, "trial 1.2", "val/acc")).to_contain_text("1.2")
+    expect(cell(page, "trial 1.2", "val/acc").locator(".below")).to_have_count(0)

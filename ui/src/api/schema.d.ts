@@ -72,6 +72,7 @@ export type ColumnMessage = {
   kind: "number" | "text" | "time";
   values: (number | string | null)[];
   range?: [number, number] | null;
+  child_ranges?: ([number, number] | null)[] | null;
 };
 
 /** A part of what a run printed. */
@@ -1049,6 +1050,8 @@ export type RunTable = {
   parent_run_id?: string | null;
   roots_only?: boolean;
   with_ranges?: boolean;
+  /** With a tree: between what last values of each metric the children of each row lie */
+  with_child_ranges?: boolean;
   /** So many columns are chosen that tell the runs apart; for `columns` left out */
   auto_columns?: number;
 };

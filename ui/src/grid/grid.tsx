@@ -318,15 +318,14 @@ function HeadCell<R>(props: {
           column.title
         ))}
       {onMenu && (
-        <button
-          type="button"
+        // for pointers; keys open the same menu on any cell of the column
+        <span
           class="more"
-          tabIndex={-1}
-          aria-label={`What to do with the column ${column.title}`}
+          aria-hidden="true"
           onClick={(event) => event.currentTarget.parentElement && onMenu(event.currentTarget.parentElement)}
         >
           ▾
-        </button>
+        </span>
       )}
       {onResize && (
         <span

@@ -143,7 +143,9 @@ export function RunsTable({
             ? !row.group && <SparkCell run={row.id} metric={field.key} width={width - CELL_PADDING} />
             : row.group
               ? spreadCell(row.values[index], row.group.spreads[index], state.statistic, name, found)
-              : valueCell(row.values[index], name, found),
+              : row.below?.[index]
+                ? parentCell(row.values[index], row.below[index], name, found)
+                : valueCell(row.values[index], name, found),
       });
     }
     result.push({
@@ -291,6 +293,32 @@ function valueCell(value: unknown, name: string, found: RunRows): ComponentChild
 function plainTitle(name: string): string {
   const field = fieldNamed(name);
   return field ? titleOf(field) : name;
+}
+
+/** A parent's own value, and the best of the runs below it; where the name does not say what is better, from least to largest. */
+function parentCell(
+  value: unknown,
+  below: readonly [number, number],
+  name: string,
+  found: RunRows,
+): ComponentChildren {
+  const isHigher = isHigherBetter(name.slice("metrics.".length));
+  const [low, high] = below;
+  const text =
+    isHigher === undefined && low !== high
+      ? `${shortNumber(low)} … ${shortNumber(high)}`
+      : shortNumber(isHigher ? high : low);
+  const title = `${isHigher === undefined ? "The runs below it:" : "The best below it:"} ${text}`;
+  return (
+    <>
+      {valueCell(value, name, found)}
+      <span class="quiet below" title={title}>
+        <span aria-hidden="true">▾ </span>
+        <span class="hidden-text">below it </span>
+        {text}
+      </span>
+    </>
+  );
 }
 
 /** Whether no found run has a better last value; where the name does not say what is better, none is best. */
