@@ -284,10 +284,14 @@ def test_nested_runs_stand_below_their_parents(
 ) -> None:
     experiment = client.create_experiment("nested")
     for study in range(2):
-        parent = client.create_run(experiment, run_name=f"study {study}").info.run_id
+        parent = client.create_run(experiment, start_time=1 + study, run_name=f"study {study}").info.run_id
         for trial in range(3):
+            # none in the same millisecond as another: that would leave their order to their ids
             client.create_run(
-                experiment, run_name=f"trial {study}.{trial}", tags={"mlflow.parentRunId": parent}
+                experiment,
+                start_time=1 + 10 * study + trial,
+                run_name=f"trial {study}.{trial}",
+                tags={"mlflow.parentRunId": parent},
             )
     page = open_page(f"/experiments/{experiment}")
     names = page.locator(".line a")

@@ -193,9 +193,7 @@ export function Grid<R>(props: GridProps<R>) {
               tabIndex={-1}
               aria-label={`What to do with this cell of ${column.title}`}
               onClick={(event) => openMenu(event.currentTarget.parentElement, number, index)}
-            >
-              ▾
-            </button>
+            />
           )}
         </div>
       );
@@ -323,9 +321,7 @@ function HeadCell<R>(props: {
           class="more"
           aria-hidden="true"
           onClick={(event) => event.currentTarget.parentElement && onMenu(event.currentTarget.parentElement)}
-        >
-          ▾
-        </span>
+        />
       )}
       {onResize && (
         <span

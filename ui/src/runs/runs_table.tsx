@@ -279,11 +279,7 @@ function valueCell(value: unknown, name: string, found: RunRows): ComponentChild
     range && range[1] > range[0] && Number.isFinite(number) ? (number - range[0]) / (range[1] - range[0]) : 0;
   return (
     <>
-      {range && isBest(number, range, name) && (
-        <span class="best" role="img" aria-label="the best of all">
-          ★
-        </span>
-      )}
+      {range && isBest(number, range, name) && <span class="best" role="img" aria-label="the best of all" />}
       {share > 0 && <span class="bar-of-value" style={{ width: `${share * 100}%` }} />}
       <span title={String(value)}>{shortNumber(number)}</span>
     </>
