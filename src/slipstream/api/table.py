@@ -20,6 +20,7 @@ from slipstream.api import (
     records,
     registered_models,
     run_exports,
+    run_overviews,
     run_tables,
     runs,
     server_info,
@@ -56,5 +57,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     heartbeats,
     events,
     overviews,
+    run_overviews,
     graphql,
 )

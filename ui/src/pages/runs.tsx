@@ -72,6 +72,7 @@ export default function RunsPage({ at }: PageProps) {
   const calm = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useLive({ experiments }, (changes) => {
     forgetCurves(changes.runs);
+    if (changes.about.has(experiment) || changes.isReset) void about.reload();
     // Runs that log all the time change all the time; a table that is read needs no more than this.
     calm.current ??= setTimeout(() => {
       calm.current = undefined;
