@@ -271,8 +271,11 @@ function useLight(
   frame: { current: HTMLElement | null },
   lit: ReadonlySignal<string | undefined> | undefined,
 ) {
+  const isMarked = useRef(false);
   const mark = () => {
     const key = lit?.peek();
+    if (key === undefined && !isMarked.current) return;
+    isMarked.current = key !== undefined;
     for (const line of frame.current?.querySelectorAll<HTMLElement>(".line") ?? [])
       line.toggleAttribute("data-lit", key !== undefined && line.dataset.key === key);
   };
