@@ -1,13 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { isHigherBetter } from "../src/lib/better";
 import { ChatReader } from "../src/models/chat_stream";
 import { samples, shellWord } from "../src/models/code";
-import {
-  change,
-  differences,
-  isHigherBetter,
-  requirementsOf,
-  schemaChanges,
-} from "../src/models/differences";
+import { change, differences, requirementsOf, schemaChanges } from "../src/models/differences";
 import { aliasMove, isMove, movesOf, stageMove } from "../src/models/moves";
 import { FieldFault, formOf, requestOf, typeText } from "../src/models/signature";
 

@@ -50,6 +50,12 @@ class RunTable(SelectsRuns, kw_only=True):
     parent_run_id: str | None = None
     roots_only: bool = False
     with_ranges: bool = False
+    with_child_ranges: Annotated[
+        bool,
+        msgspec.Meta(
+            description="With a tree: between what last values of each metric the children of each row lie"
+        ),
+    ] = False
     auto_columns: Annotated[
         Int64,
         msgspec.Meta(
@@ -63,6 +69,7 @@ class ColumnMessage(msgspec.Struct, kw_only=True):
     kind: ColumnKind
     values: list[CellValue]
     range: tuple[float, float] | None = None
+    child_ranges: list[tuple[float, float] | None] | None = None
 
 
 class RunTableResponse(Response, kw_only=True, omit_defaults=False):
@@ -96,6 +103,7 @@ def search_run_table(store: Store, req: RunTable) -> RunTableResponse | Encoded:
             parent_run_id=req.parent_run_id,
             roots_only=req.roots_only,
             with_ranges=req.with_ranges,
+            with_child_ranges=req.with_child_ranges,
         )
     )
     several = len(set(req.experiment_ids)) > 1
@@ -116,7 +124,11 @@ def search_run_table(store: Store, req: RunTable) -> RunTableResponse | Encoded:
             complete=page.complete,
             columns=[
                 ColumnMessage(
-                    key=each.key, kind=each.kind, values=cells_to_wire(each.values), range=each.range
+                    key=each.key,
+                    kind=each.kind,
+                    values=cells_to_wire(each.values),
+                    range=each.range,
+                    child_ranges=each.child_ranges,
                 )
                 for each in page.columns
             ],
@@ -162,7 +174,11 @@ def table_from_wire(answer: RunTableResponse) -> RunTablePage:
         complete=answer.complete,
         columns=[
             TableColumn(
-                key=each.key, kind=each.kind, values=cells_from_wire(each.kind, each.values), range=each.range
+                key=each.key,
+                kind=each.kind,
+                values=cells_from_wire(each.kind, each.values),
+                range=each.range,
+                child_ranges=each.child_ranges,
             )
             for each in answer.columns
         ],

@@ -19,6 +19,7 @@ from slipstream.api import (
     overviews,
     records,
     registered_models,
+    run_exports,
     run_overviews,
     run_tables,
     runs,
@@ -35,6 +36,7 @@ __all__ = ["ROUTES"]
 RESOURCES: tuple[ModuleType, ...] = (
     experiments,
     runs,
+    run_exports,
     run_tables,
     batches,
     branches,

@@ -106,8 +106,13 @@ def table_schema(columns: Sequence[Column]) -> Any:
     return pa.schema([pa.field(column.name, kinds[column.kind]) for column in columns])
 
 
-def table_batches(columns: Sequence[Column], pages: Iterable[Sequence[Sequence[Any]]]) -> Iterator[Any]:
-    """Return rows as record batches, one a page."""
+def table_batches(
+    columns: Sequence[Column], pages: Iterable[Sequence[Sequence[Any]]], *, keep_missing: bool = False
+) -> Iterator[Any]:
+    """Return rows as record batches, one a page.
+
+    Without `keep_missing` a double that is not there becomes NaN; with it, nothing, so that it differs from a logged NaN.
+    """
     pa = load_pyarrow()
     schema = table_schema(columns)
     for rows in pages:
@@ -119,7 +124,9 @@ def table_batches(columns: Sequence[Column], pages: Iterable[Sequence[Sequence[A
             elif column.kind == "BIGINT":
                 arrays.append(_numbers(pa, pa.int64(), "q", values))
             else:
-                doubles = [math.nan if value is None else value for value in values]
+                doubles = (
+                    values if keep_missing else [math.nan if value is None else value for value in values]
+                )
                 arrays.append(_numbers(pa, pa.float64(), "d", doubles))
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 

@@ -42,6 +42,7 @@ class RestRunTables(RestCalls):
             parent_run_id=request.parent_run_id,
             roots_only=request.roots_only,
             with_ranges=request.with_ranges,
+            with_child_ranges=request.with_child_ranges,
         )
         return api.table_from_wire(self._ask(api.search_run_table, asked))
 

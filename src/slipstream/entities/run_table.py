@@ -35,6 +35,8 @@ class TableRequest(msgspec.Struct, frozen=True, kw_only=True):
     roots_only: bool = False
     """Only the found runs whose parent was not found, so that each found run has its place below one of them."""
     with_ranges: bool = False
+    with_child_ranges: bool = False
+    """Where a tree is asked for: between what numbers each row's children lie."""
 
 
 class TableColumn(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,8 @@ class TableColumn(msgspec.Struct, frozen=True, kw_only=True):
     """One a row; `None` where a run has none."""
     range: Span | None = None
     """Over the finite numbers of all found runs; of texts, if each is a number."""
+    child_ranges: list[Span | None] | None = None
+    """Of last values of metrics, over the found runs that have each row as their parent; where that was asked for."""
 
 
 class RunTablePage(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ from slipstream.entities.run_table import (
 )
 from slipstream.errors import InvalidParameterError
 from slipstream.rules import names
+from slipstream.rules.child_ranges import child_ranges
 from slipstream.rules.groups import group_cells, order_groups, spread_of
 from slipstream.rules.windows import check_window
 from slipstream.search.columns import GROUPS, TIMES, Column, name_column, parse_column, parse_columns
@@ -41,9 +42,9 @@ from slipstream.store.experiments import STAGES
 from slipstream.store.run_changes import newest_change
 from slipstream.store.run_index.columns import NAN, PRESENT
 from slipstream.store.run_index.conditions import ColumnName
-from slipstream.store.run_index.reading import is_number, read_columns
+from slipstream.store.run_index.reading import RUN_ID, is_number, read_columns
 from slipstream.store.run_index.rows import Cells, KeyCounts, Window, WindowRequest, join_ranges
-from slipstream.store.run_index.windows import range_of_texts
+from slipstream.store.run_index.windows import PARENT, range_of_texts
 from slipstream.store.series_summaries import SeriesSummariesPart
 
 _logger = logging.getLogger(__name__)
@@ -140,6 +141,7 @@ class RunTablesPart(SeriesSummariesPart):
         summaries = self.summarize_series(
             window.runs, {(c.key, c.aggregate) for c in columns if c.aggregate != "last"}, window.upto
         )
+        below = self._ranges_below(selected, request, window, [row[1] for row in rows], wanted.columns)
         shown: list[TableColumn] = []
         for column in columns:
             cells: list[CellValue]
@@ -147,10 +149,13 @@ class RunTablesPart(SeriesSummariesPart):
                 name = (column.group, column.key)
                 cells = values[name]
                 span = window.ranges.get(name)
+                spans = below.get(name)
             else:
                 cells = [summaries.get((run, column.key, column.aggregate)) for run in window.runs]
-                span = None
-            shown.append(TableColumn(key=column.text, kind=_kind(column), values=cells, range=span))
+                span = spans = None
+            shown.append(
+                TableColumn(key=column.text, kind=_kind(column), values=cells, range=span, child_ranges=spans)
+            )
         return RunTablePage(
             total=window.total,
             offset=request.offset,
@@ -166,6 +171,24 @@ class RunTablesPart(SeriesSummariesPart):
             complete=window.complete,
             columns=shown,
         )
+
+    def _ranges_below(
+        self,
+        selected: _Selected,
+        request: TableRequest,
+        window: Window,
+        run_ids: Sequence[str],
+        wanted: Sequence[ColumnName],
+    ) -> dict[ColumnName, list[Span | None]]:
+        """Return between what numbers the children of each row lie, for each metric; nothing where no row has children."""
+        metrics = [name for name in wanted if name[0] == "metric"]
+        if not request.with_child_ranges or not any(window.children or ()) or not metrics:
+            return {}
+        cells = self._cells(selected, [RUN_ID, PARENT, *metrics])
+        found = child_ranges(
+            run_ids, cells.values[RUN_ID], cells.values[PARENT], [cells.values[name] for name in metrics]
+        )
+        return dict(zip(metrics, found, strict=True))
 
     def _window_in_memory(self, selected: _Selected, wanted: WindowRequest) -> Window | None:
         index = self.config.run_index

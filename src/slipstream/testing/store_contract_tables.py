@@ -159,6 +159,39 @@ class RunTableContract:
             runs[number] for number in (9, 8, 7, 6, 5, 3, 2, 1)
         ]
 
+    def test_a_tree_tells_between_what_numbers_children_lie(
+        self, store: Store, ten: tuple[str, list[str]]
+    ) -> None:
+        experiment, runs = ten
+        for number in (1, 2, 3):
+            store.set_tag(runs[number], "mlflow.parentRunId", runs[0])
+        store.set_tag(runs[4], "mlflow.parentRunId", runs[3])
+        store.set_tag(runs[6], "mlflow.parentRunId", runs[6])
+        store.log_metric(runs[1], Metric("loss", math.nan, 9, 9))
+        store.log_metric(runs[2], Metric("odd", math.inf, 9, 9))
+        wanted: dict[str, object] = {
+            "columns": ("metrics.loss", "params.lr", "metrics.odd", "metrics.loss:min"),
+            "with_child_ranges": True,
+        }
+        page = table(store, experiment, roots_only=True, **wanted)
+        assert page.run_ids == [runs[number] for number in (9, 8, 7, 6, 5, 0)]
+        assert [column.child_ranges for column in page.columns] == [
+            [None, None, None, None, None, (5.0, 6.0)],
+            None,
+            [None] * 6,
+            None,
+        ]
+        below = table(store, experiment, parent_run_id=runs[0], **wanted)
+        assert below.run_ids == [runs[3], runs[2], runs[1]]
+        assert below.columns[0].child_ranges == [(4.0, 4.0), None, None]
+        store.log_metric(runs[4], Metric("loss", -3.5, 9, 9))
+        below = table(store, experiment, parent_run_id=runs[0], **wanted)
+        assert below.columns[0].child_ranges == [(-3.5, -3.5), None, None]
+        # only what was found counts
+        some = table(store, experiment, filter="params.lr != '0.3'", roots_only=True, **wanted)
+        assert some.columns[0].child_ranges == [None] * 6 + [(6.0, 6.0)]
+        assert table(store, experiment, **wanted).columns[0].child_ranges is None
+
     def test_a_table_shows_what_was_just_written(self, store: Store, ten: tuple[str, list[str]]) -> None:
         experiment, runs = ten
         wanted = {

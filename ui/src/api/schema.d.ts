@@ -73,6 +73,7 @@ export type ColumnMessage = {
   kind: "number" | "text" | "time";
   values: (number | string | null)[];
   range?: [number, number] | null;
+  child_ranges?: ([number, number] | null)[] | null;
 };
 
 /** A part of what a run printed. */
@@ -316,6 +317,17 @@ export type ExperimentsOverviewResponse = {
   total: number;
   offset: number;
   experiments: ExperimentOverview[];
+};
+
+export type ExportRunTable = {
+  format?: string | null;
+  accept?: string | null;
+  experiment_ids?: string[];
+  filter?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  order_by?: string[];
+  columns?: string[];
 };
 
 export type FileInfoMessage = {
@@ -1074,6 +1086,8 @@ export type RunTable = {
   parent_run_id?: string | null;
   roots_only?: boolean;
   with_ranges?: boolean;
+  /** With a tree: between what last values of each metric the children of each row lie */
+  with_child_ranges?: boolean;
   /** So many columns are chosen that tell the runs apart; for `columns` left out */
   auto_columns?: number;
 };

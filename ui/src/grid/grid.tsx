@@ -5,7 +5,7 @@
  * `aria-activedescendant`. Follows the grid pattern of the ARIA Authoring Practices.
  */
 
-import { useSignal } from "@preact/signals";
+import { type ReadonlySignal, useSignal } from "@preact/signals";
 import type { ComponentChildren, TargetedEvent } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { RowSource } from "./rows";
@@ -31,15 +31,21 @@ export interface GridProps<R> {
   readonly onChoose?: (row: R, index: number, event: KeyboardEvent) => void;
   /** Told of other keys that are pressed on a cell. */
   readonly onKey?: (event: KeyboardEvent, row: R | undefined, column: GridColumn<R> | undefined) => void;
+  /** Asked to move a column by one place; tells whether it did. */
+  readonly onMove?: (column: GridColumn<R>, by: number) => boolean;
   readonly onResize?: (key: string, width: number) => void;
+  /** Told which row is pointed at, or has the active cell while the table has the keys. */
   readonly onHover?: (row: R | undefined) => void;
+  /** Asked to show what can be done with a cell, or with a column where there is no row; `place` is where the cell is. */
+  readonly onMenu?: (place: DOMRect, column: GridColumn<R>, row: R | undefined, index: number) => void;
   /** For rows that have rows below them: how deep each is, whether it is open (`undefined`: nothing to open), and a way to change it. */
   readonly tree?: {
     readonly level: (row: R) => number;
     readonly isOpen: (row: R) => boolean | undefined;
     readonly toggle: (index: number) => void;
   };
-  readonly isLit?: (row: R) => boolean;
+  /** The key of the row that is looked at elsewhere. It changes with each move of the pointer, so rows are not drawn anew for it. */
+  readonly lit?: ReadonlySignal<string | undefined>;
 }
 
 const ROW_HEIGHT = 28;
@@ -82,6 +88,8 @@ export function Grid<R>(props: GridProps<R>) {
     return () => rows.stop();
   }, [rows]);
 
+  useLight(frame, props.lit);
+
   const onScroll = (event: TargetedEvent<HTMLDivElement>) => {
     top.value = event.currentTarget.scrollTop;
     left.value = event.currentTarget.scrollLeft;
@@ -111,6 +119,11 @@ export function Grid<R>(props: GridProps<R>) {
     };
     active.value = next;
     reveal(next.row, next.column);
+    props.onHover?.(rows.get(next.row));
+  };
+  const openMenu = (cell: Element | null | undefined, column: number, row: number) => {
+    const about = columns[column];
+    if (cell && about) props.onMenu?.(cell.getBoundingClientRect(), about, rows.get(row), row);
   };
 
   const onKeyDown = (event: KeyboardEvent) => {
@@ -121,7 +134,11 @@ export function Grid<R>(props: GridProps<R>) {
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     if (event.key === "ArrowDown" || (plain && event.key === "j")) move(row + 1, column);
     else if (event.key === "ArrowUp" || (plain && event.key === "k")) move(row - 1, column);
-    else if (event.key === "ArrowRight") {
+    else if (props.onMove && event.shiftKey && (event.key === "ArrowRight" || event.key === "ArrowLeft")) {
+      const by = event.key === "ArrowRight" ? 1 : -1;
+      const about = columns[column];
+      if (about && props.onMove(about, by)) active.value = { row, column: column + by };
+    } else if (event.key === "ArrowRight") {
       if (column === 0 && at && props.tree?.isOpen(at) === false) props.tree.toggle(row);
       else move(row, column + 1);
     } else if (event.key === "ArrowLeft") {
@@ -132,6 +149,8 @@ export function Grid<R>(props: GridProps<R>) {
     else if (event.key === "Home") move(event.ctrlKey ? 0 : row, 0);
     else if (event.key === "End") move(event.ctrlKey ? total - 1 : row, columns.length - 1);
     else if (event.key === "Enter" && at) props.onOpen?.(at, row, event);
+    else if (props.onMenu && ((plain && event.key === ".") || event.key === "ContextMenu"))
+      openMenu(frame.current?.querySelector("#active-cell"), column, row);
     else if ((event.key === " " || (plain && event.key === "x")) && at) props.onChoose?.(at, row, event);
     else {
       props.onKey?.(event, at, columns[column]);
@@ -159,8 +178,23 @@ export function Grid<R>(props: GridProps<R>) {
           class={`cell${column.isNumber ? " number" : ""}${column.pinned ? " pinned" : ""}${isActive ? " active" : ""}`}
           style={{ width: px(column.width), left: column.pinned ? px(x) : undefined }}
           onMouseDown={() => (active.value = { row: index, column: number })}
+          onContextMenu={(event) => {
+            // a link keeps the browser's own menu
+            if (!props.onMenu || row === undefined || (event.target as Element).closest("a")) return;
+            event.preventDefault();
+            openMenu(event.currentTarget, number, index);
+          }}
         >
           {row === undefined ? <span class="waiting">·</span> : column.cell(row, index)}
+          {isActive && props.onMenu && row !== undefined && (
+            <button
+              type="button"
+              class="more"
+              tabIndex={-1}
+              aria-label={`What to do with this cell of ${column.title}`}
+              onClick={(event) => openMenu(event.currentTarget.parentElement, number, index)}
+            />
+          )}
         </div>
       );
     };
@@ -172,7 +206,8 @@ export function Grid<R>(props: GridProps<R>) {
         aria-level={row !== undefined && props.tree ? props.tree.level(row) + 1 : undefined}
         aria-expanded={row !== undefined ? props.tree?.isOpen(row) : undefined}
         aria-selected={row !== undefined && props.isChosen ? props.isChosen(row) : undefined}
-        class={`line${row !== undefined && props.isChosen?.(row) ? " chosen" : ""}${row !== undefined && props.isLit?.(row) ? " lit" : ""}`}
+        data-key={row === undefined ? undefined : props.rowKey(row)}
+        class={`line${row !== undefined && props.isChosen?.(row) ? " chosen" : ""}`}
         style={{ transform: `translateY(${index * rowHeight}px)`, width: px(width) }}
         onMouseEnter={() => props.onHover?.(row)}
         onDblClick={(event) => row !== undefined && props.onOpen?.(row, index, event)}
@@ -201,15 +236,26 @@ export function Grid<R>(props: GridProps<R>) {
       onScroll={onScroll}
       onKeyDown={onKeyDown}
       onMouseLeave={() => props.onHover?.(undefined)}
+      onBlur={() => props.onHover?.(undefined)}
     >
       <div role="rowgroup" class="head" style={{ width: px(width) }}>
         <div role="row" aria-rowindex={1} class="head" style={{ width: px(width) }}>
           {pinned.map((each) => (
-            <HeadCell key={each.column.key} {...each} onResize={props.onResize} />
+            <HeadCell
+              key={each.column.key}
+              {...each}
+              onResize={props.onResize}
+              onMenu={props.onMenu && ((cell) => openMenu(cell, each.index, -1))}
+            />
           ))}
           <div role="presentation" style={{ flex: "none", width: px(before) }} />
           {shown.map((each) => (
-            <HeadCell key={each.column.key} {...each} onResize={props.onResize} />
+            <HeadCell
+              key={each.column.key}
+              {...each}
+              onResize={props.onResize}
+              onMenu={props.onMenu && ((cell) => openMenu(cell, each.index, -1))}
+            />
           ))}
         </div>
       </div>
@@ -220,6 +266,23 @@ export function Grid<R>(props: GridProps<R>) {
   );
 }
 
+/** Mark the row that is lit, without drawing the table: a pointer that moves over charts would draw it a hundred times a second. */
+function useLight(
+  frame: { current: HTMLElement | null },
+  lit: ReadonlySignal<string | undefined> | undefined,
+) {
+  const isMarked = useRef(false);
+  const mark = () => {
+    const key = lit?.peek();
+    if (key === undefined && !isMarked.current) return;
+    isMarked.current = key !== undefined;
+    for (const line of frame.current?.querySelectorAll<HTMLElement>(".line") ?? [])
+      line.toggleAttribute("data-lit", key !== undefined && line.dataset.key === key);
+  };
+  useLayoutEffect(mark); // rows that came into sight
+  useEffect(() => lit?.subscribe(mark), [lit]);
+}
+
 /** Preact takes lengths with their unit. */
 const px = (length: number) => `${length}px`;
 
@@ -228,8 +291,9 @@ function HeadCell<R>(props: {
   left: number;
   index: number;
   onResize: ((key: string, width: number) => void) | undefined;
+  onMenu: ((cell: Element) => void) | undefined;
 }) {
-  const { column, onResize } = props;
+  const { column, onResize, onMenu } = props;
   const start = useRef<{ x: number; width: number } | undefined>(undefined);
   return (
     <div
@@ -239,6 +303,11 @@ function HeadCell<R>(props: {
       class={`cell${column.isNumber ? " number" : ""}${column.pinned ? " pinned" : ""}`}
       style={{ width: px(column.width), left: column.pinned ? px(props.left) : undefined }}
       title={column.title}
+      onContextMenu={(event) => {
+        if (!onMenu) return;
+        event.preventDefault();
+        onMenu(event.currentTarget);
+      }}
     >
       {column.head ??
         (column.onSort ? (
@@ -249,6 +318,14 @@ function HeadCell<R>(props: {
         ) : (
           column.title
         ))}
+      {onMenu && (
+        // for pointers; keys open the same menu on any cell of the column
+        <span
+          class="more"
+          aria-hidden="true"
+          onClick={(event) => event.currentTarget.parentElement && onMenu(event.currentTarget.parentElement)}
+        />
+      )}
       {onResize && (
         <span
           class="resize"

@@ -2,16 +2,9 @@
 
 import { useId } from "preact/hooks";
 import { Skeleton } from "../app/states";
+import { isHigherBetter } from "../lib/better";
 import { bytes, moment, shortNumber } from "../lib/format";
-import {
-  change,
-  type Difference,
-  differences,
-  filesOf,
-  isHigherBetter,
-  requirementsOf,
-  schemaChanges,
-} from "./differences";
+import { change, type Difference, differences, filesOf, requirementsOf, schemaChanges } from "./differences";
 import { tagsOf } from "./messages";
 import { isMove } from "./moves";
 import type { WholeVersion } from "./requests";

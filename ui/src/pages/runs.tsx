@@ -14,14 +14,15 @@ import { Empty, Failure, Skeleton } from "../app/states";
 import { tell, tellFailure } from "../app/toasts";
 import { withClause } from "../lib/filter_language";
 import { count } from "../lib/format";
-import { saveCsv, saveGroupsCsv } from "../runs/as_csv";
 import { ColumnPicker } from "../runs/column_picker";
 import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
 import { GroupPicker } from "../runs/group_picker";
-import { filterOf, type GroupFacts, type Grouping } from "../runs/groups";
+import { filterOf, type GroupFacts } from "../runs/groups";
 import { compare, ManyRuns } from "../runs/many";
 import { RunsTable } from "../runs/runs_table";
+import { SaveTable } from "../runs/save_table";
+import { forgetCurves } from "../runs/spark_cell";
 import {
   keepChosen,
   keepColumns,
@@ -34,7 +35,7 @@ import {
 } from "../runs/state";
 import { readTable, type TableQuery } from "../runs/table";
 import { useTable } from "../runs/use_table";
-import { Views } from "../runs/views";
+import { useArrival, Views } from "../runs/views";
 
 const RunsCharts = part(() => import("../charts/runs_charts").then((module) => module.RunsCharts));
 
@@ -49,6 +50,7 @@ export default function RunsPage({ at }: PageProps) {
   const about = useResource(experiment, (abort) =>
     mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: experiment }, abort),
   );
+  useArrival(about.value.value?.experiment);
   const order = state.order && orderTerm(state.order.name, state.order.isDescending);
   const isGrouped = state.by.length > 0;
   const isTree = !state.filter && !order && !state.isTrash && !state.isFlat && !isGrouped;
@@ -69,6 +71,7 @@ export default function RunsPage({ at }: PageProps) {
   const names = state.columns ?? shown?.names.value;
   const calm = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useLive({ experiments }, (changes) => {
+    forgetCurves(changes.runs);
     if (changes.about.has(experiment) || changes.isReset) void about.reload();
     // Runs that log all the time change all the time; a table that is read needs no more than this.
     calm.current ??= setTimeout(() => {
@@ -87,7 +90,7 @@ export default function RunsPage({ at }: PageProps) {
       { keys: "t", what: "go to the table", run: focusTable },
       {
         keys: "j k",
-        what: "move in the table (x selects, Enter opens, f filters by the cell)",
+        what: "move in the table (x selects, Enter opens, f filters by the cell, F leaves it out, . shows what else)",
         run: focusTable,
       },
       { keys: "j", what: "next row", run: focusTable },
@@ -131,19 +134,11 @@ export default function RunsPage({ at }: PageProps) {
         {about.value.value?.experiment && (
           <Views experiment={about.value.value.experiment} onChange={() => void about.reload()} />
         )}
-        <button
-          type="button"
-          disabled={!total}
-          onClick={() =>
-            void saveTable(
-              { ...asked, columns: names ?? [] },
-              grouping,
-              about.value.value?.experiment?.name ?? experiment,
-            )
-          }
-        >
-          CSV
-        </button>
+        <SaveTable
+          query={total ? { ...asked, columns: names ?? [] } : undefined}
+          grouping={grouping}
+          name={about.value.value?.experiment?.name ?? experiment}
+        />
         <button type="button" aria-pressed={state.isTrash} onClick={() => keepTrash(!state.isTrash)}>
           Trash
         </button>
@@ -164,10 +159,9 @@ export default function RunsPage({ at }: PageProps) {
           names={names ?? []}
           state={state}
           onChoose={keepChosen}
-          onFilter={(name, value, isExcluded) => {
+          onFilter={(name, value, operator) => {
             const field = fieldNamed(name);
-            if (field)
-              keepFilter(withClause(state.filter, field.entity, field.key, isExcluded ? "!=" : "=", value));
+            if (field) keepFilter(withClause(state.filter, field.entity, field.key, operator, value));
           }}
           onFilterGroup={(group) => keepFilter(filterOf(state.filter, state.by, group.keys))}
           onChooseGroup={(group) => void chooseGroup(asked, state, group)}
@@ -212,16 +206,6 @@ async function chooseGroup(query: TableQuery, state: RunsState, group: GroupFact
     keepChosen(isAll ? others : [...others, ...page.run_ids]);
     if (page.total > page.run_ids.length && !isAll)
       tell(`The first ${MOST_COMPARED} of the group's ${count(page.total)} runs are selected.`);
-  } catch (error) {
-    tellFailure(error);
-  }
-}
-
-async function saveTable(query: TableQuery, grouping: Grouping | undefined, name: string) {
-  const { roots_only: _, ...all } = query;
-  const file = `${name.replace(/[^\w.-]+/g, "_")}.csv`;
-  try {
-    await (grouping ? saveGroupsCsv(all, grouping, file) : saveCsv(all, file, () => undefined));
   } catch (error) {
     tellFailure(error);
   }

@@ -1,5 +1,7 @@
 /** The table as a file: all found runs, the columns that are shown, in their order. */
 
+import { fetchChecked, own } from "../api/request";
+import { isCurve } from "./columns";
 import { type Grouping, isMetric, readGroups, STATISTICS } from "./groups";
 import { readTable, rowsOf, type TableQuery } from "./table";
 
@@ -13,12 +15,42 @@ export function csvCell(value: unknown): string {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+/** Columns that a file can have: curves are pictures. */
+const written = (query: TableQuery) => ({
+  ...query,
+  columns: (query.columns ?? []).filter((name) => !isCurve(name)),
+});
+
+/** Have the server write all rows as Parquet, and save them under a name. How long it becomes is not known before; how much is here is told. */
+export async function saveParquet(
+  query: TableQuery,
+  name: string,
+  onProgress: (read: number) => void,
+): Promise<void> {
+  const answer = await fetchChecked(own.path("runs/export"), {
+    method: "POST",
+    body: JSON.stringify({ ...written(query), format: "parquet" }),
+    headers: { "content-type": "application/json" },
+  });
+  const parts: BlobPart[] = [];
+  let read = 0;
+  for (const reader = answer.body?.getReader(); reader; ) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    read += value.length;
+    onProgress(read);
+  }
+  saveBlob(new Blob(parts, { type: "application/vnd.apache.parquet" }), name);
+}
+
 /** Read all rows, and save them under a name. */
 export async function saveCsv(
-  query: TableQuery,
+  shown: TableQuery,
   name: string,
   onProgress: (share: number) => void,
 ): Promise<void> {
+  const query = written(shown);
   const parts = [
     ["run_id", "name", "status", "start_time", "end_time", ...(query.columns ?? [])].map(csvCell).join(","),
   ];

@@ -2,8 +2,8 @@
 
 import { written } from "../lib/filter_language";
 
-/** Which of a metric's values a column shows. */
-export const AGGREGATES = ["last", "min", "max", "first", "count"] as const;
+/** Which of a metric's values a column shows; `curve` is all of them, drawn. */
+export const AGGREGATES = ["last", "min", "max", "first", "count", "curve"] as const;
 export type Aggregate = (typeof AGGREGATES)[number];
 
 export interface Field {
@@ -32,6 +32,9 @@ export function fieldNamed(name: string): Field | undefined {
       }
   return { entity: entity as Field["entity"], key, aggregate };
 }
+
+/** Curves are read by themselves (`spark_cell.tsx`), so the server's table knows no such columns. */
+export const isCurve = (name: string) => fieldNamed(name)?.aggregate === "curve";
 
 /** What a head shows: the key alone, as its kind is seen by its group. */
 export function titleOf(field: Field): string {

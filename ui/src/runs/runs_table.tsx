@@ -1,20 +1,27 @@
 /** The table of runs. */
 
 import type { ComponentChildren } from "preact";
-import { useMemo } from "preact/hooks";
+import { useCallback, useMemo, useState } from "preact/hooks";
 import type { Spread } from "../api/schema";
+import { Menu, type MenuPart } from "../app/menu";
 import { go, pageUrl } from "../app/router";
 import { Grid, type GridColumn } from "../grid/grid";
 import type { TreeRow } from "../grid/tree";
+import { isHigherBetter } from "../lib/better";
 import { ago, count, duration, moment, shortNumber, toNumber } from "../lib/format";
+import { type CellOperator, cellMenu, moved } from "./cell_menu";
 import { fieldNamed, titleOf } from "./columns";
 import { type GroupFacts, isMetric, type Statistic, spreadText } from "./groups";
-import { keepOrder, keepWidths, type RunsState } from "./state";
+import { litRun } from "./lit";
+import { SparkCell } from "./spark_cell";
+import { keepColumns, keepGrouping, keepOrder, keepWidths, type RunsState } from "./state";
 import type { RunRow, RunRows } from "./table";
 
 const NAME_WIDTH = 260;
 const PLAIN_WIDTH = 112;
 const SPREAD_WIDTH = 140;
+const SPARK_WIDTH = 112;
+const CELL_PADDING = 16;
 const NARROW = 640;
 
 interface Props {
@@ -23,7 +30,7 @@ interface Props {
   readonly names: readonly string[];
   readonly state: RunsState;
   readonly onChoose: (ids: readonly string[]) => void;
-  readonly onFilter: (name: string, value: string, isExcluded: boolean) => void;
+  readonly onFilter: (name: string, value: string, operator: CellOperator) => void;
   /** Select the runs of a group. */
   readonly onChooseGroup: (group: GroupFacts) => void;
   /** Show the runs of a group only. */
@@ -41,6 +48,11 @@ export function RunsTable({
   onFilterGroup,
 }: Props) {
   void found.rows.version.value; // kinds and ranges come with the rows
+  const [menu, setMenu] = useState<{ place: DOMRect; label: string; parts: MenuPart[] }>();
+  const closeMenu = useCallback(() => {
+    setMenu(undefined);
+    document.querySelector<HTMLElement>(".grid")?.focus();
+  }, []);
   const chosen = new Set(state.chosen);
   const isGrouped = found.runs !== undefined;
   const openRun = (row: RunRow) => go(pageUrl(["experiments", row.experiment ?? experiment, "runs", row.id]));
@@ -106,19 +118,32 @@ export function RunsTable({
     for (const [index, name] of names.entries()) {
       const field = fieldNamed(name);
       if (!field || state.by.includes(name)) continue; // what a group has is said at its beginning
+      const width =
+        state.widths[name] ??
+        (field.aggregate === "curve"
+          ? SPARK_WIDTH
+          : isGrouped && isMetric(name)
+            ? SPREAD_WIDTH
+            : PLAIN_WIDTH);
       const isNumber =
+        field.aggregate !== "curve" &&
         (found.kinds.get(name) ?? (field.entity === "metrics" ? "number" : "text")) === "number";
       result.push({
         key: name,
         title: titleOf(field),
         isNumber,
-        width: state.widths[name] ?? (isGrouped && isMetric(name) ? SPREAD_WIDTH : PLAIN_WIDTH),
-        pinned: false,
+        width,
+        // on a phone what stays would leave no room for the rest
+        pinned: state.pinned.includes(name) && !isNarrow,
         ...sorting(name, state),
         cell: ({ row }) =>
-          row.group
-            ? spreadCell(row.values[index], row.group.spreads[index], state.statistic, name, found)
-            : valueCell(row.values[index], name, found),
+          field.aggregate === "curve"
+            ? !row.group && <SparkCell run={row.id} metric={field.key} width={width - CELL_PADDING} />
+            : row.group
+              ? spreadCell(row.values[index], row.group.spreads[index], state.statistic, name, found)
+              : row.below?.[index]
+                ? parentCell(row.values[index], row.below[index], name, found)
+                : valueCell(row.values[index], name, found),
       });
     }
     result.push({
@@ -138,46 +163,93 @@ export function RunsTable({
       pinned: false,
       cell: ({ row }) => (row.start === null || row.end === null ? "" : duration(row.end - row.start)),
     });
-    return result;
+    return [...result.filter((each) => each.pinned), ...result.filter((each) => !each.pinned)];
   }, [names, state, found, found.kinds.size]);
+  const cellValue = (row: RunRow | undefined, name: string): string | undefined => {
+    const value =
+      name === FIXED.name && !row?.group ? row?.name || undefined : row?.values[names.indexOf(name)];
+    const isSpread = row?.group && isMetric(name); // that is no value of a run
+    return value === undefined || value === null || isSpread ? undefined : String(value);
+  };
+  const openMenu = (place: DOMRect, column: GridColumn<TreeRow<RunRow>>, row: RunRow | undefined) => {
+    const name = FIXED[column.key] ?? column.key;
+    const parts = cellMenu({
+      name,
+      names,
+      state,
+      isSortable: column.onSort !== undefined,
+      value: cellValue(row, name),
+      isNumber: column.isNumber,
+      onFilter,
+      onGroup: (by) => keepGrouping(by, state.statistic),
+    });
+    const group = row?.group;
+    if (group)
+      parts.unshift({
+        items: [
+          { text: "Only the runs of this group", keys: "f", run: () => onFilterGroup(group) },
+          { text: "Select its runs", keys: "x", run: () => onChooseGroup(group) },
+        ],
+      });
+    else if (row)
+      parts.unshift({
+        items: [
+          { text: `Open ${row.name || row.id.slice(0, 8)}`, keys: "Enter", run: () => openRun(row) },
+          { text: chosen.has(row.id) ? "Do not select it" : "Select it", keys: "x", run: () => choose(row) },
+        ],
+      });
+    if (parts.length) setMenu({ place, label: column.title, parts });
+  };
   return (
-    <Grid
-      label="Runs"
-      rows={found.rows}
-      columns={columns}
-      rowKey={({ row }) => row.id}
-      isChosen={({ row }) => chosen.has(row.id)}
-      onOpen={({ row }, index) => (row.group ? found.rows.toggle(index) : openRun(row))}
-      onChoose={({ row }) => (row.group ? onChooseGroup(row.group) : choose(row))}
-      tree={{
-        level: ({ depth }) => depth,
-        isOpen: ({ row, isOpen }) => (row.children > 0 ? isOpen : undefined),
-        toggle: (index) => found.rows.toggle(index),
-      }}
-      onResize={(key, width) => keepWidths({ ...state.widths, [key]: width })}
-      onKey={(event, at, column) => {
-        const row = at?.row;
-        if (row?.group && event.key === "f" && column?.key === "name") {
+    <>
+      <Grid
+        label="Runs"
+        rows={found.rows}
+        columns={columns}
+        rowKey={({ row }) => row.id}
+        isChosen={({ row }) => chosen.has(row.id)}
+        onOpen={({ row }, index) => (row.group ? found.rows.toggle(index) : openRun(row))}
+        onChoose={({ row }) => (row.group ? onChooseGroup(row.group) : choose(row))}
+        tree={{
+          level: ({ depth }) => depth,
+          isOpen: ({ row, isOpen }) => (row.children > 0 ? isOpen : undefined),
+          toggle: (index) => found.rows.toggle(index),
+        }}
+        onResize={(key, width) => keepWidths({ ...state.widths, [key]: width })}
+        lit={litRun}
+        onHover={(at) => (litRun.value = at && !at.row.group ? at.row.id : undefined)}
+        onMenu={(place, column, at) => openMenu(place, column, at?.row)}
+        onKey={(event, at, column) => {
+          const row = at?.row;
+          if (!column || event.ctrlKey || event.metaKey || event.altKey) return;
+          const isFilter = event.key === "f" || event.key === "F";
+          const name = FIXED[column.key] ?? column.key;
+          const value = cellValue(row, name);
+          if (row?.group && event.key === "f" && column.key === "name") onFilterGroup(row.group);
+          else if (isFilter && value !== undefined && fieldNamed(name)?.aggregate === "last")
+            onFilter(name, value, event.key === "F" ? "!=" : "=");
+          else if (event.key === "Backspace" && names.includes(column.key))
+            keepColumns(names.filter((each) => each !== column.key));
+          else return;
           event.preventDefault();
-          onFilterGroup(row.group);
-          return;
-        }
-        const value = row?.values[column ? names.indexOf(column.key) : -1];
-        const isSpread = row?.group && column && isMetric(column.key); // that is no value of a run
-        if (
-          !column ||
-          isSpread ||
-          value === undefined ||
-          value === null ||
-          (event.key !== "f" && event.key !== "F")
-        )
-          return;
-        event.preventDefault();
-        onFilter(column.key, String(value), event.key === "F");
-      }}
-    />
+        }}
+        onMove={(column, by) => {
+          const at = names.indexOf(column.key);
+          if (at < 0 || at + by < 0 || at + by >= names.length) return false;
+          keepColumns(moved(names, column.key, by));
+          return true;
+        }}
+      />
+      {menu && <Menu {...menu} onClose={closeMenu} />}
+    </>
   );
 }
+
+/** Columns that each table has, as they are named elsewhere. */
+const FIXED: Readonly<Record<string, string>> = {
+  name: "attributes.run_name",
+  start: "attributes.start_time",
+};
 
 function sorting(name: string, state: RunsState): Pick<GridColumn<TreeRow<RunRow>>, "sorted" | "onSort"> {
   const field = fieldNamed(name);
@@ -205,6 +277,7 @@ function valueCell(value: unknown, name: string, found: RunRows): ComponentChild
     range && range[1] > range[0] && Number.isFinite(number) ? (number - range[0]) / (range[1] - range[0]) : 0;
   return (
     <>
+      {range && isBest(number, range, name) && <span class="best" role="img" aria-label="the best of all" />}
       {share > 0 && <span class="bar-of-value" style={{ width: `${share * 100}%` }} />}
       <span title={String(value)}>{shortNumber(number)}</span>
     </>
@@ -214,6 +287,39 @@ function valueCell(value: unknown, name: string, found: RunRows): ComponentChild
 function plainTitle(name: string): string {
   const field = fieldNamed(name);
   return field ? titleOf(field) : name;
+}
+
+/** A parent's own value, and the best of the runs below it; where the name does not say what is better, from least to largest. */
+function parentCell(
+  value: unknown,
+  below: readonly [number, number],
+  name: string,
+  found: RunRows,
+): ComponentChildren {
+  const isHigher = isHigherBetter(name.slice("metrics.".length));
+  const [low, high] = below;
+  const text =
+    isHigher === undefined && low !== high
+      ? `${shortNumber(low)} … ${shortNumber(high)}`
+      : shortNumber(isHigher ? high : low);
+  const title = `${isHigher === undefined ? "The runs below it:" : "The best below it:"} ${text}`;
+  return (
+    <>
+      {valueCell(value, name, found)}
+      <span class="quiet below" title={title}>
+        <span aria-hidden="true">▾ </span>
+        <span class="hidden-text">below it </span>
+        {text}
+      </span>
+    </>
+  );
+}
+
+/** Whether no found run has a better last value; where the name does not say what is better, none is best. */
+function isBest(value: number, [low, high]: readonly [number, number], name: string): boolean {
+  if (low === high || !name.startsWith("metrics.")) return false;
+  const isHigher = isHigherBetter(name.slice("metrics.".length));
+  return isHigher !== undefined && value === (isHigher ? high : low);
 }
 
 function GroupName({ row }: { row: RunRow }) {

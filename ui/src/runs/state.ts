@@ -10,6 +10,8 @@ export interface RunsState {
   /** `undefined` lets the page choose those that tell runs apart. */
   readonly columns: readonly string[] | undefined;
   readonly widths: Readonly<Record<string, number>>;
+  /** Columns that stay at the left edge. */
+  readonly pinned: readonly string[];
   /** What runs are grouped by; none for each by itself. */
   readonly by: readonly string[];
   readonly statistic: Statistic;
@@ -29,6 +31,7 @@ export function readState(): RunsState {
     order: order ? { name: order.replace(/^-/, ""), isDescending: order.startsWith("-") } : undefined,
     columns: columns === null ? undefined : listFromText(columns),
     widths: widthsFrom(params.get("widths") ?? ""),
+    pinned: listFromText(params.get("pin") ?? ""),
     by: listFromText(params.get("by") ?? ""),
     statistic: STATISTICS.find((each) => each === params.get("of")) ?? "mean",
     isTrash: params.get("trash") === "1",
@@ -62,6 +65,7 @@ export function keepWidths(widths: Readonly<Record<string, number>>): void {
   });
 }
 
+export const keepPinned = (names: readonly string[]) => setQuery({ pin: listToText(names) }, {});
 export const keepChosen = (ids: readonly string[]) => setQuery({ chosen: listToText(ids) });
 export const keepTrash = (isTrash: boolean) => setQuery({ trash: isTrash ? "1" : null, chosen: null }, {});
 export const keepView = (view: RunsState["view"]) => setQuery({ view: view === "table" ? null : view }, {});

@@ -5,6 +5,7 @@ import { own } from "../api/request";
 import { Rows } from "../grid/rows";
 import { TreeRows } from "../grid/tree";
 import type { ApiNumber } from "../lib/format";
+import { isCurve } from "./columns";
 import type { GroupFacts } from "./groups";
 
 export interface TableColumn {
@@ -12,6 +13,8 @@ export interface TableColumn {
   kind: "number" | "text" | "time";
   values: (ApiNumber | string)[];
   range?: [number, number] | null;
+  /** Of a metric, between what numbers the children of each row lie. */
+  child_ranges?: ([number, number] | null)[] | null;
 }
 
 export interface TablePage {
@@ -52,6 +55,8 @@ export interface RunRow {
   readonly experiment: string | undefined;
   readonly children: number;
   readonly values: readonly (ApiNumber | string | undefined)[];
+  /** Between what numbers the metrics of nested runs lie, in the same order; only where there are such runs. */
+  readonly below?: readonly (readonly [number, number] | undefined)[];
   /** The row stands for a group of runs. */
   readonly group?: GroupFacts;
 }
@@ -79,9 +84,27 @@ export async function readTable(
   limit: number,
   abort?: AbortSignal,
 ): Promise<TablePage> {
-  const chosen = query.columns === undefined ? { auto_columns: COLUMNS_AT_FIRST } : {};
-  const body = { ...query, ...chosen, offset, limit, with_ranges: offset === 0 };
-  return own.post<TablePage>("runs/table", body, abort);
+  const columns = query.columns?.filter((name) => !isCurve(name));
+  const chosen = columns === undefined ? { auto_columns: COLUMNS_AT_FIRST } : {};
+  const isTree = query.roots_only || query.parent_run_id !== undefined;
+  const body = {
+    ...query,
+    columns,
+    ...chosen,
+    offset,
+    limit,
+    with_ranges: offset === 0,
+    with_child_ranges: isTree,
+  };
+  const page = await own.post<TablePage>("runs/table", body, abort);
+  return query.columns === columns || !query.columns ? page : withCurves(page, query.columns);
+}
+
+/** Give columns that the server does not know their places. */
+function withCurves(page: TablePage, names: readonly string[]): TablePage {
+  const found = new Map(page.columns.map((column) => [column.key, column]));
+  const empty = (key: string): TableColumn => ({ key, kind: "text", values: [] });
+  return { ...page, columns: names.map((name) => found.get(name) ?? empty(name)) };
 }
 
 export function rowsOf(page: TablePage): RunRow[] {
@@ -95,6 +118,9 @@ export function rowsOf(page: TablePage): RunRow[] {
     experiment: page.experiment_ids?.[index],
     children: page.children?.[index] ?? 0,
     values: page.columns.map((column) => column.values[index]),
+    ...(page.children?.[index]
+      ? { below: page.columns.map((column) => column.child_ranges?.[index] ?? undefined) }
+      : {}),
   }));
 }
 

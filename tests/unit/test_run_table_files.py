@@ -1,0 +1,167 @@
+"""The runs table as a file: all found runs, each once, in the formats that other programs read."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow.ipc
+import pyarrow.parquet
+import pytest
+
+from server_process import ServerProcess
+from slipstream.bulk.formats import Format
+from slipstream.bulk.run_tables import run_table_chunks
+from slipstream.client.rest import RestStore
+from slipstream.client.transport import Transport
+from slipstream.entities import Metric
+from slipstream.entities.run_table import RunTablePage, TableColumn
+
+VALUES = [0.1 + 0.2, None, math.nan, math.inf, -5e-324]
+TEXTS = ["a,b", None, '=1+"1"', "größe\n", ""]
+
+
+def page(offset: int, runs: list[int], total: int) -> RunTablePage:
+    return RunTablePage(
+        total=total,
+        offset=offset,
+        cursor=1,
+        run_ids=[f"{number:032x}" for number in runs],
+        names=[f"run {number}" for number in runs],
+        statuses=["RUNNING" for _ in runs],
+        start_times=[1_790_000_000_000 + number for number in runs],
+        end_times=[None for _ in runs],
+        experiment_ids=["1" for _ in runs],
+        columns=[
+            TableColumn(key="metrics.val/loss", kind="number", values=[VALUES[each % 5] for each in runs]),
+            TableColumn(key="params.p", kind="text", values=[TEXTS[each % 5] for each in runs]),
+            TableColumn(key="attributes.end_time", kind="time", values=[None for _ in runs]),
+        ],
+    )
+
+
+def pages_of(runs: int, at_once: int) -> Callable[[int], RunTablePage]:
+    def read(offset: int) -> RunTablePage:
+        return page(offset, list(range(offset, min(runs, offset + at_once))), runs)
+
+    return read
+
+
+def test_a_parquet_file_has_all_rows_and_tells_nothing_from_nan() -> None:
+    body = b"".join(run_table_chunks(pages_of(25, 4), Format.PARQUET))
+    table = pyarrow.parquet.read_table(io.BytesIO(body))
+
+    assert table.num_rows == 25
+    assert table.column_names == [
+        "run_id",
+        "name",
+        "status",
+        "start_time",
+        "end_time",
+        "metrics.val/loss",
+        "params.p",
+        "attributes.end_time",
+    ]
+    assert table["name"].to_pylist() == [f"run {number}" for number in range(25)]
+    found = table["metrics.val/loss"].to_pylist()
+    assert str(found) == str([VALUES[each % 5] for each in range(25)])
+    assert table["params.p"].to_pylist() == [TEXTS[each % 5] for each in range(25)]
+    assert table["end_time"].null_count == 25
+
+
+def test_arrow_and_csv_say_the_same() -> None:
+    body = b"".join(run_table_chunks(pages_of(7, 3), Format.ARROW))
+    table = pyarrow.ipc.open_stream(body).read_all()
+    text = b"".join(run_table_chunks(pages_of(7, 3), Format.CSV)).decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+
+    assert table["run_id"].to_pylist() == [row["run_id"] for row in rows]
+    assert [row["params.p"] for row in rows] == [TEXTS[each % 5] or "" for each in range(7)]
+    assert [row["metrics.val/loss"] for row in rows][:5] == [
+        "0.30000000000000004",
+        "",
+        "NaN",
+        "Infinity",
+        "-5e-324",
+    ]
+
+
+def test_a_table_without_rows_has_its_columns() -> None:
+    body = b"".join(run_table_chunks(pages_of(0, 3), Format.PARQUET))
+    table = pyarrow.parquet.read_table(io.BytesIO(body))
+
+    assert (table.num_rows, table.num_columns) == (0, 8)
+
+
+def test_runs_that_begin_meanwhile_make_no_row_twice() -> None:
+    def read(offset: int) -> RunTablePage:
+        # a run began after the first page was read: all others stand one place further down
+        return page(0, [0, 1, 2], 6) if offset == 0 else page(offset, [offset - 1, offset, offset + 1][:3], 7)
+
+    text = b"".join(run_table_chunks(read, Format.CSV)).decode()
+    names = [row["name"] for row in csv.DictReader(io.StringIO(text, newline=""))]
+
+    assert names == [f"run {number}" for number in range(len(names))]
+    assert len(names) >= 6
+
+
+def test_a_server_writes_what_a_search_finds(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, "--durability", "normal")
+    try:
+        store = RestStore(Transport(server.url))
+        experiment = store.create_experiment("one")
+        for number in range(6):
+            run = store.create_run(experiment, run_name=f"r{number}").info.run_id
+            store.log_param(run, "kind", "odd" if number % 2 else "even")
+            store.log_batch(run, [Metric("m", float(number), 1), Metric("m", number + 0.5, 2)])
+        body = {
+            "experiment_ids": [experiment],
+            "filter": "params.kind = 'odd'",
+            "order_by": ["metrics.m DESC"],
+            "columns": ["metrics.m", "metrics.m:min", "params.kind"],
+            "format": "parquet",
+        }
+        status, kind, content = _ask(server, body)
+        assert (status, kind) == (200, "application/vnd.apache.parquet")
+        table = pyarrow.parquet.read_table(io.BytesIO(content))
+        assert table["name"].to_pylist() == ["r5", "r3", "r1"]
+        assert table["metrics.m"].to_pylist() == [5.5, 3.5, 1.5]
+        assert table["metrics.m:min"].to_pylist() == [5.0, 3.0, 1.0]
+
+        status, _, content = _ask(server, {**body, "filter": "params.kind ="})
+        assert status == 400
+        assert json.loads(content)["error_code"] == "INVALID_PARAMETER_VALUE"
+        status, _, content = _ask(server, {**body, "format": "xlsx"})
+        assert status == 400
+        assert b"parquet, arrow, csv" in content
+    finally:
+        server.stop()
+
+
+def _ask(server: ServerProcess, body: dict[str, object]) -> tuple[int, str, bytes]:
+    parts = urlsplit(server.url)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    try:
+        connection.request(
+            "POST",
+            "/api/slipstream/v1/runs/export",
+            json.dumps(body),
+            {"Content-Type": "application/json"},
+        )
+        answer = connection.getresponse()
+        return answer.status, answer.headers["Content-Type"], answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("form", [Format.PARQUET, Format.ARROW, Format.CSV])
+def test_what_is_wrong_is_said_before_the_first_byte(form: Format) -> None:
+    def read(offset: int) -> RunTablePage:
+        raise LookupError(offset)
+
+    with pytest.raises(LookupError):
+        run_table_chunks(read, form)
