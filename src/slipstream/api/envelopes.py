@@ -116,6 +116,7 @@ class BandMessage(msgspec.Struct, kw_only=True):
     keys: list[str | None] | None
     found: int
     runs: int
+    points: int
     column: int
     x: AxisMessage
     counts: list[int]
@@ -177,7 +178,7 @@ def _band_text(band: Band) -> str:
         if values is not None
     )
     return (
-        f'{{"name":{_quoted(band.name)},"keys":{encode(band.keys).decode()},"found":{band.found},"runs":{band.runs},'
+        f'{{"name":{_quoted(band.name)},"keys":{encode(band.keys).decode()},"found":{band.found},"runs":{band.runs},"points":{band.points},'
         f'"column":{band.column},"x":{axis_text(band.x, band.column)},"counts":[{",".join(map(str, band.counts))}],'
         f"{lists}}}"
     )
@@ -195,6 +196,7 @@ def bands_from_wire(answer: FindBandsResponse) -> BandPage:
                 keys=None if each.keys is None else tuple(each.keys),
                 found=each.found,
                 runs=each.runs,
+                points=each.points,
                 column=each.column,
                 x=each.x.values(),
                 counts=each.counts,

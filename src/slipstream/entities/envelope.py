@@ -113,6 +113,8 @@ class Band(msgspec.Struct, frozen=True, kw_only=True):
     """How many runs there are in it."""
     runs: int
     """How many of those that were looked at have the metric."""
+    points: int
+    """How many points they have."""
     column: int
     x: Sequence[int]
     """Where each column begins."""

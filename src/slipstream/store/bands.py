@@ -1,7 +1,7 @@
 """A metric of groups of runs as charts show it: in each column the mean of a group's runs, and how they spread."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from slipstream.entities.envelope import (
@@ -15,7 +15,7 @@ from slipstream.entities.envelope import (
 )
 from slipstream.entities.run_table import RunSelection
 from slipstream.errors import InvalidParameterError
-from slipstream.rules.bands import BandMaker
+from slipstream.rules.bands import BandLine, BandMaker, band_line
 from slipstream.rules.envelope import column_width
 from slipstream.rules.windows import check_window
 from slipstream.search.columns import parse_columns
@@ -47,7 +47,9 @@ class BandsPart(EnvelopesPart):
         def find_cells(self, selection: RunSelection, wanted: Sequence[ColumnName]) -> Cells: ...
 
     def find_bands(self, request: BandRequest) -> BandPage:
-        cursor = newest_change(self.tx)
+        index = self.config.run_index
+        state = None if index is None else index.state(self.tx)
+        cursor = newest_change(self.tx) if state is None else state
         runs = total = 0
         if request.selection is None:
             groups = [_of_set(each) for each in request.groups]
@@ -81,9 +83,7 @@ class BandsPart(EnvelopesPart):
         for group, maker in zip(groups, makers, strict=True):
             for run_id in group.run_ids:
                 of_run.setdefault(run_id, []).append(maker)
-        for line, parts in self.read_lines(lines):
-            cut, _ = self.cut_parts(line, parts, shape, column, width=0)
-            shown = cut.line()
+        for line, shown in self._band_lines(lines, shape, column, state):
             for maker in of_run[line.run_id]:
                 maker.add(shown)
         return BandPage(
@@ -93,6 +93,26 @@ class BandsPart(EnvelopesPart):
             complete=all(group.found == len(group.run_ids) for group in groups),
             groups=[_band(group, maker, column) for group, maker in zip(groups, makers, strict=True)],
         )
+
+    def _band_lines(
+        self, lines: Sequence[FoundLine], shape: EnvelopeRequest, column: int, state: int | None
+    ) -> Iterator[tuple[FoundLine, BandLine]]:
+        """Return what of each line is drawn; servers keep it until the run changes."""
+        index = self.config.run_index
+        window = ("band", shape.x, shape.start, shape.end, shape.smoothing, column)
+        unknown: list[FoundLine] = []
+        for line in lines:
+            known = None if index is None or state is None else index.kept((line[:5], window))
+            if isinstance(known, BandLine):
+                yield line, known
+            else:
+                unknown.append(line)
+        for line, parts in self.read_lines(unknown):
+            cut, _ = self.cut_parts(line, parts, shape, column, width=shape.width)
+            shown = band_line(cut.line(), column)
+            if index is not None and state is not None:
+                index.keep_of_run((line[:5], window), line.run, shown, state, shown.bytes)
+            yield line, shown
 
     def _found_groups(self, request: BandRequest, selection: RunSelection) -> list[_Group]:
         """Return all groups, those of most runs first, and the newest runs of each first."""
@@ -159,6 +179,7 @@ def _band(group: _Group, maker: BandMaker, column: int) -> Band:
         keys=group.keys,
         found=group.found,
         runs=maker.lines,
+        points=maker.points,
         column=column,
         x=[row.x for row in rows],
         counts=[row.runs for row in rows],

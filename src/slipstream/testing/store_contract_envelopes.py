@@ -197,10 +197,10 @@ class EnvelopeContract:
         page = store.find_bands(BandRequest(key="m", selection=selection, by=("params.size",)))
 
         assert (page.runs, page.total, page.complete) == (7, 3, True)
-        assert [(each.keys, each.found, each.runs) for each in page.groups] == [
-            (("large",), 4, 4),
-            (("small",), 2, 2),
-            ((None,), 1, 1),
+        assert [(each.keys, each.found, each.runs, each.points) for each in page.groups] == [
+            (("large",), 4, 4, 20),
+            (("small",), 2, 2, 10),
+            ((None,), 1, 1, 5),
         ]
         large = page.groups[0]
         assert list(large.x) == [0, 1, 2, 3, 4]

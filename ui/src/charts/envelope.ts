@@ -19,7 +19,7 @@ export interface Asked {
 }
 
 /** Whole numbers: `count` of them from `start` on, or as many steps further each as `deltas` say. */
-interface WireAxis {
+export interface WireAxis {
   start: number;
   step: number;
   count?: number | null;
@@ -182,7 +182,7 @@ function numbersFrom(wire: readonly ApiNumber[]): Float64Array {
   return found;
 }
 
-function axisFrom({ start, step, count, deltas }: WireAxis): Float64Array {
+export function axisFrom({ start, step, count, deltas }: WireAxis): Float64Array {
   const found = new Float64Array(deltas ? deltas.length + 1 : (count ?? 0));
   let at = start;
   for (let index = 0; index < found.length; index++) {

@@ -39,12 +39,20 @@ export function csvOf(picture: Picture): string {
   const rows = [
     ["run_id", "run", "metric", "x", "value", "low", "high", ...(isSmoothed ? ["smoothed"] : [])],
   ];
-  for (const { series, label } of picture.lines) {
+  for (const { series, label, isGroup } of picture.lines) {
     const last = lastUpTo(series.x, picture.x.max);
     for (let at = 0; at <= last; at++) {
       const x = series.x[at] as number;
       if (x < picture.x.min) continue;
-      const row = [series.run, label, series.key, x, series.mid[at], series.low[at], series.high[at]];
+      const row = [
+        isGroup ? "" : series.run,
+        label,
+        series.key,
+        x,
+        series.mid[at],
+        series.low[at],
+        series.high[at],
+      ];
       if (isSmoothed) row.push(series.smooth?.[at] ?? "");
       rows.push(row.map(String));
     }
