@@ -2,11 +2,12 @@
  * A metric of groups of runs as the server sums it up over all of their points: a middle line and how the runs lie around it.
  */
 
-import { own } from "../api/request";
+import { quotedValue, written } from "../lib/filter_language";
 import { type ApiNumber, toNumber } from "../lib/format";
-import { axisFrom, type WireAxis } from "./envelope";
+import { fieldNamed } from "../runs/columns";
 import type { Series } from "./series";
 import type { XKind } from "./settings";
+import { axisFrom, type WireAxis } from "./wire_axis";
 
 export const CENTRES = { mean: "mean", median: "median" } as const;
 export type Centre = keyof typeof CENTRES;
@@ -62,29 +63,22 @@ export interface BandsPage {
   groups: WireBand[];
 }
 
-/** The server sums up all runs for each chart: the others wait, so that the first ones come first and the page can ask other things. */
-const AT_ONCE = 2;
-let underWay = 0;
-const waiting: (() => void)[] = [];
-
-export async function readBands(asked: BandsAsked, abort: AbortSignal): Promise<BandsPage> {
-  if (underWay >= AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
-  else underWay++;
-  try {
-    abort.throwIfAborted();
-    return await own.post<BandsPage>("metrics/bands", asked, abort);
-  } finally {
-    const next = waiting.shift();
-    if (next) next();
-    else underWay--;
-  }
-}
-
 /** What tells a group from others, in the address too. */
 export const groupId = (keys: readonly (string | null)[]): string => JSON.stringify(keys);
 
 export const groupLabel = (keys: readonly (string | null)[]): string =>
   keys.map((key) => (key === null ? "none" : key || "(empty)")).join(" · ");
+
+/** The filter that finds the runs of one group. */
+export function filterOf(query: GroupQuery, keys: readonly (string | null)[]): string {
+  const clauses = query.by.map((name, at) => {
+    const field = fieldNamed(name);
+    const place = field ? written(field.entity, field.key) : name;
+    const key = keys[at];
+    return key === null || key === undefined ? `${place} IS NULL` : `${place} = ${quotedValue(key)}`;
+  });
+  return [query.filter, ...clauses].filter((part) => part.trim()).join(" AND ");
+}
 
 /** Of a normal distribution, this many errors of the mean either way hold 95 in a hundred. */
 const ERRORS = 1.96;

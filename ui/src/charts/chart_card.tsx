@@ -150,6 +150,7 @@ export function ChartCard(props: Props) {
     zoom: settings.zoom,
     width: Math.max(100, 100 * Math.ceil(width / 100)),
     smoothing: settings.smoothing,
+    groups: groups?.query,
   };
   const isLoading = (groups ? bands : found).isLoading.value && isInSight;
   return (

@@ -162,7 +162,7 @@ export function paintLine(pen: Pen, picture: Picture, box: Box, line: Line, bold
     const high = heights(series.high, places, toY);
     const low = heights(series.low, places, toY, bottom);
     for (let at = 0; at < high.length; at++) if (Number.isNaN(high[at])) low[at] = Number.NaN;
-    if (line.isGroup) pen.band(places.x, low, high, mark.colour, 0.2);
+    if (line.isGroup) pen.band(places.x, low, high, mark.colour, bandAlpha(picture, boldness));
     else {
       const width = columnWidth(places.x);
       const alpha = isFaint ? 0.12 : smooth ? 0.22 : 0.4;
@@ -178,6 +178,13 @@ export function paintLine(pen: Pen, picture: Picture, box: Box, line: Line, bold
     pen.line(places.x, smooth, { colour: mark.colour, width: 1.5 + boldness * 0.5, dash });
   } else pen.line(places.x, mid, { colour: mark.colour, width: 0.5 + boldness, dash });
   paintPoints(pen, places, mid, smooth ?? mid, line, !!smooth);
+}
+
+/** The more bands lie over each other the fainter each is, so that what is below still shows. */
+function bandAlpha(picture: Picture, boldness: number): number {
+  if (boldness > 1) return 0.25;
+  const bands = picture.lines.reduce((sum, line) => sum + (line.isGroup ? 1 : 0), 0);
+  return Math.max(0.05, Math.min(0.2, 0.5 / bands));
 }
 
 /** Columns touch each other where they are dense, and stay narrow where they are not. */

@@ -47,6 +47,7 @@ export function GroupChoice({ settings, names }: { settings: ChartSettings; name
           <label>
             line
             <select
+              aria-label="Line of groups"
               value={settings.centre}
               onChange={(event) => keepCentre(event.currentTarget.value as Centre)}
             >
@@ -60,6 +61,7 @@ export function GroupChoice({ settings, names }: { settings: ChartSettings; name
           <label>
             band
             <select
+              aria-label="Band of groups"
               value={settings.band}
               onChange={(event) => keepBand(event.currentTarget.value as BandKind)}
             >

@@ -70,7 +70,6 @@ function GroupItem(props: { experiment: string; group: RunGroup; settings: Chart
           type="button"
           class="plain name"
           aria-expanded={isOpen}
-          aria-label={`Runs of ${name}, ${count(group.runs)}`}
           title={`${name}: ${isOpen ? "draw the group only" : "draw its runs too"}`}
           onMouseEnter={() => (litRun.value = drawn)}
           onFocus={() => (litRun.value = drawn)}
@@ -78,8 +77,11 @@ function GroupItem(props: { experiment: string; group: RunGroup; settings: Chart
           onClick={() => keepOpened(toggled(settings.opened, group.id))}
         >
           <Swatch mark={mark} />
-          <span>{name}</span>
-          <small class="quiet">{count(group.runs)}</small>
+          <span>{name}</span>{" "}
+          <small class="quiet">
+            {count(group.runs)}
+            <span class="hidden-text"> {group.runs === 1 ? "run" : "runs"}</span>
+          </small>
         </button>
         <HideButton name={name} id={group.id} settings={settings} />
       </div>

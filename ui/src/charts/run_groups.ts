@@ -3,10 +3,8 @@
 import { useMemo } from "preact/hooks";
 import { own } from "../api/request";
 import { type Resource, useResource } from "../api/resource";
-import { quotedValue, written } from "../lib/filter_language";
-import { fieldNamed } from "../runs/columns";
 import { readTable, rowsOf } from "../runs/table";
-import { type GroupQuery, groupId, groupLabel } from "./bands";
+import { filterOf, type GroupQuery, groupId, groupLabel } from "./bands";
 import type { DrawnRun } from "./chart_card";
 
 export interface RunGroup {
@@ -36,17 +34,6 @@ interface GroupsPage {
 
 export const MOST_MEMBERS = 50;
 const inOrder = new Intl.Collator("en", { numeric: true }).compare;
-
-/** The filter that finds the runs of one group. */
-export function filterOf(query: GroupQuery, keys: readonly (string | null)[]): string {
-  const clauses = query.by.map((name, at) => {
-    const field = fieldNamed(name);
-    const place = field ? written(field.entity, field.key) : name;
-    const key = keys[at];
-    return key === null || key === undefined ? `${place} IS NULL` : `${place} = ${quotedValue(key)}`;
-  });
-  return [query.filter, ...clauses].filter((part) => part.trim()).join(" AND ");
-}
 
 export function useRunGroups(
   query: GroupQuery | undefined,
