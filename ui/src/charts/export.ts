@@ -97,8 +97,9 @@ for run_id in ${listed(shown.runs)}:
 
 function pythonOfGroups(groups: GroupQuery, key: string): string {
   const values = groups.by.map((name) => {
-    const kind = name.startsWith("params.") ? "params" : "tags";
-    return `run.data.${kind}.get(${JSON.stringify(name.slice(name.indexOf(".") + 1))})`;
+    const key = name.slice(name.indexOf(".") + 1);
+    if (name.startsWith("attributes.")) return `run.info.${key}`;
+    return `run.data.${name.startsWith("params.") ? "params" : "tags"}.get(${JSON.stringify(key)})`;
   });
   const view =
     groups.view_type === "DELETED_ONLY" ? ", run_view_type=slipstream.entities.ViewType.DELETED_ONLY" : "";
