@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { type BandKind, bandSeries, filterOf, type WireBand } from "../src/charts/bands";
 import { groupsOf } from "../src/charts/groups";
 import { COLOURS, markAt } from "../src/charts/marks";
 import { SvgPen } from "../src/charts/pen";
@@ -194,4 +195,63 @@ it("writes SVG in which names stay names", () => {
   const svg = pen.document();
   expect(svg).toContain("&lt;script&gt;&quot;&amp;");
   expect(svg).toContain("M0 0M2 2");
+});
+
+describe("bands of groups", () => {
+  const band: WireBand = {
+    keys: ["a", null],
+    found: 4,
+    runs: 4,
+    points: 8,
+    column: 3,
+    x: { start: 0, step: 3, count: 2 },
+    counts: [4, 1],
+    mean: [1, 2],
+    std: [0.5, null],
+    median: [0.9, 2],
+    lower: [0.8, 2],
+    upper: [1.2, 2],
+    low: [-3, 2],
+    high: ["Infinity" as unknown as number, 2],
+    smooth: [1.5, 1.75],
+    smooth_median: [1.4, 1.6],
+  };
+  const edges = (kind: BandKind) => {
+    const { low, high } = bandSeries(band, "m", "mean", kind);
+    return [low[0], high[0], low[1], high[1]];
+  };
+
+  it("are the edges that were chosen, and a run alone has none", () => {
+    expect(edges("minmax")).toEqual([-3, Number.POSITIVE_INFINITY, 2, 2]);
+    expect(edges("std")).toEqual([0.5, 1.5, 2, 2]);
+    expect(edges("ci")).toEqual([1 - 0.49, 1 + 0.49, 2, 2]);
+    expect(edges("quartiles")).toEqual([0.8, 1.2, 2, 2]);
+  });
+
+  it("lie in the middle of their columns, by mean or median", () => {
+    const mean = bandSeries(band, "m", "mean", "std");
+    expect([...mean.x]).toEqual([1, 4]);
+    expect([...mean.mid]).toEqual([1, 2]);
+    expect([...(mean.smooth ?? [])]).toEqual([1.5, 1.75]);
+    const median = bandSeries(band, "m", "median", "std");
+    expect([...median.mid]).toEqual([0.9, 2]);
+    expect([...(median.smooth ?? [])]).toEqual([1.4, 1.6]);
+    expect(median.run).toBe('group ["a",null]');
+  });
+
+  it("are found again by a filter", () => {
+    const query = {
+      experiment_ids: ["1"],
+      filter: "metrics.loss < 1",
+      view_type: "ACTIVE_ONLY" as const,
+      by: ["params.model/size", "tags.team"],
+      limit: 20,
+    };
+    expect(filterOf(query, ["it's", null])).toBe(
+      'metrics.loss < 1 AND params.`model/size` = "it\'s" AND tags.team IS NULL',
+    );
+    expect(filterOf({ ...query, filter: " " }, ["a", "b"])).toBe(
+      "params.`model/size` = 'a' AND tags.team = 'b'",
+    );
+  });
 });

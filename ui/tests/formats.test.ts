@@ -6,6 +6,8 @@ import { parseDiff } from "../src/formats/diff";
 import { highlight } from "../src/formats/highlight";
 import { parseNotebook } from "../src/formats/notebook";
 import { footerLength, ParquetError, readFooter } from "../src/formats/parquet_footer";
+import { PageCount, TooLargeError } from "../src/formats/parquet_pages";
+import { cellText } from "../src/formats/parquet_rows";
 import { parseYaml } from "../src/formats/small_yaml";
 import { shellQuote } from "../src/lib/shell_words";
 import { visible, visibleLine } from "../src/lib/visible";
@@ -216,5 +218,29 @@ describe("Parquet", () => {
     expect(() => footerLength(new TextEncoder().encode("abcdefgh"))).toThrow(ParquetError);
     expect(() => readFooter(new Uint8Array([0x19, 0xff, 0xff, 0xff, 0xff, 0x7f]))).toThrow(ParquetError);
     expect(() => readFooter(new Uint8Array(5000).fill(0x1c))).toThrow(ParquetError);
+  });
+
+  it("counts what is packed before it is unpacked", () => {
+    // a data page of 3 bytes, which says that it has 2 ** 31 - 1 values, or bytes
+    const large = [0xfe, 0xff, 0xff, 0xff, 0x0f];
+    const page = (bytes: number[], values: number[]) =>
+      Uint8Array.from([0x15, 0, 0x15, ...bytes, 0x15, 6, 0x2c, 0x15, ...values, 0, 0, 1, 2, 3]);
+    const limits = { page: 100, bytes: 150, values: 10 };
+    expect(() => new PageCount(limits).add(page([8], large))).toThrow(TooLargeError);
+    expect(() => new PageCount(limits).add(page(large, [8]))).toThrow(TooLargeError);
+    const count = new PageCount(limits);
+    count.add(page([0xa0, 1], [8])); // 80 bytes, 4 values
+    expect(() => count.add(page([0xa0, 1], [8]))).toThrow(TooLargeError);
+    expect(() => new PageCount(limits).add(new Uint8Array(9))).toThrow("does not say");
+    expect(() => new PageCount(limits).add(Uint8Array.from([0x15]))).toThrow();
+  });
+
+  it("shows any value in words", () => {
+    expect(cellText(null)).toBe("");
+    expect(cellText(12345678901234567890n)).toBe("12345678901234567890");
+    expect(cellText({ a: 1n, b: [new Date(0)] })).toBe('{"a":1,"b":["1970-01-01T00:00:00.000Z"]}');
+    expect(cellText(new TextEncoder().encode("grüße"))).toBe("grüße");
+    expect(cellText(Uint8Array.from([0, 255]))).toBe("00ff");
+    expect(cellText("x".repeat(5000))).toHaveLength(1000);
   });
 });

@@ -7,6 +7,7 @@ from itertools import accumulate
 import msgspec
 
 from slipstream.api.routing import OWN, OWN_AJAX, Encoded, Permission, Request, Response, encode, route
+from slipstream.api.run_tables import SelectsRuns, selection_of
 from slipstream.entities.envelope import (
     Band,
     BandPage,
@@ -97,73 +98,125 @@ def find_envelopes(store: Store, req: FindEnvelopes) -> FindEnvelopesResponse | 
     return _tagged(page.cursor, b',"series":[%b]}' % b",".join(page.series))
 
 
-class FindBands(Request, kw_only=True):
+class FindBands(SelectsRuns, kw_only=True):
     key: str
-    groups: list[RunSet] = []
+    groups: list[RunSet] | None = None
+    by: list[str] = []
+    """Instead of `groups`: the runs that a search finds, grouped by these columns."""
+    limit: Int64 = 20
     x: XAxis = "step"
     start: Int64 | None = None
     end: Int64 | None = None
     width: Int64 = 1000
+    smoothing: float | None = None
 
 
 class BandMessage(msgspec.Struct, kw_only=True):
     name: str
+    keys: list[str | None] | None
+    found: int
     runs: int
+    points: int
     column: int
     x: AxisMessage
     counts: list[int]
     mean: list[float]
     std: list[float | None]
+    median: list[float]
+    lower: list[float]
+    upper: list[float]
     low: list[float]
     high: list[float]
+    smooth: list[float] | None = None
+    smooth_median: list[float] | None = None
 
 
 class FindBandsResponse(Response, kw_only=True, omit_defaults=False):
     cursor: int
+    runs: int
+    total: int
+    complete: bool
     groups: list[BandMessage]
 
 
 @route("POST", "metrics/bands", permission=Permission.READ, prefixes=(OWN, OWN_AJAX))
 def find_bands(store: Store, req: FindBands) -> FindBandsResponse | Encoded:
-    """Return a metric of groups of runs, on common columns: mean and deviation over runs, lowest and highest of all points."""
+    """Return a metric of groups of runs, on common columns: mean, median and spread over runs, lowest and highest of all points."""
     page = store.find_bands(
         BandRequest(
-            key=req.key, groups=tuple(req.groups), x=req.x, start=req.start, end=req.end, width=req.width
+            key=req.key,
+            groups=tuple(req.groups or ()),
+            selection=selection_of(req) if req.groups is None else None,
+            by=tuple(req.by),
+            limit=req.limit,
+            x=req.x,
+            start=req.start,
+            end=req.end,
+            width=req.width,
+            smoothing=req.smoothing,
         )
     )
-    return _tagged(page.cursor, f',"groups":[{",".join(map(_band_text, page.groups))}]}}'.encode())
+    head = f',"runs":{page.runs},"total":{page.total},"complete":{"true" if page.complete else "false"}'
+    return _tagged(page.cursor, f'{head},"groups":[{",".join(map(_band_text, page.groups))}]}}'.encode())
 
 
 def _band_text(band: Band) -> str:
     shades = Shades(min(band.low, default=0.0), max(band.high, default=0.0))
     lists = ",".join(
         f'"{name}":{list_text(values, shades.texts)}'
-        for name, values in (("mean", band.mean), ("std", band.std), ("low", band.low), ("high", band.high))
+        for name, values in (
+            ("mean", band.mean),
+            ("std", band.std),
+            ("median", band.median),
+            ("lower", band.lower),
+            ("upper", band.upper),
+            ("low", band.low),
+            ("high", band.high),
+            ("smooth", band.smooth),
+            ("smooth_median", band.smooth_median),
+        )
+        if values is not None
     )
     return (
-        f'{{"name":{_quoted(band.name)},"runs":{band.runs},"column":{band.column},'
-        f'"x":{axis_text(band.x, band.column)},"counts":[{",".join(map(str, band.counts))}],{lists}}}'
+        f'{{"name":{_quoted(band.name)},"keys":{encode(band.keys).decode()},"found":{band.found},"runs":{band.runs},"points":{band.points},'
+        f'"column":{band.column},"x":{axis_text(band.x, band.column)},"counts":[{",".join(map(str, band.counts))}],'
+        f"{lists}}}"
     )
 
 
 def bands_from_wire(answer: FindBandsResponse) -> BandPage:
     return BandPage(
         cursor=answer.cursor,
+        runs=answer.runs,
+        total=answer.total,
+        complete=answer.complete,
         groups=[
             Band(
                 name=each.name,
+                keys=None if each.keys is None else tuple(each.keys),
+                found=each.found,
                 runs=each.runs,
+                points=each.points,
                 column=each.column,
                 x=each.x.values(),
                 counts=each.counts,
-                mean=list(map(float, each.mean)),
+                mean=_floats(each.mean),
                 std=each.std,
-                low=list(map(float, each.low)),
-                high=list(map(float, each.high)),
+                median=_floats(each.median),
+                lower=_floats(each.lower),
+                upper=_floats(each.upper),
+                low=_floats(each.low),
+                high=_floats(each.high),
+                smooth=None if each.smooth is None else _floats(each.smooth),
+                smooth_median=None if each.smooth_median is None else _floats(each.smooth_median),
             )
             for each in answer.groups
         ],
     )
+
+
+def _floats(values: Sequence[float]) -> list[float]:
+    return list(map(float, values))
 
 
 def _tagged(cursor: int, content: bytes) -> Encoded:

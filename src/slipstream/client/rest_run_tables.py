@@ -111,13 +111,18 @@ class RestRunTables(RestCalls):
         return EncodedEnvelopes(cursor=page.cursor, series=[encode(line) for line in page.series])
 
     def find_bands(self, request: BandRequest) -> BandPage:
+        selected = {} if request.selection is None else _selection(request.selection)
         asked = envelope_api.FindBands(
+            **selected,
             key=request.key,
-            groups=list(request.groups),
+            groups=list(request.groups) if request.selection is None else None,
+            by=list(request.by),
+            limit=request.limit,
             x=request.x,
             start=request.start,
             end=request.end,
             width=request.width,
+            smoothing=request.smoothing,
         )
         return envelope_api.bands_from_wire(self._ask(envelope_api.find_bands, asked))
 

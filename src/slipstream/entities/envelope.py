@@ -5,6 +5,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from slipstream.entities.run_table import RunSelection
+
 XAxis: TypeAlias = Literal["step", "time", "relative"]
 
 
@@ -84,33 +86,62 @@ class BandRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A metric of groups of runs, on common columns."""
 
     key: str
-    groups: tuple[RunSet, ...]
+    groups: tuple[RunSet, ...] = ()
+    selection: RunSelection | None = None
+    """Instead of `groups`: all runs that a search finds, grouped `by` columns."""
+    by: tuple[str, ...] = ()
+    """Params, tags, or textual attributes. None: all runs are one group."""
+    limit: int = 20
+    """How many groups, those of most runs first."""
     x: XAxis = "step"
     start: int | None = None
     end: int | None = None
     width: int = 1000
+    smoothing: float | None = None
 
 
 class Band(msgspec.Struct, frozen=True, kw_only=True):
-    """A group. The lists have one element a column in which any of its runs has a number."""
+    """A group. The lists have one element a column in which any of its runs has a number.
+
+    A run counts in each column from its first to its last one: where it has no number in between, what its line has there.
+    """
 
     name: str
+    keys: Sequence[str | None] | None = None
+    """What its runs have in the columns that they are grouped by; `None` where they have none."""
+    found: int
+    """How many runs there are in it."""
     runs: int
-    """How many of its runs have the metric."""
+    """How many of those that were looked at have the metric."""
+    points: int
+    """How many points they have."""
     column: int
     x: Sequence[int]
     """Where each column begins."""
     counts: Sequence[int]
-    """How many runs have numbers in it."""
+    """How many runs count in it."""
     mean: Sequence[float]
-    """Of the means of these runs."""
+    """Of the means of these runs; so are the next four."""
     std: Sequence[float | None]
-    """Of the means of these runs, as of a sample; of one alone there is none."""
+    """Of a sample; of one alone there is none."""
+    median: Sequence[float]
+    lower: Sequence[float]
+    upper: Sequence[float]
+    """The quartiles."""
     low: Sequence[float]
     high: Sequence[float]
     """Of all of their points."""
+    smooth: Sequence[float] | None = None
+    """The mean of their smoothed lines."""
+    smooth_median: Sequence[float] | None = None
 
 
 class BandPage(msgspec.Struct, frozen=True, kw_only=True):
     cursor: int
+    runs: int
+    """How many runs are in all groups, also in those beyond the limit."""
+    total: int
+    """How many groups there are."""
+    complete: bool = True
+    """Whether all runs of the groups shown were looked at; else the newest ones."""
     groups: list[Band]

@@ -12,8 +12,6 @@ from itertools import accumulate, repeat
 
 import msgspec
 
-from slipstream.rules.groups import spread_of
-
 RAW_PER_PIXEL = 2
 """Points a pixel up to which all of them are shown."""
 _NEGLIGIBLE = 1e-30
@@ -246,31 +244,6 @@ class LineCutter:
             infinite=list(infinite),
             minus_infinite=list(minus_infinite),
         )
-
-
-class BandMaker:
-    """Puts lines that were cut into the same columns together."""
-
-    def __init__(self) -> None:
-        self._columns: dict[int, list[tuple[float, float, float]]] = {}
-        self.lines = 0
-
-    def add(self, line: Line) -> None:
-        """Take one line, which is not raw."""
-        self.lines += 1
-        for x, low, high, mean in zip(line.x, line.low or (), line.high or (), line.mean or (), strict=True):
-            if low is not None and high is not None and mean is not None:
-                self._columns.setdefault(x, []).append((low, high, mean))
-
-    def rows(self) -> list[tuple[int, int, float, float | None, float, float]]:
-        """Return x, how many lines, the mean of their means, its deviation, lowest and highest, of each column."""
-        rows: list[tuple[int, int, float, float | None, float, float]] = []
-        for x in sorted(self._columns):
-            lows, highs, means = zip(*self._columns[x], strict=True)
-            spread = spread_of(means)
-            assert spread.mean is not None, "means are numbers"
-            rows.append((x, len(means), spread.mean, spread.std, min(lows), max(highs)))
-        return rows
 
 
 def _finite(values: Sequence[float]) -> Sequence[float]:

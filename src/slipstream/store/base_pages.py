@@ -43,7 +43,7 @@ class RunTableStore(Protocol):
         ...
 
     def find_bands(self, request: BandRequest) -> BandPage:
-        """Return a metric of groups of runs, on common columns, exactly."""
+        """Return a metric of groups of runs, on common columns, over all of their points."""
         ...
 
     def find_run_values(self, request: ValuesRequest) -> list[ValueCount]:

@@ -7,20 +7,16 @@ from typing import LiteralString, NamedTuple, TypeAlias, cast
 from slipstream.db.base import Row, Transaction
 from slipstream.db.point_blocks import Sight
 from slipstream.entities.envelope import (
-    Band,
-    BandPage,
-    BandRequest,
     EncodedEnvelopes,
     Envelope,
     EnvelopePage,
     EnvelopeRequest,
-    RunSet,
     SeriesName,
     XAxis,
 )
 from slipstream.errors import InvalidParameterError
 from slipstream.rules import limits
-from slipstream.rules.envelope import BandMaker, LineCutter, OutOfOrderError, column_width
+from slipstream.rules.envelope import LineCutter, OutOfOrderError, column_width
 from slipstream.store.config import StoreConfig
 from slipstream.store.point_blocks import PointBlocksPart
 from slipstream.store.run_changes import newest_change
@@ -45,7 +41,9 @@ _EVER = (limits.INT64_MIN, limits.INT64_MAX)
 Axis: TypeAlias = Callable[[Sight], Sequence[int]]
 
 
-class _Found(NamedTuple):
+class FoundLine(NamedTuple):
+    """A series of a run, and where it ends."""
+
     run_id: str
     start_time: int
     run: int
@@ -62,13 +60,13 @@ class EnvelopesPart(PointBlocksPart):
     def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
         check_envelope_request(request)
         cursor = newest_change(self.tx)
-        found = self._find_lines(request)
+        found = self.find_lines(request.series)
         columns = self._line_columns(found, request, None)
         return EnvelopePage(
             cursor=cursor,
             series=[
                 self._cut_line(line, parts, request, columns[line.series])
-                for line, parts in self._read_lines(found)
+                for line, parts in self.read_lines(found)
             ],
         )
 
@@ -79,7 +77,7 @@ class EnvelopesPart(PointBlocksPart):
         index = self.config.run_index
         state = None if index is None else index.state(self.tx)
         cursor = newest_change(self.tx) if state is None else state
-        found = self._find_lines(request)
+        found = self.find_lines(request.series)
         columns = self._line_columns(found, request, state)
         texts: dict[int, bytes] = {}
         keys = {
@@ -100,7 +98,7 @@ class EnvelopesPart(PointBlocksPart):
                 known = index.kept(keys[line.series])
                 if isinstance(known, bytes):
                     texts[line.series] = known
-        for line, parts in self._read_lines([line for line in found if line.series not in texts]):
+        for line, parts in self.read_lines([line for line in found if line.series not in texts]):
             text = encode(self._cut_line(line, parts, request, columns[line.series]))
             texts[line.series] = text
             if index is not None and state is not None:
@@ -108,7 +106,7 @@ class EnvelopesPart(PointBlocksPart):
         return EncodedEnvelopes(cursor=cursor, series=[texts[line.series] for line in found])
 
     def _line_columns(
-        self, found: Sequence[_Found], request: EnvelopeRequest, state: int | None
+        self, found: Sequence[FoundLine], request: EnvelopeRequest, state: int | None
     ) -> dict[int, int]:
         """Return how wide the columns of each series are."""
         if not found:
@@ -124,45 +122,20 @@ class EnvelopesPart(PointBlocksPart):
             columns[series] = column_width(low, max(low, high), request.width)
         return columns
 
-    def _known_extent(self, line: _Found, x: XAxis, state: int | None) -> tuple[int, int]:
+    def _known_extent(self, line: FoundLine, x: XAxis, state: int | None) -> tuple[int, int]:
         index = self.config.run_index
         if index is None or state is None:
-            return self._line_extent(line, x)
+            return self.line_extent(line, x)
         key = ("extent", line[:5], x)
         known = index.kept(key)
         if known is None:
-            known = self._line_extent(line, x)
+            known = self.line_extent(line, x)
             index.keep_of_run(key, line.run, known, state, 100)
         return cast("tuple[int, int]", known)
 
-    def find_bands(self, request: BandRequest) -> BandPage:
-        series = tuple(
-            SeriesName(run_id, request.key) for group in request.groups for run_id in group.run_ids
-        )
-        of_lines = EnvelopeRequest(
-            series=series, x=request.x, start=request.start, end=request.end, width=request.width
-        )
-        check_envelope_request(of_lines)
-        cursor = newest_change(self.tx)
-        found = self._find_lines(of_lines)
-        column = 1
-        if found:
-            extents = [self._line_extent(line, request.x) for line in found]
-            low = min(low for low, _ in extents) if request.start is None else request.start
-            high = max(high for _, high in extents) if request.end is None else request.end
-            column = column_width(low, max(low, high), request.width)
-        makers = [(group, BandMaker()) for group in request.groups]
-        for line, parts in self._read_lines(found):
-            cut, _ = self._cut_parts(line, parts, of_lines, column, width=0)
-            shown = cut.line()
-            for group, maker in makers:
-                if line.run_id in group.run_ids:
-                    maker.add(shown)
-        return BandPage(cursor=cursor, groups=[_band(group, maker, column) for group, maker in makers])
-
-    def _find_lines(self, request: EnvelopeRequest) -> list[_Found]:
+    def find_lines(self, series: Sequence[SeriesName]) -> list[FoundLine]:
         """Return the series that there are, in the order asked for."""
-        named = list(dict.fromkeys((each.run_id, each.key) for each in request.series))
+        named = list(dict.fromkeys((each.run_id, each.key) for each in series))
         if not named:
             return []
         rows = self.tx.fetch_all(
@@ -170,10 +143,10 @@ class EnvelopesPart(PointBlocksPart):
             run_ids__in=list(dict.fromkeys(run_id for run_id, _ in named)),
             keys__in=list(dict.fromkeys(key for _, key in named)),
         )
-        known = {(row[0], row[4]): _Found(*row) for row in rows}
+        known = {(row[0], row[4]): FoundLine(*row) for row in rows}
         return [known[name] for name in named if name in known]
 
-    def _line_extent(self, line: _Found, x: XAxis) -> tuple[int, int]:
+    def line_extent(self, line: FoundLine, x: XAxis) -> tuple[int, int]:
         """Return about where a series begins and ends; columns that lie outside are made all the same."""
         if x == "step":
             points = self.see_points(line.run, line.series, most=1)
@@ -183,15 +156,15 @@ class EnvelopesPart(PointBlocksPart):
         origin = line.start_time if x == "relative" else 0
         return row[0] - origin, row[1] - origin
 
-    def _time_extent(self, line: _Found) -> Row:
+    def _time_extent(self, line: FoundLine) -> Row:
         row = self.tx.fetch_one(
             SELECT_EXTENT, first=line.run << 32, last=(line.run + 1 << 32) - 1, series=line.series
         )
         return row if row is not None and row[0] is not None else (line.last_time, line.last_time)
 
-    def _read_lines(self, found: Sequence[_Found]) -> Iterator[tuple[_Found, Iterable[Sight]]]:
+    def read_lines(self, found: Sequence[FoundLine]) -> Iterator[tuple[FoundLine, Iterable[Sight]]]:
         """Return the parts of each series; of short ones of one run after their blocks were read together."""
-        by_run: dict[int, list[_Found]] = {}
+        by_run: dict[int, list[FoundLine]] = {}
         for line in found:
             by_run.setdefault(line.run, []).append(line)
         read: dict[int, Sight] = {}
@@ -208,9 +181,9 @@ class EnvelopesPart(PointBlocksPart):
             yield line, self.see_in_parts(line.run, line.series) if points is None else (points,)
 
     def _cut_line(
-        self, line: _Found, parts: Iterable[Sight], request: EnvelopeRequest, column: int
+        self, line: FoundLine, parts: Iterable[Sight], request: EnvelopeRequest, column: int
     ) -> Envelope:
-        cut, steps = self._cut_parts(line, parts, request, column, width=request.width)
+        cut, steps = self.cut_parts(line, parts, request, column, width=request.width)
         shown = cut.line()
         return Envelope(
             run_id=line.run_id,
@@ -232,8 +205,8 @@ class EnvelopesPart(PointBlocksPart):
             minus_infinite=shown.minus_infinite,
         )
 
-    def _cut_parts(
-        self, line: _Found, parts: Iterable[Sight], request: EnvelopeRequest, column: int, *, width: int
+    def cut_parts(
+        self, line: FoundLine, parts: Iterable[Sight], request: EnvelopeRequest, column: int, *, width: int
     ) -> "tuple[LineCutter, _Steps]":
         axis = _axis(request.x, line.start_time)
         start = _EVER[0] if request.start is None else request.start
@@ -255,28 +228,13 @@ class EnvelopesPart(PointBlocksPart):
         return cut, steps
 
     def _sorted_line(
-        self, line: _Found, axis: Axis, steps: "_Steps"
+        self, line: FoundLine, axis: Axis, steps: "_Steps"
     ) -> tuple[Sequence[int], Sequence[float]]:
         points = self.see_points(line.run, line.series)
         steps.add(points.steps)
         xs = axis(points)
         order = sorted(range(len(xs)), key=xs.__getitem__)
         return array("q", map(xs.__getitem__, order)), array("d", map(points.values.__getitem__, order))
-
-
-def _band(group: RunSet, maker: BandMaker, column: int) -> Band:
-    rows = maker.rows()
-    return Band(
-        name=group.name,
-        runs=maker.lines,
-        column=column,
-        x=[row[0] for row in rows],
-        counts=[row[1] for row in rows],
-        mean=[row[2] for row in rows],
-        std=[row[3] for row in rows],
-        low=[row[4] for row in rows],
-        high=[row[5] for row in rows],
-    )
 
 
 class _Steps:

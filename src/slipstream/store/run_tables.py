@@ -364,6 +364,10 @@ class RunTablesPart(SeriesSummariesPart):
             groups=order_groups(spread, request)[window] if request.order_by else spread,
         )
 
+    def find_cells(self, selection: RunSelection, wanted: Sequence[ColumnName]) -> Cells:
+        """Return columns of all runs that a search finds."""
+        return self._cells(_Selected.of(selection), wanted)
+
     def _cells(self, selected: _Selected, wanted: Sequence[ColumnName]) -> Cells:
         """Return columns of all runs that were found."""
         names_ = list(dict.fromkeys(wanted))

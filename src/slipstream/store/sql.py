@@ -2,10 +2,10 @@
 
 from slipstream.db.base import Transaction
 from slipstream.entities import FileInfo
+from slipstream.store.bands import BandsPart
 from slipstream.store.branches import BranchesPart
 from slipstream.store.config import StoreConfig
 from slipstream.store.datasets import DatasetsPart
-from slipstream.store.envelopes import EnvelopesPart
 from slipstream.store.experiments import ExperimentsPart
 from slipstream.store.exports import ExportsPart
 from slipstream.store.heartbeats import HeartbeatsPart
@@ -45,7 +45,7 @@ class SqlStore(
     ParamChangesPart,
     RunMovesPart,
     HistoriesPart,
-    EnvelopesPart,
+    BandsPart,
     ViewsPart,
     DatasetsPart,
     LoggedModelsPart,

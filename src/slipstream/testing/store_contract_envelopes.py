@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from slipstream.entities import Metric
+from slipstream.entities import Metric, Param
 from slipstream.entities.envelope import BandRequest, Envelope, EnvelopeRequest, RunSet, SeriesName
+from slipstream.entities.run_table import RunSelection
 from slipstream.errors import InvalidParameterError
 from slipstream.store.base import Store
 from slipstream.testing.store_contract import new_run
@@ -177,5 +178,65 @@ class EnvelopeContract:
                 pytest.approx(steps[-1] + 20, abs=0.03),
             )
         assert set(one.std) == {None}
+        assert (page.runs, page.total, three.found, one.found) == (5, 3, 3, 2)
         with pytest.raises(InvalidParameterError, match="width"):
             store.find_bands(BandRequest(key="m", groups=sets, width=0))
+
+    def test_bands_of_all_runs_that_a_search_finds(self, store: Store) -> None:
+        experiment = store.create_experiment(f"bands {secrets.token_hex(4)}")
+        for number in range(7):
+            run = store.create_run(experiment, start_time=1_000 + number).info.run_id
+            params = [Param("size", "large" if number < 4 else "small"), Param("seed", str(number % 2))]
+            store.log_batch(
+                run,
+                [Metric("m", float(number), 1_000 + 10 * step, step) for step in range(5)],
+                params if number < 6 else [],
+            )
+        selection = RunSelection(experiment_ids=(experiment,))
+
+        page = store.find_bands(BandRequest(key="m", selection=selection, by=("params.size",)))
+
+        assert (page.runs, page.total, page.complete) == (7, 3, True)
+        assert [(each.keys, each.found, each.runs, each.points) for each in page.groups] == [
+            (("large",), 4, 4, 20),
+            (("small",), 2, 2, 10),
+            ((None,), 1, 1, 5),
+        ]
+        large = page.groups[0]
+        assert list(large.x) == [0, 1, 2, 3, 4]
+        assert set(large.counts) == {4}
+        for values, value in (
+            (large.mean, 1.5),
+            (large.median, 1.5),
+            (large.lower, 0.75),
+            (large.upper, 2.25),
+            (large.low, 0.0),
+            (large.high, 3.0),
+            (large.std, math.sqrt(5 / 3)),
+        ):
+            assert list(values) == [pytest.approx(value, abs=0.01)] * 5
+        both = store.find_bands(
+            BandRequest(key="m", selection=selection, by=("params.size", "params.seed"), limit=2)
+        )
+        assert both.total == 5
+        assert [each.keys for each in both.groups] == [("large", "0"), ("large", "1")]
+        found = RunSelection(experiment_ids=(experiment,), filter_string="params.size = 'small'")
+        (alone,) = store.find_bands(BandRequest(key="m", selection=found, smoothing=0.5)).groups
+        assert (alone.keys, alone.found) == ((), 2)
+        assert alone.smooth is not None
+        assert list(alone.smooth) == [pytest.approx(4.5, abs=0.01)] * 5
+        with pytest.raises(InvalidParameterError, match="by"):
+            store.find_bands(BandRequest(key="m", selection=selection, by=("metrics.m",)))
+        with pytest.raises(InvalidParameterError, match="limit"):
+            store.find_bands(BandRequest(key="m", selection=selection, limit=1_000))
+
+    def test_runs_count_between_their_points(self, store: Store) -> None:
+        often, seldom = new_run(store), new_run(store)
+        store.log_batch(often, [Metric("m", 0.0, 1 + step, step) for step in range(9)])
+        store.log_batch(seldom, [Metric("m", 10.0 * step, 1 + step, step) for step in (2, 6)])
+        sets = (RunSet(name="both", run_ids=(often, seldom)),)
+        (both,) = store.find_bands(BandRequest(key="m", groups=sets)).groups
+        assert list(both.x) == list(range(9))
+        assert list(both.counts) == [1, 1, 2, 2, 2, 2, 2, 1, 1]
+        assert list(both.mean) == [pytest.approx(each, abs=0.1) for each in (0, 0, 10, 15, 20, 25, 30, 0, 0)]
+        assert list(both.high) == [pytest.approx(each, abs=0.1) for each in (0, 0, 20, 30, 40, 50, 60, 0, 0)]

@@ -22,14 +22,22 @@ export type AxisMessage = {
 
 export type BandMessage = {
   name: string;
+  keys: (string | null)[] | null;
+  found: number;
   runs: number;
+  points: number;
   column: number;
   x: AxisMessage;
   counts: number[];
   mean: number[];
   std: (number | null)[];
+  median: number[];
+  lower: number[];
+  upper: number[];
   low: number[];
   high: number[];
+  smooth?: number[] | null;
+  smooth_median?: number[] | null;
 };
 
 export type BatchMetric = {
@@ -356,16 +364,26 @@ export type FindActivityResponse = {
 };
 
 export type FindBands = {
+  experiment_ids?: string[];
+  filter?: string | null;
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
   key: string;
-  groups?: RunSet[];
+  groups?: RunSet[] | null;
+  by?: string[];
+  limit?: number;
   x?: "relative" | "step" | "time";
   start?: number | null;
   end?: number | null;
   width?: number;
+  smoothing?: number | null;
 };
 
 export type FindBandsResponse = {
   cursor: number;
+  runs: number;
+  total: number;
+  complete: boolean;
   groups: BandMessage[];
 };
 

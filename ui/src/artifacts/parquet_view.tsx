@@ -1,4 +1,4 @@
-/** A Parquet file's columns, read from its last bytes. Its rows are for the user's own tools. */
+/** A Parquet file: its rows, and its columns as its last bytes tell them. */
 
 import { ApiError } from "../api/request";
 import { useResource } from "../api/resource";
@@ -8,6 +8,7 @@ import { footerLength, ParquetError, readFooter } from "../formats/parquet_foote
 import { count } from "../lib/format";
 import { shellQuote } from "../lib/shell_words";
 import { visibleLine } from "../lib/visible";
+import { ParquetRows } from "./parquet_rows";
 import { type ArtifactSource, readPart } from "./source";
 
 const MOST_FOOTER = 16_000_000;
@@ -36,14 +37,10 @@ export function ParquetView({ source, path, size }: { source: ArtifactSource; pa
     <>
       <p>
         {count(found.rows)} rows in {count(found.groups)} {found.groups === 1 ? "group" : "groups"}
-        {found.writer && <span class="quiet">, written by {visibleLine(found.writer)}</span>}. Rows of Parquet
-        files are not shown here; read them with:
+        {found.writer && <span class="quiet">, written by {visibleLine(found.writer)}</span>}
       </p>
-      <CopyBlock
-        label="Read the rows in a terminal"
-        text={`${source.command(path)} --dst-path .
-python -c 'import pandas, sys; print(pandas.read_parquet(sys.argv[1]))' ${shellQuote(path)}`}
-      />
+      {found.rows > 0 && <ParquetRows source={source} path={path} size={size} />}
+      <h3>Columns</h3>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
       <div class="scrolls" tabIndex={0} role="region" aria-label="Columns">
         <table class="lined">
@@ -67,6 +64,12 @@ python -c 'import pandas, sys; print(pandas.read_parquet(sys.argv[1]))' ${shellQ
           </tbody>
         </table>
       </div>
+      <h3>All of it in a terminal</h3>
+      <CopyBlock
+        label="Read the rows in a terminal"
+        text={`${source.command(path)} --dst-path .
+python -c 'import pandas, sys; print(pandas.read_parquet(sys.argv[1]))' ${shellQuote(path)}`}
+      />
     </>
   );
 }

@@ -47,7 +47,8 @@ const CHARACTER = 7.5;
 const SAMPLE = 50;
 const NUMBER = /^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i;
 
-export function TableView({ table }: { table: FileTable }) {
+/** `firstRow` is how many rows of the file come before these. */
+export function TableView({ table, firstRow = 0 }: { table: FileTable; firstRow?: number }) {
   const [order, setOrder] = useState<{ column: number; isDescending: boolean }>();
   const facts = useMemo(() => factsOf(table), [table]);
   const rows = useMemo(() => {
@@ -64,9 +65,9 @@ export function TableView({ table }: { table: FileTable }) {
       key: "#",
       title: "#",
       isNumber: true,
-      width: 24 + String(table.rows.length).length * CHARACTER,
+      width: 24 + String(firstRow + table.rows.length).length * CHARACTER,
       pinned: true,
-      cell: (row) => <span class="quiet">{row.index + 1}</span>,
+      cell: (row) => <span class="quiet">{firstRow + row.index + 1}</span>,
     };
     const others = table.head.map((title, index): GridColumn<Line> => {
       const isMine = order?.column === index;
@@ -96,7 +97,7 @@ export function TableView({ table }: { table: FileTable }) {
       };
     });
     return [number, ...others];
-  }, [table, order, facts]);
+  }, [table, order, facts, firstRow]);
   if (table.head.length === 0) return <p class="quiet">There are no rows.</p>;
   return (
     <>

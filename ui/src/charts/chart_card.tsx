@@ -5,6 +5,7 @@ import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "pr
 import { isDark } from "../app/theme";
 import { tellFailure } from "../app/toasts";
 import { count, many, shortNumber } from "../lib/format";
+import { BANDS, type BandsPage, bandSeries, groupId } from "./bands";
 import { CodeSheet, ValueTable } from "./chart_dialogs";
 import type { Line, Picture } from "./draw";
 import { csvOf, pngOf, save, svgOf } from "./export";
@@ -13,9 +14,11 @@ import { inks } from "./inks";
 import { LineChart } from "./line_chart";
 import type { Link } from "./link";
 import { type Mark, markAt } from "./marks";
+import type { RunGroups } from "./run_groups";
 import { type Scale, scaleOver, type Unit } from "./scale";
 import { clippedExtent, extentOf, type Series, straightPart } from "./series";
 import { type ChartSettings, keepZoom } from "./settings";
+import { useBands } from "./use_bands";
 import { useSeries } from "./use_series";
 
 export interface DrawnRun {
@@ -37,12 +40,14 @@ interface Props {
   readonly experiment?: string | undefined;
   /** Where means of groups are drawn: the group of each run. */
   readonly groupOf?: ReadonlyMap<string, string> | undefined;
+  /** Where bands over all runs of groups are drawn; `runs` are then those of opened groups. */
+  readonly groups?: RunGroups | undefined;
 }
 
 const LEAST_PIXELS = 60;
 
 export function ChartCard(props: Props) {
-  const { metric, runs, settings, link, height, groupOf } = props;
+  const { metric, runs, settings, link, height, groupOf, groups } = props;
   const id = useId();
   const card = useRef<HTMLElement>(null);
   const [isInSight, setInSight] = useState(false);
@@ -78,17 +83,32 @@ export function ChartCard(props: Props) {
     isInSight,
     experiment: props.experiment,
   });
+  const bands = useBands({
+    query: groups?.query,
+    key: metric,
+    x: typeof settings.x === "string" ? settings.x : "step",
+    zoom: settings.zoom,
+    width,
+    smoothing: settings.smoothing,
+    isInSight,
+  });
   const series = found.series.value;
-  const isByTime = found.isByTime.value;
-  const error = found.error.value;
+  const page = bands.page.value;
+  const isByTime = groups ? bands.isByTime.value : found.isByTime.value;
+  const error = (groups ? bands : found).error.value;
   const dark = isDark.value;
   const ink = inks();
   const lines = useMemo<readonly Line[] | undefined>(() => {
     const byRun = new Map(runs.map((run) => [run.id, run]));
+    if (groups) {
+      if (!page) return undefined;
+      return linesOfGroups(page, groups, settings, metric, series ?? [], byRun, dark);
+    }
     if (groupOf) {
       const slots = groupSlots(groupOf);
       const drawn = (series ?? []).filter((each) => byRun.has(each.run));
-      return groupsOf(drawn, (run) => groupOf.get(run) ?? "", settings.band).map((group) => ({
+      const band = settings.band === "minmax" ? "minmax" : "std";
+      return groupsOf(drawn, (run) => groupOf.get(run) ?? "", band).map((group) => ({
         series: group.series,
         mark: markAt(slots.get(group.value) ?? 0, dark),
         label: `${group.value || "none"} (${many(group.runs, "run", "runs")})`,
@@ -101,7 +121,7 @@ export function ChartCard(props: Props) {
       const mark: Mark = markAt(run.slot, dark);
       return [{ series: each, mark, label: runs.length === 1 ? metric : run.name }];
     });
-  }, [series, runs, dark, groupOf, settings.band]);
+  }, [series, page, groups, runs, dark, groupOf, settings.centre, settings.band, settings.hidden.join()]);
 
   const xTitle = typeof settings.x !== "string" ? settings.x.metric : isByTime ? "time" : xTitles[settings.x];
   const picture = useMemo<Picture | undefined>(() => {
@@ -130,8 +150,9 @@ export function ChartCard(props: Props) {
     zoom: settings.zoom,
     width: Math.max(100, 100 * Math.ceil(width / 100)),
     smoothing: settings.smoothing,
+    groups: groups?.query,
   };
-  const isLoading = found.isLoading.value && isInSight;
+  const isLoading = (groups ? bands : found).isLoading.value && isInSight;
   return (
     <article
       ref={card}
@@ -168,7 +189,7 @@ export function ChartCard(props: Props) {
           {error ? (
             <p role="alert">
               {error.message}{" "}
-              <button type="button" onClick={() => found.reload()}>
+              <button type="button" onClick={() => (groups ? bands : found).reload()}>
                 Try again
               </button>
             </p>
@@ -178,7 +199,12 @@ export function ChartCard(props: Props) {
         </div>
       )}
       <footer class="quiet">
-        {noteOf(lines, picture, groupOf ? groupNote(settings, runs.length) : undefined, error?.message)}
+        {noteOf(
+          lines,
+          picture,
+          groups ? bandsNote(settings, page) : groupOf ? groupNote(settings, runs.length) : undefined,
+          error?.message,
+        )}
       </footer>
       {sheet === "table" && picture && (
         <ValueTable title={title} picture={picture} onClose={() => setSheet("")} />
@@ -235,8 +261,46 @@ function yScale(
   return scaleOver(low, high, settings.y, straight, 0.04);
 }
 
+const byNames = (settings: ChartSettings) =>
+  settings.groupBy.map((name) => name.replace(/^\w+\./, "")).join(" and ");
+
 const groupNote = (settings: ChartSettings, runs: number) =>
-  `mean of ${many(runs, "run", "runs")} by ${settings.groupBy.replace(/^\w+\./, "")}, band: ${settings.band === "std" ? "± std" : "min to max"}`;
+  `mean of ${many(runs, "run", "runs")} that are listed, by ${byNames(settings)}, band: ${settings.band === "minmax" ? "min to max" : "± std"}`;
+
+/** Of how much a group's line is the middle: of all runs, or that it is not. */
+function bandsNote(settings: ChartSettings, page: BandsPage | undefined): string {
+  if (!page) return "";
+  const runs = page.groups.reduce((sum, group) => sum + group.runs, 0);
+  const points = page.groups.reduce((sum, group) => sum + group.points, 0);
+  const what = `${settings.centre} of ${page.complete ? "all " : "the newest "}${many(runs, "run", "runs")}`;
+  return `${what} by ${byNames(settings)}, band: ${BANDS[settings.band]} · ${many(points, "point", "points")}`;
+}
+
+/** The runs of opened groups behind the bands of all groups. */
+function linesOfGroups(
+  page: BandsPage,
+  groups: RunGroups,
+  settings: ChartSettings,
+  metric: string,
+  series: readonly Series[],
+  byRun: ReadonlyMap<string, DrawnRun>,
+  dark: boolean,
+): Line[] {
+  const members = series.flatMap((each): Line[] => {
+    const run = byRun.get(each.run);
+    if (!run || each.x.length === 0) return [];
+    return [{ series: each, mark: { ...markAt(run.slot, dark), dash: [] }, label: run.name, isMember: true }];
+  });
+  const middles = page.groups.flatMap((band): (Line & { slot: number })[] => {
+    const group = groups.byId.get(groupId(band.keys ?? []));
+    if (!group || band.runs === 0 || settings.hidden.includes(group.id)) return [];
+    const mark = markAt(group.slot, dark);
+    const drawn = bandSeries(band, metric, settings.centre, settings.band);
+    const label = `${group.label} (${many(band.runs, "run", "runs")})`;
+    return [{ series: drawn, mark, label, isGroup: true, slot: group.slot }];
+  });
+  return [...members, ...middles.sort((one, other) => one.slot - other.slot)];
+}
 
 /** What is drawn of how much: "min/max of 20,000". */
 function noteOf(

@@ -4,6 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { count } from "../lib/format";
 import { ChartCard, type DrawnRun } from "./chart_card";
 import type { Link } from "./link";
+import type { RunGroups } from "./run_groups";
 import type { ChartSettings, SIZES } from "./settings";
 
 interface Props {
@@ -14,6 +15,8 @@ interface Props {
   readonly experiment?: string | undefined;
   /** Where means of groups are drawn: the group of each run. */
   readonly groupOf?: ReadonlyMap<string, string> | undefined;
+  /** Where bands over all runs are drawn. */
+  readonly groups?: RunGroups | undefined;
 }
 
 const HEIGHTS: Readonly<Record<(typeof SIZES)[number], number>> = { s: 150, m: 210, l: 340 };
@@ -101,6 +104,7 @@ function ChartSection(props: Props & { section: Section; large: string; onLarge:
                 onLarge={() => props.onLarge(large === metric ? "" : metric)}
                 experiment={props.experiment}
                 groupOf={props.groupOf}
+                groups={props.groups}
               />
             </div>
           ))}

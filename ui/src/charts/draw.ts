@@ -11,6 +11,8 @@ export interface Line {
   readonly label: string;
   /** The mean of a group: `low` and `high` are then drawn as a band. */
   readonly isGroup?: boolean;
+  /** A run of a group that is drawn too: thin, behind the middles. */
+  readonly isMember?: boolean;
 }
 
 export interface Inks {
@@ -153,23 +155,36 @@ export function paintLine(pen: Pen, picture: Picture, box: Box, line: Line, bold
   const mid = heights(series.mid, places, toY);
   const smooth = picture.isSmoothed && series.smooth ? heights(series.smooth, places, toY) : undefined;
   const dash = mark.dash;
+  const isFaint = line.isMember && boldness < 2;
   if (series.low !== series.high) {
     const bottom = picture.y.kind === "log" ? box.top + box.height : undefined;
     // where even the highest cannot be drawn there is nothing; where only the lowest cannot, it is below the edge
     const high = heights(series.high, places, toY);
     const low = heights(series.low, places, toY, bottom);
     for (let at = 0; at < high.length; at++) if (Number.isNaN(high[at])) low[at] = Number.NaN;
-    if (line.isGroup) pen.band(places.x, low, high, mark.colour, 0.2);
+    if (line.isGroup) pen.band(places.x, low, high, mark.colour, bandAlpha(picture, boldness));
     else {
       const width = columnWidth(places.x);
-      pen.columns(places.x, low, high, width, { colour: mark.colour, width: 1, alpha: smooth ? 0.22 : 0.4 });
+      const alpha = isFaint ? 0.12 : smooth ? 0.22 : 0.4;
+      pen.columns(places.x, low, high, width, { colour: mark.colour, width: 1, alpha });
     }
   }
+  if (isFaint) {
+    pen.line(places.x, smooth ?? mid, { colour: mark.colour, width: 1, alpha: 0.5 });
+    return;
+  }
   if (smooth) {
-    if (series.isRaw) pen.line(places.x, mid, { colour: mark.colour, width: 1, alpha: 0.3 });
+    if (series.isRaw || line.isGroup) pen.line(places.x, mid, { colour: mark.colour, width: 1, alpha: 0.3 });
     pen.line(places.x, smooth, { colour: mark.colour, width: 1.5 + boldness * 0.5, dash });
   } else pen.line(places.x, mid, { colour: mark.colour, width: 0.5 + boldness, dash });
   paintPoints(pen, places, mid, smooth ?? mid, line, !!smooth);
+}
+
+/** The more bands lie over each other the fainter each is, so that what is below still shows. */
+function bandAlpha(picture: Picture, boldness: number): number {
+  if (boldness > 1) return 0.25;
+  const bands = picture.lines.reduce((sum, line) => sum + (line.isGroup ? 1 : 0), 0);
+  return Math.max(0.05, Math.min(0.2, 0.5 / bands));
 }
 
 /** Columns touch each other where they are dense, and stay narrow where they are not. */

@@ -7,6 +7,7 @@ import { own } from "../api/request";
 import { type ApiNumber, toNumber } from "../lib/format";
 import { EMPTY, type Odd, type Series } from "./series";
 import type { XKind } from "./settings";
+import { axisFrom, type WireAxis } from "./wire_axis";
 
 export interface Asked {
   readonly runs: readonly string[];
@@ -16,14 +17,6 @@ export interface Asked {
   readonly end: number | undefined;
   readonly width: number;
   readonly smoothing: number;
-}
-
-/** Whole numbers: `count` of them from `start` on, or as many steps further each as `deltas` say. */
-interface WireAxis {
-  start: number;
-  step: number;
-  count?: number | null;
-  deltas?: number[] | null;
 }
 
 export interface WireSeries {
@@ -179,15 +172,5 @@ function numbersFrom(wire: readonly ApiNumber[]): Float64Array {
   if (wire.length === 0) return EMPTY;
   const found = new Float64Array(wire.length);
   for (let at = 0; at < wire.length; at++) found[at] = toNumber(wire[at]) ?? Number.NaN;
-  return found;
-}
-
-function axisFrom({ start, step, count, deltas }: WireAxis): Float64Array {
-  const found = new Float64Array(deltas ? deltas.length + 1 : (count ?? 0));
-  let at = start;
-  for (let index = 0; index < found.length; index++) {
-    found[index] = at;
-    at += step * (deltas ? (deltas[index] ?? 0) : 1);
-  }
   return found;
 }

@@ -1,6 +1,7 @@
 /** Files of what a chart shows: PNG, SVG, CSV; and the code that gets the same numbers. */
 
 import { serverAddress } from "../api/request";
+import type { GroupQuery } from "./bands";
 import { type Picture, paint } from "./draw";
 import { canvasPen, SvgPen } from "./pen";
 import { lastUpTo } from "./series";
@@ -39,12 +40,20 @@ export function csvOf(picture: Picture): string {
   const rows = [
     ["run_id", "run", "metric", "x", "value", "low", "high", ...(isSmoothed ? ["smoothed"] : [])],
   ];
-  for (const { series, label } of picture.lines) {
+  for (const { series, label, isGroup } of picture.lines) {
     const last = lastUpTo(series.x, picture.x.max);
     for (let at = 0; at <= last; at++) {
       const x = series.x[at] as number;
       if (x < picture.x.min) continue;
-      const row = [series.run, label, series.key, x, series.mid[at], series.low[at], series.high[at]];
+      const row = [
+        isGroup ? "" : series.run,
+        label,
+        series.key,
+        x,
+        series.mid[at],
+        series.low[at],
+        series.high[at],
+      ];
       if (isSmoothed) row.push(series.smooth?.[at] ?? "");
       rows.push(row.map(String));
     }
@@ -65,6 +74,8 @@ export interface Shown {
   readonly zoom: readonly [number, number] | undefined;
   readonly width: number;
   readonly smoothing: number;
+  /** Where bands are drawn: of which groups. */
+  readonly groups?: GroupQuery | undefined;
 }
 
 /** As `runs` in Python has them, on one line while they are few. */
@@ -74,6 +85,7 @@ const listed = (names: readonly string[]) =>
     : `[\n${names.map((name) => `    ${JSON.stringify(name)},`).join("\n")}\n]`;
 
 export function pythonOf(shown: Shown): string {
+  if (shown.groups) return pythonOfGroups(shown.groups, shown.key);
   return `import slipstream
 
 slipstream.set_tracking_uri(${JSON.stringify(serverAddress())})
@@ -83,20 +95,38 @@ for run_id in ${listed(shown.runs)}:
         print(run_id, point.step, point.timestamp, point.value)`;
 }
 
+function pythonOfGroups(groups: GroupQuery, key: string): string {
+  const values = groups.by.map((name) => {
+    const key = name.slice(name.indexOf(".") + 1);
+    if (name.startsWith("attributes.")) return `run.info.${key}`;
+    return `run.data.${name.startsWith("params.") ? "params" : "tags"}.get(${JSON.stringify(key)})`;
+  });
+  const view =
+    groups.view_type === "DELETED_ONLY" ? ", run_view_type=slipstream.entities.ViewType.DELETED_ONLY" : "";
+  return `import slipstream
+
+slipstream.set_tracking_uri(${JSON.stringify(serverAddress())})
+client = slipstream.MlflowClient()
+runs = slipstream.search_runs(
+    ${JSON.stringify(groups.experiment_ids)}, ${JSON.stringify(groups.filter)}, output_format="list"${view}
+)
+for run in runs:
+    for point in client.get_metric_history(run.info.run_id, ${JSON.stringify(key)}):
+        print(${values.join(", ")}, run.info.run_id, point.step, point.timestamp, point.value)`;
+}
+
 export function curlOf(shown: Shown): string {
-  const body: Record<string, unknown> = {
-    run_ids: shown.runs,
-    keys: [shown.key],
-    x: shown.x,
-    width: shown.width,
-  };
+  const body: Record<string, unknown> = shown.groups
+    ? { ...shown.groups, key: shown.key, x: shown.x, width: shown.width }
+    : { run_ids: shown.runs, keys: [shown.key], x: shown.x, width: shown.width };
+  const route = shown.groups ? "bands" : "envelope";
   if (shown.zoom) {
     body.start = Math.floor(shown.zoom[0]);
     body.end = Math.ceil(shown.zoom[1]);
   }
   if (shown.smoothing) body.smoothing = shown.smoothing;
   const text = JSON.stringify(body).replaceAll("'", "'\\''");
-  return `curl --compressed '${serverAddress()}/api/slipstream/v1/metrics/envelope' \\
+  return `curl --compressed '${serverAddress()}/api/slipstream/v1/metrics/${route}' \\
   -H 'content-type: application/json' \\
   -d '${text}'`;
 }

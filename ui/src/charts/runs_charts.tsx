@@ -17,21 +17,15 @@ import type { RunsState } from "../runs/state";
 import { readTable, rowsOf } from "../runs/table";
 import type { DrawnRun } from "./chart_card";
 import { ChartGrid } from "./chart_grid";
+import { GroupChoice } from "./group_choice";
+import { GroupList } from "./group_list";
 import { groupSlots } from "./groups";
 import { newLink } from "./link";
 import { markAt, slotOf } from "./marks";
 import { foundText, SHORTCUTS } from "./run_charts";
+import { useRunGroups } from "./run_groups";
 import { matching } from "./search";
-import {
-  type ChartSettings,
-  keepBand,
-  keepGroup,
-  keepHidden,
-  keepMost,
-  keepPinned,
-  MOST_RUNS,
-  readSettings,
-} from "./settings";
+import { type ChartSettings, keepHidden, keepMost, keepPinned, MOST_RUNS, readSettings } from "./settings";
 import { Swatch } from "./swatch";
 import { ChartToolbar } from "./toolbar";
 
@@ -55,7 +49,7 @@ export function RunsCharts({ experiment, state, names }: Props) {
     filter: state.filter,
     view_type: state.isTrash ? ("DELETED_ONLY" as const) : ("ACTIVE_ONLY" as const),
     order_by: order ? [order] : [],
-    columns: settings.groupBy ? [settings.groupBy] : [],
+    columns: settings.groupBy,
   };
   const table = useResource(JSON.stringify([query, settings.most]), (abort) =>
     readTable(query, 0, settings.most, abort),
@@ -66,7 +60,7 @@ export function RunsCharts({ experiment, state, names }: Props) {
       ? readTable(
           {
             ...query,
-            filter: `attributes.run_id IN (${extra.map((id) => `'${id}'`).join(", ")})`,
+            filter: filterOfRuns(extra),
             order_by: [],
           },
           0,
@@ -78,6 +72,18 @@ export function RunsCharts({ experiment, state, names }: Props) {
   const known = useResource(JSON.stringify([experiment, state.filter]), (abort) =>
     readColumns([experiment], state.filter, "", MOST_COLUMNS, abort),
   );
+  const isBanded = settings.groupBy.length > 0 && typeof settings.x === "string";
+  const grouping = isBanded
+    ? {
+        experiment_ids: [experiment],
+        filter: state.chosen.length ? filterOfRuns(state.chosen) : state.filter,
+        view_type: query.view_type,
+        by: settings.groupBy,
+        limit: settings.most,
+      }
+    : undefined;
+  const { groups: foundGroups, resource: groupsPage } = useRunGroups(grouping, settings.opened);
+  const groups = useStable(foundGroups);
   const last = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useLive({ experiments: [experiment] }, () => {
     if (last.current !== undefined) return;
@@ -85,8 +91,11 @@ export function RunsCharts({ experiment, state, names }: Props) {
       last.current = undefined;
       void table.reload();
       void known.reload();
+      if (isBandedNow.current) void groupsPage.reload();
     }, CALM_MS);
   });
+  const isBandedNow = useRef(isBanded);
+  isBandedNow.current = isBanded;
   useEffect(() => () => clearTimeout(last.current), []);
   useShortcuts(SHORTCUTS);
 
@@ -101,14 +110,15 @@ export function RunsCharts({ experiment, state, names }: Props) {
     return all.map((run) => ({ id: run.id, name: run.name || run.id.slice(0, 8), slot: slotOf(run.id) }));
   }, [page, added, state.chosen.join(), settings.pinned.join()]);
   const grouped = useStable(
-    settings.groupBy
+    settings.groupBy.length && !isBanded
       ? [...(page ? rowsOf(page) : []), ...(added ? rowsOf(added) : [])].map(
-          (run) => [run.id, String(run.values[0] ?? "")] as const,
+          (run) => [run.id, run.values.map((value) => String(value ?? "none")).join(" · ")] as const,
         )
       : undefined,
   );
   const groupOf = useMemo(() => grouped && new Map(grouped), [grouped]);
-  const shown = useStable(listed.filter((run) => !settings.hidden.includes(run.id)));
+  const drawn = isBanded ? (groups?.groups ?? []).flatMap((group) => group.members ?? []) : listed;
+  const shown = useStable(drawn.filter((run) => !settings.hidden.includes(run.id)));
   const keys = useMemo(
     () =>
       (known.value.value?.columns ?? [])
@@ -124,7 +134,7 @@ export function RunsCharts({ experiment, state, names }: Props) {
     [stableKeys, byName, settings.order, settings.search],
   );
 
-  const error = table.error.value ?? known.error.value;
+  const error = table.error.value ?? known.error.value ?? groupsPage.error.value;
   if (error && !page) return <Failure error={error} retry={() => void table.reload()} />;
   if (!page || !known.value.value) return <Skeleton />;
   if (page.total === 0 && listed.length === 0)
@@ -133,7 +143,7 @@ export function RunsCharts({ experiment, state, names }: Props) {
         {!state.filter && <p>What the runs of this experiment log is drawn here as it comes.</p>}
       </Empty>
     );
-  const groups = [
+  const groupable = [
     ...names,
     ...known.value.value.columns.filter((column) => column.varies).map(({ key }) => key),
   ]
@@ -142,30 +152,39 @@ export function RunsCharts({ experiment, state, names }: Props) {
   return (
     <div class="chart-page">
       <ChartToolbar settings={settings} metrics={byName} found={foundText(metrics.length, keys.length)}>
-        <GroupChoice settings={settings} names={groups} />
+        <GroupChoice settings={settings} names={groupable} />
       </ChartToolbar>
       <div class="beside">
-        <RunList
-          experiment={experiment}
-          runs={listed}
-          total={page.total}
-          isChosen={state.chosen.length > 0}
-          settings={settings}
-          groupOf={groupOf}
-        />
+        {groups ? (
+          <GroupList experiment={experiment} groups={groups} settings={settings} />
+        ) : isBanded ? (
+          <aside class="run-list">{error ? <Failure error={error} /> : <Skeleton />}</aside>
+        ) : (
+          <RunList
+            experiment={experiment}
+            runs={listed}
+            total={page.total}
+            isChosen={state.chosen.length > 0}
+            settings={settings}
+            groupOf={groupOf}
+          />
+        )}
         {metrics.length === 0 ? (
           <Empty title={keys.length ? "No metric has such a name" : "No metric yet"}>
             {keys.length === 0 && <p>What the runs log is drawn here as it comes.</p>}
           </Empty>
         ) : (
-          <ChartGrid
-            metrics={metrics}
-            runs={shown}
-            settings={settings}
-            link={link}
-            experiment={experiment}
-            groupOf={groupOf}
-          />
+          (groups || !isBanded) && (
+            <ChartGrid
+              metrics={metrics}
+              runs={shown}
+              settings={settings}
+              link={link}
+              experiment={experiment}
+              groupOf={groupOf}
+              groups={groups}
+            />
+          )
         )}
       </div>
       {error instanceof ApiError && <p role="alert">{error.message}</p>}
@@ -173,40 +192,14 @@ export function RunsCharts({ experiment, state, names }: Props) {
   );
 }
 
+const filterOfRuns = (ids: readonly string[]) =>
+  `attributes.run_id IN (${ids.map((id) => `'${id}'`).join(", ")})`;
+
 /** The value before, while it says the same: what hangs on it is then not drawn anew. */
 function useStable<T>(value: T): T {
   const kept = useRef(value);
   if (JSON.stringify(kept.current) !== JSON.stringify(value)) kept.current = value;
   return kept.current;
-}
-
-function GroupChoice({ settings, names }: { settings: ChartSettings; names: readonly string[] }) {
-  const all = settings.groupBy && !names.includes(settings.groupBy) ? [settings.groupBy, ...names] : names;
-  if (all.length === 0) return null;
-  return (
-    <>
-      <label title="Mean of the runs that have the same value, of those that are drawn">
-        group
-        <select value={settings.groupBy} onChange={(event) => keepGroup(event.currentTarget.value)}>
-          <option value="">each run</option>
-          {all.map((name) => (
-            <option key={name} value={name}>
-              {name.replace(/^(params|tags)\./, "")}
-            </option>
-          ))}
-        </select>
-      </label>
-      {settings.groupBy && (
-        <label>
-          band
-          <select value={settings.band} onChange={(event) => keepBand(event.currentTarget.value as "std")}>
-            <option value="minmax">min to max</option>
-            <option value="std">± std</option>
-          </select>
-        </label>
-      )}
-    </>
-  );
 }
 
 function RunList(props: {

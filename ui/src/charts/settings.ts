@@ -2,6 +2,7 @@
 
 import { query, setQuery } from "../app/router";
 import { listFromText, listToText } from "../runs/columns";
+import { BANDS, type BandKind, type Centre } from "./bands";
 import type { ScaleKind } from "./scale";
 
 export const X_KINDS = ["step", "time", "relative"] as const;
@@ -25,8 +26,12 @@ export interface ChartSettings {
   readonly hidden: readonly string[];
   /** How many runs are drawn, beside the pinned ones. */
   readonly most: number;
-  readonly groupBy: string;
-  readonly band: "minmax" | "std";
+  /** Params and tags; runs with the same values are drawn as one. */
+  readonly groupBy: readonly string[];
+  readonly centre: Centre;
+  readonly band: BandKind;
+  /** Groups whose runs are drawn too. */
+  readonly opened: readonly string[];
 }
 
 export const MOST_RUNS = [10, 20, 50, 100] as const;
@@ -50,10 +55,15 @@ export function readSettings(): ChartSettings {
     pinned: listFromText(params.get("pin") ?? ""),
     hidden: listFromText(params.get("hide") ?? ""),
     most: most >= 1 && most <= 100 ? Math.round(most) : 20,
-    groupBy: params.get("by") ?? "",
-    band: params.get("band") === "std" ? "std" : "minmax",
+    groupBy: listFromText(params.get("by") ?? ""),
+    centre: params.get("line") === "median" ? "median" : "mean",
+    band: bandFrom(params.get("band")),
+    opened: listFromText(params.get("open") ?? ""),
   };
 }
+
+const bandFrom = (text: string | null): BandKind =>
+  text !== null && Object.hasOwn(BANDS, text) ? (text as BandKind) : "minmax";
 
 const isXKind = (text: string): text is XKind => (X_KINDS as readonly string[]).includes(text);
 
@@ -77,9 +87,10 @@ export const keepSort = (order: ChartSettings["order"]) =>
 export const keepPinned = (runs: readonly string[]) => setQuery({ pin: listToText(runs) });
 export const keepHidden = (runs: readonly string[]) => setQuery({ hide: listToText(runs) });
 export const keepMost = (most: number) => setQuery({ most: most === 20 ? null : String(most) }, {});
-export const keepGroup = (by: string) => setQuery({ by }, {});
-export const keepBand = (band: ChartSettings["band"]) =>
-  setQuery({ band: band === "minmax" ? null : band }, {});
+export const keepGroup = (by: readonly string[]) => setQuery({ by: listToText(by), open: null }, {});
+export const keepCentre = (centre: Centre) => setQuery({ line: centre === "mean" ? null : centre }, {});
+export const keepOpened = (groups: readonly string[]) => setQuery({ open: listToText(groups) });
+export const keepBand = (band: BandKind) => setQuery({ band: band === "minmax" ? null : band }, {});
 
 /** Zooming by keys and drags is one way back for Back, not one for each step. */
 export function keepZoom(zoom: readonly [number, number] | undefined): void {

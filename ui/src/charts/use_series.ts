@@ -140,6 +140,7 @@ class Source implements SeriesFound {
 
   async #fetch(asked: Asked, abort: AbortSignal): Promise<readonly Series[]> {
     const { x } = this.wanted;
+    if (asked.runs.length === 0) return [];
     if (typeof x === "string") return readSeries(asked, abort);
     const [own, others] = await Promise.all([
       readSeries({ ...asked, smoothing: 0 }, abort),
