@@ -1,0 +1,630 @@
+"""Measure the web pages in a real Chromium, beside those of a real MLflow, line by line of what we want of them.
+
+    MLFLOW_PYTHON=/path/to/python python benchmarks/ui.py [--data FOLDER] [--repeats 3] [--only loads,table,large,charts,reach]
+
+Both systems get the same data (`ui_seed.py`): 2,000 runs of 15 params and 12 metrics, 10 metrics of 20,000 points, 43
+models; slipstream also 10,000 and 100,000 runs, and 20 runs of 20,000 points. With `--data` it is kept, so that another
+call begins at once. Each page is loaded with an empty profile and an empty cache, in turns A B, B A; figures are medians.
+Without MLFLOW_PYTHON slipstream is measured alone. Needs Chromium and the pages (`make ui`); Linux only.
+
+Times are of this machine and of this hour, so only ratios of one run mean something; bytes, requests, heap and elements
+hardly depend on the machine, CPU seconds little. `calibration` is a fixed loop before each load: where it differs much
+from its least, other work took the cores.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from playwright.sync_api import Playwright, sync_playwright
+
+import ui_seed
+from browser import SCREEN, Figures, Visit, medians, quoted, visit
+from compare import machine, turns
+from processes import Server, environment
+from search import OPTIONS
+from ui_pages import NEWEST, PAGES, Address, ours, theirs
+
+OURS, THEIRS = "slipstream", "mlflow"
+PARTS = ("loads", "table", "large", "charts", "reach")
+ROOT = Path(__file__).parents[1]
+STATIC = ROOT / "src" / "slipstream" / "server" / "static"
+AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+LARGE = (10_000, 100_000)
+ROW = 28
+IDLE_MS = 10_000
+SCROLLED = {OURS: ".grid[role]", THEIRS: ".ag-body-viewport"}
+GRID = "document.querySelector('.grid[role]')"
+THEIR_TABLE = "document.querySelector('.ag-body-viewport')"
+
+# Elements that are whole on the screen.
+_ON_SCREEN = """selector => [...document.querySelectorAll(selector)].filter(each => {
+  const box = each.getBoundingClientRect();
+  return box.width > 0 && box.left >= 0 && box.top >= 0 && box.right <= innerWidth + 1 && box.bottom <= innerHeight + 1;
+})"""
+_STOPS = """[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')].filter(
+  each => each.tabIndex >= 0 && !each.disabled && each.getClientRects().length > 0).length"""
+_LOAD_MORE = """async () => {
+  const table = document.querySelector('.ag-body-viewport');
+  const wait = () => new Promise(go => setTimeout(go, 30));
+  const begin = performance.now();
+  let clicks = 0;
+  while (clicks < 19) {
+    const before = table.scrollHeight;
+    let button;
+    while (!button) {
+      table.scrollTop = table.scrollHeight;
+      button = [...document.querySelectorAll('button')].find(each => /load more/i.test(each.textContent) && !each.disabled);
+      await wait();
+    }
+    button.click();
+    clicks++;
+    while (table.scrollHeight < before + 1000) await wait();
+    if (performance.now() - begin > 300000) break;
+  }
+  return {clicks, ms: performance.now() - begin};
+}"""
+
+
+class Line(NamedTuple):
+    """One line of the table. `is_met` is `None` where nothing was measured or no goal is given."""
+
+    number: str
+    what: str
+    goal: str
+    theirs: float | None
+    ours: float | None
+    is_met: bool | None
+    is_rate: bool = False
+    """Whether more is better."""
+
+
+class Bench:
+    """What was measured; `figures[system][page]` has one entry a repetition."""
+
+    def __init__(self, playwright: Playwright, options: argparse.Namespace) -> None:
+        self.playwright = playwright
+        self.options = options
+        self.servers: dict[str, Server] = {}
+        self.ids: dict[str, dict[str, Any]] = {}
+        self.figures: dict[str, dict[str, list[Figures]]] = defaultdict(lambda: defaultdict(list))
+
+    def add(self, system: str, page: str, figures: Figures) -> None:
+        self.figures[system][page].append(figures)
+        short = {name: round(value, 2) for name, value in figures.items()}
+        print(f"  {time.strftime('%H:%M:%S')} {system:10} {page}: {short}", file=sys.stderr, flush=True)
+
+    def median(self, system: str, page: str) -> Figures:
+        return medians(self.figures[system][page]) if self.figures[system][page] else {}
+
+    def addresses(self, system: str) -> dict[str, Address]:
+        return (ours if system == OURS else theirs)(self.ids[system])
+
+    def open(self, system: str, page: str | Address, **options: Any) -> Any:
+        address = page if isinstance(page, Address) else self.addresses(system)[page]
+        return visit(self.playwright, self.servers[system].url, address.path, address.shown, **options)
+
+
+def started(name: str, folder: Path) -> Server:
+    folder.mkdir(parents=True, exist_ok=True)
+    program = (
+        [os.environ["MLFLOW_PYTHON"], "-m", "mlflow"]
+        if name == THEIRS
+        else [str(Path(sys.executable).with_name("slipstream"))]
+    )
+    server = Server(name, [*program, *OPTIONS], folder)
+    server.start()
+    return server
+
+
+def seed(bench: Bench, root: Path, stack: ExitStack) -> None:
+    """Start the servers, with their data; what an earlier call kept is used."""
+    for name in [*([THEIRS] if os.environ.get("MLFLOW_PYTHON") else []), OURS]:
+        folder = root / name
+        ids = ui_seed.kept(folder)
+        say = f"{name}: {'kept since ' + ids['seeded'] if ids else 'seeding'}"
+        print(say, file=sys.stderr, flush=True)
+        if ids is None:
+            server = started(name, folder)
+            try:
+                ids = ui_seed.log_few(server.url, is_ours=name == OURS)
+                if name == OURS:
+                    ids["twenty"] = ui_seed.log_twenty_long(server.url)
+            finally:
+                server.stop()
+            if name == THEIRS:
+                ui_seed.write_theirs(folder / "tracking.db", ids["sweep"], ids["long"], ids["long_run"])
+            ids = ui_seed.keep(folder, ids)
+        bench.ids[name] = ids
+        bench.servers[name] = started(name, folder)
+        stack.callback(bench.servers[name].stop)
+
+
+def seed_large(root: Path) -> dict[str, Any]:
+    folder = root / "large"
+    ids = ui_seed.kept(folder)
+    if ids is None:
+        from slipstream.client.client import SlipstreamClient
+
+        print("large: seeding", file=sys.stderr, flush=True)
+        server = started(OURS, folder)
+        made = {str(count): SlipstreamClient(server.url).create_experiment(f"{count:,} runs") for count in LARGE}
+        server.stop()
+        for count in LARGE:
+            ui_seed.write_ours(folder / "tracking.db", made[str(count)], count)
+        ids = ui_seed.keep(folder, made)
+    return ids
+
+
+# -- loads: lines 1 to 4, 7 to 12, 30 -----------------------------------------------------------------------------
+
+
+def measure_loads(bench: Bench) -> None:
+    for page in PAGES:
+        for name in turns(list(bench.servers), bench.options.repeats):
+            with bench.open(name, page) as there:
+                bench.add(name, page, there.figures)
+                if page == "runs":
+                    bench.add(name, "fling", there.fling(SCROLLED[name]))
+                    bench.add(name, "filter", filtered(there, name))
+
+
+def filtered(there: Visit, system: str) -> Figures:
+    """Type the filter, and take the time from Enter until only what fits is shown."""
+    box = "#filter" if system == OURS else "input[placeholder*='metrics.rmse']"
+    table = GRID if system == OURS else THEIR_TABLE
+    there.page.evaluate(f"document.querySelector({quoted(SCROLLED[system])}).scrollTop = 0")
+    there.settle()
+    requests, size = there.traffic.count(), there.traffic.kb()
+    there.page.locator(box).first.fill(ui_seed.FILTER)
+    there.page.wait_for_timeout(1000)  # for what is looked up while one types
+    text = f"{table}.textContent"
+    ms = after_enter(there, f"/vit-s/.test({text}) && !/convnext-t|resnet/.test({text})")
+    there.settle()
+    return {"filter_ms": ms, "requests": there.traffic.count() - requests, "kb": there.traffic.kb() - size}
+
+
+def after_enter(there: Visit, until: str) -> float:
+    """Press Enter; return the ms from the key until `until`, both as the page sees them."""
+    there.page.evaluate(
+        """until => {
+            const isDone = new Function('return Boolean(' + until + ')');
+            window.__key = {};
+            addEventListener('keydown', () => { window.__key.began ??= performance.now(); }, true);
+            const look = () => {
+                try { if (window.__key.began && isDone()) { window.__key.ended = performance.now(); return; } } catch {}
+                requestAnimationFrame(look);
+            };
+            requestAnimationFrame(look);
+        }""",
+        until,
+    )
+    there.page.keyboard.press("Enter")
+    there.page.wait_for_function("() => window.__key.ended", timeout=60_000)
+    return there.page.evaluate("window.__key.ended - window.__key.began")
+
+
+# -- table: lines 5, 6, 13, 16 to 18, 23, 25, 27 ------------------------------------------------------------------
+
+
+def measure_table(bench: Bench) -> None:
+    names = {*ui_seed.METRICS, *next(ui_seed.made_up(1)).params}
+    for name in bench.servers:
+        with bench.open(name, "runs") as there:
+            page = there.page
+            head, row = (
+                ("[role=columnheader]", ".grid .line") if name == OURS else (".ag-header-cell", ".ag-center-cols-container .ag-row")
+            )  # fmt: skip
+            heads = page.evaluate(f"selector => ({_ON_SCREEN})(selector).map(each => each.textContent.trim())", head)
+            looks: Figures = {
+                "searches": there.traffic.reads(r"runs/(search|table)"),
+                "api": sum(kind in {"Fetch", "XHR"} for kind in there.traffic.kinds.values()),
+                "values": len(names & {each.rstrip(" ↑↓") for each in heads}),
+                "rows": page.evaluate(f"selector => ({_ON_SCREEN})(selector).length", row),
+                "share": page.evaluate(
+                    """selector => { const box = document.querySelector(selector).getBoundingClientRect();
+                    return Math.max(0, Math.min(box.right, innerWidth) - box.left) * Math.max(0, Math.min(box.bottom, innerHeight) - box.top)
+                        / (innerWidth * innerHeight) }""",
+                    SCROLLED[name],
+                ),
+                "stops": page.evaluate(_STOPS),
+                "counted": counted(page.evaluate("document.body.innerText"), name),
+            }
+            before = there.traffic.count()
+            page.wait_for_timeout(IDLE_MS)
+            looks["idle_requests"] = there.traffic.count() - before
+            looks["popups"] = page.evaluate("document.querySelectorAll('dialog[open], [role=dialog]').length")
+            looks["tabs"] = tabs(there, name)
+            looks["foreign"] = len(there.traffic.foreign)
+            before, size = there.traffic.count(), there.traffic.kb()
+            page.goto("about:blank")
+            page.goto(bench.servers[name].url + bench.addresses(name)["runs"].path)
+            page.wait_for_function("() => window.__seen && window.__seen.there !== null")
+            there.settle()
+            looks["second_requests"], looks["second_kb"] = there.traffic.count() - before, there.traffic.kb() - size
+            bench.add(name, "looks", looks)
+            bench.add(name, "whole", all_runs(there, name))
+
+
+def counted(text: str, system: str) -> float:
+    """Return how many runs the page says that there are."""
+    import re
+
+    found = re.search(r"([\d,]+)\s+(?:matching )?runs" if system == THEIRS else r"([\d,]+) runs", text)
+    return float(found[1].replace(",", "")) if found else 0
+
+
+def tabs(there: Visit, system: str) -> float:
+    """Return how many times Tab is pressed until the table has the focus."""
+    inside = ".grid[role]" if system == OURS else ".ag-root-wrapper"
+    there.page.evaluate("document.activeElement.blur?.()")
+    for presses in range(1, 41):
+        there.page.keyboard.press("Tab")
+        if there.page.evaluate(f"Boolean(document.activeElement.closest({quoted(inside)}))"):
+            return presses
+    return 41
+
+
+def all_runs(there: Visit, system: str) -> Figures:
+    """Go to the last of 2,000 runs, and scroll through all of them."""
+    requests, size = there.traffic.count(), there.traffic.kb()
+    if system == OURS:
+        found: Figures = {"clicks": 0, "ms": to_row(there, ui_seed.RUNS, ui_seed.RUNS - 1)}
+    else:
+        found = there.page.evaluate(_LOAD_MORE)
+    there.settle()
+    found |= {"requests": there.traffic.count() - requests, "kb": there.traffic.kb() - size}
+    return {**found, **there.memory(), **{f"fling_{name}": value for name, value in there.fling(SCROLLED[system]).items()}}
+
+
+def to_row(there: Visit, count: int, row: int) -> float:
+    name = quoted(ui_seed.run_name(count - 1 - row))
+    return there.timed(f"{GRID}.scrollTop = {row * ROW}", f"{GRID}.textContent.includes({name})")
+
+
+# -- large: lines 13 to 15 at 10,000 and 100,000 runs -------------------------------------------------------------
+
+
+def measure_large(bench: Bench, root: Path) -> None:
+    ids = seed_large(root)
+    server = started(OURS, root / "large")
+    columns = [f"metrics.{each}" for each in ui_seed.METRICS] + [f"params.{each}" for each in next(ui_seed.made_up(1)).params]
+    try:
+        for count in LARGE:
+            newest = quoted(ui_seed.run_name(count - 1))
+            shown = f"{GRID}.querySelectorAll('.line a').length > 10 && {GRID}.textContent.includes({newest})"
+            for _ in range(bench.options.repeats):
+                path = f"/experiments/{ids[str(count)]}?columns={','.join(columns)}"
+                with visit(bench.playwright, server.url, path, shown) as there:
+                    figures = {**there.figures}
+                    size = there.traffic.kb()
+                    figures["to_row_ms"] = to_row(there, count, count * 2 // 3)
+                    there.settle()
+                    figures["screenful_kb"] = there.traffic.kb() - size
+                    figures |= {f"fling_{name}": value for name, value in there.fling(SCROLLED[OURS]).items()}
+                    figures |= {f"after_{name}": value for name, value in there.memory().items()}
+                    figures |= filtered(there, OURS)
+                    bench.add(OURS, f"{count:,} runs", figures)
+    finally:
+        server.stop()
+
+
+# -- charts: lines 19 to 21, 25 -----------------------------------------------------------------------------------
+
+
+def measure_charts(bench: Bench) -> None:
+    for name in bench.servers:
+        highest: list[float] = []
+
+        def look(response: Any, highest: list[float] = highest) -> None:
+            if "get-history-bulk-interval" in response.url:
+                points = response.json().get("metrics", [])
+                highest.extend(point["value"] for point in points if point["key"] == "train/loss" and point["step"] > 5000)
+            elif response.url.endswith("metrics/envelope"):
+                for series in response.json()["series"]:
+                    if series["key"] == "train/loss":
+                        highest.extend(each for each in series.get("high") or series.get("y") or [] if isinstance(each, float | int))
+
+        address = bench.addresses(name)["run charts"]
+        with bench.open(name, Address("/settings" if name == OURS else "/#/models", "document.body.innerText.length > 40", 0, 0)) as there:
+            there.page.on("response", look)
+            there.page.goto(bench.servers[name].url + address.path)
+            there.page.reload()
+            there.settle(15)
+            there.page.wait_for_timeout(1000)
+            bench.add(name, "spike", {"highest": max(highest, default=0)})
+        with bench.open(name, "compare") as there:
+            found = there.page.evaluate(
+                f"() => new Set(({_ON_SCREEN})('a[href*=\"/runs/\"]').map(each => each.getAttribute('href').replace(/[?].*/, ''))).size"
+            )
+            bench.add(name, "compared", {"in_sight": found})
+    for _ in range(bench.options.repeats):
+        measure_twenty(bench)
+    measure_live(bench)
+
+
+def measure_twenty(bench: Bench) -> None:
+    """Draw, zoom and point at a chart of 20 lines of 20,000 points."""
+    drawn = "document.querySelector('.plot[tabindex] canvas') && /min\\/max of/.test(document.body.innerText)"
+    address = Address(f"/experiments/{bench.ids[OURS]['twenty']}?view=charts&size=l", drawn, 0, 0)
+    with bench.open(OURS, address) as there:
+        figures: Figures = there.page.evaluate(
+            """async () => {
+                const entry = performance.getEntriesByType('resource').findLast(each => each.name.includes('metrics/envelope'));
+                const mark = performance.getEntriesByName('chart drawn')[0];
+                const plot = document.querySelector('.plot[tabindex]');
+                const canvas = [...plot.querySelectorAll('canvas')].at(-1);
+                const box = canvas.getBoundingClientRect();
+                const painted = async () => { await new Promise(requestAnimationFrame); await new Promise(go => setTimeout(go)); };
+                const times = [];
+                let last = await new Promise(requestAnimationFrame);
+                for (let at = 0; at < 120; at++) {
+                    canvas.dispatchEvent(new PointerEvent('pointermove', {bubbles: true, clientX: box.left + 60 + (at * 8) % (box.width - 80),
+                        clientY: box.top + 60 + (at % 20) * 5}));
+                    const now = await new Promise(requestAnimationFrame);
+                    times.push(now - last);
+                    last = now;
+                }
+                times.sort((one, other) => one - other);
+                await painted();
+                plot.focus();
+                const begin = performance.now();
+                plot.dispatchEvent(new KeyboardEvent('keydown', {key: '+', bubbles: true}));
+                await painted();
+                return {draw_ms: mark && entry ? mark.startTime - entry.responseEnd : -1, zoom_ms: performance.now() - begin,
+                        hover_median: times[60], hover_p95: times[113]};
+            }"""
+        )
+        bench.add(OURS, "twenty", {**figures, "kb": there.figures["kb"], "cpu_s": there.figures["cpu_s"]})
+
+
+def measure_live(bench: Bench) -> None:
+    """Log points into a run whose charts are open, and take the time until each is on the screen."""
+    from slipstream.client.client import SlipstreamClient
+
+    client = SlipstreamClient(bench.servers[OURS].url)
+    run = client.create_run(bench.ids[OURS]["nested"], run_name="live").info.run_id
+    for step in range(3):
+        client.log_metric(run, "loss", 1 / (step + 1), step=step)
+    text = "document.querySelector('.chart footer')?.textContent ?? ''"
+    address = Address(
+        f"/experiments/{bench.ids[OURS]['nested']}/runs/{run}/charts", f"/all 3 points/.test({text})", 0, 0
+    )
+    with bench.open(OURS, address) as there:
+        before = there.traffic.count()
+        there.page.wait_for_timeout(IDLE_MS)
+        idle = there.traffic.count() - before
+        for step in range(3, 8):
+            there.page.evaluate(
+                """([text, want]) => {
+                    window.__point = null;
+                    const read = new Function('return ' + text);
+                    const look = () => {
+                        if (read().includes(want)) window.__point = performance.timeOrigin + performance.now();
+                        else requestAnimationFrame(look);
+                    };
+                    requestAnimationFrame(look);
+                }""",
+                [text, f"all {step + 1} points"],
+            )
+            begin = time.time() * 1000
+            client.log_metric(run, "loss", 1 / (step + 1), step=step)
+            there.page.wait_for_function("() => window.__point", timeout=30_000)
+            bench.add(OURS, "live", {"point_ms": there.page.evaluate("window.__point") - begin, "idle_requests": idle})
+    client.set_terminated(run)
+
+
+# -- reach: lines 22, 24, 28 --------------------------------------------------------------------------------------
+
+
+def measure_reach(bench: Bench) -> None:
+    """Look at every page with axe-core; at ours also in the dark on a phone."""
+    axe = AXE.read_text("utf-8") if AXE.is_file() else None
+    for name in bench.servers:
+        for page in PAGES:
+            for width, scheme in ((SCREEN["width"], "light"), (390, "dark")) if name == OURS else ((SCREEN["width"], "light"),):
+                with bench.open(name, page, width=width, scheme=scheme) as there:
+                    looks: Figures = {
+                        "sideways_px": max(0, there.page.evaluate("document.scrollingElement.scrollWidth - innerWidth")),
+                        "small_targets": there.page.evaluate(
+                            """[...document.querySelectorAll('button, select, input, summary')].filter(each => {
+                                const target = each.closest('label') ?? each;
+                                const box = target.getBoundingClientRect();
+                                return box.width > 1 && box.height > 1 && (box.width < 24 || box.height < 24) && each.getClientRects().length;
+                            }).length"""
+                        ),
+                    }
+                    if axe:
+                        there.page.evaluate(axe)
+                        rules = there.page.evaluate(
+                            "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.length)"
+                        )
+                        looks["rules"] = rules
+                    bench.add(name, f"reach {page} {width} {scheme}", looks)
+        folder = STATIC if name == OURS else their_pages()
+        files = [each for each in folder.rglob("*") if each.is_file()]
+        bench.add(name, "size", {"kb": sum(each.stat().st_size for each in files) / 1000, "files": len(files)})
+
+
+def their_pages() -> Path:
+    code = "import importlib.util; print(importlib.util.find_spec('mlflow').submodule_search_locations[0])"
+    argv = [os.environ["MLFLOW_PYTHON"], "-c", code]
+    found = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=True).stdout.strip()
+    return Path(found) / "server" / "js" / "build"
+
+
+# -- the table ----------------------------------------------------------------------------------------------------
+
+
+def lines(bench: Bench) -> list[Line]:
+    result: list[Line] = []
+
+    def add(number: str, what: str, goal: str, page: str, name: str, is_met: Callable[[float], bool] | None, *,
+            is_rate: bool = False, other: tuple[str, str] | None = None, scale: float = 1) -> None:  # fmt: skip
+        mine = bench.median(OURS, page).get(name)
+        their_page, their_name = other or (page, name)
+        theirs = bench.median(THEIRS, their_page).get(their_name)
+        if mine is None:
+            return
+        mine, theirs = mine * scale, None if theirs is None else theirs * scale
+        result.append(Line(number, what, goal, theirs, mine, is_met(mine) if is_met else None, is_rate))
+
+    def below(most: float) -> Callable[[float], bool]:
+        return lambda value: value <= most
+
+    def above(least: float) -> Callable[[float], bool]:
+        return lambda value: value >= least
+
+    add("1", "runs table: kB on the wire", "150", "runs", "kb", below(150))
+    add("1", "... of it JS", "60", "runs", "kb_js", below(60))
+    add("1", "... of it CSS", "12", "runs", "kb_css", below(12))
+    add("1", "... of it API", "30", "runs", "kb_api", below(30))
+    add("2", "run charts, 10 x 20,000: kB", "250", "run charts", "kb", below(250))
+    add("3", "charts of an experiment: kB", "300", "charts", "kb", below(300))
+    add("3", "... requests", "12", "charts", "requests", below(12))
+    add("4", "runs table: requests", "7", "runs", "requests", below(7))
+    add("5", "second visit: kB", "35", "looks", "second_kb", below(35))
+    add("5", "... requests", "3", "looks", "second_requests", below(3))
+    add("6", "calls that search runs", "1", "looks", "searches", below(1))
+    add("6", "calls of the API in all", "", "looks", "api", None)
+    for page, title in PAGES.items():
+        add("7" if page == "runs" else "9", f"{title}: s until usable", f"{ours_goal(page).most}", page, "usable_ms",
+            below(ours_goal(page).most), scale=0.001)  # fmt: skip
+        add("8" if page == "runs" else "9", "... CPU s of the browser", f"{ours_goal(page).most_cpu}", page, "cpu_s",
+            below(ours_goal(page).most_cpu))  # fmt: skip
+    add("10", "runs table: total blocking ms", "100", "runs", "tbt_ms", below(100))
+    add("10", "... longest task after the rows, ms", "100", "runs", "longest_after_ms", below(100))
+    add("11", "heap, runs table: MB", "12", "runs", "heap_mb", below(12))
+    add("11", "heap, charts of an experiment: MB", "20", "charts", "heap_mb", below(20))
+    add("12", "nodes of the runs table", "2,500", "runs", "dom_nodes", below(2500))
+    add("13", "to the last of 2,000 runs: clicks", "0", "whole", "clicks", below(0))
+    add("13", "... ms", "1,000", "whole", "ms", below(1000))
+    add("13", "... kB", "40", "whole", "kb", below(40))
+    add("13", "... then nodes", "2,500", "whole", "dom_nodes", below(2500))
+    add("14", "scroll, 100 rows of 2,000 (MLflow: 100 loaded): frames/s", "58", "fling", "fps", above(58), is_rate=True)
+    add("14", "scroll, all 2,000 loaded: frames/s", "58", "whole", "fling_fps", above(58), is_rate=True)
+    add("14", "... p95 ms a frame", "20", "whole", "fling_p95", below(20))
+    for count in LARGE:
+        page = f"{count:,} runs"
+        add("14", f"{page} x 27 columns: rows after ms", "", page, "rows_ms", None)
+        add("14", "... scroll: frames/s", "58", page, "fling_fps", above(58), is_rate=True)
+        add("14", "... p95 ms a frame", "20", page, "fling_p95", below(20))
+        add("14", "... main thread, ms a frame", "", page, "fling_work_ms", None)
+        add("14", "... share of blank frames", "0", page, "fling_blank", below(0))
+        add("14", "... heap after it, MB", "40", page, "after_heap_mb", below(40))
+        add("12", "... nodes after it", "2,500", page, "after_dom_nodes", below(2500))
+        add("13", "... any row: ms", "1,000", page, "to_row_ms", below(1000))
+        add("13", "... any row: kB", "40", page, "screenful_kb", below(40))
+        add("15", "... a filter after Enter: ms", "250", page, "filter_ms", below(250))
+    add("15", "a filter after Enter, 2,000 runs: ms", "250", "filter", "filter_ms", below(250))
+    add("16", "runs that the page says there are (2,000)", "2,000", "looks", "counted", lambda value: value == ui_seed.RUNS, is_rate=True)
+    add("17", "columns of params and metrics in sight", "8", "looks", "values", above(8), is_rate=True)
+    add("17", "rows in sight", "24", "looks", "rows", above(24), is_rate=True)
+    add("18", "share of the screen that is table", "0.8", "looks", "share", above(0.8), is_rate=True)
+    add("19", "a spike of 40 in 20,000 points: highest value sent", "40", "spike", "highest", above(40), is_rate=True)
+    add("20", "20 lines of 20,000 points: first draw, ms", "100", "twenty", "draw_ms", below(100))
+    add("20", "... zoom: ms until redrawn", "40", "twenty", "zoom_ms", below(40))
+    add("20", "... p95 ms a frame under the pointer", "20", "twenty", "hover_p95", below(20))
+    add("21", "compare 20: runs in sight", "20", "compared", "in_sight", above(20), is_rate=True)
+    for each in (OURS, THEIRS):
+        rules = [figures[-1].get("rules", 0) for name, figures in bench.figures[each].items() if name.startswith("reach")]
+        if rules:
+            bench.figures[each]["axe"] = [{"rules": sum(rules), "pages": len(rules)}]
+    add("22", "axe-core: rules broken, all pages (ours: also phone, dark)", "0", "axe", "rules", below(0))
+    add("23", "Tabs to the table", "3", "looks", "tabs", below(3))
+    add("23", "tab stops on the runs table", "", "looks", "stops", None)
+    phone = [figures[-1] for name, figures in bench.figures[OURS].items() if name.startswith("reach") and " 390 " in name]
+    if phone:
+        bench.figures[OURS]["phone"] = [{name: sum(each[name] for each in phone) for name in ("sideways_px", "small_targets")}]
+    add("24", "390 px, all pages: px to scroll sideways", "0", "phone", "sideways_px", below(0))
+    add("24", "... targets under 24 px", "0", "phone", "small_targets", below(0))
+    add("25", "a point on the screen after ms", "1,000", "live", "point_ms", below(1000))
+    add("25", "requests in 10 idle s, charts of a running run", "0", "live", "idle_requests", below(0))
+    add("25", "requests in 10 idle s, runs table", "0", "looks", "idle_requests", below(0))
+    add("27", "pop-ups at the first visit", "0", "looks", "popups", below(0))
+    add("27", "requests to other hosts", "0", "looks", "foreign", below(0))
+    add("28", "the pages in the package: kB", "700", "size", "kb", below(700))
+    add("28", "... files", "30", "size", "files", below(30))
+    add("30", "layout shift of the runs table", "0.02", "runs", "shift", below(0.02))
+    return result
+
+
+def ours_goal(page: str) -> Address:
+    made = {"sweep": "", "long": "", "long_run": "", "compared": [], "last": ""}
+    return ours(made)[page]
+
+
+def table(found: list[Line]) -> str:
+    rows = ["| line | what | goal | MLflow | slipstream | ratio | |", "|---:|---|---:|---:|---:|---:|---|"]
+    for each in found:
+        better, worse = (each.ours, each.theirs) if each.is_rate else (each.theirs, each.ours)
+        ratio = f"{better / worse:.3g}" if better and worse else ""
+        mark = "" if each.is_met is None else "met" if each.is_met else "**missed**"
+        rows.append(f"| {each.number} | {each.what} | {each.goal} | {_number(each.theirs)} | {_number(each.ours)} | {ratio} | {mark} |")
+    return "\n".join(rows)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="a folder that keeps the data for the next call; it may be empty")
+    parser.add_argument("--repeats", type=int, default=3, help="loads of each page and system (default 3)")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
+    parser.add_argument("--out", type=Path, help="write all figures into this JSON file")
+    options = parser.parse_args()
+    parts = options.only.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"unknown parts: {', '.join(sorted(unknown))}. There are {', '.join(PARTS)}.")
+    if not (STATIC / "index.html").is_file():
+        parser.error("the web pages were not built (make ui)")
+    about, begin = machine(), time.monotonic()
+    with ExitStack() as stack:
+        root = (options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ui-bench-")))).resolve()
+        bench = Bench(stack.enter_context(sync_playwright()), options)
+        seed(bench, root, stack)
+        about["seeded_after_s"] = round(time.monotonic() - begin)
+        if "loads" in parts:
+            measure_loads(bench)
+        if "table" in parts:
+            measure_table(bench)
+        if "charts" in parts:
+            measure_charts(bench)
+        if "reach" in parts:
+            measure_reach(bench)
+        if "large" in parts:
+            measure_large(bench, root)
+        found = lines(bench)
+    every = [each for pages in bench.figures.values() for figures in pages.values() for each in figures]
+    calibration = sorted(each["calibration_ms"] for each in every if "calibration_ms" in each)
+    loads = sorted(each["load1"] for each in every if "load1" in each)
+    about |= {
+        "seconds": round(time.monotonic() - begin),
+        "calibration_ms": [round(calibration[0], 1), round(calibration[len(calibration) // 2], 1), round(calibration[-1], 1)]
+        if calibration else [],
+        "load1": [loads[0], loads[len(loads) // 2], loads[-1]] if loads else [],
+    }  # fmt: skip
+    print(table(found))
+    missed = [each for each in found if each.is_met is False]
+    print(f"\n{len(found)} lines, {len(missed)} missed. {json.dumps(about)}")
+    if options.out:
+        everything = {"about": about, "lines": [each._asdict() for each in found], "figures": bench.figures}
+        options.out.write_text(json.dumps(everything, indent=1), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
