@@ -35,18 +35,19 @@ PAGES = {
 def ours(ids: dict[str, Any]) -> dict[str, Address]:
     grid = "document.querySelector('.grid[role]')"
     rows = f"{grid}?.querySelectorAll('.line a').length"
+    few = "(innerWidth < 640 ? 1 : 8)"
     drawn = "document.querySelectorAll('.chart .plot canvas').length"
     return {
         "runs": Address(f"/experiments/{ids['sweep']}", f"{rows} > 10 && {grid}.textContent.includes({NEWEST})", 0.4, 0.7),
         "experiments": Address("/experiments", f"{rows} >= 6 && /cifar10/.test({_TEXT})", 0.3, 0.5),
         "run charts": Address(
             f"/experiments/{ids['long']}/runs/{ids['long_run']}/charts",
-            f"{drawn} >= 8 && /min\\/max of 20,000/.test({_TEXT})", 0.6, 0.9),
+            f"{drawn} >= {few} && /min\\/max of 20,000/.test({_TEXT})", 0.6, 0.9),
         "compare": Address(
             f"/compare?runs={','.join(ids['compared'])}",
             "document.querySelectorAll('.diff-table tbody tr').length >= 20 && document.querySelectorAll('svg, canvas').length > 4",
             0.6, 0.9),
-        "charts": Address(f"/experiments/{ids['sweep']}?view=charts", f"{drawn} >= 8 && /all [\\d,]+ points/.test({_TEXT})", 0.6, 0.9),
+        "charts": Address(f"/experiments/{ids['sweep']}?view=charts", f"{drawn} >= {few} && /all [\\d,]+ points/.test({_TEXT})", 0.6, 0.9),
         "run": Address(
             f"/experiments/{ids['sweep']}/runs/{ids['last']}",
             f"/train\\/loss/.test({_TEXT}) && /weight_decay/.test({_TEXT})", 0.3, 0.5),
