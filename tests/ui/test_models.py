@@ -318,4 +318,5 @@ def test_any_name_has_a_page(open_page: OpenPage, client: SlipstreamClient) -> N
     expect(page.get_by_role("heading", name=name)).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
+    page.close()  # it may still read the versions
     client.delete_registered_model(name)
