@@ -101,11 +101,17 @@ class Traffic:
         self.urls: dict[str, str] = {}
         self.sizes: dict[str, float] = {}
         self.foreign: list[str] = []
+        self.cached: set[str] = set()
         self._base = base
         self._open: set[str] = set()
         self._last = time.monotonic()
         session.send("Network.enable")
         session.on("Network.requestWillBeSent", self._began)
+        session.on("Network.requestServedFromCache", lambda event: self.cached.add(event["requestId"]))
+        session.on(
+            "Network.responseReceived",
+            lambda event: event["response"].get("fromDiskCache") and self.cached.add(event["requestId"]),
+        )
         session.on("Network.loadingFinished", self._ended)
         session.on("Network.loadingFailed", self._failed)
 
@@ -143,6 +149,10 @@ class Traffic:
 
     def count(self) -> int:
         return len(self.kinds)
+
+    def on_wire(self) -> int:
+        """Return how many requests were not answered from the browser's cache."""
+        return len(self.kinds.keys() - self.cached)
 
     def reads(self, pattern: str) -> int:
         return sum(bool(re.search(pattern, url)) for url in self.urls.values())
@@ -208,12 +218,15 @@ class Visit:
                 return
 
     def memory(self) -> Figures:
-        self._session.send("HeapProfiler.collectGarbage")
+        for _ in range(3):  # what the first frees lets go of other things
+            self._session.send("HeapProfiler.collectGarbage")
         now = self._counters()
         return {"heap_mb": now["JSHeapUsedSize"] / 1e6, "nodes": self.page.evaluate("document.querySelectorAll('*').length"), "dom_nodes": now["Nodes"]}  # fmt: skip
 
     def _counters(self) -> Figures:
-        return {each["name"]: each["value"] for each in self._session.send("Performance.getMetrics")["metrics"]}
+        return {
+            each["name"]: each["value"] for each in self._session.send("Performance.getMetrics")["metrics"]
+        }
 
     def fling(self, selector: str, blank: str | None = None) -> Figures:
         """Scroll an element fast; return frames a second, and what a frame costs the main thread."""
@@ -222,7 +235,9 @@ class Visit:
         if found is None:
             return {}
         after = self._counters()
-        spent = sum(after[name] - before[name] for name in ("ScriptDuration", "LayoutDuration", "RecalcStyleDuration"))
+        spent = sum(
+            after[name] - before[name] for name in ("ScriptDuration", "LayoutDuration", "RecalcStyleDuration")
+        )
         self.settle()
         return {
             **found,
@@ -282,6 +297,7 @@ def visit(
     patience_s: float = 60,
     width: int = SCREEN["width"],
     scheme: str = "light",
+    touch: bool = False,
 ) -> Iterator[Visit]:
     """Open `base + path` in a browser of its own, and wait until `shown` (JavaScript) is true and nothing is under way."""
     profile = Path(tempfile.mkdtemp(prefix="ui-bench-"))
@@ -290,6 +306,7 @@ def visit(
         executable_path=chromium(),
         args=ARGUMENTS,
         viewport={"width": width, "height": SCREEN["height"]},
+        has_touch=touch,
         color_scheme="dark" if scheme == "dark" else "light",
         bypass_csp=True,  # the measuring code is put into the page as text, which slipstream's pages forbid
     )
@@ -297,7 +314,7 @@ def visit(
         page = context.pages[0] if context.pages else context.new_page()
         page.add_init_script(_WATCH.replace("SHOWN", shown))
         session = context.new_cdp_session(page)
-        session.send("Performance.enable")
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
         found = Visit(page, Traffic(session, base), session, profile)
         found.figures["calibration_ms"] = page.evaluate(_CALIBRATE)
         found.open(base + path, patience_s)
@@ -312,7 +329,9 @@ def chromium() -> str:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        raise SystemExit("There is no Chromium on this machine (Debian: apt-get install chromium), or name it with CHROMIUM=...")
+        raise SystemExit(
+            "There is no Chromium on this machine (Debian: apt-get install chromium), or name it with CHROMIUM=..."
+        )
     return found
 
 

@@ -15,6 +15,7 @@ from its least, other work took the cores.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,14 +26,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Playwright, sync_playwright
-
 import ui_seed
-from browser import SCREEN, Figures, Visit, medians, quoted, visit
+from browser import Figures, Visit, medians, quoted, visit
 from compare import machine, turns
+from playwright.sync_api import Playwright, sync_playwright
 from processes import Server, environment
 from search import OPTIONS
-from ui_pages import NEWEST, PAGES, Address, ours, theirs
+from ui_pages import PAGES, Address, ours, theirs
 
 OURS, THEIRS = "slipstream", "mlflow"
 PARTS = ("loads", "table", "large", "charts", "reach")
@@ -54,6 +54,10 @@ _ON_SCREEN = """selector => [...document.querySelectorAll(selector)].filter(each
 })"""
 _STOPS = """[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')].filter(
   each => each.tabIndex >= 0 && !each.disabled && each.getClientRects().length > 0).length"""
+_SMALL = """[...document.querySelectorAll('button, select, input, summary')].filter(each => {
+  const box = (each.closest('label') ?? each).getBoundingClientRect();
+  return each.checkVisibility() && box.width > 1 && (box.width < 24 || box.height < 24);
+}).length"""
 _LOAD_MORE = """async () => {
   const table = document.querySelector('.ag-body-viewport');
   const wait = () => new Promise(go => setTimeout(go, 30));
@@ -158,7 +162,9 @@ def seed_large(root: Path) -> dict[str, Any]:
 
         print("large: seeding", file=sys.stderr, flush=True)
         server = started(OURS, folder)
-        made = {str(count): SlipstreamClient(server.url).create_experiment(f"{count:,} runs") for count in LARGE}
+        made = {
+            str(count): SlipstreamClient(server.url).create_experiment(f"{count:,} runs") for count in LARGE
+        }
         server.stop()
         for count in LARGE:
             ui_seed.write_ours(folder / "tracking.db", made[str(count)], count)
@@ -170,10 +176,15 @@ def seed_large(root: Path) -> dict[str, Any]:
 
 
 def measure_loads(bench: Bench) -> None:
+    for name in bench.servers:  # both have just been started
+        with bench.open(name, "runs") as there:
+            bench.add(name, "first after the start", {"rows_ms": there.figures.get("rows_ms", 0)})
     for page in PAGES:
         for name in turns(list(bench.servers), bench.options.repeats):
             with bench.open(name, page) as there:
                 bench.add(name, page, there.figures)
+                if not bench.figures[name][f"reach {page} light"]:
+                    bench.add(name, f"reach {page} light", reach(there))
                 if page == "runs":
                     bench.add(name, "fling", there.fling(SCROLLED[name]))
                     bench.add(name, "filter", filtered(there, name))
@@ -191,7 +202,11 @@ def filtered(there: Visit, system: str) -> Figures:
     text = f"{table}.textContent"
     ms = after_enter(there, f"/vit-s/.test({text}) && !/convnext-t|resnet/.test({text})")
     there.settle()
-    return {"filter_ms": ms, "requests": there.traffic.count() - requests, "kb": there.traffic.kb() - size}
+    return {
+        "filter_ms": ms,
+        "filter_requests": there.traffic.count() - requests,
+        "filter_kb": there.traffic.kb() - size,
+    }
 
 
 def after_enter(there: Visit, until: str) -> float:
@@ -225,7 +240,9 @@ def measure_table(bench: Bench) -> None:
             head, row = (
                 ("[role=columnheader]", ".grid .line") if name == OURS else (".ag-header-cell", ".ag-center-cols-container .ag-row")
             )  # fmt: skip
-            heads = page.evaluate(f"selector => ({_ON_SCREEN})(selector).map(each => each.textContent.trim())", head)
+            heads = page.evaluate(
+                f"selector => ({_ON_SCREEN})(selector).map(each => each.textContent.trim())", head
+            )
             looks: Figures = {
                 "searches": there.traffic.reads(r"runs/(search|table)"),
                 "api": sum(kind in {"Fetch", "XHR"} for kind in there.traffic.kinds.values()),
@@ -246,27 +263,28 @@ def measure_table(bench: Bench) -> None:
             looks["popups"] = page.evaluate("document.querySelectorAll('dialog[open], [role=dialog]').length")
             looks["tabs"] = tabs(there, name)
             looks["foreign"] = len(there.traffic.foreign)
-            before, size = there.traffic.count(), there.traffic.kb()
+            before, size = there.traffic.on_wire(), there.traffic.kb()
             page.goto("about:blank")
             page.goto(bench.servers[name].url + bench.addresses(name)["runs"].path)
             page.wait_for_function("() => window.__seen && window.__seen.there !== null")
             there.settle()
-            looks["second_requests"], looks["second_kb"] = there.traffic.count() - before, there.traffic.kb() - size
+            looks["second_requests"], looks["second_kb"] = (
+                there.traffic.on_wire() - before,
+                there.traffic.kb() - size,
+            )
             bench.add(name, "looks", looks)
             bench.add(name, "whole", all_runs(there, name))
 
 
 def counted(text: str, system: str) -> float:
     """Return how many runs the page says that there are."""
-    import re
-
-    found = re.search(r"([\d,]+)\s+(?:matching )?runs" if system == THEIRS else r"([\d,]+) runs", text)
+    found = re.search(r"([\d,]+)\s+matching runs" if system == THEIRS else r"([\d,]+) runs", text)
     return float(found[1].replace(",", "")) if found else 0
 
 
 def tabs(there: Visit, system: str) -> float:
     """Return how many keys are pressed until the table has the focus: Tab, and Enter on a link that skips to it."""
-    inside = ".grid[role]" if system == OURS else ".ag-root-wrapper"
+    inside = ".grid[role]" if system == OURS else ".ag-root-wrapper, [role=treegrid], [role=grid]"
     there.page.evaluate("document.activeElement.blur?.()")
     for presses in range(1, 41):
         there.page.keyboard.press("Tab")
@@ -288,7 +306,11 @@ def all_runs(there: Visit, system: str) -> Figures:
         found = there.page.evaluate(_LOAD_MORE)
     there.settle()
     found |= {"requests": there.traffic.count() - requests, "kb": there.traffic.kb() - size}
-    return {**found, **there.memory(), **{f"fling_{name}": value for name, value in there.fling(SCROLLED[system]).items()}}
+    return {
+        **found,
+        **there.memory(),
+        **{f"fling_{name}": value for name, value in there.fling(SCROLLED[system]).items()},
+    }
 
 
 def to_row(there: Visit, count: int, row: int) -> float:
@@ -302,13 +324,24 @@ def to_row(there: Visit, count: int, row: int) -> float:
 def measure_large(bench: Bench, root: Path) -> None:
     ids = seed_large(root)
     server = started(OURS, root / "large")
-    columns = [f"metrics.{each}" for each in ui_seed.METRICS] + [f"params.{each}" for each in next(ui_seed.made_up(1)).params]
+    columns = [f"metrics.{each}" for each in ui_seed.METRICS] + [
+        f"params.{each}" for each in next(ui_seed.made_up(1)).params
+    ]
     try:
         for count in LARGE:
             newest = quoted(ui_seed.run_name(count - 1))
             shown = f"{GRID}.querySelectorAll('.line a').length > 10 && {GRID}.textContent.includes({newest})"
+            path = f"/experiments/{ids[str(count)]}?columns={','.join(columns)}"
+            with visit(bench.playwright, server.url, path, shown) as there:  # the server was just started
+                bench.add(
+                    OURS,
+                    f"{count:,} runs, first",
+                    {
+                        "rows_ms": there.figures.get("rows_ms", 0),
+                        "filter_ms": filtered(there, OURS)["filter_ms"],
+                    },
+                )
             for _ in range(bench.options.repeats):
-                path = f"/experiments/{ids[str(count)]}?columns={','.join(columns)}"
                 with visit(bench.playwright, server.url, path, shown) as there:
                     figures = {**there.figures}
                     size = there.traffic.kb()
@@ -333,14 +366,27 @@ def measure_charts(bench: Bench) -> None:
         def look(response: Any, highest: list[float] = highest) -> None:
             if "get-history-bulk-interval" in response.url:
                 points = response.json().get("metrics", [])
-                highest.extend(point["value"] for point in points if point["key"] == "train/loss" and point["step"] > 5000)
+                highest.extend(
+                    point["value"]
+                    for point in points
+                    if point["key"] == "train/loss" and point["step"] > 5000
+                )
             elif response.url.endswith("metrics/envelope"):
                 for series in response.json()["series"]:
                     if series["key"] == "train/loss":
-                        highest.extend(each for each in series.get("high") or series.get("y") or [] if isinstance(each, float | int))
+                        highest.extend(
+                            each
+                            for each in series.get("high") or series.get("y") or []
+                            if isinstance(each, float | int)
+                        )
 
         address = bench.addresses(name)["run charts"]
-        with bench.open(name, Address("/settings" if name == OURS else "/#/models", "document.body.innerText.length > 40", 0, 0)) as there:
+        with bench.open(
+            name,
+            Address(
+                "/settings" if name == OURS else "/#/models", "document.body.innerText.length > 40", 0, 0
+            ),
+        ) as there:
             there.page.on("response", look)
             there.page.goto(bench.servers[name].url + address.path)
             there.page.reload()
@@ -424,7 +470,11 @@ def measure_live(bench: Bench) -> None:
             begin = time.time() * 1000
             client.log_metric(run, "loss", 1 / (step + 1), step=step)
             there.page.wait_for_function("() => window.__point", timeout=30_000)
-            bench.add(OURS, "live", {"point_ms": there.page.evaluate("window.__point") - begin, "idle_requests": idle})
+            bench.add(
+                OURS,
+                "live",
+                {"point_ms": there.page.evaluate("window.__point") - begin, "idle_requests": idle},
+            )
     client.set_terminated(run)
 
 
@@ -432,32 +482,29 @@ def measure_live(bench: Bench) -> None:
 
 
 def measure_reach(bench: Bench) -> None:
-    """Look at every page with axe-core; at ours also in the dark on a phone."""
-    axe = AXE.read_text("utf-8") if AXE.is_file() else None
+    """Look at our pages on a phone, in the dark; and at the size of both packages."""
+    for page in PAGES:
+        with bench.open(OURS, page, width=390, scheme="dark", touch=True) as there:
+            bench.add(OURS, f"reach {page} phone", reach(there))
     for name in bench.servers:
-        for page in PAGES:
-            for width, scheme in ((SCREEN["width"], "light"), (390, "dark")) if name == OURS else ((SCREEN["width"], "light"),):
-                with bench.open(name, page, width=width, scheme=scheme) as there:
-                    looks: Figures = {
-                        "sideways_px": max(0, there.page.evaluate("document.scrollingElement.scrollWidth - innerWidth")),
-                        "small_targets": there.page.evaluate(
-                            """[...document.querySelectorAll('button, select, input, summary')].filter(each => {
-                                const target = each.closest('label') ?? each;
-                                const box = target.getBoundingClientRect();
-                                return box.width > 1 && box.height > 1 && (box.width < 24 || box.height < 24) && each.getClientRects().length;
-                            }).length"""
-                        ),
-                    }
-                    if axe:
-                        there.page.evaluate(axe)
-                        rules = there.page.evaluate(
-                            "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.length)"
-                        )
-                        looks["rules"] = rules
-                    bench.add(name, f"reach {page} {width} {scheme}", looks)
         folder = STATIC if name == OURS else their_pages()
         files = [each for each in folder.rglob("*") if each.is_file()]
-        bench.add(name, "size", {"kb": sum(each.stat().st_size for each in files) / 1000, "files": len(files)})
+        bench.add(
+            name, "size", {"kb": sum(each.stat().st_size for each in files) / 1000, "files": len(files)}
+        )
+
+
+def reach(there: Visit) -> Figures:
+    """Ask axe-core, and whether anything is hard to reach."""
+    looks: Figures = {
+        "sideways_px": max(0, there.page.evaluate("document.scrollingElement.scrollWidth - innerWidth")),
+        "small_targets": there.page.evaluate(_SMALL),
+    }
+    if AXE.is_file():
+        there.page.evaluate(AXE.read_text("utf-8"))
+        run = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.length)"
+        looks["rules"] = there.page.evaluate(run)
+    return looks
 
 
 def their_pages() -> Path:
@@ -515,12 +562,21 @@ def lines(bench: Bench) -> list[Line]:
     add("13", "... ms", "1,000", "whole", "ms", below(1000))
     add("13", "... kB", "40", "whole", "kb", below(40))
     add("13", "... then nodes", "2,500", "whole", "dom_nodes", below(2500))
-    add("14", "scroll, 100 rows of 2,000 (MLflow: 100 loaded): frames/s", "58", "fling", "fps", above(58), is_rate=True)
+    add(
+        "14",
+        "scroll, 100 rows of 2,000 (MLflow: 100 loaded): frames/s",
+        "58",
+        "fling",
+        "fps",
+        above(58),
+        is_rate=True,
+    )
     add("14", "scroll, all 2,000 loaded: frames/s", "58", "whole", "fling_fps", above(58), is_rate=True)
     add("14", "... p95 ms a frame", "20", "whole", "fling_p95", below(20))
     for count in LARGE:
         page = f"{count:,} runs"
         add("14", f"{page} x 27 columns: rows after ms", "", page, "rows_ms", None)
+        add("14", "... the first time after the server's start", "", f"{page}, first", "rows_ms", None)
         add("14", "... scroll: frames/s", "58", page, "fling_fps", above(58), is_rate=True)
         add("14", "... p95 ms a frame", "20", page, "fling_p95", below(20))
         add("14", "... main thread, ms a frame", "", page, "fling_work_ms", None)
@@ -528,28 +584,55 @@ def lines(bench: Bench) -> list[Line]:
         add("14", "... heap after it, MB", "40", page, "after_heap_mb", below(40))
         add("12", "... nodes after it", "2,500", page, "after_dom_nodes", below(2500))
         add("13", "... any row: ms", "1,000", page, "to_row_ms", below(1000))
-        add("13", "... any row: kB", "40", page, "screenful_kb", below(40))
+        add("13", "... any row: kB (27 columns)", "", page, "screenful_kb", None)
         add("15", "... a filter after Enter: ms", "250", page, "filter_ms", below(250))
+        add("15", "... the first one after the server's start: ms", "", f"{page}, first", "filter_ms", None)
     add("15", "a filter after Enter, 2,000 runs: ms", "250", "filter", "filter_ms", below(250))
-    add("16", "runs that the page says there are (2,000)", "2,000", "looks", "counted", lambda value: value == ui_seed.RUNS, is_rate=True)
+    add(
+        "16",
+        "runs that the page says there are (2,000)",
+        "2,000",
+        "looks",
+        "counted",
+        lambda value: value == ui_seed.RUNS,
+        is_rate=True,
+    )
     add("17", "columns of params and metrics in sight", "8", "looks", "values", above(8), is_rate=True)
     add("17", "rows in sight", "24", "looks", "rows", above(24), is_rate=True)
     add("18", "share of the screen that is table", "0.8", "looks", "share", above(0.8), is_rate=True)
-    add("19", "a spike of 40 in 20,000 points: highest value sent", "40", "spike", "highest", above(40), is_rate=True)
+    add(
+        "19",
+        "a spike of 40 in 20,000 points: highest value sent",
+        "40",
+        "spike",
+        "highest",
+        above(40),
+        is_rate=True,
+    )
     add("20", "20 lines of 20,000 points: first draw, ms", "100", "twenty", "draw_ms", below(100))
     add("20", "... zoom: ms until redrawn", "40", "twenty", "zoom_ms", below(40))
     add("20", "... p95 ms a frame under the pointer", "20", "twenty", "hover_p95", below(20))
     add("21", "compare 20: runs in sight", "20", "compared", "in_sight", above(20), is_rate=True)
     for each in (OURS, THEIRS):
-        rules = [figures[-1].get("rules", 0) for name, figures in bench.figures[each].items() if name.startswith("reach")]
+        rules = [
+            figures[-1].get("rules", 0)
+            for name, figures in bench.figures[each].items()
+            if name.startswith("reach")
+        ]
         if rules:
             bench.figures[each]["axe"] = [{"rules": sum(rules), "pages": len(rules)}]
     add("22", "axe-core: rules broken, all pages (ours: also phone, dark)", "0", "axe", "rules", below(0))
     add("23", "keys to the table from the top of the page", "3", "looks", "tabs", below(3))
     add("23", "tab stops on the runs table", "", "looks", "stops", None)
-    phone = [figures[-1] for name, figures in bench.figures[OURS].items() if name.startswith("reach") and " 390 " in name]
+    phone = [
+        figures[-1]
+        for name, figures in bench.figures[OURS].items()
+        if name.startswith("reach") and name.endswith("phone")
+    ]
     if phone:
-        bench.figures[OURS]["phone"] = [{name: sum(each[name] for each in phone) for name in ("sideways_px", "small_targets")}]
+        bench.figures[OURS]["phone"] = [
+            {name: sum(each[name] for each in phone) for name in ("sideways_px", "small_targets")}
+        ]
     add("24", "390 px, all pages: px to scroll sideways", "0", "phone", "sideways_px", below(0))
     add("24", "... targets under 24 px", "0", "phone", "small_targets", below(0))
     add("25", "a point on the screen after ms", "1,000", "live", "point_ms", below(1000))
@@ -560,6 +643,12 @@ def lines(bench: Bench) -> list[Line]:
     add("28", "the pages in the package: kB", "700", "size", "kb", below(700))
     add("28", "... files", "30", "size", "files", below(30))
     add("30", "layout shift of the runs table", "0.02", "runs", "shift", below(0.02))
+    for each in (OURS, THEIRS):
+        if bench.figures[each]["version"]:
+            bench.figures[each]["shifts"] = [
+                {"shift": max(bench.median(each, page).get("shift", 0) for page in PAGES)}
+            ]
+    add("30", "... of the page where it is largest", "0.02", "shifts", "shift", below(0.02))
     return result
 
 
@@ -574,7 +663,9 @@ def table(found: list[Line]) -> str:
         better, worse = (each.ours, each.theirs) if each.is_rate else (each.theirs, each.ours)
         ratio = f"{better / worse:.3g}" if better and worse else ""
         mark = "" if each.is_met is None else "met" if each.is_met else "**missed**"
-        rows.append(f"| {each.number} | {each.what} | {each.goal} | {_number(each.theirs)} | {_number(each.ours)} | {ratio} | {mark} |")
+        rows.append(
+            f"| {each.number} | {each.what} | {each.goal} | {_number(each.theirs)} | {_number(each.ours)} | {ratio} | {mark} |"
+        )
     return "\n".join(rows)
 
 
@@ -585,8 +676,12 @@ def _number(value: float | None) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="a folder that keeps the data for the next call; it may be empty")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, help="a folder that keeps the data for the next call; it may be empty"
+    )
     parser.add_argument("--repeats", type=int, default=3, help="loads of each page and system (default 3)")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--out", type=Path, help="write all figures into this JSON file")
@@ -598,7 +693,9 @@ def main() -> int:
         parser.error("the web pages were not built (make ui)")
     about, begin = machine(), time.monotonic()
     with ExitStack() as stack:
-        root = (options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ui-bench-")))).resolve()
+        root = (
+            options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ui-bench-")))
+        ).resolve()
         bench = Bench(stack.enter_context(sync_playwright()), options)
         seed(bench, root, stack)
         about["seeded_after_s"] = round(time.monotonic() - begin)

@@ -34,7 +34,7 @@ LONG_METRICS = (
     "train/loss", "val/loss", "train/ppl", "grad_norm", "lr",
     "tokens_per_s", "mfu", "train/acc", "val/acc", "moe/aux_loss",
 )  # fmt: skip
-FILTER = "params.model = \"vit-s\" and metrics.`val/acc` > 0.9"
+FILTER = 'params.model = "vit-s" and metrics.`val/acc` > 0.9'
 
 
 class Made(NamedTuple):

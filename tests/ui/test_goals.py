@@ -134,7 +134,8 @@ def _cpu(browser: Browser) -> float:
 def _counters(page: Page, *, clock: str = "timeTicks") -> dict[str, float]:
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": clock})
-    session.send("HeapProfiler.collectGarbage")
+    for _ in range(3):  # what the first frees lets go of other things
+        session.send("HeapProfiler.collectGarbage")
     found = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
     session.detach()
     return found
@@ -168,9 +169,7 @@ class Wire:
 
     @property
     def sent(self) -> list[str]:
-        return [
-            url for url in self.urls.values() if url.startswith("http") and "/v1/events" not in url
-        ]
+        return [url for url in self.urls.values() if url.startswith("http") and "/v1/events" not in url]
 
 
 def test_what_is_in_the_package_is_small() -> None:
@@ -199,7 +198,9 @@ def test_the_first_rows_are_one_call(load: Load) -> None:
     assert not any("runs/search" in each for each in calls)
 
 
-@pytest.mark.parametrize(("name", "most"), [("runs", 0.7), *((name, 0.5) for name in LISTS), *((name, 0.9) for name in CHARTS)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("runs", 0.7), *((name, 0.5) for name in LISTS), *((name, 0.9) for name in CHARTS)]
+)
 def test_a_page_takes_little_of_the_processor(load: Load, browser: Browser, name: str, most: float) -> None:
     """Of seconds of all processes of the browser; a busy machine makes them some more, so 30 % more are let through."""
     least = float("inf")
@@ -225,7 +226,9 @@ def test_the_table_does_not_block(load: Load) -> None:
     assert least <= 100
 
 
-@pytest.mark.parametrize(("name", "most"), [("runs", 12), ("charts", 20), ("run charts", 20), ("compare", 20)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("runs", 12), ("charts", 20), ("run charts", 20), ("compare", 20)]
+)
 def test_a_page_holds_little_memory(load: Load, name: str, most: float) -> None:
     assert _counters(load(name))["JSHeapUsedSize"] <= most * 1e6
 
@@ -237,7 +240,7 @@ def test_the_table_has_few_nodes_wherever_one_looks(load: Load) -> None:
     expect(page.get_by_role("link", name=run_name(RUNS - 1 - 300), exact=True)).to_be_attached()
 
     assert at_first <= 2_500
-    assert _counters(page)["Nodes"] <= 2_500
+    assert page.locator("*").count() <= 2_000
 
 
 def test_another_place_of_the_table_costs_little(load: Load) -> None:
@@ -326,7 +329,7 @@ def test_what_is_pressed_on_a_phone_is_large_enough(load: Load, name: str) -> No
     small = page.evaluate(
         """[...document.querySelectorAll('button, select, input, summary')].filter(each => {
             const box = (each.closest('label') ?? each).getBoundingClientRect();
-            return box.width > 1 && box.height > 1 && (box.width < 24 || box.height < 24);
+            return each.checkVisibility() && box.width > 1 && (box.width < 24 || box.height < 24);
         }).map(each => each.outerHTML.slice(0, 120))"""
     )
 
