@@ -20,6 +20,7 @@ from slipstream.entities.run_table import (
     RunGroupsPage,
     RunSelection,
     RunTablePage,
+    Statistic,
     TableColumn,
     TableRequest,
     ValueCount,
@@ -268,6 +269,9 @@ def find_run_values(store: Store, req: FindRunValues) -> FindRunValuesResponse:
 class FindRunGroups(SelectsRuns, kw_only=True):
     by: list[str] = []
     metrics: list[str] = []
+    order_by: str | None = None
+    statistic: Statistic = "mean"
+    ascending: bool = False
     offset: Int64 = 0
     limit: Int64 = 100
 
@@ -287,6 +291,9 @@ def find_run_groups(store: Store, req: FindRunGroups) -> FindRunGroupsResponse |
         selection=selection_of(req),
         by=tuple(req.by),
         metrics=tuple(req.metrics),
+        order_by=req.order_by,
+        statistic=req.statistic,
+        ascending=req.ascending,
         offset=req.offset,
         limit=req.limit,
     )

@@ -64,6 +64,9 @@ class RestRunTables(RestCalls):
             **_selection(request.selection),
             by=list(request.by),
             metrics=list(request.metrics),
+            order_by=request.order_by,
+            statistic=request.statistic,
+            ascending=request.ascending,
             offset=request.offset,
             limit=request.limit,
         )

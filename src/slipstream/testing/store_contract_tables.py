@@ -322,3 +322,28 @@ class RunTableContract:
             store.find_run_groups(
                 GroupsRequest(selection=selection, by=("params.model",), metrics=("metrics.loss:min",))
             )
+
+    def test_groups_in_the_order_of_a_column(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        store.log_param(runs[9], "depth", "10")
+        store.log_param(runs[0], "depth", "9")
+        selection = RunSelection(experiment_ids=(experiment,))
+
+        def groups(by: str, order_by: str, **how: Any) -> list[str | None]:
+            request = GroupsRequest(
+                selection=selection, by=(by,), metrics=("metrics.loss",), order_by=order_by, **how
+            )
+            return [group.keys[0] for group in store.find_run_groups(request).groups]
+
+        # Last losses of the runs 0 to 9: 8 down to -1.
+        assert groups("params.model", "metrics.loss") == ["b", "a"]
+        assert groups("params.model", "metrics.loss", ascending=True) == ["a", "b"]
+        assert groups("params.model", "metrics.loss", ascending=True, offset=1) == ["b"]
+        assert groups("params.model", "params.model", ascending=True) == ["a", "b"]
+        assert groups("params.model", "params.model") == ["b", "a"]
+        assert groups("params.depth", "metrics.loss", statistic="max") == ["9", None, "10"]
+        assert groups("params.depth", "metrics.loss", statistic="std") == [None, "10", "9"]
+        assert groups("params.depth", "params.depth") == ["10", "9", None]  # by number
+        assert groups("params.depth", "params.depth", ascending=True) == ["9", "10", None]
+        with pytest.raises(InvalidParameterError, match="order_by"):
+            groups("params.model", "metrics.odd")

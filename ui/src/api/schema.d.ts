@@ -390,6 +390,9 @@ export type FindRunGroups = {
   view_type?: string | number;
   by?: string[];
   metrics?: string[];
+  order_by?: string | null;
+  statistic?: "max" | "mean" | "median" | "min" | "std";
+  ascending?: boolean;
   offset?: number;
   limit?: number;
 };
