@@ -43,7 +43,7 @@ from slipstream.entities import Metric, Param, RunTag
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 DAY = 86_400_000
 MINUTE = 60_000
-EPOCHS = 30
+EPOCHS = 25
 PEOPLE = ("ada", "grace", "katherine")
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 780}
@@ -90,7 +90,7 @@ class Story:
         pictures, labels = datasets.load_digits(return_X_y=True)
         data = train_test_split(pictures / 16, labels, random_state=0)
         found: list[Trained] = []
-        count = 36
+        count = 32
         for number in range(count):
             rate = 10 ** self.dice.uniform(-3.6, -1.6)
             params = {
@@ -107,7 +107,7 @@ class Story:
             found.append(self._train(experiment, name, began, params, data, EPOCHS))
         params = {"layers": "128-64", "learning_rate": "0.004", "activation": "relu", "solver": "adam", "batch_size": 64, "alpha": 0.001, "seed": 0}  # fmt: skip
         running = self._train(
-            experiment, "128-64-relu-longer", self.now - 4 * MINUTE, params, data, 22, goes_on=True
+            experiment, "128-64-relu-longer", self.now - 4 * MINUTE, params, data, 18, goes_on=True
         )
         return experiment, found, running.run_id
 
@@ -270,7 +270,7 @@ def shots(ids: dict[str, Any]) -> list[Shot]:
         Shot("compare", f"/compare?runs={','.join(ids['compared'])}", ".diff-table tbody tr"),
         Shot("models", "/models", row),
         Shot("model", "/models/digits-reader", row),
-        Shot("version", "/models/digits-reader/versions/4", "text=Signature"),
+        Shot("version", "/models/wine-sorter/versions/2", "text=Try it"),
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, expect
 
 from run_sweep import METRICS, Sweep, run_name
 from server_process import ServerProcess
@@ -26,11 +26,10 @@ CHARTS = ("run charts", "charts", "compare")
 SCREEN = {"width": 1440, "height": 900}
 IDLE_MS = 3_000
 
-# What happened since the page began: long tasks, layout shifts.
+# What moved since the page began.
 WATCH = """
-    window.__seen = {tasks: [], shift: 0};
+    window.__seen = {shift: 0};
     const observe = (type, call) => new PerformanceObserver(list => list.getEntries().forEach(call)).observe({type, buffered: true});
-    observe('longtask', entry => window.__seen.tasks.push(entry.duration));
     observe('layout-shift', entry => { if (!entry.hadRecentInput) window.__seen.shift += entry.value; });
 """
 
@@ -215,15 +214,25 @@ def test_a_page_takes_little_of_the_processor(load: Load, browser: Browser, name
 
 
 def test_the_table_does_not_block(load: Load) -> None:
+    """How long tasks last depends on other work, so what the page's thread works in all is looked at: some 0.2 s."""
+    sessions: list[CDPSession] = []
+
+    def begin(page: Page) -> None:
+        sessions.append(page.context.new_cdp_session(page))
+        sessions[-1].send("Performance.enable", {"timeDomain": "threadTicks"})
+
     least = float("inf")
     for _ in range(TRIES):
-        page = load("runs")
-        least = min(least, sum(max(0, each - 50) for each in page.evaluate("window.__seen.tasks")))
+        page = load("runs", before=begin)
+        found = {
+            each["name"]: each["value"] for each in sessions[-1].send("Performance.getMetrics")["metrics"]
+        }
         page.close()
-        if least <= 100:
+        least = min(least, found["TaskDuration"])
+        if least <= 0.35:
             break
 
-    assert least <= 100
+    assert 0.01 < least <= 0.35
 
 
 @pytest.mark.parametrize(
