@@ -12,7 +12,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -298,8 +298,12 @@ def visit(
     width: int = SCREEN["width"],
     scheme: str = "light",
     touch: bool = False,
+    hear: Callable[[Any], None] | None = None,
 ) -> Iterator[Visit]:
-    """Open `base + path` in a browser of its own, and wait until `shown` (JavaScript) is true and nothing is under way."""
+    """Open `base + path` in a browser of its own, and wait until `shown` (JavaScript) is true and nothing is under way.
+
+    `hear` is told each response.
+    """
     profile = Path(tempfile.mkdtemp(prefix="ui-bench-"))
     context = playwright.chromium.launch_persistent_context(
         str(profile),
@@ -312,6 +316,8 @@ def visit(
     )
     try:
         page = context.pages[0] if context.pages else context.new_page()
+        if hear is not None:
+            page.on("response", hear)
         page.add_init_script(_WATCH.replace("SHOWN", shown))
         session = context.new_cdp_session(page)
         session.send("Performance.enable", {"timeDomain": "threadTicks"})

@@ -183,8 +183,14 @@ def measure_loads(bench: Bench) -> None:
             bench.add(name, "first after the start", {"rows_ms": there.figures.get("rows_ms", 0)})
     for page in PAGES:
         for name in turns(list(bench.servers), bench.options.repeats):
-            with bench.open(name, page) as there:
+            answers: list[Any] = []
+            with bench.open(name, page, hear=answers.append) as there:
                 bench.add(name, page, there.figures)
+                if page == "run charts":
+                    bench.add(name, "spike", {"highest": highest_of(answers)})
+                if page == "compare":
+                    links = f"({_ON_SCREEN})('a[href*=\"/runs/\"]').map(each => each.getAttribute('href').split('?')[0])"
+                    bench.add(name, "compared", {"in_sight": there.page.evaluate(f"new Set({links}).size")})
                 if not bench.figures[name][f"reach {page} light"]:
                     bench.add(name, f"reach {page} light", reach(there))
                 if page == "runs":
@@ -373,47 +379,26 @@ def read_all_columns(server: Server, experiment: str, columns: list[str]) -> Non
 
 
 def measure_charts(bench: Bench) -> None:
-    for name in bench.servers:
-        highest: list[float] = []
-
-        def look(response: Any, highest: list[float] = highest) -> None:
-            if "get-history-bulk-interval" in response.url:
-                points = response.json().get("metrics", [])
-                highest.extend(
-                    point["value"]
-                    for point in points
-                    if point["key"] == "train/loss" and point["step"] > 5000
-                )
-            elif response.url.endswith("metrics/envelope"):
-                for series in response.json()["series"]:
-                    if series["key"] == "train/loss":
-                        highest.extend(
-                            each
-                            for each in series.get("high") or series.get("y") or []
-                            if isinstance(each, float | int)
-                        )
-
-        address = bench.addresses(name)["run charts"]
-        with bench.open(
-            name,
-            Address(
-                "/settings" if name == OURS else "/#/models", "document.body.innerText.length > 40", 0, 0
-            ),
-        ) as there:
-            there.page.on("response", look)
-            there.page.goto(bench.servers[name].url + address.path)
-            there.page.reload()
-            there.settle(15)
-            there.page.wait_for_timeout(1000)
-            bench.add(name, "spike", {"highest": max(highest, default=0)})
-        with bench.open(name, "compare") as there:
-            found = there.page.evaluate(
-                f"() => new Set(({_ON_SCREEN})('a[href*=\"/runs/\"]').map(each => each.getAttribute('href').replace(/[?].*/, ''))).size"
-            )
-            bench.add(name, "compared", {"in_sight": found})
     for _ in range(bench.options.repeats):
         measure_twenty(bench)
     measure_live(bench)
+
+
+def highest_of(answers: list[Any]) -> float:
+    """Return the highest value of the long run's loss that a page was sent, after its beginning."""
+    found: list[float] = []
+    for answer in answers:
+        if "get-history-bulk-interval" in answer.url:
+            points = answer.json().get("metrics", [])
+            found += [
+                point["value"] for point in points if point["key"] == "train/loss" and point["step"] > 5000
+            ]
+        elif answer.url.endswith("metrics/envelope"):
+            for series in answer.json()["series"]:
+                if series["key"] == "train/loss":
+                    values = series.get("high") or series.get("y") or []
+                    found += [each for each in values if isinstance(each, float | int)]
+    return max(found, default=0)
 
 
 def measure_twenty(bench: Bench) -> None:

@@ -74,6 +74,8 @@ class RunTableResponse(Response, kw_only=True, omit_defaults=False):
     statuses: list[str]
     start_times: list[int]
     end_times: list[int | None]
+    quiet_since: list[int | None] = []
+    """One a row: when a run that runs and gives no signs of life logged last, or began. Empty where there are none."""
     experiment_ids: list[str] = []
     """One a row, where more than one experiment was asked for; else the one."""
     children: list[int] | None = None
@@ -108,6 +110,7 @@ def search_run_table(store: Store, req: RunTable) -> RunTableResponse | Encoded:
             statuses=page.statuses,
             start_times=page.start_times,
             end_times=page.end_times,
+            quiet_since=page.quiet_since,
             experiment_ids=page.experiment_ids if several else page.experiment_ids[:1],
             children=page.children,
             complete=page.complete,
@@ -153,6 +156,7 @@ def table_from_wire(answer: RunTableResponse) -> RunTablePage:
         statuses=answer.statuses,
         start_times=answer.start_times,
         end_times=answer.end_times,
+        quiet_since=answer.quiet_since,
         experiment_ids=ids if len(ids) == len(answer.run_ids) else ids * len(answer.run_ids),
         children=answer.children,
         complete=answer.complete,

@@ -60,6 +60,8 @@ class RunTablePage(msgspec.Struct, frozen=True, kw_only=True):
     statuses: list[str]
     start_times: list[int]
     end_times: list[int | None]
+    quiet_since: list[int | None] = []
+    """When those that run and give no signs of life logged last, or began; empty where there are none."""
     experiment_ids: list[str]
     children: list[int] | None = None
     """How many of the found runs have the row as their parent; where a tree was asked for."""

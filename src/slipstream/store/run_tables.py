@@ -113,6 +113,9 @@ class RunTablesPart(SeriesSummariesPart):
 
         def find_rows(self, runs: Sequence[int]) -> list[Row]: ...
 
+        # in store/quiet_runs.py
+        def find_quiet(self, rows: Sequence[Row]) -> list[int | None]: ...
+
     # -- rows ---------------------------------------------------------------------------------------
     def search_run_table(self, request: TableRequest) -> RunTablePage:
         check_window(request.offset, request.limit, MOST_ROWS)
@@ -157,6 +160,7 @@ class RunTablesPart(SeriesSummariesPart):
             statuses=[row[5] for row in rows],
             start_times=[row[6] for row in rows],
             end_times=[row[7] for row in rows],
+            quiet_since=self.find_quiet(rows),
             experiment_ids=[str(row[2]) for row in rows],
             children=window.children,
             complete=window.complete,

@@ -181,6 +181,24 @@ class RunTableContract:
         deleted = table(store, experiment, view=ViewType.DELETED_ONLY)
         assert deleted.run_ids == [runs[9]]
 
+    def test_running_runs_without_signs_of_life_say_since_when_they_log_nothing(self, store: Store) -> None:
+        experiment = store.create_experiment(unique())
+        ended, alive, logging, silent = (
+            store.create_run(experiment, start_time=start).info.run_id
+            for start in (4_000, 3_000, 2_000, 1_000)
+        )
+        store.update_run(ended, "FINISHED", 5_000)
+        assert table(store, experiment).quiet_since == [None, 3_000, 2_000, 1_000]
+        store.beat([alive])
+        store.log_metric(logging, Metric("loss", 1.0, 9_000, 1))
+        store.log_metric(logging, Metric("loss", 1.0, 9_500, 2))
+        page = table(store, experiment)
+        assert page.run_ids == [ended, alive, logging, silent]
+        assert page.quiet_since == [None, None, 9_500, 1_000]
+        for run in (logging, silent):
+            store.update_run(run, "FINISHED", 9_999)
+        assert table(store, experiment).quiet_since == []
+
     def test_the_cursor_grows_with_what_is_written(self, store: Store, ten: tuple[str, list[str]]) -> None:
         experiment, runs = ten
         before = table(store, experiment).cursor

@@ -17,6 +17,7 @@ interface Props {
 export function Draft({ text, saved, label, rows, onSave, onClose }: Props) {
   const area = useRef<HTMLTextAreaElement>(null);
   const [draft, setDraft] = useState(text);
+  const [begun] = useState(text);
   const [isBusy, setBusy] = useState(false);
   useLayoutEffect(() => area.current?.focus(), []);
   const save = async () => {
@@ -64,6 +65,9 @@ export function Draft({ text, saved, label, rows, onSave, onClose }: Props) {
         <button type="button" onClick={onClose}>
           Cancel
         </button>
+        {text !== begun && !isBusy && (
+          <span role="status">Somebody has changed this meanwhile: saving replaces what they wrote.</span>
+        )}
         <span class="quiet">
           <kbd>Ctrl</kbd>
           <kbd>Enter</kbd> saves

@@ -4,8 +4,9 @@ import "../styles/models.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { serverAddress } from "../api/request";
 import { useResource } from "../api/resource";
-import { useComingBack } from "../app/coming_back";
+import { useCalm } from "../app/calm";
 import { CopyBlock, CopyButton } from "../app/copy";
+import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { go, pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
@@ -37,6 +38,9 @@ import { placesOf, readScoringServers, type ScoringServer } from "../serving/sta
 
 /** Files of a model may be far away: then the rest is shown without them. */
 const CARD_PATIENCE_MS = 800;
+const CALM_MS = 500;
+/** A page that renames or deletes what it shows leaves; it must not read the old name again. */
+const LEAVING_MS = 200;
 const SWAP_MS = 30_000;
 const SWAP_LOOK_MS = 2000;
 
@@ -73,7 +77,17 @@ export default function ModelVersionPage({ at }: PageProps) {
     }, SWAP_LOOK_MS);
     return () => clearInterval(timer);
   }, [movedAt]);
-  useComingBack(refresh);
+  const refreshSoon = useCalm(
+    () => {
+      void whole.reload();
+      if (servers.value.peek()?.length) setMovedAt(Date.now());
+    },
+    CALM_MS,
+    LEAVING_MS,
+  );
+  useLive({ models: true }, (changes) => {
+    if (changes.models.has(name) || changes.isReset) refreshSoon();
+  });
   const shortcuts = useMemo(
     () => [
       { keys: "p", what: "give it an alias", run: () => setOpen("promote") },

@@ -68,7 +68,8 @@ export default function RunsPage({ at }: PageProps) {
   if (!state.columns && shown) chosen.current ??= shown.names.value;
   const names = state.columns ?? shown?.names.value;
   const calm = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useLive({ experiments }, () => {
+  useLive({ experiments }, (changes) => {
+    if (changes.about.has(experiment) || changes.isReset) void about.reload();
     // Runs that log all the time change all the time; a table that is read needs no more than this.
     calm.current ??= setTimeout(() => {
       calm.current = undefined;

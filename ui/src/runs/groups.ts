@@ -141,6 +141,7 @@ function rowOf(group: GroupsPage["groups"][number], names: readonly string[], gr
     status: "",
     start: null,
     end: null,
+    quietSince: undefined,
     experiment: undefined,
     children: group.runs,
     values: names.map((name, index) => {

@@ -80,9 +80,7 @@ export function RunsTable({
                   checked={chosen.has(row.id)}
                   onChange={() => choose(row)}
                 />
-                <span class={`status ${row.status}`} title={row.status.toLowerCase()}>
-                  <span class="hidden-text">{row.status.toLowerCase()}</span>
-                </span>
+                <Status row={row} />
                 <a
                   href={pageUrl(["experiments", row.experiment ?? experiment, "runs", row.id])}
                   tabIndex={-1}
@@ -246,6 +244,20 @@ function spreadCell(
     <span class="spread" title={spreadText(spread)}>
       {shown}
       {isMean && <span class="quiet"> ± {shortNumber(Number(Number(spread.std).toPrecision(2)))}</span>}
+    </span>
+  );
+}
+
+/** A running run of a client that sends no signs of life is taken for forgotten when it has not logged for so long. */
+const FORGOTTEN_MS = 10 * 60_000;
+
+function Status({ row }: { row: RunRow }) {
+  const silent = row.quietSince === undefined ? 0 : Date.now() - row.quietSince;
+  const isSilent = silent > FORGOTTEN_MS;
+  const text = `${row.status.toLowerCase()}${isSilent ? `, but nothing logged for ${duration(silent)}` : ""}`;
+  return (
+    <span class={`status ${row.status}${isSilent ? " silent" : ""}`} title={text}>
+      <span class="hidden-text">{text}</span>
     </span>
   );
 }

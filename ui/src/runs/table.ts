@@ -23,6 +23,7 @@ export interface TablePage {
   statuses: string[];
   start_times: (number | null)[];
   end_times: (number | null)[];
+  quiet_since?: (number | null)[];
   experiment_ids?: string[];
   children?: number[] | null;
   columns: TableColumn[];
@@ -46,6 +47,8 @@ export interface RunRow {
   readonly status: string;
   readonly start: number | null;
   readonly end: number | null;
+  /** Of a run that runs and gives no signs of life: when it logged last, or began. */
+  readonly quietSince: number | undefined;
   readonly experiment: string | undefined;
   readonly children: number;
   readonly values: readonly (ApiNumber | string | undefined)[];
@@ -88,6 +91,7 @@ export function rowsOf(page: TablePage): RunRow[] {
     status: page.statuses[index] ?? "",
     start: page.start_times[index] ?? null,
     end: page.end_times[index] ?? null,
+    quietSince: page.quiet_since?.[index] ?? undefined,
     experiment: page.experiment_ids?.[index],
     children: page.children?.[index] ?? 0,
     values: page.columns.map((column) => column.values[index]),
