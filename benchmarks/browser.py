@@ -12,7 +12,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -298,11 +298,11 @@ def visit(
     width: int = SCREEN["width"],
     scheme: str = "light",
     touch: bool = False,
-    hear: Callable[[Any], None] | None = None,
+    answers: list[Any] | None = None,
 ) -> Iterator[Visit]:
     """Open `base + path` in a browser of its own, and wait until `shown` (JavaScript) is true and nothing is under way.
 
-    `hear` is told each response.
+    `answers` gets each response.
     """
     profile = Path(tempfile.mkdtemp(prefix="ui-bench-"))
     context = playwright.chromium.launch_persistent_context(
@@ -316,8 +316,8 @@ def visit(
     )
     try:
         page = context.pages[0] if context.pages else context.new_page()
-        if hear is not None:
-            page.on("response", hear)
+        if answers is not None:
+            page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 Playwright writes on what it calls
         page.add_init_script(_WATCH.replace("SHOWN", shown))
         session = context.new_cdp_session(page)
         session.send("Performance.enable", {"timeDomain": "threadTicks"})
