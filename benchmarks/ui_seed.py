@@ -17,6 +17,8 @@ MINUTE = 60_000
 BEGAN = 1_790_000_000_000
 SWEEP = "cifar10-sweep"
 RUNS = 2_000
+LARGE = (10_000, 100_000)
+"""So many runs slipstream has in experiments of their own."""
 STEPPED = 100
 """So many of the last runs have points at 100 steps; the others one a metric."""
 STEPS = 100
