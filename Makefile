@@ -21,7 +21,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test chaos test-ray test-autologging lint format types docs bench ui ui-check lock install clean conformance conformance-client museum
+.PHONY: help demo serve test chaos test-ray test-autologging lint format types docs bench bench-ui screenshots ui ui-check lock install clean conformance conformance-client museum
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,12 @@ docs: $(VENV)/.dev ## build the documentation into docs/_build/html; warnings ar
 
 bench: $(VENV)/.run ## measure slipstream, beside MLflow if MLFLOW_PYTHON names its python (ARGS="--only import")
 	@$(BIN)/python benchmarks/compare.py $(ARGS)
+
+bench-ui: $(VENV)/.dev ## measure the web pages in Chromium, beside MLflow's if MLFLOW_PYTHON names its python (ARGS="--data FOLDER")
+	@$(BIN)/python benchmarks/ui.py $(ARGS)
+
+screenshots: $(VENV)/.dev ## take the pictures of the documentation anew (needs Chromium)
+	@$(BIN)/python tools/make_screenshots.py $(ARGS)
 
 conformance: $(VENV)/.dev ## compare a server with recorded answers of MLflow (KIT=folder of the kit)
 	@$(BIN)/python tools/conformance.py $(or $(KIT),../shared/conformance)

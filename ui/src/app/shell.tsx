@@ -18,7 +18,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const here = path.value.split("/")[0] ?? "";
   return (
     <>
-      <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>
+      <button type="button" class="skip" onClick={skip}>
         Skip to the content
       </button>
       <header class="bar">
@@ -66,6 +66,12 @@ export function Shell({ children }: { children: ComponentChildren }) {
       <TokenDialog />
     </>
   );
+}
+
+/** Go past what is the same on all pages: to the table, where there is one. */
+function skip() {
+  const main = document.getElementById("main");
+  (main?.querySelector<HTMLElement>(".grid") ?? main)?.focus();
 }
 
 /** Asks for the server's token when it wants one. */

@@ -15,7 +15,7 @@ export interface Placed<C extends Column> {
 }
 
 /** Rows drawn beyond each edge, so that a fling does not outrun the drawing. */
-const SPARE_ROWS = 10;
+const SPARE_ROWS = 6;
 const SPARE_PIXELS = 300;
 
 export function rowsInSight(

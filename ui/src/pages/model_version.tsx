@@ -36,6 +36,8 @@ import { Timeline } from "../models/timeline";
 import { TryIt } from "../models/try_it";
 import { placesOf, readScoringServers, type ScoringServer } from "../serving/status";
 
+/** Files of a model may be far away: then the rest is shown without them. */
+const CARD_PATIENCE_MS = 800;
 const CALM_MS = 500;
 /** A page that renames or deletes what it shows leaves; it must not read the old name again. */
 const LEAVING_MS = 200;
@@ -59,6 +61,12 @@ export default function ModelVersionPage({ at }: PageProps) {
     void whole.reload();
     void servers.reload();
   };
+  // what the card tells is in the middle of the page: it would push away what one begins to read
+  const [isLate, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), CARD_PATIENCE_MS);
+    return () => clearTimeout(timer);
+  }, [name, number]);
   const [movedAt, setMovedAt] = useState(0);
   // scoring servers look a few seconds later whether an alias has moved
   useEffect(() => {
@@ -112,7 +120,8 @@ export default function ModelVersionPage({ at }: PageProps) {
       </Empty>
     );
   if (error && !found) return <Failure error={error} retry={refresh} />;
-  if (!found) return <Skeleton />;
+  const isCardComing = !card.value.value && !card.error.value;
+  if (!found || (isCardComing && !isLate)) return <Skeleton />;
   const { row, model } = found;
   const { version } = row;
   const aliases = model.aliases ?? [];
