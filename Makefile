@@ -32,8 +32,9 @@ demo: $(VENV)/.demo ## train, register, serve and check a model of real data
 serve: $(VENV)/.run ## start an empty server in this folder (ARGS="--port 5001")
 	@$(BIN)/slipstream server $(ARGS)
 
+# Each worker takes half of the files, and later what the other has left: so servers of a file are started once.
 test: $(VENV)/.dev ## run all tests (ARGS="tests/unit -k name -m 'not slow'")
-	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
 
 # `make test` has twenty seconds of it, CI two minutes.
 chaos: $(VENV)/.dev ## let everything go wrong for a while, and see that nothing is lost (SECONDS=600 SEED=7)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import uuid
 from collections import Counter
@@ -22,6 +23,8 @@ NOTHING_BESIDE_RUNS = {
     "SLIPSTREAM_WATCHER": "false",
     "SLIPSTREAM_HEARTBEAT_SECONDS": "0",
 }
+# Where `set_tracking_uri` and its like are told to child processes.
+LEFT = ("SLIPSTREAM_TRACKING_URI", "SLIPSTREAM_REGISTRY_URI")
 MEETING = pytest.StashKey[Path]()
 
 # Time differs from machine to machine, so no example fails for being slow.
@@ -80,10 +83,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_experiment_is_left() -> Iterator[None]:
-    """Take back what `set_experiment` leaves in the environment for child processes: later tests start some."""
+def _nothing_is_left() -> Iterator[None]:
+    """Take back what the SDK keeps in this process and leaves for child processes: later tests start some."""
+    before = {name: os.environ.get(name) for name in LEFT}
+    addresses = sys.modules.get("slipstream.client.addresses")  # tests which do not track do not load the SDK
+    chosen = dict(addresses._chosen) if addresses else {}
     yield
     os.environ.pop("SLIPSTREAM_EXPERIMENT_ID", None)
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    if addresses := sys.modules.get("slipstream.client.addresses"):
+        addresses._chosen.clear()
+        addresses._chosen.update(chosen)
 
 
 # -- PostgreSQL -------------------------------------------------------------------------------------------

@@ -180,6 +180,16 @@ def test_tags_are_changed_in_place(open_page: OpenPage, client: SlipstreamClient
     expect(page.get_by_role("button", name="Change tag tier")).to_have_count(0)
     page.keyboard.press("Control+z")
     expect(page.get_by_role("button", name="Change tag tier: gold")).to_be_visible()
+
+
+def test_what_hides_in_a_tag_is_shown(open_page: OpenPage, client: SlipstreamClient) -> None:
+    client.set_registered_model_tag(MODEL, "owner", "a\u202etxt")
+    try:
+        expect(
+            open_model(open_page).get_by_role("button", name="Change tag owner: a⟨202E⟩txt")
+        ).to_be_visible()
+    finally:
+        client.delete_registered_model_tag(MODEL, "owner")
     client.delete_registered_model_tag(MODEL, "tier")
 
 
@@ -308,4 +318,5 @@ def test_any_name_has_a_page(open_page: OpenPage, client: SlipstreamClient) -> N
     expect(page.get_by_role("heading", name=name)).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
+    page.close()  # it may still read the versions
     client.delete_registered_model(name)

@@ -395,14 +395,16 @@ slipstream.set_tracking_uri(sys.argv[1])
 client = slipstream.MlflowClient()
 run_id = client.create_run("0").info.run_id
 client.log_metric(run_id, "m", 1.0)
-if os.fork() == 0:
-    sys.stdout.close()
-    time.sleep(20)
+child = os.fork()
+if child == 0:
+    for stream in (1, 2):  # or this test would wait for the child, too
+        os.close(stream)
+    time.sleep(600)
     os._exit(0)
-print(run_id, flush=True)
+print(run_id, child, flush=True)
 os._exit(0)
 """
-    run_id = run_script(script, server.url).stdout.strip()
+    run_id, child = run_script(script, server.url).stdout.split()
     (left,) = undelivered(spool) or (None,)
     slipstream.set_tracking_uri(server.url)
     with slipstream.start_run():
@@ -412,6 +414,7 @@ os._exit(0)
         time.sleep(0.1)
     assert points(server.url, run_id, "m") == [(0, 1.0)]
     assert left is None or not left.exists()
+    os.kill(int(child), signal.SIGKILL)  # which fails if it was gone, and nothing was tried
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 
 import click
 
+from slipstream import settings
 from slipstream.entities import ViewType
+from slipstream.errors import InvalidParameterError
 
 FuncT = TypeVar("FuncT", bound=Callable[..., Any])
 
@@ -40,6 +42,32 @@ def format_option(formats: Sequence[str], default: str | None) -> Callable[[Func
         show_default=True,
         help="How the table is written.",
     )
+
+
+def log_format_option(envvar: Sequence[str] = ()) -> Callable[[FuncT], FuncT]:
+    """Return the option that says how a server writes its log."""
+    return click.option(
+        "--log-format",
+        envvar=list(envvar) or None,
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Log lines on standard error as text for people, or as JSON for machines.",
+    )
+
+
+def server_token(auth: str) -> str | None:
+    """Return what clients of a server must send with `--auth token`; `None` for other kinds of `--auth`."""
+    if auth != "token":
+        return None
+    # Files and shells append line ends; clients cut them off, too.
+    token = (settings.SERVER_TOKEN.get() or "").strip()
+    if not token:
+        raise InvalidParameterError(
+            "--auth token needs the token in the environment variable SLIPSTREAM_SERVER_TOKEN. "
+            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    return token
 
 
 def _require_folder(_context: click.Context, _parameter: click.Parameter, output: Path | None) -> Path | None:

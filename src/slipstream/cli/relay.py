@@ -2,7 +2,7 @@
 
 import click
 
-from slipstream.errors import InvalidParameterError
+from slipstream.cli.options import log_format_option, server_token
 
 
 @click.command()
@@ -29,25 +29,14 @@ from slipstream.errors import InvalidParameterError
     show_default=True,
     help="token: clients must send the one in SLIPSTREAM_SERVER_TOKEN. none: every program on this machine may log.",
 )
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Log lines on standard error as text for people, or as JSON for machines.",
-)
+@log_format_option()
 def relay(to: str, port: int, auth: str, log_format: str) -> None:
     """Take what MLflow clients on this machine log, and pass it on to a server that may be slow or away.
 
     Point them at it with MLFLOW_TRACKING_URI=http://127.0.0.1:5001. What they log is answered as soon as it is in a file, and
     sent from there.
     """
-    from slipstream import settings
     from slipstream.relay.run import serve
 
-    token = (settings.SERVER_TOKEN.get() or "").strip() or None if auth == "token" else None
-    if auth == "token" and not token:
-        raise InvalidParameterError(
-            "--auth token needs the token in the environment variable SLIPSTREAM_SERVER_TOKEN."
-        )
+    token = server_token(auth)
     raise SystemExit(serve(to, port, token=token, log_format="json" if log_format == "json" else "text"))

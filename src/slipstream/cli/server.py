@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from slipstream.cli.options import log_format_option, server_token
 from slipstream.errors import InvalidParameterError
 
 
@@ -144,14 +145,7 @@ def _retention(text: str | None) -> int | None:
     metavar="NAME=URL",
     help="A scoring server that the pages show and try models on; may be given again. A token for it: SLIPSTREAM_SERVING_TOKEN.",
 )
-@click.option(
-    "--log-format",
-    envvar=_env("LOG_FORMAT"),
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Log lines on standard error as text for people, or as JSON for machines.",
-)
+@log_format_option(_env("LOG_FORMAT"))
 @click.option(
     "--expose-prometheus",
     envvar=_env("EXPOSE_PROMETHEUS"),
@@ -161,18 +155,11 @@ def _retention(text: str | None) -> int | None:
 )
 def server(**options: Any) -> None:
     """Start a tracking server: experiments, runs, artifacts and the model registry over MLflow's REST API."""
-    from slipstream import settings
     from slipstream.server.options import ServerOptions
     from slipstream.server.run import check, serve
 
     auth = options.pop("auth")
-    # Files and shells append line ends; clients cut them off, too.
-    token = (settings.SERVER_TOKEN.get() or "").strip() or None if auth == "token" else None
-    if auth == "token" and not token:
-        raise InvalidParameterError(
-            "--auth token needs the token in the environment variable SLIPSTREAM_SERVER_TOKEN. "
-            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-        )
+    token = server_token(auth)
     del options["expose_prometheus"]
     registry = options.pop("registry_store_uri")
     if registry not in (None, options["backend_store_uri"]):

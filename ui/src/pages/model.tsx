@@ -10,17 +10,18 @@ import type { PageProps } from "../app/pages";
 import { go, pageUrl, query, setQuery } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
+import { TagList } from "../app/tag_list";
 import { tell } from "../app/toasts";
 import { Rows } from "../grid/rows";
 import { DeleteVersion } from "../models/delete_version";
 import { Described } from "../models/described";
 import { AliasMark, versionUrl } from "../models/marks";
 import { tagsOf, type VersionRow } from "../models/messages";
+import { isMove } from "../models/moves";
 import { DeleteModel, RenameModel } from "../models/naming";
 import { dropAlias, Promote } from "../models/promote";
-import { describeModel, readModel, readVersions, readWhole } from "../models/requests";
+import { describeModel, putTag, readModel, readVersions, readWhole } from "../models/requests";
 import { MoveStage } from "../models/stages";
-import { TagList } from "../models/tag_list";
 import { VersionDifferences } from "../models/version_differences";
 import { chosenNow, VersionsGrid } from "../models/versions_grid";
 
@@ -152,7 +153,10 @@ export default function ModelPage({ at }: PageProps) {
                 await model.reload();
               }}
             />
-            <TagList name={name} tags={tagsOf(found.tags)} onChange={refresh} />
+            <TagList
+              tags={[...tagsOf(found.tags)].filter(([key]) => !isMove(key))}
+              put={(key, value) => putTag(name, undefined, key, value).then(refresh)}
+            />
           </div>
           <Versions name={name} rows={rows} metrics={metrics} chosen={chosen} order={order} onAct={act} />
         </>

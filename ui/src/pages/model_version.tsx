@@ -10,15 +10,18 @@ import type { PageProps } from "../app/pages";
 import { go, pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
+import { TagList } from "../app/tag_list";
 import { ago, bytes, moment, shortNumber } from "../lib/format";
 import { samples } from "../models/code";
 import { DeleteVersion } from "../models/delete_version";
 import { Described } from "../models/described";
 import { AliasMark, StageMark, versionUrl } from "../models/marks";
 import { type ModelCard, tagsOf, type VersionRow } from "../models/messages";
+import { isMove } from "../models/moves";
 import { dropAlias, Promote } from "../models/promote";
 import {
   describeVersion,
+  putTag,
   type RunNumbers,
   readCard,
   readModel,
@@ -28,7 +31,6 @@ import {
 import { formOf } from "../models/signature";
 import { SignatureTable } from "../models/signature_table";
 import { MoveStage } from "../models/stages";
-import { TagList } from "../models/tag_list";
 import { Timeline } from "../models/timeline";
 import { TryIt } from "../models/try_it";
 import { placesOf, readScoringServers, type ScoringServer } from "../serving/status";
@@ -188,7 +190,10 @@ export default function ModelVersionPage({ at }: PageProps) {
           <About row={row} card={said} run={run.value.value} />
           <section aria-labelledby="tags">
             <h2 id="tags">Tags</h2>
-            <TagList name={name} version={number} tags={tagsOf(version.tags)} onChange={refresh} />
+            <TagList
+              tags={[...tagsOf(version.tags)].filter(([key]) => !isMove(key))}
+              put={(key, value) => putTag(name, number, key, value).then(refresh)}
+            />
           </section>
           <ServedAt servers={servers.value.value} name={name} version={number} />
           {run.value.value && run.value.value.metrics.size > 0 && <Metrics run={run.value.value} />}

@@ -13,7 +13,7 @@ import { visibleLine } from "../lib/visible";
 import { Link } from "../markdown/markdown";
 import { reproduceCommands } from "./reproduce";
 import type { RunFacts } from "./run_data";
-import { AllTags } from "./tags";
+import { CapturedTags } from "./tags";
 
 const MOST = 1_100_000;
 
@@ -61,7 +61,7 @@ export function CodeTab({ run }: { run: RunFacts }) {
           Runs that slipstream's client starts in a script keep the Git commit, the changes, the command line
           and the installed packages. See SLIPSTREAM_CAPTURE in the documentation.
         </p>
-        <AllTags run={run} />
+        <CapturedTags run={run} />
       </Empty>
     );
   return (
@@ -132,7 +132,7 @@ export function CodeTab({ run }: { run: RunFacts }) {
             <JsonTree value={parsed(found.host.text)} />
           </details>
         )}
-        <AllTags run={run} />
+        <CapturedTags run={run} />
       </section>
     </div>
   );

@@ -5,13 +5,13 @@ import { mlflow } from "../api/request";
 import { CopyButton } from "../app/copy";
 import { pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
+import { TagList } from "../app/tag_list";
 import { tell, tellFailure } from "../app/toasts";
 import { ago, duration, moment } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { Link } from "../markdown/markdown";
-import type { RunFacts } from "./run_data";
+import { isOwnTag, putTag, type RunFacts } from "./run_data";
 import { ShowAsCode } from "./show_as_code";
-import { TagList } from "./tags";
 
 interface Props {
   readonly run: RunFacts;
@@ -124,7 +124,10 @@ export function RunHeader({ run, experimentName, lastSign, onChange }: Props) {
         </p>
       )}
       <Facts run={run} lastSign={lastSign} />
-      <TagList run={run} onChange={onChange} />
+      <TagList
+        tags={[...run.tags].filter(([key]) => isOwnTag(key))}
+        put={(key, value) => putTag(run.id, key, value).then(onChange)}
+      />
       {isCode && <ShowAsCode run={run} onClose={() => setCode(false)} />}
     </header>
   );

@@ -11,7 +11,7 @@ import { MetricsTable } from "./metrics_table";
 import { Models } from "./models";
 import { ParamsTable } from "./params_table";
 import { Related } from "./related";
-import { deleteTag, isSystem, NOTE, type RunFacts, setTag } from "./run_data";
+import { isSystem, NOTE, putTag, type RunFacts } from "./run_data";
 
 export function Overview({ run, onChange }: { run: RunFacts; onChange: () => void }) {
   const [isEditing, setEditing] = useState(false);
@@ -27,8 +27,8 @@ export function Overview({ run, onChange }: { run: RunFacts; onChange: () => voi
   const note = run.tags.get(NOTE) ?? "";
   const save = async (text: string) => {
     if (text === "") {
-      if (run.tags.has(NOTE)) await deleteTag(run.id, NOTE);
-    } else await setTag(run.id, NOTE, text);
+      if (run.tags.has(NOTE)) await putTag(run.id, NOTE, undefined);
+    } else await putTag(run.id, NOTE, text);
     onChange();
   };
   return (

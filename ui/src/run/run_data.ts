@@ -63,10 +63,8 @@ export const isOwnTag = (key: string) => !key.startsWith("mlflow.") && !key.star
 
 export const NOTE = "mlflow.note.content";
 
-export async function setTag(run: string, key: string, value: string): Promise<void> {
-  await mlflow.post("runs/set-tag", { run_id: run, key, value });
-}
-
-export async function deleteTag(run: string, key: string): Promise<void> {
-  await mlflow.post("runs/delete-tag", { run_id: run, key });
+/** Set a tag, or remove it where there is no value. */
+export async function putTag(run: string, key: string, value: string | undefined): Promise<void> {
+  if (value === undefined) await mlflow.post("runs/delete-tag", { run_id: run, key });
+  else await mlflow.post("runs/set-tag", { run_id: run, key, value });
 }

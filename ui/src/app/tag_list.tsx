@@ -1,40 +1,37 @@
-/** The tags of a model or a version, changed in place; those that keep why something was moved are not shown as such. */
+/** Tags of a run, a model or a version, changed in place. */
 
 import { useState } from "preact/hooks";
-import { tell, tellFailure } from "../app/toasts";
-import { isMove } from "./moves";
-import { putTag } from "./requests";
+import { visibleLine } from "../lib/visible";
+import { tell, tellFailure } from "./toasts";
 
 interface Props {
-  readonly name: string;
-  /** Of the version, if they are a version's. */
-  readonly version?: string;
-  readonly tags: ReadonlyMap<string, string>;
-  readonly onChange: () => void;
+  /** Those that people set; what programs keep in tags is shown elsewhere. */
+  readonly tags: readonly (readonly [string, string])[];
+  /** Set a tag, or remove it without a value; afterwards `tags` are the new ones. */
+  readonly put: (key: string, value: string | undefined) => Promise<unknown>;
 }
 
-export function TagList({ name, version, tags, onChange }: Props) {
-  /** The tag that is being changed; "" for a new one. */
+const SHOWN = 12;
+
+export function TagList({ tags, put }: Props) {
+  /** The name of the tag that is being changed; "" for a new one. */
   const [edited, setEdited] = useState<string>();
-  const own = [...tags].filter(([key]) => !isMove(key)).sort(([a], [b]) => a.localeCompare(b));
+  const [isAll, setAll] = useState(false);
+  const own = tags.toSorted(([a], [b]) => a.localeCompare(b));
   const change = async (key: string, value: string | undefined) => {
-    const before = tags.get(key);
-    const put = async (to: string | undefined) => {
-      await putTag(name, version, key, to);
-      onChange();
-    };
+    const before = tags.find(([name]) => name === key)?.[1];
     try {
-      await put(value);
-      tell(`Tag ${key} is ${value === undefined ? "removed" : "set"}.`, {
-        undo: () => void put(before).catch(tellFailure),
+      await put(key, value);
+      tell(`Tag ${visibleLine(key)} is ${value === undefined ? "removed" : "set"}.`, {
+        undo: () => void put(key, before).catch(tellFailure),
       });
     } catch (error) {
       tellFailure(error);
     }
   };
   return (
-    <div class="tag-list" role="group" aria-label="Tags">
-      {own.map(([key, value]) =>
+    <div class="tags" role="group" aria-label="Tags">
+      {own.slice(0, isAll ? own.length : SHOWN).map(([key, value]) =>
         edited === key ? (
           <TagForm
             key={key}
@@ -44,26 +41,31 @@ export function TagList({ name, version, tags, onChange }: Props) {
             onClose={() => setEdited(undefined)}
           />
         ) : (
-          <span key={key} class="model-tag">
+          <span key={key} class="tag">
             <button
               type="button"
               class="plain"
-              title={`${key}: ${value}`}
-              aria-label={`Change tag ${key}: ${value}`}
+              title={`${visibleLine(key)}: ${visibleLine(value)}`}
+              aria-label={`Change tag ${visibleLine(key)}: ${visibleLine(value)}`}
               onClick={() => setEdited(key)}
             >
-              <span class="quiet">{key}</span> {value}
+              <span class="quiet">{visibleLine(key)}</span> {visibleLine(value)}
             </button>
             <button
               type="button"
               class="plain"
-              aria-label={`Remove tag ${key}`}
+              aria-label={`Remove tag ${visibleLine(key)}`}
               onClick={() => void change(key, undefined)}
             >
               ×
             </button>
           </span>
         ),
+      )}
+      {own.length > SHOWN && !isAll && (
+        <button type="button" class="plain" onClick={() => setAll(true)}>
+          {own.length - SHOWN} more
+        </button>
       )}
       {edited === "" ? (
         <TagForm
@@ -91,6 +93,7 @@ interface FormProps {
 function TagForm({ name, value, onSave, onClose }: FormProps) {
   return (
     <form
+      class="tag-form"
       onSubmit={(event) => {
         event.preventDefault();
         const given = new FormData(event.currentTarget);
@@ -101,7 +104,7 @@ function TagForm({ name, value, onSave, onClose }: FormProps) {
       onKeyDown={(event) => event.key === "Escape" && onClose()}
     >
       {name ? (
-        <span class="quiet">{name}</span>
+        <span class="quiet">{visibleLine(name)}</span>
       ) : (
         <input name="key" aria-label="Name of the tag" placeholder="name" required ref={focusOnce} />
       )}
