@@ -21,7 +21,7 @@ from playwright.sync_api import BrowserContext, Page, Request, Response, Route, 
 import mlflow_server
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-DIALOG = "[role=dialog]:not([data-component-type=popover])"
+DIALOG = "[role=dialog]:not([data-component-type=popover]):visible"
 CALM_SECONDS = 1.0
 LOAD_SECONDS = 40.0
 MOST_DIGITS = 20

@@ -133,6 +133,7 @@ export function Grid<R>(props: GridProps<R>) {
     else if (event.key === "End") move(event.ctrlKey ? total - 1 : row, columns.length - 1);
     else if (event.key === "Enter" && at) props.onOpen?.(at, event);
     else if ((event.key === " " || (plain && event.key === "x")) && at) props.onChoose?.(at, row, event);
+    else if (plain && event.key === "o" && columns[column]?.onSort) columns[column].onSort();
     else {
       props.onKey?.(event, at, columns[column]);
       return;

@@ -70,7 +70,7 @@ export default function RunsPage({ at }: PageProps) {
       { keys: "t", what: "go to the table", run: focusTable },
       {
         keys: "j k",
-        what: "move in the table (x selects, Enter opens, f filters by the cell)",
+        what: "move in the table (x selects, Enter opens, o sorts by the column, f filters by the cell)",
         run: focusTable,
       },
       { keys: "j", what: "next row", run: focusTable },
