@@ -88,7 +88,7 @@ def test_recorded_requests_of_mlflows_pages(server: ServerProcess) -> None:
             f"{call['method']} {call['path']} {call['query'] or ''}: {fault}"
             for fault in faults_of(call, status, None if answer is None else shape(answer))
         ]
-    assert faults == []
+    assert not faults, "\n".join(faults)
 
 
 def test_mlflows_pages_in_a_browser(server: ServerProcess) -> None:

@@ -31,6 +31,7 @@ _EMPTY: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("GET", AJAX3 + "scorers/list", {}),
     ("GET", AJAX3 + "scorers/online-configs", {"configs": []}),
     ("GET", AJAX3 + "review-queues/list", {"review_queues": [], "next_page_token": ""}),
+    ("GET", AJAX3 + "review-queues/items/list", {"next_page_token": ""}),
     ("GET", AJAX3 + "label-schemas/list", {"label_schemas": [], "next_page_token": ""}),
     ("GET", AJAX3 + "mcp-servers", {"mcp_servers": [], "next_page_token": None}),
     ("GET", AJAX3 + "assistant/config", {"providers": {}, "projects": {}, "remote_access_allowed": False}),
