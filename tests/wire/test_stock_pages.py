@@ -65,6 +65,10 @@ def send(url: str, names: Names, call: Call) -> tuple[int, Any]:
     return answer.status, json.loads(content) if is_json and content else None
 
 
+def request_of(call: Call) -> str:
+    return f"{call['method']} {call['path']} {call['query'] or ''} {call['body'] or ''}"
+
+
 def faults_of(call: Call, status: int, looks: Any) -> list[str]:
     """Return what MLflow answers and we do not."""
     if call["status"] >= REFUSED:
@@ -96,18 +100,16 @@ def test_mlflows_pages_in_a_browser(server: ServerProcess) -> None:
         pytest.skip(reason)
     if not (os.environ.get("CHROMIUM") or any(map(shutil.which, BROWSERS))):
         pytest.skip("no Chromium on this machine: MLflow's pages are not tried in a browser")
-    known: dict[tuple[str, str], Call] = {}
-    for call in calls_of_mlflow():
-        key = (call["method"], call["path"])
-        if key not in known or call["status"] < known[key]["status"]:
-            known[key] = call
+    calls = calls_of_mlflow()
+    known = {(call["method"], call["path"]) for call in calls}
+    refused_there = [request_of(call) for call in calls if call["status"] >= REFUSED]
     ours = recorded(walked(server.url, seed(server.url)))
     asked = {(call["method"], call["path"]) for call in ours}
     refused = [
-        f"{call['method']} {call['path']} {call['query'] or ''} {call['body'] or ''}: answered {call['status']}"
+        f"{request_of(call)}: answered {call['status']}"
         for call in ours
-        if call["status"] >= REFUSED and known.get((call["method"], call["path"]), {"status": 0})["status"] < REFUSED
+        if call["status"] >= REFUSED and request_of(call) not in refused_there
     ]
     # A page that lacks something does not get to what it asks next.
-    missed = sorted(f"{method} {path}" for method, path in known.keys() - asked)
+    missed = sorted(f"{method} {path}" for method, path in known - asked)
     assert (refused, missed) == ([], [])

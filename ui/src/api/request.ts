@@ -77,13 +77,25 @@ async function errorOf(answer: Response): Promise<ApiError> {
     const body = JSON.parse(text) as { message?: string; error_code?: string };
     return new ApiError(body.message ?? text, answer.status, body.error_code ?? "");
   } catch {
-    return new ApiError(text.slice(0, 300) || `The server answered ${answer.status}.`, answer.status, "");
+    // what stands before a server answers in its place, by a page of its own
+    const said = text.trimStart().startsWith("<") ? "" : text.slice(0, 300);
+    const status = `${answer.status} ${answer.statusText}`.trim();
+    return new ApiError(said || `The server, or what is before it, answered ${status}.`, answer.status, "");
   }
 }
 
 async function json<T>(path: string, init: RequestInit): Promise<T> {
   const answer = await fetchChecked(path, init);
-  return (await answer.json()) as T;
+  try {
+    return (await answer.json()) as T;
+  } catch (error) {
+    if (error instanceof DOMException) throw error; // given up
+    throw new ApiError(
+      "What came is no answer of this server: something before it may want you to sign in. Load the page anew.",
+      0,
+      "NOT_JSON",
+    );
+  }
 }
 
 function sent(method: string, body: unknown, signal?: AbortSignal): RequestInit {

@@ -1,39 +1,12 @@
 /** Text to be copied: an id, a command, a few lines of Python. */
 
 import { useState } from "preact/hooks";
-import { tell } from "./toasts";
-
-/** Put text where Ctrl-V takes it from; tells whether that worked. */
-async function toClipboard(text: string): Promise<boolean> {
-  // browsers have it on HTTPS and on this machine only
-  if (navigator.clipboard)
-    try {
-      await navigator.clipboard.writeText(text);
-      return true;
-    } catch {
-      // not allowed; the older way may be
-    }
-  const field = document.createElement("textarea");
-  field.value = text;
-  field.className = "hidden-text";
-  // within an open dialog nothing outside of it can be selected
-  const place = document.activeElement?.closest("dialog") ?? document.body;
-  const before = document.activeElement as HTMLElement | null;
-  place.append(field);
-  field.select();
-  const done = document.execCommand("copy");
-  field.remove();
-  before?.focus();
-  return done;
-}
+import { copyText } from "./clipboard";
 
 export function CopyButton({ text, label }: { text: string; label: string }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
-    if (!(await toClipboard(text))) {
-      tell("The browser does not let this page copy. Select the text and press Ctrl-C.", { kind: "failed" });
-      return;
-    }
+    if (!(await copyText(text))) return;
     setDone(true);
     setTimeout(() => setDone(false), 1500);
   };

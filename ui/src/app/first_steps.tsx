@@ -3,12 +3,12 @@
 import { hasToken, serverAddress } from "../api/request";
 import { CopyBlock } from "./copy";
 
-export function FirstSteps() {
+export function FirstSteps({ experiment = "first" }: { experiment?: string | undefined }) {
   const address = serverAddress();
   const script = `import slipstream
 
 slipstream.set_tracking_uri("${address}")
-slipstream.set_experiment("first")
+slipstream.set_experiment(${JSON.stringify(experiment)})
 with slipstream.start_run():
     slipstream.log_param("lr", 0.01)
     for step in range(100):

@@ -135,7 +135,15 @@ export default function RunsPage({ at }: PageProps) {
       ) : shown === undefined ? (
         !failure && <Skeleton lines={24} />
       ) : total === 0 && !refusal ? (
-        <NoRuns isFiltered={state.filter !== ""} isTrash={state.isTrash} />
+        <NoRuns
+          isFiltered={state.filter !== ""}
+          isTrash={state.isTrash}
+          experiment={about.value.value?.experiment}
+          onChange={() => {
+            void about.reload();
+            refresh();
+          }}
+        />
       ) : (
         <RunsTable
           experiment={experiment}
@@ -176,7 +184,14 @@ function focusTable() {
   document.querySelector<HTMLElement>(".grid")?.focus();
 }
 
-function NoRuns({ isFiltered, isTrash }: { isFiltered: boolean; isTrash: boolean }) {
+interface NoRunsProps {
+  readonly isFiltered: boolean;
+  readonly isTrash: boolean;
+  readonly experiment: GetExperimentResponse["experiment"] | undefined;
+  readonly onChange: () => void;
+}
+
+function NoRuns({ isFiltered, isTrash, experiment, onChange }: NoRunsProps) {
   if (isTrash)
     return (
       <Empty title="The trash is empty">
@@ -193,9 +208,25 @@ function NoRuns({ isFiltered, isTrash }: { isFiltered: boolean; isTrash: boolean
         </button>
       </Empty>
     );
+  if (experiment?.lifecycle_stage === "deleted")
+    return (
+      <Empty title="This experiment is in the trash">
+        <p>Its runs are, too. Restored, all is as it was.</p>
+        <button
+          type="button"
+          onClick={() =>
+            void mlflow
+              .post("experiments/restore", { experiment_id: experiment.experiment_id })
+              .then(onChange, tellFailure)
+          }
+        >
+          Restore
+        </button>
+      </Empty>
+    );
   return (
     <Empty title="No runs yet">
-      <FirstSteps />
+      <FirstSteps experiment={experiment?.name ?? undefined} />
     </Empty>
   );
 }
