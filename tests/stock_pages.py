@@ -92,8 +92,8 @@ class Names:
                 for key in keys:
                     found = found.get(key, {}) if isinstance(found, dict) else {}
                 if isinstance(found, str):
-                    made = sum(name.startswith("made-") for name in self.ids)
-                    self.ids[f"made-{made}"] = found
+                    made = sum(name.startswith(f"made-{keys[-1]}") for name in self.ids)
+                    self.ids[f"made-{keys[-1]}-{made}"] = found
 
 
 def shape(value: Any) -> Any:
@@ -295,7 +295,7 @@ def _experiments(pages: StockPages) -> None:
     pages.button("Create")
     page.get_by_placeholder("Input an experiment name").fill("made by the page")
     pages.dialog_button("Create")
-    made = pages.names.ids.get("made-0")
+    made = pages.names.ids.get("made-experiment_id-0")
     assert made is not None
     pages.to(f"/experiments/{made}/runs")
     pages.button("Open header dropdown menu")

@@ -17,6 +17,9 @@ interface Props {
 export function Draft({ text, saved, label, rows, onSave, onClose }: Props) {
   const area = useRef<HTMLTextAreaElement>(null);
   const [draft, setDraft] = useState(text);
+  /** What was there when the writing began. */
+  const [base] = useState(text);
+  const isOvertaken = text !== base && text !== draft;
   const [isBusy, setBusy] = useState(false);
   useLayoutEffect(() => area.current?.focus(), []);
   const save = async () => {
@@ -41,7 +44,7 @@ export function Draft({ text, saved, label, rows, onSave, onClose }: Props) {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
           event.preventDefault();
           void save();
-        } else if (event.key === "Escape" && draft === text) onClose();
+        } else if (event.key === "Escape" && draft === base) onClose();
       }}
     >
       <div class="notes-sides">
@@ -57,9 +60,15 @@ export function Draft({ text, saved, label, rows, onSave, onClose }: Props) {
           {draft ? <Markdown text={draft} /> : <p class="quiet">Nothing to show yet.</p>}
         </div>
       </div>
+      {isOvertaken && (
+        <div role="alert" class="notes-overtaken">
+          <p>It was changed elsewhere while you wrote. Saving puts yours in its place.</p>
+          <pre>{text || "It is empty now."}</pre>
+        </div>
+      )}
       <div class="buttons">
         <button type="submit" disabled={isBusy}>
-          Save
+          {isOvertaken ? "Save mine all the same" : "Save"}
         </button>
         <button type="button" onClick={onClose}>
           Cancel

@@ -87,7 +87,16 @@ export default function RunsPage({ at }: PageProps) {
   const refusal = failure instanceof ApiError && failure.status === 400 ? failure.message : undefined;
   const total = shown?.roots.total.value;
   const refresh = () => shown?.rows.refresh();
-  if (about.error.value) return <Failure error={about.error.value} retry={about.reload} />;
+  if (about.error.value)
+    return (
+      <Failure
+        error={about.error.value}
+        retry={() => {
+          void about.reload();
+          next?.roots.refresh();
+        }}
+      />
+    );
   return (
     <div class="runs">
       <div class="tools">
