@@ -16,7 +16,7 @@ import slipstream
 from slipstream import sklearn
 from slipstream.client.client import SlipstreamClient
 
-MULTIPLES = (3.0, 2.5, 2.0, 1.5)
+MULTIPLES = (3.0, 2.0, 1.5)
 
 
 def main(url: str) -> None:

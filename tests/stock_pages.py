@@ -161,7 +161,9 @@ class StockPages:
         self._files = files
         self._last = time.monotonic()
         context.route("**/static-files/**", self._static)
-        context.route(url + "/", lambda route: route.fulfill(path=files / "index.html", content_type="text/html"))
+        context.route(
+            url + "/", lambda route: route.fulfill(path=files / "index.html", content_type="text/html")
+        )
         self.page: Page = context.new_page()
         self.page.set_default_timeout(LOAD_SECONDS * 1000)
         self.page.on("request", self._began)
@@ -417,9 +419,7 @@ def walked(url: str, ids: dict[str, str]) -> list[dict[str, Any]]:
     files = built_files(str(mlflow_server.PYTHON))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--disable-gpu", "--no-sandbox"])
-        pages = StockPages(
-            browser.new_context(viewport={"width": 1600, "height": 1000}), files, url, ids
-        )
+        pages = StockPages(browser.new_context(viewport={"width": 1600, "height": 1000}), files, url, ids)
         walk(pages)
         browser.close()
     return pages.calls

@@ -75,7 +75,11 @@ def seed(url: str) -> dict[str, str]:
     experiment = to.ids["walked"]
     for number, name in enumerate(RUNS):
         info = to.run(
-            experiment, name, phase="first", mlflow__note__content="A *note*.", mlflow__source__name="train.py"
+            experiment,
+            name,
+            phase="first",
+            mlflow__note__content="A *note*.",
+            mlflow__source__name="train.py",
         )
         _log(to, info, number)
         _log_model(to, experiment, info["run_id"], number)

@@ -61,7 +61,9 @@ def send(url: str, names: Names, call: Call) -> tuple[int, Any]:
         content = answer.read()
     finally:
         connection.close()
-    is_json = "json" in (answer.headers["content-type"] or "") and not path.split("?")[0].endswith("get-artifact")
+    is_json = "json" in (answer.headers["content-type"] or "") and not path.split("?")[0].endswith(
+        "get-artifact"
+    )
     return answer.status, json.loads(content) if is_json and content else None
 
 

@@ -36,7 +36,11 @@ _EMPTY: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("GET", AJAX3 + "mcp-servers", {"mcp_servers": [], "next_page_token": None}),
     ("GET", AJAX3 + "assistant/config", {"providers": {}, "projects": {}, "remote_access_allowed": False}),
     ("GET", AJAX3 + "assistant/providers", {"providers": []}),
-    ("GET", AJAX3 + "gateway/secrets/config", {"secrets_available": False, "using_default_passphrase": False}),
+    (
+        "GET",
+        AJAX3 + "gateway/secrets/config",
+        {"secrets_available": False, "using_default_passphrase": False},
+    ),
     ("GET", AJAX3 + "gateway/secrets/list", {}),
     ("GET", AJAX3 + "gateway/endpoints/list", {}),
     ("GET", AJAX3 + "gateway/endpoints/bindings/list", {}),
