@@ -21,9 +21,45 @@ function compressed(): Plugin {
   };
 }
 
+/**
+ * The bundler keeps a helper of two lines in a file of its own, and nothing tells it not to: a request of every page for
+ * 150 bytes. So it is written into each file that uses it.
+ */
+function withoutHelperFile(): Plugin {
+  return {
+    name: "without-helper-file",
+    apply: "build",
+    closeBundle() {
+      const folder = join(import.meta.dirname, OUT, "assets");
+      const names = readdirSync(folder);
+      const helper = names.find((each) => each.startsWith("rolldown-runtime-"));
+      const shell = names.find((each) => each.startsWith("shell-"));
+      if (!helper || !shell) return;
+      const code = readFileSync(join(folder, helper), "utf-8");
+      const found = /^var (\w+)=Object\.defineProperty,(\w+)=(.+);export\{\2(?: as (\w+))?\};\s*$/.exec(code);
+      if (!found) throw new Error(`the bundler's helper is another now: ${code.slice(0, 300)}`);
+      const [, define, own, body, name = own] = found;
+      const imported = new RegExp(`import\\{${name}(?: as (\\w+))?\\}from"\\./${helper}";`);
+      for (const each of names) {
+        if (!each.endsWith(".js") || each === helper) continue;
+        const before = readFileSync(join(folder, each), "utf-8");
+        const after = before
+          .replace(
+            imported,
+            (_, local = name) => `const ${local}=(${define}=>${body})(Object.defineProperty);`,
+          )
+          // what is loaded with a page is told by its place in a list, so its place stays
+          .replaceAll(helper, shell);
+        if (after !== before) writeFileSync(join(folder, each), after);
+      }
+      rmSync(join(folder, helper));
+    },
+  };
+}
+
 export default defineConfig({
   base: "./",
-  plugins: [compressed()],
+  plugins: [withoutHelperFile(), compressed()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     outDir: OUT,
@@ -41,10 +77,10 @@ export default defineConfig({
             {
               name: "shell",
               priority: 2,
-              test: /rolldown[\\/]runtime|node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]|src[\\/]main|src[\\/]charts[\\/](spark|marks|swatch|envelope|series)|src[\\/]runs[\\/](lit|columns|column_picker|state|table)\.tsx?/,
+              test: /rolldown[\\/]runtime|node_modules[\\/](preact|@preact)|src[\\/](app|api|lib|grid)[\\/]|src[\\/]main|src[\\/]styles[\\/]|src[\\/]charts[\\/](spark|marks|swatch|envelope|series)|src[\\/]runs[\\/](lit|columns|column_picker|state|table)\.tsx?/,
             },
             { name: "markdown", test: /src[\\/]markdown[\\/]/, priority: 1 },
-            { name: "models", test: /src[\\/](models|serving)[\\/]/ },
+            { name: "models", test: /src[\\/](models|serving)[\\/]|src[\\/]pages[\\/]model/ },
             { name: "charts", test: /src[\\/]charts[\\/](?!small[\\/])/, priority: 1 },
           ],
         },

@@ -19,6 +19,8 @@ from server_process import ServerProcess
 from slipstream.client.rest import RestStore
 from slipstream.client.transport import Transport
 from slipstream.entities import Metric
+from slipstream.entities.liveness import ConsoleChunk
+from slipstream.errors import SlipstreamError
 from slipstream.store.engine import open_store
 
 
@@ -116,6 +118,146 @@ def test_only_what_was_asked_for_is_told(servers: list[ServerProcess]) -> None:
         assert of_experiment.next()["experiments"] == [mine]
 
 
+REGISTRY: tuple[tuple[str, Callable[[RestStore, str], object]], ...] = (
+    ("created", lambda store, name: store.create_registered_model(name, {"a": "b"})),
+    ("described", lambda store, name: store.update_registered_model(name, "what it is")),
+    ("tag set", lambda store, name: store.set_registered_model_tag(name, "a", "c")),
+    ("tag deleted", lambda store, name: store.delete_registered_model_tag(name, "a")),
+    ("version created", lambda store, name: store.create_model_version(name, "s3://bucket/model")),
+    ("version described", lambda store, name: store.update_model_version(name, "1", "the first")),
+    ("version tag set", lambda store, name: store.set_model_version_tag(name, "1", "a", "b")),
+    ("version tag deleted", lambda store, name: store.delete_model_version_tag(name, "1", "a")),
+    ("stage", lambda store, name: store.transition_model_version_stage(name, "1", "Production")),
+    ("alias set", lambda store, name: store.set_registered_model_alias(name, "champion", "1")),
+    ("alias deleted", lambda store, name: store.delete_registered_model_alias(name, "champion")),
+    ("version deleted", lambda store, name: store.delete_model_version(name, "1")),
+    ("deleted", lambda store, name: store.delete_registered_model(name)),
+)
+
+
+def test_every_change_of_a_registered_model_is_told(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[1])
+    name = f"model {time.monotonic_ns()}"
+    with Listener(servers[0].url, models=True) as listener, Listener(servers[0].url) as everything:
+        listener.next()
+        everything.next()
+        for what, change in REGISTRY:
+            change(store, name)
+            event = listener.next()
+            assert (event["models"], event["runs"], event["experiments"]) == ([name], [], []), what
+            assert name in everything.next()["models"], what
+
+
+def test_a_renamed_model_is_told_by_both_names(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    name = f"model {time.monotonic_ns()}"
+    store.create_registered_model(name)
+    with Listener(servers[1].url, models=True) as listener:
+        listener.next()
+        store.rename_registered_model(name, f"{name} b")
+        assert listener.next()["models"] == [name, f"{name} b"]
+
+
+def test_who_asks_for_runs_hears_nothing_of_models(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    run = store.create_run("0").info.run_id
+    name = f"model {time.monotonic_ns()}"
+    with (
+        Listener(servers[0].url, run_ids=[run]) as of_run,
+        Listener(servers[0].url, run_ids=[run], models=True) as of_both,
+    ):
+        of_run.next()
+        of_both.next()
+        store.create_registered_model(name)
+        assert (event := of_both.next())["models"] == [name]
+        assert event["runs"] == []
+        store.set_tag(run, "a", "b")
+        assert (event := of_run.next())["models"] == []
+        assert event["runs"] == [run]
+
+
+EXPERIMENTS: tuple[tuple[str, Callable[[RestStore, str], object]], ...] = (
+    ("tag set", lambda store, number: store.set_experiment_tag(number, "a", "b")),
+    ("tag deleted", lambda store, number: store.delete_experiment_tag(number, "a")),
+    ("renamed", lambda store, number: store.rename_experiment(number, f"other {time.monotonic_ns()}")),
+    ("deleted", lambda store, number: store.delete_experiment(number)),
+    ("restored", lambda store, number: store.restore_experiment(number)),
+)
+
+
+def test_every_change_of_an_experiment_is_told(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[1])
+    with Listener(servers[0].url) as everything:
+        everything.next()
+        number = store.create_experiment(f"e{time.monotonic_ns()}")
+        assert (event := everything.next())["experiments"] == event["about"] == [number]
+        with Listener(servers[0].url, experiment_ids=[number]) as listener:
+            listener.next()
+            for what, change in EXPERIMENTS:
+                change(store, number)
+                event = listener.next()
+                assert (event["experiments"], event["about"]) == ([number], [number]), what
+            run = store.create_run(number).info.run_id
+            assert "about" not in until(listener, run)
+
+
+def test_a_cursor_misses_nothing_of_models_and_experiments(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    name = f"model {time.monotonic_ns()}"
+    with Listener(servers[0].url) as listener:
+        cursor = listener.next()["cursor"]
+    store.create_registered_model(name)
+    number = store.create_experiment(f"e{time.monotonic_ns()}")
+    with Listener(servers[1].url, cursor=cursor) as listener:
+        event = listener.next()
+        assert event["models"] == [name]
+        assert event["about"] == [number]
+    with Listener(servers[1].url, experiment_ids=["0"], cursor=cursor) as listener:
+        event = listener.next()
+        assert (event["models"], event["experiments"]) == ([], [])
+
+
+def test_what_is_refused_is_not_told(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    name = f"model {time.monotonic_ns()}"
+    store.create_registered_model(name)
+    with Listener(servers[0].url, models=True) as listener:
+        listener.next()
+        with pytest.raises(SlipstreamError):
+            store.create_registered_model(name)
+        with pytest.raises(SlipstreamError):
+            store.set_registered_model_alias(name, "champion", "7")
+        store.create_registered_model(f"{name} b")
+        assert listener.next()["models"] == [f"{name} b"]
+
+
+def test_signs_of_life_and_prints_are_told_to_who_watches_closely(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    run = store.create_run("0").info.run_id
+    store.beat([run])
+    with (
+        Listener(servers[0].url, closely=[run]) as near,
+        Listener(servers[1].url, closely=[run], timeout=30) as other,
+        Listener(servers[0].url, run_ids=[run]) as far,
+    ):
+        beat = near.next()["beats"][run]
+        assert abs(beat / 1000 - time.time()) < 60
+        other.next()  # which may not know of it yet
+        assert "beats" not in far.next()
+        store.append_console(run, [ConsoleChunk(first=0, next=3, text="abc")])
+        while (event := near.next()).get("consoles") != [run]:
+            assert event["runs"] == []
+        assert event["runs"] == []
+        store.beat([run])
+        assert near.next()["beats"][run] > beat
+        # it is written down by the other server, and found in the database
+        while (event := other.next()).get("beats", {}).get(run, 0) <= beat:
+            assert event["runs"] == []
+        store.set_tag(run, "a", "b")
+        assert (event := far.next())["runs"] == [run]
+        assert "consoles" not in event
+
+
 def test_a_stream_goes_on_where_another_ended(servers: list[ServerProcess]) -> None:
     store = store_of(servers[0])
     run = store.create_run("0").info.run_id
@@ -148,7 +290,14 @@ def test_more_than_a_message_names_is_a_reset(servers: list[ServerProcess]) -> N
 
 @pytest.mark.parametrize(
     ("query", "named"),
-    [("experiment_ids=x", "experiment_ids"), ("cursor=abc", "cursor"), ("run_ids=a/b", "run_id")],
+    [
+        ("experiment_ids=x", "experiment_ids"),
+        ("cursor=abc", "cursor"),
+        ("run_ids=a/b", "run_id"),
+        ("closely=a/b", "run_id"),
+        ("&".join(["closely=" + "a" * 32] * 101), "closely"),
+        ("models=perhaps", "models"),
+    ],
 )
 def test_what_is_wrong_is_said(servers: list[ServerProcess], query: str, named: str) -> None:
     parts = urlsplit(servers[0].url)

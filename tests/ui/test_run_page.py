@@ -401,10 +401,10 @@ def test_a_server_that_went_away_is_asked_again(
     open_page: OpenPage, client: SlipstreamClient, full: str
 ) -> None:
     page = open_page("/settings", faults=False)
-    page.route("**/runs/get*", lambda route: route.abort())
+    page.route("**/runs/overview*", lambda route: route.abort())
     page.goto(page.url.replace("/settings", address(client, full)))
     expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
-    page.unroute("**/runs/get*")
+    page.unroute("**/runs/overview*")
 
     page.get_by_role("button", name="Try again").click()
 

@@ -181,7 +181,7 @@ def test_two_who_write_the_same_notes(
     page.keyboard.type("Mine. ")
     client.set_tag(run, "mlflow.note.content", "Theirs.")
     warning = page.get_by_role("alert")
-    expect(warning).to_contain_text("changed elsewhere")
+    expect(warning).to_contain_text("changed this meanwhile")
     expect(warning).to_contain_text("Theirs.")
     assert "Mine." in area.input_value()
     assert violations(page) == []

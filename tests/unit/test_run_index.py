@@ -12,7 +12,7 @@ from random_runs import EXPERIMENT, SEARCHES, Search, change, insert_run, popula
 from search_tables import Run
 from slipstream.db.base import Connection, Transaction
 from slipstream.store.config import StoreConfig
-from slipstream.store.run_changes import write_changes
+from slipstream.store.run_changes import Changes, write_changes
 from slipstream.store.run_index import orders as order_file
 from slipstream.store.run_index import table as table_file
 from slipstream.store.run_index.index import RunIndex
@@ -94,7 +94,7 @@ def test_memory_finds_what_sql_finds(
                 count += 1
                 insert_run(tx, count, data.draw(runs(count - 1)), data.draw(st.sampled_from([EXPERIMENT, 2])))
                 changed.add(count)
-            write_changes(tx, changed)
+            write_changes(tx, Changes(runs=set(changed)))
             for search in searches:
                 check(tx, index, search)
         if tx.dialect == "sqlite":  # elsewhere ILIKE on other letters than ASCII's is left to the database

@@ -26,7 +26,7 @@ from slipstream.errors import InvalidParameterError
 from slipstream.rules.groups import spread_of
 from slipstream.search.columns import name_column, parse_column
 from slipstream.store.config import StoreConfig
-from slipstream.store.run_changes import write_changes
+from slipstream.store.run_changes import Changes, write_changes
 from slipstream.store.run_index import rows as rows_file
 from slipstream.store.run_index.index import RunIndex
 from slipstream.store.sql import SqlStore
@@ -102,7 +102,7 @@ def test_windows_in_memory_are_those_of_sql(
         set_parents(tx, draw, len(population))
         if population and draw.draw(st.booleans()):
             tx.execute("UPDATE runs SET experiment = 2 WHERE id = :id", id=len(population))
-        write_changes(tx, [])
+        write_changes(tx, Changes())
         index, count = RunIndex(), len(population)
         sql = SqlStore(tx, StoreConfig(artifact_root="/a"))
         memory = SqlStore(tx, StoreConfig(artifact_root="/a", run_index=index))
@@ -118,7 +118,7 @@ def test_windows_in_memory_are_those_of_sql(
                 changed.add(count)
             if draw.draw(st.booleans()):
                 changed |= set_parents(tx, draw, count)
-            write_changes(tx, changed)
+            write_changes(tx, Changes(runs=set(changed)))
         if tx.dialect == "sqlite":
             assert index.answered
 
@@ -148,13 +148,13 @@ def test_columns_in_memory_are_those_of_sql(
     with search_tables.scratch(connection) as tx:
         search_tables.insert_runs(tx, population)
         search_tables.insert_experiment(tx, 2, "second")
-        write_changes(tx, [])
+        write_changes(tx, Changes())
         sql = SqlStore(tx, StoreConfig(artifact_root="/a"))
         memory = SqlStore(tx, StoreConfig(artifact_root="/a", run_index=RunIndex()))
         for _ in range(3):
             for request in requests:
                 assert plain(memory.search_run_columns(request)) == plain(sql.search_run_columns(request))
-            write_changes(tx, change(tx, draw, len(population)))
+            write_changes(tx, Changes(runs=set(change(tx, draw, len(population)))))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_ranges_of_many_columns_come_in_several_answers(
     monkeypatch.setattr(rows_file, "_MOST_CELLS", 5)
     with search_tables.scratch(connection) as tx:
         search_tables.insert_runs(tx, [Run(run_id=f"r{i}", metrics={"m": i, "n o": -i}) for i in range(4)])
-        write_changes(tx, [])
+        write_changes(tx, Changes())
         store = SqlStore(tx, StoreConfig(artifact_root="/a", run_index=RunIndex()))
         request = TableRequest(
             selection=RunSelection(experiment_ids=("1",)),
@@ -231,7 +231,7 @@ def test_values_and_groups_in_memory_are_those_of_sql(
     with search_tables.scratch(connection) as tx:
         search_tables.insert_runs(tx, population)
         search_tables.insert_experiment(tx, 2, "second")
-        write_changes(tx, [])
+        write_changes(tx, Changes())
         sql = SqlStore(tx, StoreConfig(artifact_root="/a"))
         memory = SqlStore(tx, StoreConfig(artifact_root="/a", run_index=RunIndex()))
         selection = RunSelection(experiment_ids=("1", "2"), filter_string=text, view_type=view)
@@ -244,7 +244,7 @@ def test_values_and_groups_in_memory_are_those_of_sql(
             found, expected = memory.find_run_groups(groups), sql.find_run_groups(groups)
             assert plain(found) == plain(expected)
             assert sum(group.runs for group in found.groups) == found.runs
-            write_changes(tx, change(tx, draw, len(population)))
+            write_changes(tx, Changes(runs=set(change(tx, draw, len(population)))))
 
 
 @given(st.lists(st.floats(-1e9, 1e9) | st.sampled_from([math.nan, math.inf]), max_size=20))

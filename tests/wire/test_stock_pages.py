@@ -33,6 +33,9 @@ NOT_OURS = {
 }
 """Answers whose content differs for a reason; that they are successes is asked all the same."""
 
+OFF = ("/gateway/", "/users/", "/review-queues/")
+"""Parts of paths of features that MLflow's pages see to be off, and so do not ask about further."""
+
 Call = dict[str, Any]
 
 
@@ -113,5 +116,7 @@ def test_mlflows_pages_in_a_browser(server: ServerProcess) -> None:
         if call["status"] >= REFUSED and request_of(call) not in refused_there
     ]
     # A page that lacks something does not get to what it asks next.
-    missed = sorted(f"{method} {path}" for method, path in known - asked)
+    missed = sorted(
+        f"{method} {path}" for method, path in known - asked if not any(part in path for part in OFF)
+    )
     assert (refused, missed) == ([], [])

@@ -2,7 +2,7 @@
 
 from slipstream import settings
 from slipstream.api.routing import OWN, OWN_AJAX, Empty, Permission, Request, Response, route
-from slipstream.entities.liveness import ConsoleChunk, LostRun
+from slipstream.entities.liveness import ConsoleChunk, ConsoleTail, LostRun
 from slipstream.store.base import Store
 from slipstream.wire.parsing import Int64
 
@@ -62,13 +62,15 @@ class AppendConsole(Request, kw_only=True):
     chunks: list[ConsoleChunk] = []
     end: bool = False
     """Forget all of it: it is among the artifacts."""
+    tail: ConsoleTail | None = None
+    """With `end`: the last of what was printed, some thousand letters, which pages show without reading the file."""
 
 
 @route("POST", "runs/console", permission=Permission.WRITE, prefixes=_PREFIXES)
 def append_console(store: Store, req: AppendConsole) -> Empty:
     """Keep what a run printed, for those who look while it goes."""
     if req.end:
-        store.end_console(req.run_id)
+        store.end_console(req.run_id, req.tail)
     else:
         store.append_console(req.run_id, req.chunks)
     return Empty()

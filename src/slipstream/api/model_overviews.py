@@ -49,6 +49,7 @@ class SearchModelOverviewsResponse(Response, kw_only=True, omit_defaults=False):
     total: int
     offset: int
     models: list[ModelOverviewMessage]
+    cursor: int = 0
 
 
 @route("POST", "models/overview", permission=Permission.READ, prefixes=(OWN, OWN_AJAX))
@@ -56,7 +57,10 @@ def search_model_overviews(store: Store, req: SearchModelOverviews) -> SearchMod
     """Return some rows of all registered models that a search finds, with the exact number of all."""
     found = store.search_model_overviews(req.filter, req.order_by, req.offset, req.limit, req.metric_keys)
     return SearchModelOverviewsResponse(
-        total=found.total, offset=found.offset, models=[_to_message(model) for model in found.models]
+        total=found.total,
+        offset=found.offset,
+        models=[_to_message(model) for model in found.models],
+        cursor=found.cursor,
     )
 
 
@@ -107,6 +111,7 @@ def overviews_from_wire(message: SearchModelOverviewsResponse) -> ModelOverviews
             )
             for model in message.models
         ],
+        cursor=message.cursor,
     )
 
 
@@ -138,6 +143,7 @@ class SearchVersionOverviewsResponse(Response, kw_only=True, omit_defaults=False
     total: int
     offset: int
     versions: list[VersionOverviewMessage]
+    cursor: int = 0
 
 
 @route("POST", "models/versions", permission=Permission.READ, prefixes=(OWN, OWN_AJAX))
@@ -156,6 +162,7 @@ def search_version_overviews(store: Store, req: SearchVersionOverviews) -> Searc
             )
             for each in found.versions
         ],
+        cursor=found.cursor,
     )
 
 
@@ -192,4 +199,5 @@ def versions_from_wire(message: SearchVersionOverviewsResponse) -> VersionOvervi
             )
             for each in message.versions
         ],
+        cursor=message.cursor,
     )

@@ -79,9 +79,18 @@ class Subscription(msgspec.Struct, frozen=True):
 
     experiments: frozenset[int]
     run_ids: frozenset[str]
-    """Runs of these experiments, and these runs; all, where neither is named."""
+    """Runs of these experiments, and these runs."""
     cursor: int | None
     """Where an earlier stream ended."""
+    models: bool = False
+    """Registered models, all of them."""
+    closely: frozenset[str] = frozenset()
+    """Runs of which signs of life and what they print are told, too."""
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is named: all experiments, runs and registered models are listened to."""
+        return not (self.experiments or self.run_ids or self.models or self.closely)
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from slipstream.entities.run_table import (
     RunGroupsPage,
     RunSelection,
     RunTablePage,
+    Statistic,
     TableColumn,
     TableRequest,
     ValueCount,
@@ -73,6 +74,8 @@ class RunTableResponse(Response, kw_only=True, omit_defaults=False):
     statuses: list[str]
     start_times: list[int]
     end_times: list[int | None]
+    quiet_since: list[int | None] = []
+    """One a row: when a run that runs and gives no signs of life logged last, or began. Empty where there are none."""
     experiment_ids: list[str] = []
     """One a row, where more than one experiment was asked for; else the one."""
     children: list[int] | None = None
@@ -107,6 +110,7 @@ def search_run_table(store: Store, req: RunTable) -> RunTableResponse | Encoded:
             statuses=page.statuses,
             start_times=page.start_times,
             end_times=page.end_times,
+            quiet_since=page.quiet_since,
             experiment_ids=page.experiment_ids if several else page.experiment_ids[:1],
             children=page.children,
             complete=page.complete,
@@ -152,6 +156,7 @@ def table_from_wire(answer: RunTableResponse) -> RunTablePage:
         statuses=answer.statuses,
         start_times=answer.start_times,
         end_times=answer.end_times,
+        quiet_since=answer.quiet_since,
         experiment_ids=ids if len(ids) == len(answer.run_ids) else ids * len(answer.run_ids),
         children=answer.children,
         complete=answer.complete,
@@ -268,6 +273,9 @@ def find_run_values(store: Store, req: FindRunValues) -> FindRunValuesResponse:
 class FindRunGroups(SelectsRuns, kw_only=True):
     by: list[str] = []
     metrics: list[str] = []
+    order_by: str | None = None
+    statistic: Statistic = "mean"
+    ascending: bool = False
     offset: Int64 = 0
     limit: Int64 = 100
 
@@ -287,6 +295,9 @@ def find_run_groups(store: Store, req: FindRunGroups) -> FindRunGroupsResponse |
         selection=selection_of(req),
         by=tuple(req.by),
         metrics=tuple(req.metrics),
+        order_by=req.order_by,
+        statistic=req.statistic,
+        ascending=req.ascending,
         offset=req.offset,
         limit=req.limit,
     )

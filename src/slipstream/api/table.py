@@ -19,6 +19,7 @@ from slipstream.api import (
     overviews,
     records,
     registered_models,
+    run_overviews,
     run_tables,
     runs,
     server_info,
@@ -54,5 +55,6 @@ RESOURCES: tuple[ModuleType, ...] = (
     heartbeats,
     events,
     overviews,
+    run_overviews,
     graphql,
 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from slipstream.api import heartbeats as api
 from slipstream.client.rest_calls import RestCalls
-from slipstream.entities.liveness import ConsoleChunk, LostRun
+from slipstream.entities.liveness import ConsoleChunk, ConsoleTail, LostRun
 
 
 class RestHeartbeats(RestCalls):
@@ -23,8 +23,8 @@ class RestHeartbeats(RestCalls):
     def append_console(self, run_id: str, chunks: Sequence[ConsoleChunk]) -> None:
         self._ask(api.append_console, api.AppendConsole(run_id=run_id, chunks=list(chunks)))
 
-    def end_console(self, run_id: str) -> None:
-        self._ask(api.append_console, api.AppendConsole(run_id=run_id, end=True))
+    def end_console(self, run_id: str, tail: ConsoleTail | None = None) -> None:
+        self._ask(api.append_console, api.AppendConsole(run_id=run_id, end=True, tail=tail))
 
     def find_console(self, run_id: str, after: int = 0) -> list[ConsoleChunk]:
         return self._ask(api.find_console, api.FindConsole(run_id=run_id, after=after)).chunks

@@ -5,6 +5,7 @@ from typing import Any
 
 from slipstream.api import envelopes as envelope_api
 from slipstream.api import overviews as overview_api
+from slipstream.api import run_overviews as run_overview_api
 from slipstream.api import run_tables as api
 from slipstream.client.rest_calls import RestCalls
 from slipstream.entities.envelope import (
@@ -16,6 +17,7 @@ from slipstream.entities.envelope import (
     EnvelopeRequest,
 )
 from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
+from slipstream.entities.run_overview import RunOverview
 from slipstream.entities.run_table import (
     ColumnsRequest,
     GroupsRequest,
@@ -64,6 +66,9 @@ class RestRunTables(RestCalls):
             **_selection(request.selection),
             by=list(request.by),
             metrics=list(request.metrics),
+            order_by=request.order_by,
+            statistic=request.statistic,
+            ascending=request.ascending,
             offset=request.offset,
             limit=request.limit,
         )
@@ -81,6 +86,10 @@ class RestRunTables(RestCalls):
     def find_activity(self, limit: int = 20) -> Activity:
         asked = overview_api.FindActivity(limit=limit)
         return overview_api.activity_from_wire(self._ask(overview_api.find_activity, asked))
+
+    def find_run_overview(self, run_id: str, extremes: int = 0) -> RunOverview:
+        asked = run_overview_api.FindRunOverview(run_id=run_id, extremes=extremes)
+        return run_overview_api.from_wire(self._ask(run_overview_api.find_run_overview, asked))
 
     def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
         asked = envelope_api.FindEnvelopes(

@@ -252,14 +252,18 @@ CREATE TABLE webhook_deliveries (
 CREATE INDEX webhook_deliveries_by_time ON webhook_deliveries (next_attempt_time, id);
 CREATE INDEX webhook_deliveries_by_webhook ON webhook_deliveries (webhook);
 
--- Which runs each transaction changed, for the search indexes in the memory of servers: one row a transaction, numbered
--- without gaps. Old rows are merged: a row tells of the transactions `first` to `id`. `runs` and `experiments` are JSON
--- lists of internal ids; of a named experiment every run has changed.
+-- What each transaction changed, for the search indexes in the memory of servers and for pages that are open: one row a
+-- transaction, numbered without gaps. Old rows are merged: a row tells of the transactions `first` to `id`. All are JSON
+-- lists, `models` of names of registered models, the others of internal ids. Of `experiments` every run has changed, of
+-- `experiments_alone` only what is theirs; runs of `consoles` have printed, and searches need not look at them.
 CREATE TABLE run_changes (
     id BIGINT PRIMARY KEY,
     first BIGINT NOT NULL,
     runs TEXT NOT NULL,
-    experiments TEXT NOT NULL
+    experiments TEXT NOT NULL,
+    models TEXT NOT NULL DEFAULT '[]',
+    experiments_alone TEXT NOT NULL DEFAULT '[]',
+    consoles TEXT NOT NULL DEFAULT '[]'
 );
 
 -- Which process does what only one may do at a time, and until when it may be taken to be at it.
@@ -335,3 +339,10 @@ CREATE TABLE console_chunks (
     text TEXT NOT NULL,
     PRIMARY KEY (run, first)
 ) WITHOUT ROWID;
+
+-- The last of what an ended run printed. whole = 1: nothing was printed before it.
+CREATE TABLE console_tails (
+    run BIGINT PRIMARY KEY REFERENCES runs (id),
+    text TEXT NOT NULL,
+    whole SMALLINT NOT NULL
+);

@@ -35,3 +35,13 @@ class ConsoleChunk(msgspec.Struct, frozen=True, kw_only=True):
     next: int
     """Where the following one begins."""
     text: str
+
+
+class ConsoleTail(msgspec.Struct, frozen=True, kw_only=True):
+    """The last of what a run prints or has printed."""
+
+    text: str
+    is_all: bool
+    """Whether nothing was printed before."""
+    next: int = 0
+    """Where a following chunk begins, in bytes of all that was printed; 0 where none is known."""

@@ -35,6 +35,8 @@ class ModelOverviews(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     offset: int
     models: list[ModelOverview] = []
+    cursor: int = 0
+    """The state of the database that this shows: `events` tells what has changed since."""
 
 
 class VersionRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,3 +64,5 @@ class VersionOverviews(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     offset: int
     versions: list[VersionOverview] = []
+    cursor: int = 0
+    """As of `ModelOverviews`."""

@@ -7,6 +7,7 @@ import msgspec
 from slipstream.entities.experiment import ViewType
 
 ColumnKind: TypeAlias = Literal["number", "text", "time"]
+Statistic: TypeAlias = Literal["mean", "median", "std", "min", "max"]
 CellValue: TypeAlias = float | int | str | None
 Span: TypeAlias = tuple[float, float]
 """The smallest and the largest number."""
@@ -59,6 +60,8 @@ class RunTablePage(msgspec.Struct, frozen=True, kw_only=True):
     statuses: list[str]
     start_times: list[int]
     end_times: list[int | None]
+    quiet_since: list[int | None] = []
+    """When those that run and give no signs of life logged last, or began; empty where there are none."""
     experiment_ids: list[str]
     children: list[int] | None = None
     """How many of the found runs have the row as their parent; where a tree was asked for."""
@@ -133,6 +136,11 @@ class GroupsRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Params, tags, or textual attributes."""
     metrics: tuple[str, ...] = ()
     """Names of columns, without `:min` and the like."""
+    order_by: str | None = None
+    """One of `metrics` or of `by`; else those of most runs come first. Groups without a value come last."""
+    statistic: Statistic = "mean"
+    """Which of a metric's numbers the groups are ordered by."""
+    ascending: bool = False
     offset: int = 0
     limit: int = 100
 
@@ -160,7 +168,7 @@ class RunGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 class RunGroupsPage(msgspec.Struct, frozen=True, kw_only=True):
     total: int
-    """How many groups there are; those of most runs come first."""
+    """How many groups there are."""
     offset: int
     cursor: int
     runs: int

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from slipstream.entities.run_table import Spread
+from slipstream.entities.run_table import GroupsRequest, RunGroup, Spread
+from slipstream.errors import InvalidParameterError
 
 GroupKey = tuple[str | None, ...]
 
@@ -59,3 +60,44 @@ def spread_of(values: Sequence[float]) -> Spread:
         min=numbers[0],
         max=numbers[-1],
     )
+
+
+def order_groups(groups: Sequence[RunGroup], request: GroupsRequest) -> list[RunGroup]:
+    """Return groups in the order that a request wants; those that have nothing there come last, up or down.
+
+    What groups have in common is ordered as numbers where all of it is numbers.
+
+    Raises:
+        InvalidParameterError: it is none of the request's columns.
+    """
+    order_by = request.order_by
+    if order_by is None:
+        return list(groups)
+    values: list[float | str | None]
+    if order_by in request.metrics:
+        place = request.metrics.index(order_by)
+        values = [getattr(group.metrics[place], request.statistic) for group in groups]
+    elif order_by in request.by:
+        place = request.by.index(order_by)
+        texts = [group.keys[place] for group in groups]
+        numbers = [None if text is None else _number(text) for text in texts]
+        all_numbers = all(
+            text is None or number is not None for text, number in zip(texts, numbers, strict=True)
+        )
+        values = list(numbers if all_numbers else texts)
+    else:
+        raise InvalidParameterError(
+            f"Invalid value {order_by[:200]!r} for 'order_by': name one of 'metrics' or of 'by'."
+        )
+    pairs = list(zip(values, groups, strict=True))
+    there = [pair for pair in pairs if pair[0] is not None]
+    there.sort(key=lambda pair: pair[0], reverse=not request.ascending)  # type: ignore[arg-type,return-value]
+    return [group for _, group in there] + [group for value, group in pairs if value is None]
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

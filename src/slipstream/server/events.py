@@ -1,13 +1,16 @@
 """Tell listeners what changes, by server-sent events: one look at the journal for all of them, however many they are.
 
-Whoever changed something, this process or another, wrote it into the journal of runs (`store/run_changes.py`). While
+Whoever changed something, this process or another, wrote it into the journal (`store/run_changes.py`). While
 somebody listens, one task reads what is new there a few times a second and notes it for each listener. A listener that
 takes its messages slowly gets fewer and larger ones, so that what waits for it stays small.
+
+Signs of life are in no journal, since they come all the time. Those of runs that somebody watches closely are looked up
+every few seconds and sent along, so that a page that shows one has nothing to ask for.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,6 +28,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 LOOK_SECONDS = 0.1
+BEAT_SECONDS = 5.0
+"""Between looks at the signs of life of runs that are watched closely."""
 TROUBLED_SECONDS = 1.0
 """Between looks while the database is away."""
 COMMENT_SECONDS = 15.0
@@ -46,6 +51,12 @@ class _Message(msgspec.Struct, omit_defaults=True):
     runs: list[str]
     experiments: list[str]
     models: list[str]
+    about: list[str] = []
+    """Those of `experiments` that changed themselves, be it their name, their stage or a tag."""
+    consoles: list[str] = []
+    """Runs that printed something."""
+    beats: dict[str, int] = {}
+    """When runs gave their last signs of life."""
     reset: bool = False
     """More may have changed than is told: read again what you show."""
 
@@ -61,7 +72,12 @@ class _Listener:
         """What waits for the listener to take a message."""
         self._runs: dict[str, None] = {}
         self._experiments: set[int] = set()
+        self._about: set[int] = set()
+        self._models: set[str] = set()
+        self._consoles: set[str] = set()
         self._reset = False
+        self._beats: dict[str, int] = {}
+        self._known_beats: dict[str, int] = {}
 
     def note(self, changes: ToldChanges) -> None:
         """Add what concerns this listener."""
@@ -69,9 +85,11 @@ class _Listener:
         wanted = self.wanted
         if changes.too_much:
             self._reset = True
-        elif not wanted.experiments and not wanted.run_ids:
+        elif wanted.is_everything:
             self._runs.update(dict.fromkeys(changes.runs))
             self._experiments |= changes.experiments
+            self._about |= changes.about
+            self._models |= changes.models
         else:
             found = [
                 run_id
@@ -81,28 +99,47 @@ class _Listener:
             self._runs.update(dict.fromkeys(found))
             self._experiments |= changes.experiments & wanted.experiments
             self._experiments.update(changes.runs[run_id] for run_id in found)
-        if len(self._runs) > MOST_RUNS:
+            self._about |= changes.about & wanted.experiments
+            self._consoles |= changes.consoles & wanted.closely
+            if wanted.models:
+                self._models |= changes.models
+        if max(len(self._runs), len(self._models)) > MOST_RUNS:
             self._reset = True
         if self._reset:
-            self._runs.clear()
-            self._experiments.clear()
-        if self._reset or self._runs or self._experiments:
+            self._clear()
+        if self._reset or self._runs or self._experiments or self._models or self._consoles:
             self.has_news.set()
+
+    def note_beats(self, beats: Mapping[str, int]) -> None:
+        """Add the signs of life that it does not know yet, of the runs that it watches closely."""
+        for run_id in self.wanted.closely:
+            beat = beats.get(run_id)
+            if beat is not None and beat != self._known_beats.get(run_id):
+                self._known_beats[run_id] = self._beats[run_id] = beat
+                self.has_news.set()
 
     def take(self) -> bytes:
         """Return all of it as one event."""
         message = _Message(
             self.cursor,
             list(self._runs),
-            [str(number) for number in sorted(self._experiments)],
-            [],
+            _texts(self._experiments),
+            sorted(self._models),
+            about=_texts(self._about),
+            consoles=sorted(self._consoles),
+            beats=self._beats,
             reset=self._reset,
         )
-        self._runs.clear()
-        self._experiments.clear()
+        event = b"id: %d\ndata: %b\n\n" % (message.cursor, _encode(message))
+        self._clear()
+        self._beats.clear()
         self._reset = False
         self.has_news.clear()
-        return b"id: %d\ndata: %b\n\n" % (message.cursor, _encode(message))
+        return event
+
+    def _clear(self) -> None:
+        for each in (self._runs, self._experiments, self._about, self._models, self._consoles):
+            each.clear()
 
 
 class Events:
@@ -156,6 +193,8 @@ class Events:
         try:
             try:
                 listener.note(await self._read(since))
+                if subscription.closely:
+                    listener.note_beats(await self._read_beats(subscription.closely))
             except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
                 return error_answer(error)
             self._begin_watching(listener.cursor)
@@ -219,10 +258,14 @@ class Events:
             self._watch = self._loop.create_task(self._look_on())
 
     async def _look_on(self) -> None:
+        beats_due = self._loop.time() + BEAT_SECONDS
         while not self._ending.is_set():
             await asyncio.sleep(TROUBLED_SECONDS if self._failing else LOOK_SECONDS)
             try:
                 changes = await self._read(self._seen)
+                if self._loop.time() >= beats_due:
+                    beats_due = self._loop.time() + BEAT_SECONDS
+                    await self._tell_beats()
             except Exception as error:  # noqa: BLE001  # whatever it is, the watch goes on
                 self._trouble(error)
                 continue
@@ -236,6 +279,20 @@ class Events:
     async def _read(self, since: int | None) -> ToldChanges:
         def look(store: SqlStore) -> ToldChanges:
             return store.find_changes(since, MOST_RUNS)
+
+        return await self._loop.run_in_executor(self._thread, self._engine.read, look)
+
+    async def _tell_beats(self) -> None:
+        closely = frozenset[str]().union(*(listener.wanted.closely for listener in self._listeners))
+        if not closely:
+            return
+        beats = await self._read_beats(closely)
+        for listener in list(self._listeners):
+            listener.note_beats(beats)
+
+    async def _read_beats(self, run_ids: Collection[str]) -> dict[str, int]:
+        def look(store: SqlStore) -> dict[str, int]:
+            return store.find_beats(sorted(run_ids))
 
         return await self._loop.run_in_executor(self._thread, self._engine.read, look)
 
@@ -258,6 +315,10 @@ class Events:
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _texts(numbers: Collection[int]) -> list[str]:
+    return [str(number) for number in sorted(numbers)]
 
 
 def _cursor(last_event_id: bytes) -> int:

@@ -47,7 +47,7 @@ from slipstream.entities import (
     WebhookStatus,
     WebhookTestResult,
 )
-from slipstream.entities.liveness import ConsoleChunk, LostRun
+from slipstream.entities.liveness import ConsoleChunk, ConsoleTail, LostRun
 from slipstream.entities.model_overview import ModelOverviews, VersionOverviews
 from slipstream.entities.record import DeliveryReceipt, Record, RefusedRecord
 from slipstream.store.base_pages import RunTableStore
@@ -149,8 +149,8 @@ class RunStore(Protocol):
         """Keep what a run printed: the latest of it, while the run goes. Retry-safe."""
         ...
 
-    def end_console(self, run_id: str) -> None:
-        """Forget what a run printed: all of it is among its artifacts now."""
+    def end_console(self, run_id: str, tail: ConsoleTail | None = None) -> None:
+        """Forget what a run printed, since all of it is among its artifacts now; keep the last of it, if given."""
         ...
 
     def find_console(self, run_id: str, after: int = 0) -> list[ConsoleChunk]:

@@ -12,6 +12,7 @@ from slipstream.entities.envelope import (
     EnvelopeRequest,
 )
 from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
+from slipstream.entities.run_overview import RunOverview
 from slipstream.entities.run_table import (
     ColumnsRequest,
     GroupsRequest,
@@ -61,6 +62,15 @@ class RunTableStore(Protocol):
         """Return what runs now and what ended lately, up to so many each, and experiments and models used lately.
 
         Of runs, the newest 5,000 are looked at, and older ones that give signs of life.
+        """
+        ...
+
+    def find_run_overview(self, run_id: str, extremes: int = 0) -> RunOverview:
+        """Return a run with what its page shows at first.
+
+        Args:
+            run_id: which.
+            extremes: of how many of its metrics the least and the largest value are wanted, by name.
         """
         ...
 

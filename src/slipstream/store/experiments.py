@@ -79,6 +79,7 @@ class ExperimentsPart:
     tx: Transaction
     config: StoreConfig
     changed_experiments: set[int]
+    changed_alone: set[int]
 
     def create_default_experiment(self) -> None:
         """Make experiment 0 unless it is there; every MLflow client expects it."""
@@ -97,6 +98,7 @@ class ExperimentsPart:
                 f"Experiment '{name}' already exists (it may be deleted). Choose another name, or restore it."
             )
         number: int = row[0]
+        self.changed_alone.add(number)
         if not location:
             self.tx.execute(UPDATE_LOCATION, location=self.config.location(str(number)), id=number)
         for key, value in (tags or {}).items():
@@ -127,6 +129,7 @@ class ExperimentsPart:
                 f"experiment {other.experiment_id} has this name."
             )
         self.tx.execute(UPDATE_NAME, name=new_name, now=now_ms(), id=int(experiment_id))
+        self.changed_alone.add(int(experiment_id))
 
     def delete_experiment(self, experiment_id: str) -> None:
         number, now = names.experiment_number(experiment_id), now_ms()
@@ -166,12 +169,14 @@ class ExperimentsPart:
         number = names.experiment_number(experiment_id)
         self.require_active_experiment(number)
         self.tx.execute(UPSERT_TAG, id=number, key=key, value=value)
+        self.changed_alone.add(number)
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         number = names.experiment_number(experiment_id)
         self.require_active_experiment(number)
         if not self.tx.count_changed(DELETE_TAG, id=number, key=key):
             raise NotFoundError(f"Experiment {experiment_id} has no tag '{key}'")
+        self.changed_alone.add(number)
 
     def require_active_experiment(self, number: int) -> None:
         row = self.tx.fetch_one(SELECT_STAGE, id=number)

@@ -15,6 +15,7 @@ from slipstream.entities.liveness import (
     END_REASON_TAG,
     END_TAGS,
     ConsoleChunk,
+    ConsoleTail,
     LostRun,
 )
 from slipstream.errors import InvalidParameterError
@@ -67,8 +68,15 @@ DELETE_CHUNKS: LiteralString = "DELETE FROM console_chunks WHERE run = :run AND 
 SELECT_CHUNKS: LiteralString = """
     SELECT first, next, text FROM console_chunks WHERE run = :run AND next > :after ORDER BY first LIMIT :limit_
 """
-SELECT_LAST_CHUNK: LiteralString = """
-    SELECT text FROM console_chunks WHERE run = :run ORDER BY first DESC LIMIT 1
+SELECT_LAST_CHUNKS: LiteralString = """
+    SELECT first, next, text FROM console_chunks WHERE run = :run ORDER BY first DESC LIMIT :limit_
+"""
+INSERT_TAIL: LiteralString = "INSERT INTO console_tails (run, text, whole) VALUES (:run, :text, :whole)"
+DELETE_TAIL: LiteralString = "DELETE FROM console_tails WHERE run = :run"
+SELECT_TAIL: LiteralString = "SELECT text, whole FROM console_tails WHERE run = :run"
+SELECT_BEATS: LiteralString = """
+    SELECT r.run_id, h.beat_time FROM heartbeats h JOIN runs r ON r.id = h.run
+    WHERE r.run_id IN :ids__in AND h.lost = 0
 """
 
 CONSOLE_KEPT_BYTES = 256 * 1024
@@ -79,12 +87,16 @@ _MOST_RUNS = 10_000
 _IDS_AT_ONCE = 500
 _LOST_KEPT_MS = 30 * 24 * 60 * 60 * 1000
 LAST_LINES = 20
+TAIL_LETTERS = 4_000
+"""Of what a run printed, so much is told with its overview, and kept when it has ended."""
+_CHUNKS_OF_TAIL = 16
 
 
 class HeartbeatsPart:
     tx: Transaction
     config: StoreConfig
     changed_runs: set[int]
+    changed_consoles: set[int]
 
     if TYPE_CHECKING:  # in store/runs.py, store/params_tags.py and store/point_blocks.py
 
@@ -119,6 +131,19 @@ class HeartbeatsPart:
             return noted
         row = self.tx.fetch_one(SELECT_BEAT, run=run)
         return None if row is None or row[1] else row[0]
+
+    def find_beats(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """Return when runs gave their last signs of life; those of which none is known are left out."""
+        found: dict[str, int] = {}
+        for start in range(0, len(run_ids), _IDS_AT_ONCE):
+            some = list(run_ids[start : start + _IDS_AT_ONCE])
+            found.update(self.tx.fetch_all(SELECT_BEATS, ids__in=some))  # pyright: ignore[reportArgumentType]
+        if self.config.beats is not None:
+            for run_id in run_ids:
+                noted = self.config.beats.find(run_id)
+                if noted is not None:
+                    found[run_id] = max(noted, found.get(run_id, 0))
+        return found
 
     def keep_beats(self, beats: Mapping[str, int]) -> list[str]:
         """Write down when runs gave their last sign of life; return those that came back to life by it.
@@ -234,11 +259,41 @@ class HeartbeatsPart:
             ],
         )
         self.tx.execute(DELETE_CHUNKS, run=run, before=max(each.next for each in chunks) - CONSOLE_KEPT_BYTES)
+        self.changed_consoles.add(run)
 
-    def end_console(self, run_id: str) -> None:
-        """Forget what a run printed: all of it is among its artifacts now."""
+    def end_console(self, run_id: str, tail: ConsoleTail | None = None) -> None:
+        """Forget what a run printed, since all of it is among its artifacts now; keep the last of it, if given."""
         run, _ = self.require_run(run_id)
+        self.tx.execute(DELETE_TAIL, run=run)
+        if tail is not None:
+            text = tail.text.replace("\0", "\ufffd")
+            kept = text if len(text) <= TAIL_LETTERS else last_part(text)
+            self.tx.execute(INSERT_TAIL, run=run, text=kept, whole=int(tail.is_all and kept == text))
         self.tx.execute(DELETE_CHUNKS, run=run, before=limits.INT64_MAX)
+        self.changed_consoles.add(run)
+
+    def find_console_tail(self, run_id: str) -> ConsoleTail | None:
+        """Return the last of what a run prints, or has printed; `None` where nothing is known of it."""
+        run, _ = self.require_run(run_id)
+        tail = self._tail_of_chunks(run)
+        if tail is not None:
+            return tail
+        row = self.tx.fetch_one(SELECT_TAIL, run=run)
+        return None if row is None else ConsoleTail(text=row[0], is_all=row[1] == 1)
+
+    def _tail_of_chunks(self, run: int) -> ConsoleTail | None:
+        rows = self.tx.fetch_all(SELECT_LAST_CHUNKS, run=run, limit_=_CHUNKS_OF_TAIL)
+        if not rows:
+            return None
+        text = ""
+        first = rows[0][1]
+        for row in rows:
+            if row[1] != first or len(text) > TAIL_LETTERS:
+                break
+            first, text = row[0], row[2] + text
+        if len(text) > TAIL_LETTERS:
+            return ConsoleTail(next=rows[0][1], text=last_part(text), is_all=False)
+        return ConsoleTail(next=rows[0][1], text=text, is_all=first == 0)
 
     def find_console(self, run_id: str, after: int = 0) -> list[ConsoleChunk]:
         """Return what a run printed behind a place, up to some megabytes; what is too long ago is not there any more."""
@@ -249,8 +304,14 @@ class HeartbeatsPart:
         ]
 
     def _last_lines(self, run: int) -> str:
-        row = self.tx.fetch_one(SELECT_LAST_CHUNK, run=run)
-        return "" if row is None else last_lines(row[0])
+        rows = self.tx.fetch_all(SELECT_LAST_CHUNKS, run=run, limit_=1)
+        return last_lines(rows[0][2]) if rows else ""
+
+
+def last_part(text: str) -> str:
+    """Return the end of a long text, from the beginning of a line."""
+    part = text[-TAIL_LETTERS:]
+    return part.partition("\n")[2] or part
 
 
 def last_lines(text: str) -> str:

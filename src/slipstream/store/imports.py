@@ -133,6 +133,8 @@ class ImportsPart(ImportUpdatesPart):
     tx: Transaction
     config: StoreConfig
     changed_runs: set[int]
+    changed_models: set[str]
+    changed_alone: set[int]
 
     if TYPE_CHECKING:  # in the other parts
 
@@ -187,6 +189,7 @@ class ImportsPart(ImportUpdatesPart):
             self.tx.execute(INSERT_EXPERIMENT, id=number, **values)
             if self.tx.dialect == "postgres":
                 self.tx.fetch_one(ADVANCE_IDS_POSTGRES)
+        self.changed_alone.add(number)
         if not keep_location or not experiment.artifact_location:
             self.tx.execute(UPDATE_LOCATION, id=number, location=self.config.location(str(number)))
         if experiment.tags:
@@ -202,6 +205,7 @@ class ImportsPart(ImportUpdatesPart):
             written, differences = experiment.tags, []
             self.tx.execute(UPDATE_EXPERIMENT_TIME, id=number, updated=experiment.last_update_time)
         if written:
+            self.changed_alone.add(number)
             self.tx.execute_many(UPSERT_EXPERIMENT_TAG, [(number, *pair) for pair in written.items()])
         if stage != experiment.lifecycle_stage:
             differences.append(f"it is {stage} here and {experiment.lifecycle_stage} there")
@@ -387,6 +391,7 @@ class ImportsPart(ImportUpdatesPart):
         for each in imported:
             check_version(each)
         theirs = [each.version for each in imported]
+        self.changed_models.add(model.name)  # mostly; who is told so in vain looks once more
         changes = self.find_model_changes(model, theirs)
         row = self.tx.fetch_one(
             INSERT_REGISTERED_MODEL,

@@ -71,11 +71,16 @@ INSERT_POINT: LiteralString = """
     ON CONFLICT DO NOTHING
 """
 
+SELECT_SOURCE: LiteralString = """
+    SELECT r.id FROM logged_models l JOIN runs r ON r.run_id = l.source_run_id WHERE l.model_id = :model_id
+"""
+
 _STATUS_BY_NUMBER = {status.number: status for status in LoggedModelStatus}
 
 
 class LoggedModelsPart:
     tx: Transaction
+    changed_runs: set[int]
 
     if TYPE_CHECKING:  # in store/experiments.py
 
@@ -115,6 +120,7 @@ class LoggedModelsPart:
             self.tx.execute_many(UPSERT_TAG, [(row[0], *pair) for pair in stored_tags.items()])
         if stored_params:
             self.tx.execute_many(INSERT_PARAM, [(row[0], *pair) for pair in stored_params.items()])
+        self._note_source(model_id)
         return self.get_logged_model(model_id)
 
     def get_logged_model(self, model_id: str, *, allow_deleted: bool = False) -> LoggedModel:
@@ -128,18 +134,27 @@ class LoggedModelsPart:
         """Set the status; any may follow any."""
         if not self.tx.count_changed(UPDATE_STATUS, model_id=model_id, status=status.number, now=now_ms()):
             raise _no_such_model(model_id)
+        self._note_source(model_id)
         return self.get_logged_model(model_id, allow_deleted=True)
 
     def delete_logged_model(self, model_id: str) -> None:
         """Mark a model deleted. Doing it twice is harmless."""
         if not self.tx.count_changed(UPDATE_DELETED, model_id=model_id, now=now_ms()):
             raise _no_such_model(model_id)
+        self._note_source(model_id)
 
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
         stored = _checked(tags, "tags")
         model = self.require_logged_model(model_id)
         if stored:
             self.tx.execute_many(UPSERT_TAG, [(model, *pair) for pair in stored.items()])
+            self._note_source(model_id)
+
+    def _note_source(self, model_id: str) -> None:
+        """Note that the run that made a model has changed: its page shows the model."""
+        row = self.tx.fetch_one(SELECT_SOURCE, model_id=model_id)
+        if row is not None:
+            self.changed_runs.add(row[0])
 
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         if not self.tx.count_changed(DELETE_TAG, model=self.require_logged_model(model_id), key=key):

@@ -16,6 +16,7 @@ from slipstream.entities.model_overview import (
 )
 from slipstream.errors import InvalidParameterError
 from slipstream.search.sql import compile_model_versions, compile_registered_models
+from slipstream.store.run_changes import newest_change
 
 MOST_ROWS = 1_000
 MOST_METRICS = 20
@@ -102,7 +103,10 @@ class ModelOverviewsPart:
         total = self.tx.fetch_one(count, **query.params)
         found = self.tx.fetch_all(rows, limit_=limit, offset_=offset, **query.params)
         return ModelOverviews(
-            total=0 if total is None else total[0], offset=offset, models=self._overviews(found, metric_keys)
+            total=0 if total is None else total[0],
+            offset=offset,
+            models=self._overviews(found, metric_keys),
+            cursor=newest_change(self.tx),
         )
 
     def search_version_overviews(
@@ -131,6 +135,7 @@ class ModelOverviewsPart:
             total=0 if total is None else total[0],
             offset=offset,
             versions=[VersionOverview(version=version, run=runs.get(version.run_id)) for version in versions],
+            cursor=newest_change(self.tx),
         )
 
     def _version_runs(self, run_ids: AbstractSet[str], metric_keys: Sequence[str]) -> dict[str, VersionRun]:

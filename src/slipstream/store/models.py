@@ -58,6 +58,7 @@ DELETE_MODEL: tuple[LiteralString, ...] = (
 
 class RegisteredModelsPart:
     tx: Transaction
+    changed_models: set[str]
 
     if TYPE_CHECKING:  # in store/versions.py
 
@@ -80,6 +81,7 @@ class RegisteredModelsPart:
         row = self.tx.fetch_one(INSERT_MODEL, name=name, description=description or None, now=now_ms())
         if row is None:
             raise _name_taken(name)
+        self.changed_models.add(name)
         if tags:
             self.tx.execute_many(UPSERT_TAG, [(row[0], key, value) for key, value in tags.items()])
         self.announce_model(name, tags or {}, description)
@@ -95,6 +97,7 @@ class RegisteredModelsPart:
     def update_registered_model(self, name: str, description: str | None) -> RegisteredModel:
         identity = self.require_registered_model(name)
         self.tx.execute(UPDATE_DESCRIPTION, id=identity, description=description or None, now=now_ms())
+        self.changed_models.add(name)
         return self.get_registered_model(name)
 
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
@@ -111,12 +114,14 @@ class RegisteredModelsPart:
         now = now_ms()
         self.tx.execute(UPDATE_NAME, id=identity, name=new_name, now=now)
         self.tx.execute(UPDATE_VERSION_TIMES, id=identity, now=now)
+        self.changed_models |= {name, new_name}
         return self.get_registered_model(new_name)
 
     def delete_registered_model(self, name: str) -> None:
         identity = self.require_registered_model(name)
         for sql in DELETE_MODEL:
             self.tx.execute(sql, id=identity)
+        self.changed_models.add(name)
 
     def search_registered_models(
         self,
@@ -145,12 +150,14 @@ class RegisteredModelsPart:
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
         registry.check_tag(key, value)
         self.tx.execute(UPSERT_TAG, id=self.require_registered_model(name), key=key, value=value)
+        self.changed_models.add(name)
         self.announce_model_tag("set", name, key, value)
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         """Delete a tag; that it is not there is no error, as in MLflow."""
         registry.check_tag(key, "")
         self.tx.execute(DELETE_TAG, id=self.require_registered_model(name), key=key)
+        self.changed_models.add(name)
         self.announce_model_tag("deleted", name, key)
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
@@ -159,11 +166,13 @@ class RegisteredModelsPart:
         number = registry.version_number(version)
         self.get_model_version(name, version)
         self.tx.execute(UPSERT_ALIAS, id=self.require_registered_model(name), alias=alias, version=number)
+        self.changed_models.add(name)
         self.announce_alias("created", name, alias, number)
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
         """Delete an alias; that it is not there is no error, as in MLflow."""
         self.tx.execute(DELETE_ALIAS, id=self.require_registered_model(name), alias=alias)
+        self.changed_models.add(name)
         self.announce_alias("deleted", name, alias)
 
     def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:

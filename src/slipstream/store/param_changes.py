@@ -51,6 +51,15 @@ class ParamChangesPart:
         if new:
             self.tx.execute_many(INSERT_PARAM, new)
 
+    def find_changed_params(self, run_id: str) -> list[ParamVersion]:
+        """Return all values of those params that had others before."""
+        run, _ = self.require_run(run_id)
+        if self.tx.fetch_one(SELECT_CHANGES, run=run) is None:
+            return []
+        history = self.get_param_history(run_id)
+        changed = {each.key for each in history if each.replaced_time is not None}
+        return [each for each in history if each.key in changed]
+
     def get_param_history(self, run_id: str, key: str | None = None) -> list[ParamVersion]:
         run, _ = self.require_run(run_id)
         since: dict[str, int] = {}

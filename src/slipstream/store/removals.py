@@ -164,6 +164,7 @@ DELETE_OF_RUNS: tuple[LiteralString, ...] = (
     "DELETE FROM logged_model_metrics WHERE run IN :runs__in",
     "DELETE FROM heartbeats WHERE run IN :runs__in",
     "DELETE FROM console_chunks WHERE run IN :runs__in",
+    "DELETE FROM console_tails WHERE run IN :runs__in",
     "DELETE FROM runs WHERE id IN :runs__in AND lifecycle_stage = 'removing'",
 )
 SELECT_MODEL_IDS: LiteralString = "SELECT model_id FROM logged_models WHERE id IN :models__in"

@@ -32,7 +32,7 @@ from slipstream.entities.run_table import (
 )
 from slipstream.errors import InvalidParameterError
 from slipstream.rules import names
-from slipstream.rules.groups import group_cells, spread_of
+from slipstream.rules.groups import group_cells, order_groups, spread_of
 from slipstream.rules.windows import check_window
 from slipstream.search.columns import GROUPS, TIMES, Column, name_column, parse_column, parse_columns
 from slipstream.search.sql import Query, compile_runs
@@ -113,6 +113,9 @@ class RunTablesPart(SeriesSummariesPart):
 
         def find_rows(self, runs: Sequence[int]) -> list[Row]: ...
 
+        # in store/quiet_runs.py
+        def find_quiet(self, rows: Sequence[Row]) -> list[int | None]: ...
+
     # -- rows ---------------------------------------------------------------------------------------
     def search_run_table(self, request: TableRequest) -> RunTablePage:
         check_window(request.offset, request.limit, MOST_ROWS)
@@ -157,6 +160,7 @@ class RunTablesPart(SeriesSummariesPart):
             statuses=[row[5] for row in rows],
             start_times=[row[6] for row in rows],
             end_times=[row[7] for row in rows],
+            quiet_since=self.find_quiet(rows),
             experiment_ids=[str(row[2]) for row in rows],
             children=window.children,
             complete=window.complete,
@@ -323,16 +327,18 @@ class RunTablesPart(SeriesSummariesPart):
         groups = group_cells(
             [cells.values[name] for name in names_by], [cells.values[name] for name in names_of], cells.runs
         )
-        shown = groups[request.offset : request.offset + request.limit]
+        window = slice(request.offset, request.offset + request.limit)
+        # Spreads of groups that are not shown are needed to order by them only.
+        spread = [
+            RunGroup(keys=list(keys), runs=runs, metrics=[spread_of(values) for values in of_metrics])
+            for keys, runs, of_metrics in (groups if request.order_by else groups[window])
+        ]
         return RunGroupsPage(
             total=len(groups),
             offset=request.offset,
             cursor=cells.upto,
             runs=cells.runs,
-            groups=[
-                RunGroup(keys=list(keys), runs=runs, metrics=[spread_of(values) for values in of_metrics])
-                for keys, runs, of_metrics in shown
-            ],
+            groups=order_groups(spread, request)[window] if request.order_by else spread,
         )
 
     def _cells(self, selected: _Selected, wanted: Sequence[ColumnName]) -> Cells:

@@ -18,11 +18,13 @@ from slipstream.store.models import RegisteredModelsPart
 from slipstream.store.overviews import OverviewsPart
 from slipstream.store.param_changes import ParamChangesPart
 from slipstream.store.params_tags import ParamsTagsPart
+from slipstream.store.quiet_runs import QuietRunsPart
 from slipstream.store.records import RecordsPart
 from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.removals import RemovalsPart
-from slipstream.store.run_changes import RunChangesPart, write_changes
+from slipstream.store.run_changes import Changes, RunChangesPart, write_changes
 from slipstream.store.run_moves import RunMovesPart
+from slipstream.store.run_overviews import RunOverviewsPart
 from slipstream.store.run_tables import RunTablesPart
 from slipstream.store.runs import RunsPart
 from slipstream.store.trash import TrashPart
@@ -35,6 +37,7 @@ class SqlStore(
     ExperimentsPart,
     RunsPart,
     RunTablesPart,
+    RunOverviewsPart,
     OverviewsPart,
     RunChangesPart,
     ParamsTagsPart,
@@ -57,6 +60,7 @@ class SqlStore(
     ImportPastsPart,
     ExportsPart,
     HeartbeatsPart,
+    QuietRunsPart,
     RecordsPart,
 ):
     """Implements `Store` inside one transaction, which the caller opens and commits.
@@ -70,12 +74,22 @@ class SqlStore(
         self.runs_to_compact: dict[int, bool] = {}
         self.changed_runs: set[int] = set()
         self.changed_experiments: set[int] = set()
+        self.changed_models: set[str] = set()
+        self.changed_alone: set[int] = set()
+        self.changed_consoles: set[int] = set()
 
     def note_changes(self) -> bool:
-        """Tell search indexes, of this process and others, what changed, if anything did; last thing in a transaction."""
-        if not self.changed_runs and not self.changed_experiments:
+        """Tell search indexes and pages, of this process and others, what changed, if anything did; last thing in a transaction."""
+        changes = Changes(
+            runs=self.changed_runs,
+            experiments=self.changed_experiments,
+            models=self.changed_models,
+            experiments_alone=self.changed_alone,
+            consoles=self.changed_consoles,
+        )
+        if not changes.count:
             return False
-        write_changes(self.tx, self.changed_runs, self.changed_experiments)
+        write_changes(self.tx, changes)
         return True
 
     def list_files(self, root_uri: str, path: str | None) -> list[FileInfo]:

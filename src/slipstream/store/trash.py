@@ -93,6 +93,7 @@ class TrashPart:
     tx: Transaction
     config: StoreConfig
     changed_experiments: set[int]
+    changed_alone: set[int]
 
     if TYPE_CHECKING:  # in store/experiments.py, store/runs.py, store/logged_models.py
 
@@ -132,6 +133,7 @@ class TrashPart:
             addition = f" (deleted {when:%Y-%m-%d %H:%M:%S}, id {number})"
             name = experiment.name[: NAME_LENGTH - len(addition)] + addition
         self.tx.execute(UPDATE_NAME_IN_TRASH, name=name, id=number)
+        self.changed_alone.add(number)
 
     def move_to_trash(self, kind: TrashKind, item_id: str, *, force: bool = False) -> None:
         if not force:

@@ -42,6 +42,7 @@ SELECT_ALIASES: LiteralString = """
     SELECT model, version, alias FROM model_aliases
     WHERE model IN :models__in AND version IN :versions__in ORDER BY model, version, alias
 """
+SELECT_RUN: LiteralString = "SELECT id FROM runs WHERE run_id = :run_id"
 SELECT_RUN_LOCATION: LiteralString = "SELECT artifact_uri FROM runs WHERE run_id = :run_id"
 # Counting and locking in one: a second writer waits here for the number after ours.
 UPDATE_LAST_VERSION: LiteralString = """
@@ -95,6 +96,8 @@ class _Origin(NamedTuple):
 
 class VersionsPart:
     tx: Transaction
+    changed_models: set[str]
+    changed_runs: set[int]
 
     if TYPE_CHECKING:  # in store/models.py and store/logged_models.py
 
@@ -143,6 +146,8 @@ class VersionsPart:
         if row is None:
             raise NotFoundError(f"Registered Model with name={name} not found")
         model, version = row
+        self.changed_models.add(name)
+        self._note_run(origin.run_id)
         self.tx.execute(
             INSERT_VERSION,
             model=model,
@@ -163,6 +168,12 @@ class VersionsPart:
         self.announce_version(made, tags, description)
         return made
 
+    def _note_run(self, run_id: str | None) -> None:
+        """Note that a run has changed: its page shows the versions that were made of it."""
+        row = self.tx.fetch_one(SELECT_RUN, run_id=run_id) if run_id else None
+        if row is not None:
+            self.changed_runs.add(row[0])
+
     def get_model_version(self, name: str, version: str) -> ModelVersion:
         return self.versions_of_rows([self._require_version(name, version)])[0]
 
@@ -171,14 +182,17 @@ class VersionsPart:
         self.tx.execute(
             UPDATE_DESCRIPTION, model=model, version=number, description=description, now=now_ms()
         )
+        self.changed_models.add(name)
         return self.get_model_version(name, version)
 
     def delete_model_version(self, name: str, version: str) -> None:
         """Hide a version for ever and drop its aliases; its number is not used again."""
-        model, number, *_ = self._require_version(name, version)
+        model, number, *_, run_id, _, _ = self._require_version(name, version)
+        self._note_run(run_id)
         now = now_ms()
         self.tx.execute(UPDATE_DELETED, model=model, version=number, now=now)
         self.tx.execute(DELETE_ALIASES, model=model, version=number)
+        self.changed_models.add(name)
         self.tx.execute(UPDATE_MODEL_TIME, model=model, now=now)
 
     def transition_model_version_stage(
@@ -201,6 +215,7 @@ class VersionsPart:
         if archive_existing_versions:
             self.tx.execute(ARCHIVE_OTHERS, model=model, version=number, stage=canonical, now=now)
         self.tx.execute(UPDATE_STAGE, model=model, version=number, stage=canonical, now=now)
+        self.changed_models.add(name)
         self.tx.execute(UPDATE_MODEL_TIME, model=model, now=now)
         return self.get_model_version(name, version)
 
@@ -230,6 +245,7 @@ class VersionsPart:
         registry.check_tag(key, value)
         model, number, *_ = self._require_version(name, version)
         self.tx.execute(UPSERT_TAG, model=model, version=number, key=key, value=value)
+        self.changed_models.add(name)
         self.announce_version_tag("set", name, number, key, value)
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
@@ -237,6 +253,7 @@ class VersionsPart:
         registry.check_tag(key, "")
         model, number, *_ = self._require_version(name, version)
         self.tx.execute(DELETE_TAG, model=model, version=number, key=key)
+        self.changed_models.add(name)
         self.announce_version_tag("deleted", name, number, key)
 
     def newest_versions(self, models: Sequence[int], *, with_aliases: bool) -> dict[int, list[ModelVersion]]:

@@ -181,6 +181,24 @@ class RunTableContract:
         deleted = table(store, experiment, view=ViewType.DELETED_ONLY)
         assert deleted.run_ids == [runs[9]]
 
+    def test_running_runs_without_signs_of_life_say_since_when_they_log_nothing(self, store: Store) -> None:
+        experiment = store.create_experiment(unique())
+        ended, alive, logging, silent = (
+            store.create_run(experiment, start_time=start).info.run_id
+            for start in (4_000, 3_000, 2_000, 1_000)
+        )
+        store.update_run(ended, "FINISHED", 5_000)
+        assert table(store, experiment).quiet_since == [None, 3_000, 2_000, 1_000]
+        store.beat([alive])
+        store.log_metric(logging, Metric("loss", 1.0, 9_000, 1))
+        store.log_metric(logging, Metric("loss", 1.0, 9_500, 2))
+        page = table(store, experiment)
+        assert page.run_ids == [ended, alive, logging, silent]
+        assert page.quiet_since == [None, None, 9_500, 1_000]
+        for run in (logging, silent):
+            store.update_run(run, "FINISHED", 9_999)
+        assert table(store, experiment).quiet_since == []
+
     def test_the_cursor_grows_with_what_is_written(self, store: Store, ten: tuple[str, list[str]]) -> None:
         experiment, runs = ten
         before = table(store, experiment).cursor
@@ -322,3 +340,28 @@ class RunTableContract:
             store.find_run_groups(
                 GroupsRequest(selection=selection, by=("params.model",), metrics=("metrics.loss:min",))
             )
+
+    def test_groups_in_the_order_of_a_column(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        store.log_param(runs[9], "depth", "10")
+        store.log_param(runs[0], "depth", "9")
+        selection = RunSelection(experiment_ids=(experiment,))
+
+        def groups(by: str, order_by: str, **how: Any) -> list[str | None]:
+            request = GroupsRequest(
+                selection=selection, by=(by,), metrics=("metrics.loss",), order_by=order_by, **how
+            )
+            return [group.keys[0] for group in store.find_run_groups(request).groups]
+
+        # Last losses of the runs 0 to 9: 8 down to -1.
+        assert groups("params.model", "metrics.loss") == ["b", "a"]
+        assert groups("params.model", "metrics.loss", ascending=True) == ["a", "b"]
+        assert groups("params.model", "metrics.loss", ascending=True, offset=1) == ["b"]
+        assert groups("params.model", "params.model", ascending=True) == ["a", "b"]
+        assert groups("params.model", "params.model") == ["b", "a"]
+        assert groups("params.depth", "metrics.loss", statistic="max") == ["9", None, "10"]
+        assert groups("params.depth", "metrics.loss", statistic="std") == [None, "10", "9"]
+        assert groups("params.depth", "params.depth") == ["10", "9", None]  # by number
+        assert groups("params.depth", "params.depth", ascending=True) == ["9", "10", None]
+        with pytest.raises(InvalidParameterError, match="order_by"):
+            groups("params.model", "metrics.odd")

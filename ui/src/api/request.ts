@@ -24,6 +24,12 @@ export class ApiError extends Error {
 /** Called when the server wants a token; set by the shell, which asks for it. */
 export const onUnauthorised = { call: () => {} };
 
+/** Called with the state of the server that an answer shows, where it says so; set by what listens to changes. */
+export const onCursor = { call: (_cursor: number | undefined) => {} };
+/** How many requests are under way whose answers may say that. */
+let asking = 0;
+export const mayTellCursor = () => asking > 0;
+
 export function setToken(token: string): void {
   if (token) localStorage.setItem(TOKEN_KEY, token);
   else localStorage.removeItem(TOKEN_KEY);
@@ -84,8 +90,7 @@ async function errorOf(answer: Response): Promise<ApiError> {
   }
 }
 
-async function json<T>(path: string, init: RequestInit): Promise<T> {
-  const answer = await fetchChecked(path, init);
+async function contentOf<T>(answer: Response): Promise<T> {
   try {
     return (await answer.json()) as T;
   } catch (error) {
@@ -95,6 +100,21 @@ async function json<T>(path: string, init: RequestInit): Promise<T> {
       0,
       "NOT_JSON",
     );
+  }
+}
+
+async function json<T>(path: string, init: RequestInit): Promise<T> {
+  const isOwn = path.startsWith(OWN);
+  if (isOwn) asking++;
+  let cursor: number | undefined;
+  try {
+    const answer = await fetchChecked(path, init);
+    const found = await contentOf<T & { cursor?: unknown }>(answer);
+    if (typeof found?.cursor === "number") cursor = found.cursor;
+    return found;
+  } finally {
+    if (isOwn) asking--;
+    onCursor.call(cursor);
   }
 }
 

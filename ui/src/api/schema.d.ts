@@ -9,6 +9,7 @@ export type AppendConsole = {
   run_id: string;
   chunks?: ConsoleChunk[];
   end?: boolean;
+  tail?: ConsoleTail | null;
 };
 
 /** Integers: `count` of them from `start` on, `step` apart; or `start` and then as many steps further as `deltas` say. */
@@ -79,6 +80,13 @@ export type ConsoleChunk = {
   first: number;
   next: number;
   text: string;
+};
+
+/** The last of what a run prints or has printed. */
+export type ConsoleTail = {
+  text: string;
+  is_all: boolean;
+  next?: number;
 };
 
 export type CopyRuns = {
@@ -390,6 +398,9 @@ export type FindRunGroups = {
   view_type?: string | number;
   by?: string[];
   metrics?: string[];
+  order_by?: string | null;
+  statistic?: "max" | "mean" | "median" | "min" | "std";
+  ascending?: boolean;
   offset?: number;
   limit?: number;
 };
@@ -400,6 +411,11 @@ export type FindRunGroupsResponse = {
   offset: number;
   runs: number;
   groups: RunGroup[];
+};
+
+export type FindRunOverview = {
+  run_id: string;
+  extremes?: number;
 };
 
 export type FindRunValues = {
@@ -871,6 +887,13 @@ export type RegisteredModelResponse = {
   registered_model: RegisteredModelMessage;
 };
 
+export type RelatedRun = {
+  run_id: string;
+  name: string;
+  status: string;
+  experiment_id: string;
+};
+
 /** How much is removed. */
 export type RemovalCounts = {
   experiments?: number;
@@ -1007,6 +1030,22 @@ export type RunOutputsMessage = {
   model_outputs?: ModelOutputMessage[];
 };
 
+export type RunOverviewResponse = {
+  cursor: number;
+  run: RunMessage;
+  experiment_name: string;
+  beat_time?: number | null;
+  parent?: RelatedRun | null;
+  children?: RelatedRun[];
+  child_count?: number;
+  logged_models?: LoggedModelMessage[];
+  model_versions?: ModelVersionMessage[];
+  changed_params?: ParamVersion[];
+  branches?: BranchMessage[];
+  extremes?: Record<string, [number | string | null, number | string | null]>;
+  console?: ConsoleTail | null;
+};
+
 /** Runs whose lines are one band. */
 export type RunSet = {
   name: string;
@@ -1048,6 +1087,7 @@ export type RunTableResponse = {
   statuses: string[];
   start_times: number[];
   end_times: (number | null)[];
+  quiet_since?: (number | null)[];
   experiment_ids?: string[];
   children?: number[] | null;
   complete?: boolean;
@@ -1094,6 +1134,7 @@ export type SearchModelOverviewsResponse = {
   total: number;
   offset: number;
   models: ModelOverviewMessage[];
+  cursor?: number;
 };
 
 export type SearchModelVersions = {
@@ -1158,6 +1199,7 @@ export type SearchVersionOverviewsResponse = {
   total: number;
   offset: number;
   versions: VersionOverviewMessage[];
+  cursor?: number;
 };
 
 export type SearchWebhooks = {
@@ -1350,6 +1392,8 @@ export type VersionRunMessage = {
 export type WatchEvents = {
   experiment_ids?: string[];
   run_ids?: string[];
+  closely?: string[];
+  models?: boolean;
   cursor?: number | null;
 };
 

@@ -5,14 +5,20 @@
  * keeps the answer open. A hidden tab closes it; when it is seen again it goes on from the cursor it had.
  */
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { ApiError, fetchChecked, own } from "../api/request";
+import { ApiError, fetchChecked, mayTellCursor, onCursor, own } from "../api/request";
 
 export interface Changes {
   readonly runs: ReadonlySet<string>;
   readonly experiments: ReadonlySet<string>;
+  /** Experiments that changed themselves: name, stage or tags. */
+  readonly about: ReadonlySet<string>;
   readonly models: ReadonlySet<string>;
+  /** Runs that printed something; told of those watched closely. */
+  readonly consoles: ReadonlySet<string>;
+  /** When runs gave their last signs of life; told of those watched closely. */
+  readonly beats: ReadonlyMap<string, number>;
   /** More changed than the server remembers: read everything again. */
   readonly isReset: boolean;
 }
@@ -20,9 +26,11 @@ export interface Changes {
 export interface Interest {
   readonly experiments?: readonly string[];
   readonly runs?: readonly string[];
+  /** Runs of which also signs of life are told, and that they print. */
+  readonly closely?: readonly string[];
   /** Registered models, all of them. */
   readonly models?: boolean;
-  /** All runs and experiments. */
+  /** All runs, experiments and models; nothing closely. */
   readonly everything?: boolean;
 }
 
@@ -33,12 +41,17 @@ interface Listener {
 
 /** Whether changes are being told now; "off" where nobody listens or the server cannot. */
 export const liveState = signal<"off" | "waiting" | "live">("off");
+effect(() => {
+  document.documentElement.dataset.live = liveState.value;
+});
 
 const PAUSES_MS = [500, 1000, 2000, 5000, 10_000, 30_000];
 /** Components come and go together; one new stream serves all that came at once. */
 const SETTLE_MS = 60;
 /** The server sends a line every 15 s; silence for this long means that the way to it is cut. */
 const SILENCE_MS = 45_000;
+/** How long the first stream waits for an answer that says which state of the server the page shows. */
+const FIRST_ANSWER_MS = 1500;
 /** More ids than this are not named in the address of the stream; it then tells of everything. */
 const MOST_NAMED = 100;
 
@@ -46,6 +59,9 @@ const listeners = new Set<Listener>();
 let current: AbortController | undefined;
 let asked = "";
 let cursor = "";
+/** The oldest state that answers were of before the first stream told its own. */
+let shown: number | undefined;
+let firstAsked: number | undefined;
 let failures = 0;
 let settling: ReturnType<typeof setTimeout> | undefined;
 
@@ -73,22 +89,42 @@ function settle(): void {
   settling = setTimeout(connect, SETTLE_MS);
 }
 
+// What changes between an answer and the first stream must be told, too: the stream begins where the answer was.
+onCursor.call = (found) => {
+  if (cursor !== "") return;
+  if (found !== undefined) shown = Math.min(shown ?? found, found);
+  if (firstAsked !== undefined && !current && !mayTellCursor()) settle();
+};
+
 interface Wanted {
   experiments: string[];
   runs: string[];
+  closely: string[];
+  models: boolean;
 }
 
 function wanted(): Wanted {
   const experiments = new Set<string>();
   const runs = new Set<string>();
+  const closely = new Set<string>();
+  let models = false;
   let isEverything = false;
   for (const { interest } of listeners) {
     for (const id of interest.experiments ?? []) experiments.add(id);
     for (const id of interest.runs ?? []) runs.add(id);
-    if (interest.models || interest.everything) isEverything = true;
+    for (const id of interest.closely ?? []) closely.add(id);
+    if (interest.models) models = true;
+    if (interest.everything) isEverything = true;
   }
-  if (isEverything || experiments.size + runs.size > MOST_NAMED) return { experiments: [], runs: [] };
-  return { experiments: [...experiments].sort(), runs: [...runs].sort() };
+  if (isEverything || experiments.size + runs.size + closely.size > MOST_NAMED)
+    return { experiments: [], runs: [], closely: [], models: false };
+  for (const id of closely) runs.delete(id);
+  return {
+    experiments: [...experiments].sort(),
+    runs: [...runs].sort(),
+    closely: [...closely].sort(),
+    models,
+  };
 }
 
 function connect(): void {
@@ -98,13 +134,28 @@ function connect(): void {
     liveState.value = "off";
     return;
   }
-  const { experiments, runs } = wanted();
-  const key = JSON.stringify([experiments, runs]);
+  if (cursor === "" && !current && mayTellCursor()) {
+    firstAsked ??= Date.now();
+    const left = firstAsked + FIRST_ANSWER_MS - Date.now();
+    if (left > 0) {
+      settling = setTimeout(connect, left);
+      return;
+    }
+  }
+  const { experiments, runs, closely, models } = wanted();
+  const key = JSON.stringify([experiments, runs, closely, models]);
   if (current && key === asked) return;
   stop();
   asked = key;
   current = new AbortController();
-  void read(own.path("events", { experiment_ids: experiments, run_ids: runs, cursor }), current);
+  const query = {
+    experiment_ids: experiments,
+    run_ids: runs,
+    closely,
+    models: models || undefined,
+    cursor: cursor || shown,
+  };
+  void read(own.path("events", query), current);
 }
 
 function stop(): void {
@@ -159,7 +210,10 @@ interface Told {
   cursor?: string | number;
   runs?: string[];
   experiments?: string[];
+  about?: string[];
   models?: string[];
+  consoles?: string[];
+  beats?: Record<string, number>;
   reset?: boolean;
 }
 
@@ -182,20 +236,24 @@ function take(part: string): void {
   const changes: Changes = {
     runs: new Set(told.runs),
     experiments: new Set(told.experiments),
+    about: new Set(told.about),
     models: new Set(told.models),
+    consoles: new Set(told.consoles),
+    beats: new Map(Object.entries(told.beats ?? {})),
     isReset: event.name === "reset" || told.reset === true,
   };
-  if (!changes.isReset && !changes.runs.size && !changes.experiments.size && !changes.models.size) return;
   for (const listener of [...listeners]) if (concerns(listener.interest, changes)) listener.call(changes);
 }
 
 export function concerns(interest: Interest, changes: Changes): boolean {
-  if (interest.everything && (changes.runs.size || changes.experiments.size)) return true;
   if (changes.isReset) return true;
-  if (interest.models && changes.models.size) return true;
+  if (interest.everything && (changes.runs.size || changes.experiments.size)) return true;
+  if ((interest.models || interest.everything) && changes.models.size) return true;
+  const { runs, experiments, consoles, beats } = changes;
   return (
-    (interest.runs ?? []).some((id) => changes.runs.has(id)) ||
-    (interest.experiments ?? []).some((id) => changes.experiments.has(id))
+    (interest.runs ?? []).some((id) => runs.has(id)) ||
+    (interest.closely ?? []).some((id) => runs.has(id) || consoles.has(id) || beats.has(id)) ||
+    (interest.experiments ?? []).some((id) => experiments.has(id))
   );
 }
 

@@ -18,6 +18,8 @@ export function TagList({ tags, put }: Props) {
   const [edited, setEdited] = useState<string>();
   const [isAll, setAll] = useState(false);
   const own = tags.toSorted(([a], [b]) => a.localeCompare(b));
+  // what is being changed stays, though somebody else may remove it meanwhile
+  if (edited && !own.some(([key]) => key === edited)) own.unshift([edited, ""]);
   const change = async (key: string, value: string | undefined) => {
     const before = tags.find(([name]) => name === key)?.[1];
     try {

@@ -2,12 +2,9 @@
 
 import "../styles/charts.css";
 import { useMemo, useRef } from "preact/hooks";
-import { mlflow } from "../api/request";
-import { useResource } from "../api/resource";
-import type { GetRunResponse } from "../api/schema";
-import { useLive } from "../app/live";
+import type { RunMessage } from "../api/schema";
 import { useShortcuts } from "../app/shortcuts";
-import { Empty, Failure, Skeleton } from "../app/states";
+import { Empty } from "../app/states";
 import { count } from "../lib/format";
 import { ChartGrid } from "./chart_grid";
 import { newLink } from "./link";
@@ -16,17 +13,13 @@ import { matching } from "./search";
 import { readSettings } from "./settings";
 import { ChartToolbar } from "./toolbar";
 
-const CALM_MS = 1000;
-
-export function RunCharts({ runId }: { readonly runId: string }) {
+/** `run` is read anew by its page; charts read their own new points. */
+export function RunCharts({ run }: { readonly run: RunMessage }) {
+  const runId = run.info.run_id;
   const settings = readSettings();
   const link = useMemo(newLink, []);
-  const about = useResource(runId, (abort) =>
-    mlflow.get<GetRunResponse>("runs/get", { run_id: runId }, abort),
-  );
-  const run = about.value.value?.run;
   const logged = useMemo(
-    () => [...new Set((run?.data?.metrics ?? []).map((metric) => metric.key ?? ""))],
+    () => [...new Set((run.data.metrics ?? []).map((metric) => metric.key ?? ""))],
     [run],
   );
   // the same list for the same names, so that new values do not draw everything anew
@@ -39,25 +32,10 @@ export function RunCharts({ runId }: { readonly runId: string }) {
     [keys, byName, settings.order, settings.search],
   );
   const runs = useMemo(
-    () => [{ id: runId, name: run?.info?.run_name ?? runId.slice(0, 8), slot: 0 }],
-    [runId, run?.info?.run_name],
+    () => [{ id: runId, name: run.info.run_name ?? runId.slice(0, 8), slot: 0 }],
+    [runId, run.info.run_name],
   );
-  const last = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  // charts read their own new points; here only whether there is a new metric
-  useLive({ runs: [runId] }, () => {
-    if (keys.length && last.current !== undefined) return;
-    last.current = setTimeout(
-      () => {
-        last.current = undefined;
-        void about.reload();
-      },
-      keys.length ? CALM_MS : 0,
-    );
-  });
   useShortcuts(SHORTCUTS);
-  const error = about.error.value;
-  if (error && !run) return <Failure error={error} retry={about.reload} />;
-  if (!run) return <Skeleton />;
   if (keys.length === 0)
     return (
       <>

@@ -27,7 +27,7 @@ export interface GridProps<R> {
   readonly columns: readonly GridColumn<R>[];
   readonly rowKey: (row: R) => string;
   readonly isChosen?: (row: R) => boolean;
-  readonly onOpen?: (row: R, event: KeyboardEvent | MouseEvent) => void;
+  readonly onOpen?: (row: R, index: number, event: KeyboardEvent | MouseEvent) => void;
   readonly onChoose?: (row: R, index: number, event: KeyboardEvent) => void;
   /** Told of other keys that are pressed on a cell. */
   readonly onKey?: (event: KeyboardEvent, row: R | undefined, column: GridColumn<R> | undefined) => void;
@@ -131,7 +131,7 @@ export function Grid<R>(props: GridProps<R>) {
     else if (event.key === "PageUp") move(row - screen, column);
     else if (event.key === "Home") move(event.ctrlKey ? 0 : row, 0);
     else if (event.key === "End") move(event.ctrlKey ? total - 1 : row, columns.length - 1);
-    else if (event.key === "Enter" && at) props.onOpen?.(at, event);
+    else if (event.key === "Enter" && at) props.onOpen?.(at, row, event);
     else if ((event.key === " " || (plain && event.key === "x")) && at) props.onChoose?.(at, row, event);
     else if (plain && event.key === "o" && columns[column]?.onSort) columns[column].onSort();
     else {
@@ -176,7 +176,7 @@ export function Grid<R>(props: GridProps<R>) {
         class={`line${row !== undefined && props.isChosen?.(row) ? " chosen" : ""}${row !== undefined && props.isLit?.(row) ? " lit" : ""}`}
         style={{ transform: `translateY(${index * rowHeight}px)`, width: px(width) }}
         onMouseEnter={() => props.onHover?.(row)}
-        onDblClick={(event) => row !== undefined && props.onOpen?.(row, event)}
+        onDblClick={(event) => row !== undefined && props.onOpen?.(row, index, event)}
       >
         {pinned.map(cell)}
         <div role="presentation" style={{ flex: "none", width: px(before) }} />

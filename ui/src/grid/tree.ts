@@ -4,10 +4,14 @@ import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { RowSource, Rows } from "./rows";
 
 interface Opened<R> {
-  /** Where the parent is among the roots. */
-  readonly at: number;
+  readonly key: string;
+  /** Where the parent was last seen among the roots. */
+  at: number;
   readonly children: TreeRows<R>;
 }
+
+/** How far from where it was a parent is looked for when rows have come or gone. */
+const MOVED_BY = 400;
 
 /** A row, and how deep it is. */
 export interface TreeRow<R> {
@@ -21,13 +25,20 @@ export type ReadChildren<R> = (parent: R) => Rows<R>;
 export class TreeRows<R> implements RowSource<TreeRow<R>> {
   readonly version: ReadonlySignal<number>;
   readonly total: ReadonlySignal<number | undefined>;
-  readonly #opened = signal<readonly Opened<R>[]>([]);
+  readonly #all = signal<readonly Opened<R>[]>([]);
+  /** What is open, where it is now: rows that come above it move it, and children without their parent are not shown. */
+  readonly #opened: ReadonlySignal<readonly Opened<R>[]>;
 
   constructor(
     readonly roots: Rows<R>,
     private readonly childrenOf: ReadChildren<R>,
+    private readonly keyOf: (row: R) => string,
     private readonly depth = 0,
   ) {
+    this.#opened = computed(() => {
+      void roots.version.value;
+      return this.#all.value.filter((each) => this.#find(each)).sort((a, b) => a.at - b.at);
+    });
     this.total = computed(() => {
       const own = roots.total.value;
       if (own === undefined) return undefined;
@@ -36,6 +47,23 @@ export class TreeRows<R> implements RowSource<TreeRow<R>> {
     this.version = computed(() =>
       this.#opened.value.reduce((sum, each) => sum + each.children.version.value + 1, roots.version.value),
     );
+  }
+
+  /** Look where an opened row is now; where nothing was read, it is taken to be where it was. */
+  #find(opened: Opened<R>): boolean {
+    const { at, key } = opened;
+    const isAt = (index: number) => {
+      const row = this.roots.get(index);
+      return row !== undefined && this.keyOf(row) === key;
+    };
+    if (isAt(at) || this.roots.get(at) === undefined) return at < (this.roots.total.peek() ?? at + 1);
+    for (let by = 1; by <= MOVED_BY; by++)
+      for (const index of [at + by, at - by])
+        if (index >= 0 && isAt(index)) {
+          opened.at = index;
+          return true;
+        }
+    return false;
   }
 
   get(index: number): TreeRow<R> | undefined {
@@ -69,26 +97,27 @@ export class TreeRows<R> implements RowSource<TreeRow<R>> {
     }
     const row = this.roots.get(place.index);
     if (row === undefined) return;
-    const there = this.#opened.value.find((each) => each.at === place.index);
+    const key = this.keyOf(row);
+    const there = this.#all.value.find((each) => each.key === key);
     if (there) {
       there.children.stop();
-      this.#opened.value = this.#opened.value.filter((each) => each !== there);
+      this.#all.value = this.#all.value.filter((each) => each !== there);
       return;
     }
-    const children = new TreeRows(this.childrenOf(row), this.childrenOf, this.depth + 1);
+    const children = new TreeRows(this.childrenOf(row), this.childrenOf, this.keyOf, this.depth + 1);
     children.want(0, 1);
-    this.#opened.value = [...this.#opened.value, { at: place.index, children }].sort((a, b) => a.at - b.at);
+    this.#all.value = [...this.#all.value, { key, at: place.index, children }];
   }
 
   /** Read again what was in sight last. */
   refresh(): void {
     this.roots.refresh();
-    for (const each of this.#opened.value) each.children.refresh();
+    for (const each of this.#all.value) each.children.refresh();
   }
 
   stop(): void {
     this.roots.stop();
-    for (const each of this.#opened.value) each.children.stop();
+    for (const each of this.#all.value) each.children.stop();
   }
 
   /** Where the children of an opened row begin. */

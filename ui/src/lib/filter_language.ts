@@ -253,3 +253,9 @@ export function withClause(
   const clause = `${written(entity, key)} ${operator} ${shown}`;
   return filter.trim() ? `${filter.trim()} AND ${clause}` : clause;
 }
+
+/** A filter that also wants a param or tag to be absent. */
+export function withoutKey(filter: string, entity: string, key: string): string {
+  const clause = `${written(entity, key)} IS NULL`;
+  return filter.trim() ? `${filter.trim()} AND ${clause}` : clause;
+}

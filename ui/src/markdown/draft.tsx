@@ -18,9 +18,9 @@ export function Draft({ text, saved, label, rows, onSave, onClose }: Props) {
   const area = useRef<HTMLTextAreaElement>(null);
   const [draft, setDraft] = useState(text);
   /** What was there when the writing began. */
-  const [base] = useState(text);
-  const isOvertaken = text !== base && text !== draft;
+  const [begun] = useState(text);
   const [isBusy, setBusy] = useState(false);
+  const isOvertaken = text !== begun && text !== draft && !isBusy;
   useLayoutEffect(() => area.current?.focus(), []);
   const save = async () => {
     setBusy(true);
@@ -44,7 +44,7 @@ export function Draft({ text, saved, label, rows, onSave, onClose }: Props) {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
           event.preventDefault();
           void save();
-        } else if (event.key === "Escape" && draft === base) onClose();
+        } else if (event.key === "Escape" && draft === begun) onClose();
       }}
     >
       <div class="notes-sides">
@@ -62,7 +62,7 @@ export function Draft({ text, saved, label, rows, onSave, onClose }: Props) {
       </div>
       {isOvertaken && (
         <div role="alert" class="notes-overtaken">
-          <p>It was changed elsewhere while you wrote. Saving puts yours in its place.</p>
+          <p>Somebody has changed this meanwhile: saving replaces what they wrote.</p>
           <pre>{text || "It is empty now."}</pre>
         </div>
       )}

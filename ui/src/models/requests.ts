@@ -1,8 +1,7 @@
 /** What the pages of models ask of the server and have it do. */
 
-import { mlflow, own } from "../api/request";
+import { ApiError, mlflow, own } from "../api/request";
 import type {
-  ModelVersionResponse,
   RegisteredModelMessage,
   RegisteredModelResponse,
   SearchModelOverviewsResponse,
@@ -24,11 +23,12 @@ export async function readModel(name: string, abort?: AbortSignal): Promise<Regi
 
 /** One version with its run. */
 export async function readVersion(name: string, version: string, abort?: AbortSignal): Promise<VersionRow> {
-  const [answer, rows] = await Promise.all([
-    mlflow.get<ModelVersionResponse>("model-versions/get", { name, version }, abort),
-    readVersions({ name, filter: `version_number = ${Number(version)}`, limit: 1 }, abort),
-  ]);
-  return { version: answer.model_version, run: rows.versions[0]?.run ?? null };
+  const missing = new ApiError(`There is no version ${version} of ${name}.`, 404, "RESOURCE_DOES_NOT_EXIST");
+  if (!/^\d{1,15}$/.test(version)) throw missing;
+  const rows = await readVersions({ name, filter: `version_number = ${version}`, limit: 1 }, abort);
+  const [found] = rows.versions;
+  if (!found) throw missing;
+  return { version: found.version, run: found.run ?? null };
 }
 
 export const readCard = (name: string, version: string, abort?: AbortSignal) =>

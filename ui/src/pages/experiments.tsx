@@ -4,7 +4,9 @@ import "../styles/lists.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError, mlflow, own } from "../api/request";
 import type { ExperimentOverview, ExperimentsOverviewResponse } from "../api/schema";
+import { useCalm } from "../app/calm";
 import { FirstSteps } from "../app/first_steps";
+import { useLive } from "../app/live";
 import { go, pageUrl, query, setQuery } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure } from "../app/states";
@@ -12,6 +14,9 @@ import { tell, tellFailure } from "../app/toasts";
 import { Grid, type GridColumn } from "../grid/grid";
 import { Rows } from "../grid/rows";
 import { ago, count, moment } from "../lib/format";
+
+/** Where many runs log, something changes all the time. */
+const CALM_MS = 1000;
 
 export default function ExperimentsPage() {
   const text = query.value.get("search") ?? "";
@@ -30,6 +35,10 @@ export default function ExperimentsPage() {
       }),
     [text, isTrash],
   );
+  const refreshSoon = useCalm(() => rows.refresh(), CALM_MS);
+  useLive({ everything: true }, (changes) => {
+    if (changes.runs.size || changes.experiments.size || changes.isReset) refreshSoon();
+  });
   const shortcuts = useMemo(
     () => [
       { keys: "/", what: "search", run: () => document.getElementById("search")?.focus() },

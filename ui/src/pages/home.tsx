@@ -1,10 +1,12 @@
 /** What runs now, what ended lately, which models are in use; on a new server, how to begin. */
 
 import "../styles/home.css";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { own } from "../api/request";
 import { useResource } from "../api/resource";
 import type { FindActivityResponse, RecentRun } from "../api/schema";
+import { useCalm } from "../app/calm";
+import { useClock } from "../app/clock";
 import { FirstSteps } from "../app/first_steps";
 import { useLive } from "../app/live";
 import { pageUrl } from "../app/router";
@@ -21,14 +23,10 @@ export default function HomePage() {
   const found = useResource("home", (abort) =>
     own.get<FindActivityResponse>("activity", { limit: RUNS_SHOWN }, abort),
   );
-  const calm = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useLive({ models: true, everything: true }, () => {
-    calm.current ??= setTimeout(() => {
-      calm.current = undefined;
-      void found.reload();
-    }, CALM_MS);
-  });
-  useEffect(() => () => clearTimeout(calm.current), []);
+  useLive(
+    { everything: true },
+    useCalm(() => void found.reload(), CALM_MS),
+  );
   useEffect(() => {
     document.title = "slipstream";
   }, []);
@@ -102,7 +100,15 @@ export default function HomePage() {
   );
 }
 
+/** A running run of a client that sends no signs of life is taken for forgotten when it has not logged for so long. */
+const FORGOTTEN_MS = 10 * 60_000;
+const CLOCK_MS = 10_000;
+
 function RunList({ runs }: { runs: readonly RecentRun[] }) {
+  const now = useClock(
+    CLOCK_MS,
+    runs.some((run) => run.end_time == null),
+  );
   return (
     <ul class="lines">
       {runs.map((run) => (
@@ -118,8 +124,15 @@ function RunList({ runs }: { runs: readonly RecentRun[] }) {
             {run.reason ? ` · ${run.reason}` : ""}
             {run.status === "RUNNING" && run.step != null ? ` · step ${count(run.step)}` : ""}
           </span>
-          {run.end_time == null ? (
-            <time title={moment(run.start_time)}>for {duration(Date.now() - run.start_time)}</time>
+          {isForgotten(run, now) ? (
+            <strong
+              class="silent"
+              title={`Started ${moment(run.start_time)}; its client sends no signs of life`}
+            >
+              nothing logged for {duration(now - (run.logged_time ?? run.start_time))}
+            </strong>
+          ) : run.end_time == null ? (
+            <time title={moment(run.start_time)}>for {duration(now - run.start_time)}</time>
           ) : (
             <time title={moment(run.end_time)}>{ago(run.end_time)}</time>
           )}
@@ -128,3 +141,8 @@ function RunList({ runs }: { runs: readonly RecentRun[] }) {
     </ul>
   );
 }
+
+const isForgotten = (run: RecentRun, now: number) =>
+  run.status === "RUNNING" &&
+  run.beat_time == null &&
+  now - (run.logged_time ?? run.start_time) > FORGOTTEN_MS;

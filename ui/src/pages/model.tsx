@@ -4,8 +4,9 @@ import "../styles/models.css";
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError } from "../api/request";
 import { useResource } from "../api/resource";
-import { useComingBack } from "../app/coming_back";
+import { useCalm } from "../app/calm";
 import { CopyBlock } from "../app/copy";
+import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { go, pageUrl, query, setQuery } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
@@ -27,6 +28,9 @@ import { chosenNow, VersionsGrid } from "../models/versions_grid";
 
 type Open = "rename" | "delete" | { what: "promote" | "stage" | "delete"; row: VersionRow };
 const NO_METRICS: readonly string[] = [];
+const CALM_MS = 500;
+/** A page that renames or deletes what it shows leaves; it must not read the old name again. */
+const LEAVING_MS = 200;
 
 export default function ModelPage({ at }: PageProps) {
   const name = at.model ?? "";
@@ -54,7 +58,10 @@ export default function ModelPage({ at }: PageProps) {
     rows.refresh();
     void model.reload();
   }, [rows]);
-  useComingBack(refresh);
+  const refreshSoon = useCalm(refresh, CALM_MS, LEAVING_MS);
+  useLive({ models: true }, (changes) => {
+    if (changes.models.has(name) || changes.isReset) refreshSoon();
+  });
   const compare = () => {
     const [first, second] = chosenNow();
     if (first && second) setQuery({ compare: [first, second].sort((a, b) => +a - +b).join(",") }, {});

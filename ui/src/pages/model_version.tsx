@@ -4,8 +4,9 @@ import "../styles/models.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { serverAddress } from "../api/request";
 import { useResource } from "../api/resource";
-import { useComingBack } from "../app/coming_back";
+import { useCalm } from "../app/calm";
 import { CopyBlock, CopyButton } from "../app/copy";
+import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { go, pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
@@ -35,6 +36,9 @@ import { Timeline } from "../models/timeline";
 import { TryIt } from "../models/try_it";
 import { placesOf, readScoringServers, type ScoringServer } from "../serving/status";
 
+const CALM_MS = 500;
+/** A page that renames or deletes what it shows leaves; it must not read the old name again. */
+const LEAVING_MS = 200;
 /** A large model on a busy machine takes minutes to start. */
 const SWAP_MS = 300_000;
 const SOON_MS = 30_000;
@@ -77,7 +81,17 @@ export default function ModelVersionPage({ at }: PageProps) {
     look();
     return () => clearTimeout(timer);
   }, [movedAt]);
-  useComingBack(refresh);
+  const refreshSoon = useCalm(
+    () => {
+      void whole.reload();
+      if (servers.value.peek()?.length) setMovedAt(Date.now());
+    },
+    CALM_MS,
+    LEAVING_MS,
+  );
+  useLive({ models: true }, (changes) => {
+    if (changes.models.has(name) || changes.isReset) refreshSoon();
+  });
   const shortcuts = useMemo(
     () => [
       { keys: "p", what: "give it an alias", run: () => setOpen("promote") },

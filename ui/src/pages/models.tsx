@@ -5,8 +5,9 @@ import "../styles/models.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError, serverAddress } from "../api/request";
 import type { RegisteredModelMessage } from "../api/schema";
-import { useComingBack } from "../app/coming_back";
+import { useCalm } from "../app/calm";
 import { CopyBlock } from "../app/copy";
+import { useLive } from "../app/live";
 import { go, pageUrl, query, setQuery } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
@@ -20,6 +21,8 @@ import { DeleteModel, NewModel, RenameModel } from "../models/naming";
 import { readModel, readModels } from "../models/requests";
 
 const TYPING_MS = 150;
+/** A registry that changes all the time, as pipelines do it, is not read all the time. */
+const CALM_MS = 500;
 const NARROW = 640;
 const ORDERS: Readonly<Record<string, string>> = { name: "name", updated: "last_updated_timestamp" };
 
@@ -58,7 +61,8 @@ export default function ModelsPage() {
     [text, order, isDescending, metrics],
   );
   const refresh = () => rows.refresh();
-  useComingBack(refresh);
+  const refreshSoon = useCalm(refresh, CALM_MS);
+  useLive({ models: true }, refreshSoon);
   const shortcuts = useMemo(
     () => [
       { keys: "/", what: "search models", run: () => document.getElementById("search")?.focus() },

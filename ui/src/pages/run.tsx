@@ -2,10 +2,9 @@
 
 import "../styles/run.css";
 import "../styles/artifacts.css";
-import { useEffect, useMemo, useRef } from "preact/hooks";
-import { mlflow, own } from "../api/request";
-import { useResource } from "../api/resource";
-import type { FindBeatResponse, GetExperimentResponse } from "../api/schema";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { type Resource, useResource } from "../api/resource";
+import { useCalmReload } from "../app/calm";
 import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { part } from "../app/part";
@@ -15,10 +14,9 @@ import { Empty, Failure, Skeleton } from "../app/states";
 import { count } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { Console } from "../run/console";
-import { useFollow } from "../run/follow";
 import { RunHeader } from "../run/header";
 import { Overview } from "../run/overview";
-import { type RunFacts, readRun } from "../run/run_data";
+import { type RunFacts, readRun, withExtremes } from "../run/run_data";
 import { SystemTab } from "../run/system_tab";
 
 const RunCharts = part(() => import("../charts/run_charts").then((module) => module.RunCharts));
@@ -35,31 +33,37 @@ const TABS = [
 ] as const;
 /** A run that logs all the time is not read all the time. */
 const CALM_MS = 1000;
-const SIGN_MS = 20_000;
+/** The overview shows so many metrics before one scrolls. */
+const EXTREMES = 200;
+/** How often all points of a running run are looked at for them. */
+const EXTREMES_MS = 10_000;
 
 export default function RunPage({ at }: PageProps) {
   const id = at.run ?? "";
   const tab = at.tab ?? "overview";
-  const found = useResource(id, (abort) => readRun(id, abort));
-  const run = found.value.value;
-  const experiment = useResource(run?.experiment ?? "", async (abort) =>
-    run
-      ? mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: run.experiment }, abort)
-      : undefined,
-  );
-  const isRunning = run?.status === "RUNNING";
-  const sign = useResource(`${id} ${isRunning}`, async (abort) =>
-    isRunning ? own.get<FindBeatResponse>("heartbeats", { run_id: id }, abort) : undefined,
-  );
-  useFollow(isRunning, sign.reload, SIGN_MS);
-  const soon = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useLive({ runs: [id] }, () => {
-    soon.current ??= setTimeout(() => {
-      soon.current = undefined;
-      void found.reload();
-    }, CALM_MS);
+  const measured = useRef(-EXTREMES_MS);
+  const found: Resource<RunFacts> = useResource(id, async (abort): Promise<RunFacts> => {
+    const before = found.value.peek();
+    const isOverview = tab === "overview";
+    const isDue = performance.now() - measured.current >= EXTREMES_MS || before?.status !== "RUNNING";
+    let read = await readRun(id, isOverview && isDue ? EXTREMES : 0, abort);
+    if (isOverview && !isDue && read.status !== "RUNNING") read = await readRun(id, EXTREMES, abort);
+    if (read.extremes.size) measured.current = performance.now();
+    return read.extremes.size || before?.id !== id ? read : withExtremes(read, before.extremes);
   });
-  useEffect(() => () => clearTimeout(soon.current), []);
+  const run = found.value.value;
+  const isRunning = run?.status === "RUNNING";
+  const [beat, setBeat] = useState<number>();
+  const refreshSoon = useCalmReload(found, CALM_MS);
+  useLive({ closely: [id], models: true }, (changes) => {
+    const sign = changes.beats.get(id);
+    if (sign !== undefined) setBeat(sign);
+    const isOurs = found.value.peek()?.versions.some((version) => changes.models.has(version.name));
+    // what it prints is the console's
+    if (!changes.runs.has(id) && !isOurs && !changes.isReset && !(changes.consoles.has(id) && !isRunning))
+      return;
+    refreshSoon();
+  });
   const address = (to: string) =>
     pageUrl([
       "experiments",
@@ -83,7 +87,7 @@ export default function RunPage({ at }: PageProps) {
     [run?.experiment],
   );
   useShortcuts(shortcuts);
-  const lastSign = isRunning ? Number(sign.value.value?.beat_time ?? 0) || undefined : undefined;
+  const lastSign = isRunning ? Math.max(beat ?? 0, run.beat ?? 0) || undefined : undefined;
   if (!run) {
     const error = found.error.value;
     if (error?.status === 404)
@@ -99,12 +103,7 @@ export default function RunPage({ at }: PageProps) {
   }
   return (
     <div class="page run-page">
-      <RunHeader
-        run={run}
-        experimentName={experiment.value.value?.experiment.name}
-        lastSign={lastSign}
-        onChange={found.reload}
-      />
+      <RunHeader run={run} lastSign={lastSign} onChange={found.reload} />
       {found.error.value && <Failure error={found.error.value} retry={found.reload} />}
       <nav class="tabs" aria-label="Parts of the run">
         {TABS.map(([name, title]) => (
@@ -142,7 +141,7 @@ function Tab({ name, run, onChange }: { name: string; run: RunFacts; onChange: (
       return <Overview run={run} onChange={onChange} />;
     case "charts":
     case "model-metrics": // MLflow's name
-      return <RunCharts runId={run.id} />;
+      return <RunCharts run={run.raw} />;
     case "system":
     case "system-metrics":
       return <SystemTab run={run} />;

@@ -11,33 +11,47 @@ import type { PageProps } from "../app/pages";
 import { part } from "../app/part";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
-import { tellFailure } from "../app/toasts";
+import { tell, tellFailure } from "../app/toasts";
 import { withClause } from "../lib/filter_language";
 import { count } from "../lib/format";
-import { saveCsv } from "../runs/as_csv";
+import { saveCsv, saveGroupsCsv } from "../runs/as_csv";
 import { ColumnPicker } from "../runs/column_picker";
 import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
+import { GroupPicker } from "../runs/group_picker";
+import { filterOf, type GroupFacts, type Grouping } from "../runs/groups";
 import { compare, ManyRuns } from "../runs/many";
 import { RunsTable } from "../runs/runs_table";
-import { keepChosen, keepColumns, keepFilter, keepTrash, keepView, readState } from "../runs/state";
-import { type TableQuery, useTable } from "../runs/table";
+import {
+  keepChosen,
+  keepColumns,
+  keepFilter,
+  keepGrouping,
+  keepTrash,
+  keepView,
+  type RunsState,
+  readState,
+} from "../runs/state";
+import { readTable, type TableQuery } from "../runs/table";
+import { useTable } from "../runs/use_table";
 import { Views } from "../runs/views";
 
 const RunsCharts = part(() => import("../charts/runs_charts").then((module) => module.RunsCharts));
 
 const CALM_MS = 700;
+const MOST_COMPARED = 100;
 
 export default function RunsPage({ at }: PageProps) {
   const experiment = at.experiment ?? "";
   const experiments = useMemo(() => [experiment], [experiment]);
   const state = readState();
-  const [isPicking, setPicking] = useState(false);
+  const [picking, setPicking] = useState<"columns" | "groups">();
   const about = useResource(experiment, (abort) =>
     mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: experiment }, abort),
   );
   const order = state.order && orderTerm(state.order.name, state.order.isDescending);
-  const isTree = !state.filter && !order && !state.isTrash && !state.isFlat;
+  const isGrouped = state.by.length > 0;
+  const isTree = !state.filter && !order && !state.isTrash && !state.isFlat && !isGrouped;
   // The server's choice is kept while one filters and sorts: columns that come and go would be a puzzle.
   const chosen = useRef<readonly string[] | undefined>(undefined);
   const asked: TableQuery = {
@@ -49,11 +63,13 @@ export default function RunsPage({ at }: PageProps) {
     ...(isTree ? { roots_only: true } : {}),
   };
   const isCharts = state.view === "charts";
-  const { shown, next } = useTable(isCharts ? undefined : asked, chosen.current);
+  const grouping = isGrouped ? { by: state.by, statistic: state.statistic, order: state.order } : undefined;
+  const { shown, next } = useTable(isCharts ? undefined : asked, chosen.current, grouping);
   if (!state.columns && shown) chosen.current ??= shown.names.value;
   const names = state.columns ?? shown?.names.value;
   const calm = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useLive({ experiments }, () => {
+  useLive({ experiments }, (changes) => {
+    if (changes.about.has(experiment) || changes.isReset) void about.reload();
     // Runs that log all the time change all the time; a table that is read needs no more than this.
     calm.current ??= setTimeout(() => {
       calm.current = undefined;
@@ -66,7 +82,8 @@ export default function RunsPage({ at }: PageProps) {
     () => [
       { keys: "/", what: "filter", run: () => document.getElementById("filter")?.focus() },
       { keys: "c", what: "compare the selected runs", run: () => compare(readState().chosen) },
-      { keys: "e", what: "choose columns", run: () => setPicking(true) },
+      { keys: "e", what: "choose columns", run: () => setPicking("columns") },
+      { keys: "b", what: "group runs by params and tags", run: () => setPicking("groups") },
       { keys: "t", what: "go to the table", run: focusTable },
       {
         keys: "j k",
@@ -105,7 +122,7 @@ export default function RunsPage({ at }: PageProps) {
         </h1>
         <FilterBox experiments={experiments} value={state.filter} onApply={keepFilter} refusal={refusal} />
         <output class="quiet" aria-live="polite">
-          {total === undefined ? "" : `${count(total)} ${total === 1 ? "run" : "runs"}`}
+          {foundText(total, shown?.runs?.value)}
           {isTree && shown?.hasNested.value ? " at the top" : ""}
         </output>
         {state.chosen.length > 0 && (
@@ -114,8 +131,11 @@ export default function RunsPage({ at }: PageProps) {
         <button type="button" aria-pressed={isCharts} onClick={() => keepView(isCharts ? "table" : "charts")}>
           Charts
         </button>
-        <button type="button" onClick={() => setPicking(true)}>
+        <button type="button" onClick={() => setPicking("columns")}>
           Columns
+        </button>
+        <button type="button" aria-pressed={isGrouped} onClick={() => setPicking("groups")}>
+          Group
         </button>
         {about.value.value?.experiment && (
           <Views experiment={about.value.value.experiment} onChange={() => void about.reload()} />
@@ -126,6 +146,7 @@ export default function RunsPage({ at }: PageProps) {
           onClick={() =>
             void saveTable(
               { ...asked, columns: names ?? [] },
+              grouping,
               about.value.value?.experiment?.name ?? experiment,
             )
           }
@@ -165,25 +186,59 @@ export default function RunsPage({ at }: PageProps) {
             if (field)
               keepFilter(withClause(state.filter, field.entity, field.key, isExcluded ? "!=" : "=", value));
           }}
+          onFilterGroup={(group) => keepFilter(filterOf(state.filter, state.by, group.keys))}
+          onChooseGroup={(group) => void chooseGroup(asked, state, group)}
         />
       )}
-      {isPicking && (
+      {picking === "columns" && (
         <ColumnPicker
           experiments={experiments}
           filter={state.filter}
           shown={names ?? []}
           onChange={keepColumns}
-          onClose={() => setPicking(false)}
+          onClose={() => setPicking(undefined)}
+        />
+      )}
+      {picking === "groups" && (
+        <GroupPicker
+          experiments={experiments}
+          filter={state.filter}
+          by={state.by}
+          statistic={state.statistic}
+          onChange={keepGrouping}
+          onClose={() => setPicking(undefined)}
         />
       )}
     </div>
   );
 }
 
-async function saveTable(query: TableQuery, name: string) {
-  const { roots_only: _, ...all } = query;
+function foundText(total: number | undefined, runsInGroups: number | undefined): string {
+  if (total === undefined) return "";
+  if (runsInGroups === undefined) return `${count(total)} ${total === 1 ? "run" : "runs"}`;
+  return `${count(total)} ${total === 1 ? "group" : "groups"} of ${count(runsInGroups)} runs`;
+}
+
+/** Select the runs of a group; where all of them are selected, none of them. */
+async function chooseGroup(query: TableQuery, state: RunsState, group: GroupFacts) {
   try {
-    await saveCsv(all, `${name.replace(/[^\w.-]+/g, "_")}.csv`, () => undefined);
+    const filter = filterOf(state.filter, state.by, group.keys);
+    const page = await readTable({ ...query, filter, columns: ["attributes.status"] }, 0, MOST_COMPARED);
+    const isAll = page.run_ids.every((id) => state.chosen.includes(id));
+    const others = state.chosen.filter((id) => !page.run_ids.includes(id));
+    keepChosen(isAll ? others : [...others, ...page.run_ids]);
+    if (page.total > page.run_ids.length && !isAll)
+      tell(`The first ${MOST_COMPARED} of the group's ${count(page.total)} runs are selected.`);
+  } catch (error) {
+    tellFailure(error);
+  }
+}
+
+async function saveTable(query: TableQuery, grouping: Grouping | undefined, name: string) {
+  const { roots_only: _, ...all } = query;
+  const file = `${name.replace(/[^\w.-]+/g, "_")}.csv`;
+  try {
+    await (grouping ? saveGroupsCsv(all, grouping, file) : saveCsv(all, file, () => undefined));
   } catch (error) {
     tellFailure(error);
   }

@@ -4,13 +4,11 @@ import { query, setQuery } from "../app/router";
 import { ArtifactBrowser } from "../artifacts/browser";
 import { filesOfModel, filesOfRun } from "../artifacts/source";
 import { visibleLine } from "../lib/visible";
-import { useModels } from "./models";
 import type { RunFacts } from "./run_data";
 
 export function ArtifactsTab({ run }: { run: RunFacts }) {
-  const models = useModels(run);
   const model = query.value.get("model") ?? "";
-  const logged = models.value.value?.logged ?? [];
+  const logged = run.models;
   const others = model && !logged.some((each) => each.info.model_id === model) ? [model] : [];
   const source = model ? filesOfModel(model) : filesOfRun(run.id);
   return (

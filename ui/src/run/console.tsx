@@ -13,11 +13,8 @@ import { bytes } from "../lib/format";
 import type { RunFacts } from "./run_data";
 
 const FILE = "logs/console.log";
-/** How soon one looks again: after each look that found nothing a little later, until something comes or the run logs. */
-const LOOK_MS = 1000;
-const LATER = 1.5;
-const LATEST_MS = 3000;
-const LATEST_OF_TAIL_MS = 15_000;
+/** A program that prints all the time is not read all the time. */
+const CALM_MS = 400;
 /** So much of the end is drawn. */
 const MOST = 400_000;
 const TAIL = 4_000;
@@ -38,54 +35,61 @@ interface Props {
 
 export function Console({ run, isTail = false }: Props) {
   const isRunning = run.status === "RUNNING";
-  const [printed, setPrinted] = useState<Printed>();
+  const [printed, setPrinted] = useState<Printed | undefined>(() => (isTail ? endOf(run) : undefined));
   const [error, setError] = useState<ApiError>();
   const [isFollowing, setFollowing] = useState(true);
   const box = useRef<HTMLPreElement>(null);
-  const latest = useRef<Printed | undefined>(undefined);
+  const latest = useRef(printed);
   const isLooking = useRef(false);
+  const isMore = useRef(false);
 
+  const take = (found: Printed) => {
+    latest.current = found;
+    setPrinted(found);
+    setError(undefined);
+  };
   const look = async () => {
-    if (isLooking.current) return;
+    if (isLooking.current) {
+      isMore.current = true;
+      return;
+    }
     isLooking.current = true;
     try {
-      const found = await readOn(run.id, latest.current, isRunning, isTail, lastLinesOf(run));
-      if (found !== latest.current || !latest.current) setPrinted(found);
-      latest.current = found;
-      setError(undefined);
+      const found = await readOn(run, latest.current, isTail);
+      if (found !== latest.current) take(found);
     } catch (failure) {
       if (failure instanceof ApiError) setError(failure);
       else throw failure;
     } finally {
       isLooking.current = false;
     }
+    if (isMore.current) {
+      isMore.current = false;
+      soon();
+    }
   };
-  useEffect(() => void look(), [run.id, isRunning]);
-  const soon = useRef(() => {});
-  useLive({ runs: [run.id] }, () => soon.current());
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const soon = () => {
+    timer.current ??= setTimeout(() => {
+      timer.current = undefined;
+      void look();
+    }, CALM_MS);
+  };
+  useEffect(() => () => clearTimeout(timer.current), []);
   useEffect(() => {
-    if (!isRunning) return;
-    let pause = LOOK_MS;
-    let timer: ReturnType<typeof setTimeout>;
-    const again = async () => {
-      const before = latest.current;
-      if (document.visibilityState === "visible") await look();
-      const most = isTail ? LATEST_OF_TAIL_MS : LATEST_MS;
-      pause = latest.current === before ? Math.min(most, pause * LATER) : LOOK_MS;
-      timer = setTimeout(again, pause);
-    };
-    timer = setTimeout(again, pause);
-    soon.current = () => {
-      if (pause === LOOK_MS) return;
-      pause = LOOK_MS;
-      clearTimeout(timer);
-      timer = setTimeout(again, pause);
-    };
-    return () => {
-      clearTimeout(timer);
-      soon.current = () => {};
-    };
-  }, [isRunning, run.id]);
+    // what came with the run is enough for the last lines, whether it goes on or has ended
+    const end = isTail ? endOf(run) : undefined;
+    if (end) take(end);
+    else void look();
+  }, [run.id, isRunning]);
+  // of an ended run the last lines come with the run, when they were stored
+  useEffect(() => {
+    const end = isTail && !isRunning ? endOf(run) : undefined;
+    if (end && end.text !== latest.current?.text) take(end);
+  }, [run.console?.text, isRunning]);
+  useLive({ closely: [run.id] }, (changes) => {
+    if (changes.consoles.has(run.id) || changes.isReset) soon();
+  });
   useEffect(() => {
     if (isFollowing && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [printed?.text, isFollowing]);
@@ -144,22 +148,27 @@ export function Console({ run, isTail = false }: Props) {
   );
 }
 
+/** The last lines as they came with the run; `undefined` where its files may know more. */
+function endOf(run: RunFacts): Printed | undefined {
+  const { console: end } = run;
+  if (end) return { text: end.text, next: end.next, before: end.isAll ? 0 : 1 };
+  if (run.status === "RUNNING" || !mayHavePrinted(run)) return { text: "", next: 0, before: 0 };
+  return undefined;
+}
+
+/** Other clients keep nothing of what is printed: their runs are not searched for it. */
+const mayHavePrinted = (run: RunFacts) => [...run.tags.keys()].some((key) => key.startsWith("slipstream."));
+
 /** What was printed last by a program that did not come to sending the rest. */
 function lastLinesOf(run: RunFacts): Printed | undefined {
   const text = run.tags.get("slipstream.end.last_lines");
   return text === undefined ? undefined : { text, next: 0, before: 0 };
 }
 
-async function readOn(
-  id: string,
-  before: Printed | undefined,
-  isRunning: boolean,
-  isTail: boolean,
-  lastLines: Printed | undefined,
-): Promise<Printed> {
+async function readOn(run: RunFacts, before: Printed | undefined, isTail: boolean): Promise<Printed> {
   const kept = before ?? { text: "", next: 0, before: 0 };
   const { chunks = [] } = await own.get<FindConsoleResponse>("runs/console", {
-    run_id: id,
+    run_id: run.id,
     after: kept.next || undefined,
   });
   if (chunks.length) {
@@ -172,8 +181,8 @@ async function readOn(
     }
     return cut({ text, next, before: kept.before }, isTail);
   }
-  if (isRunning) return kept;
-  return (await readFile(id, isTail)) ?? lastLines ?? kept;
+  if (run.status === "RUNNING") return kept;
+  return (await readFile(run.id, isTail)) ?? lastLinesOf(run) ?? kept;
 }
 
 /** Only the end, from the beginning of a line. */

@@ -1,10 +1,6 @@
 /** What a run's params were before, and what it left behind when it was resumed from an earlier step. */
 
-import { own } from "../api/request";
-import { useResource } from "../api/resource";
-import type { GetParamHistoryResponse, GetRunBranchesResponse } from "../api/schema";
 import { CopyBlock } from "../app/copy";
-import { Failure } from "../app/states";
 import { type ApiNumber, count, moment, shortNumber, toNumber } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import type { RunFacts } from "./run_data";
@@ -12,17 +8,7 @@ import type { RunFacts } from "./run_data";
 const SHOWN_METRICS = 5;
 
 export function Earlier({ run }: { run: RunFacts }) {
-  const found = useResource(run.id, async (abort) => {
-    const [history, left] = await Promise.all([
-      own.get<GetParamHistoryResponse>("runs/param-history", { run_id: run.id }, abort),
-      own.get<GetRunBranchesResponse>("runs/branches", { run_id: run.id }, abort),
-    ]);
-    const params = history.params ?? [];
-    const replaced = new Set(params.filter((each) => each.replaced_time).map((each) => each.key));
-    return { params: params.filter((each) => replaced.has(each.key)), branches: left.branches ?? [] };
-  });
-  if (found.error.value) return <Failure error={found.error.value} retry={found.reload} />;
-  const { params = [], branches = [] } = found.value.value ?? {};
+  const { changedParams: params, branches } = run;
   return (
     <>
       {params.length > 0 && (

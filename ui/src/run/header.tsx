@@ -2,25 +2,32 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { mlflow } from "../api/request";
+import { useClock } from "../app/clock";
 import { CopyButton } from "../app/copy";
 import { pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
 import { TagList } from "../app/tag_list";
 import { tell, tellFailure } from "../app/toasts";
-import { ago, duration, moment } from "../lib/format";
+import { ago, count, duration, moment } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { Link } from "../markdown/markdown";
+import { progressOf, roughly, timeLeft } from "./progress";
 import { isOwnTag, putTag, type RunFacts } from "./run_data";
 import { ShowAsCode } from "./show_as_code";
 
+const CLOCK_MS = 5000;
+/** Signs of life come every 10 s; the server takes a run for dead after 40. */
+const SILENT_MS = 25_000;
+/** A run of a client that sends none is taken for forgotten when it has not logged for so long. */
+const FORGOTTEN_MS = 10 * 60_000;
+
 interface Props {
   readonly run: RunFacts;
-  readonly experimentName: string | undefined;
   readonly lastSign: number | undefined;
   readonly onChange: () => void;
 }
 
-export function RunHeader({ run, experimentName, lastSign, onChange }: Props) {
+export function RunHeader({ run, lastSign, onChange }: Props) {
   const [isRenaming, setRenaming] = useState(false);
   const [isCode, setCode] = useState(false);
   const shortcuts = useMemo(
@@ -59,7 +66,9 @@ export function RunHeader({ run, experimentName, lastSign, onChange }: Props) {
       <p class="crumbs">
         <a href={pageUrl(["experiments"])}>Experiments</a>
         <span aria-hidden="true">/</span>
-        <a href={pageUrl(["experiments", run.experiment])}>{visibleLine(experimentName ?? run.experiment)}</a>
+        <a href={pageUrl(["experiments", run.experiment])}>
+          {visibleLine(run.experimentName || run.experiment)}
+        </a>
       </p>
       <div class="run-title">
         {isRenaming ? (
@@ -144,15 +153,13 @@ function Facts({ run, lastSign }: { run: RunFacts; lastSign: number | undefined 
   const source = run.tags.get("mlflow.source.name");
   const commit = run.tags.get("mlflow.source.git.commit");
   const isRunning = run.status === "RUNNING";
+  const now = useClock(CLOCK_MS, isRunning);
   return (
     <>
       <div class="run-facts">
         <span class={`status ${run.status}`}>{run.status.toLowerCase()}</span>
-        {isRunning && lastSign !== undefined && (
-          <span class="quiet">
-            last sign of life <time title={moment(lastSign)}>{ago(lastSign)}</time>
-          </span>
-        )}
+        {isRunning && <LastSign beat={lastSign} run={run} now={now} />}
+        {isRunning && <TimeLeft run={run} now={now} />}
         {run.start !== undefined && (
           <span>
             <span class="quiet">started</span> <time title={moment(run.start)}>{ago(run.start)}</time>
@@ -160,8 +167,7 @@ function Facts({ run, lastSign }: { run: RunFacts; lastSign: number | undefined 
         )}
         {run.start !== undefined && (run.end !== undefined || isRunning) && (
           <span>
-            <span class="quiet">{isRunning ? "for" : "took"}</span>{" "}
-            {duration((run.end ?? Date.now()) - run.start)}
+            <span class="quiet">{isRunning ? "for" : "took"}</span> {duration((run.end ?? now) - run.start)}
           </span>
         )}
         {user && (
@@ -188,6 +194,44 @@ function Facts({ run, lastSign }: { run: RunFacts; lastSign: number | undefined 
         </p>
       )}
     </>
+  );
+}
+
+/** Whether it lives: the last sign of life, or of clients that send none the last thing that it logged. */
+function LastSign({ beat, run, now }: { beat: number | undefined; run: RunFacts; now: number }) {
+  if (beat !== undefined) {
+    if (now - beat < SILENT_MS)
+      return (
+        <span class="quiet">
+          last sign of life <time title={moment(beat)}>{ago(beat, now)}</time>
+        </span>
+      );
+    return (
+      <strong class="silent" title={`The last sign of life was at ${moment(beat)}`}>
+        no sign of life for {duration(now - beat)}
+      </strong>
+    );
+  }
+  const logged = run.metrics.reduce((latest, metric) => Math.max(latest, metric.time), run.start ?? now);
+  if (now - logged < FORGOTTEN_MS) return null;
+  return (
+    <strong class="silent" title="Its client sends no signs of life, so it may be over all the same">
+      nothing logged for {duration(now - logged)}
+    </strong>
+  );
+}
+
+/** When it will be done, where it says how far it goes. */
+function TimeLeft({ run, now }: { run: RunFacts; now: number }) {
+  const progress = progressOf(run);
+  if (!progress) return null;
+  const left = timeLeft(progress, run.start, now);
+  return (
+    <span title={`by ${progress.by}`}>
+      <span class="quiet">{progress.what}</span> {count(progress.done)} <span class="quiet">of</span>{" "}
+      {count(progress.total)}
+      {left !== undefined && <span class="quiet">, some {roughly(left)} left</span>}
+    </span>
   );
 }
 

@@ -7,13 +7,8 @@ import type { GridColumn } from "../grid/grid";
 import { exactNumber, moment, shortNumber, toNumber } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { readTable } from "../runs/table";
-import type { Metric, RunFacts } from "./run_data";
+import type { Extremes, Metric, RunFacts } from "./run_data";
 import { roomForTable, ValuesTable } from "./values_table";
-
-interface Extremes {
-  readonly least: number | undefined;
-  readonly most: number | undefined;
-}
 
 interface Props {
   readonly id: string;
@@ -23,7 +18,7 @@ interface Props {
 }
 
 export function MetricsTable({ id, title, run, metrics }: Props) {
-  const extremes = useMemo(() => new Map<string, Extremes>(), [run.id, metrics]);
+  const extremes = useMemo(() => new Map(run.extremes), [run.id, metrics]);
   const problem = useSignal("");
   const prepare = async (part: readonly Metric[], abort: AbortSignal) => {
     const wanted = part.filter((metric) => !extremes.has(metric.key));

@@ -1,40 +1,14 @@
 /** The models that came out of a run, and the versions of registered models that were made from it. */
 
-import { mlflow } from "../api/request";
-import { useResource } from "../api/resource";
-import type { SearchLoggedModelsResponse, SearchModelVersionsResponse } from "../api/schema";
 import { pageUrl } from "../app/router";
-import { Failure } from "../app/states";
 import { type ApiNumber, shortNumber, toNumber } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { Register } from "../models/register";
 import type { RunFacts } from "./run_data";
 
-const SHOWN = 50;
-
-export function useModels(run: RunFacts) {
-  return useResource(run.id, async (abort) => {
-    const [logged, versions] = await Promise.all([
-      mlflow.post<SearchLoggedModelsResponse>(
-        "logged-models/search",
-        { experiment_ids: [run.experiment], filter: `source_run_id = '${run.id}'`, max_results: SHOWN },
-        abort,
-      ),
-      mlflow.get<SearchModelVersionsResponse>(
-        "model-versions/search",
-        { filter: `run_id = '${run.id}'`, max_results: SHOWN },
-        abort,
-      ),
-    ]);
-    return { logged: logged.models ?? [], versions: versions.model_versions ?? [] };
-  });
-}
-
 export function Models({ run }: { run: RunFacts }) {
-  const found = useModels(run);
+  const { models: logged, versions } = run;
   const inputs = run.raw.inputs?.model_inputs ?? [];
-  if (found.error.value) return <Failure error={found.error.value} retry={found.reload} />;
-  const { logged = [], versions = [] } = found.value.value ?? {};
   if (logged.length + versions.length + inputs.length === 0) return null;
   return (
     <section aria-labelledby="models-title">

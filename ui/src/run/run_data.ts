@@ -1,7 +1,16 @@
-/** A run as its page needs it. */
+/** A run as its page needs it, of one answer. */
 
-import { mlflow } from "../api/request";
-import type { GetRunResponse, KeyValue, RunMessage } from "../api/schema";
+import { mlflow, own } from "../api/request";
+import type {
+  BranchMessage,
+  KeyValue,
+  LoggedModelMessage,
+  ModelVersionMessage,
+  ParamVersion,
+  RelatedRun,
+  RunMessage,
+  RunOverviewResponse,
+} from "../api/schema";
 import { type ApiNumber, toNumber } from "../lib/format";
 
 export interface Metric {
@@ -11,9 +20,15 @@ export interface Metric {
   readonly time: number;
 }
 
+export interface Extremes {
+  readonly least: number | undefined;
+  readonly most: number | undefined;
+}
+
 export interface RunFacts {
   readonly id: string;
   readonly experiment: string;
+  readonly experimentName: string;
   readonly name: string;
   readonly status: string;
   readonly start: number | undefined;
@@ -22,15 +37,40 @@ export interface RunFacts {
   readonly tags: ReadonlyMap<string, string>;
   readonly params: readonly KeyValue[];
   readonly metrics: readonly Metric[];
+  /** Of those metrics that they were asked for. */
+  readonly extremes: ReadonlyMap<string, Extremes>;
+  /** When it gave its last sign of life. */
+  readonly beat: number | undefined;
+  readonly parent: RelatedRun | undefined;
+  /** The newest of the runs below it. */
+  readonly children: readonly RelatedRun[];
+  readonly childCount: number;
+  readonly models: readonly LoggedModelMessage[];
+  readonly versions: readonly ModelVersionMessage[];
+  /** All values of params that had others before. */
+  readonly changedParams: readonly ParamVersion[];
+  readonly branches: readonly BranchMessage[];
+  /** The last of what it printed; `undefined` where the server knows nothing of it. */
+  readonly console: ConsoleEnd | undefined;
   readonly raw: RunMessage;
 }
 
-export async function readRun(id: string, abort?: AbortSignal): Promise<RunFacts> {
-  const { run } = await mlflow.get<GetRunResponse>("runs/get", { run_id: id }, abort);
+export interface ConsoleEnd {
+  readonly text: string;
+  readonly isAll: boolean;
+  /** Where what follows begins. */
+  readonly next: number;
+}
+
+/** `extremes`: of how many metrics the least and the largest value are wanted; they cost a look at all points. */
+export async function readRun(id: string, extremes: number, abort?: AbortSignal): Promise<RunFacts> {
+  const found = await own.get<RunOverviewResponse>("runs/overview", { run_id: id, extremes }, abort);
+  const { run, console } = found;
   const order = new Intl.Collator("en", { numeric: true });
   return {
     id: run.info.run_id,
     experiment: run.info.experiment_id,
+    experimentName: found.experiment_name,
     name: run.info.run_name ?? "",
     status: run.info.status,
     start: given(run.info.start_time),
@@ -46,8 +86,39 @@ export async function readRun(id: string, abort?: AbortSignal): Promise<RunFacts
         time: Number(metric.timestamp),
       }))
       .sort((a, b) => order.compare(a.key, b.key)),
+    extremes: new Map(
+      Object.entries(found.extremes ?? {}).map(([key, [least, most]]) => [
+        key,
+        { least: toNumber(least as ApiNumber), most: toNumber(most as ApiNumber) },
+      ]),
+    ),
+    beat: found.beat_time ?? undefined,
+    parent: found.parent ?? undefined,
+    children: found.children ?? [],
+    childCount: found.child_count ?? 0,
+    models: found.logged_models ?? [],
+    versions: found.model_versions ?? [],
+    changedParams: found.changed_params ?? [],
+    branches: found.branches ?? [],
+    console: console ? { text: console.text, isAll: console.is_all, next: console.next ?? 0 } : undefined,
     raw: run,
   };
+}
+
+/** With the least and largest values known before, and what was logged last. */
+export function withExtremes(run: RunFacts, before: RunFacts["extremes"]): RunFacts {
+  const extremes = new Map<string, Extremes>();
+  for (const { key, last } of run.metrics) {
+    const known = before.get(key);
+    if (known)
+      extremes.set(
+        key,
+        Number.isNaN(last)
+          ? known
+          : { least: Math.min(known.least ?? last, last), most: Math.max(known.most ?? last, last) },
+      );
+  }
+  return { ...run, extremes };
 }
 
 /** A time that may come as text, as large numbers do, or as 0 for none. */

@@ -110,7 +110,7 @@ export function ValuesTable<R>(props: Props<R>) {
             rows={rows}
             columns={props.columns}
             rowKey={props.keyOf}
-            onOpen={(row, event) => {
+            onOpen={(row, _, event) => {
               if (event instanceof KeyboardEvent) void copy(props.valueOf(row), props.keyOf(row));
             }}
           />

@@ -1,5 +1,6 @@
 /** The table as a file: all found runs, the columns that are shown, in their order. */
 
+import { type Grouping, isMetric, readGroups, STATISTICS } from "./groups";
 import { readTable, rowsOf, type TableQuery } from "./table";
 
 const AT_ONCE = 1_000;
@@ -27,6 +28,25 @@ export async function saveCsv(
     for (const row of rowsOf(page))
       parts.push([row.id, row.name, row.status, row.start, row.end, ...row.values].map(csvCell).join(","));
     onProgress(Math.min(1, (offset + AT_ONCE) / total));
+  }
+  saveBlob(new Blob([`${parts.join("\r\n")}\r\n`], { type: "text/csv" }), name);
+}
+
+/** Read all groups, and save what each has, how many runs it is of, and how each metric spreads. */
+export async function saveGroupsCsv(query: TableQuery, grouping: Grouping, name: string): Promise<void> {
+  const names = (query.columns ?? []).filter(isMetric);
+  const heads = names.flatMap((metric) => ["count", ...STATISTICS].map((each) => `${metric} ${each}`));
+  const parts = [[...grouping.by, "runs", ...heads].map(csvCell).join(",")];
+  for (let offset = 0, total = 1; offset < total; offset += AT_ONCE) {
+    const page = await readGroups(query, names, grouping, offset, AT_ONCE);
+    total = page.total;
+    for (const group of page.groups) {
+      const numbers = group.spreads.flatMap((spread) => [
+        spread?.count ?? 0,
+        ...STATISTICS.map((each) => spread?.[each]),
+      ]);
+      parts.push([...group.keys, group.runs, ...numbers].map(csvCell).join(","));
+    }
   }
   saveBlob(new Blob([`${parts.join("\r\n")}\r\n`], { type: "text/csv" }), name);
 }

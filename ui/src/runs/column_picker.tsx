@@ -29,8 +29,9 @@ export function readColumns(
   search: string,
   limit: number,
   abort?: AbortSignal,
+  kinds: readonly string[] = [],
 ): Promise<KnownColumns> {
-  return own.post("runs/columns", { experiment_ids: experiments, filter, search, limit }, abort);
+  return own.post("runs/columns", { experiment_ids: experiments, filter, search, limit, kinds }, abort);
 }
 
 interface Props {

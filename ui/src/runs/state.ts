@@ -2,6 +2,7 @@
 
 import { query, setQuery } from "../app/router";
 import { listFromText, listToText } from "./columns";
+import { STATISTICS, type Statistic } from "./groups";
 
 export interface RunsState {
   readonly filter: string;
@@ -9,6 +10,9 @@ export interface RunsState {
   /** `undefined` lets the page choose those that tell runs apart. */
   readonly columns: readonly string[] | undefined;
   readonly widths: Readonly<Record<string, number>>;
+  /** What runs are grouped by; none for each by itself. */
+  readonly by: readonly string[];
+  readonly statistic: Statistic;
   readonly isTrash: boolean;
   /** Whether nested runs stand among the others also where nothing is searched or sorted. */
   readonly isFlat: boolean;
@@ -25,6 +29,8 @@ export function readState(): RunsState {
     order: order ? { name: order.replace(/^-/, ""), isDescending: order.startsWith("-") } : undefined,
     columns: columns === null ? undefined : listFromText(columns),
     widths: widthsFrom(params.get("widths") ?? ""),
+    by: listFromText(params.get("by") ?? ""),
+    statistic: STATISTICS.find((each) => each === params.get("of")) ?? "mean",
     isTrash: params.get("trash") === "1",
     isFlat: params.get("flat") === "1",
     view: params.get("view") === "charts" ? "charts" : "table",
@@ -59,3 +65,5 @@ export function keepWidths(widths: Readonly<Record<string, number>>): void {
 export const keepChosen = (ids: readonly string[]) => setQuery({ chosen: listToText(ids) });
 export const keepTrash = (isTrash: boolean) => setQuery({ trash: isTrash ? "1" : null, chosen: null }, {});
 export const keepView = (view: RunsState["view"]) => setQuery({ view: view === "table" ? null : view }, {});
+export const keepGrouping = (by: readonly string[], statistic: Statistic) =>
+  setQuery({ by: by.length ? listToText(by) : null, of: statistic === "mean" ? null : statistic }, {});

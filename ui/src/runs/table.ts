@@ -1,11 +1,11 @@
 /** Runs as rows: from the server's columns to what a table asks for. */
 
 import { type ReadonlySignal, signal } from "@preact/signals";
-import { useEffect, useMemo, useState } from "preact/hooks";
 import { own } from "../api/request";
 import { Rows } from "../grid/rows";
 import { TreeRows } from "../grid/tree";
 import type { ApiNumber } from "../lib/format";
+import type { GroupFacts } from "./groups";
 
 export interface TableColumn {
   key: string;
@@ -23,6 +23,7 @@ export interface TablePage {
   statuses: string[];
   start_times: (number | null)[];
   end_times: (number | null)[];
+  quiet_since?: (number | null)[];
   experiment_ids?: string[];
   children?: number[] | null;
   columns: TableColumn[];
@@ -46,9 +47,13 @@ export interface RunRow {
   readonly status: string;
   readonly start: number | null;
   readonly end: number | null;
+  /** Of a run that runs and gives no signs of life: when it logged last, or began. */
+  readonly quietSince: number | undefined;
   readonly experiment: string | undefined;
   readonly children: number;
   readonly values: readonly (ApiNumber | string | undefined)[];
+  /** The row stands for a group of runs. */
+  readonly group?: GroupFacts;
 }
 
 export interface RunRows {
@@ -62,6 +67,8 @@ export interface RunRows {
   readonly names: ReadonlySignal<readonly string[] | undefined>;
   /** Whether any run that was read has nested ones. */
   readonly hasNested: ReadonlySignal<boolean>;
+  /** How many runs there are in all groups; nothing where each row is a run. */
+  readonly runs?: ReadonlySignal<number | undefined>;
 }
 
 const COLUMNS_AT_FIRST = 12;
@@ -84,6 +91,7 @@ export function rowsOf(page: TablePage): RunRow[] {
     status: page.statuses[index] ?? "",
     start: page.start_times[index] ?? null,
     end: page.end_times[index] ?? null,
+    quietSince: page.quiet_since?.[index] ?? undefined,
     experiment: page.experiment_ids?.[index],
     children: page.children?.[index] ?? 0,
     values: page.columns.map((column) => column.values[index]),
@@ -112,36 +120,16 @@ export function tableRows(query: TableQuery, known?: readonly string[]): RunRows
     const { roots_only: _, ...rest } = query;
     return rowsFor({ ...rest, parent_run_id: parent.id });
   };
-  return { rows: new TreeRows(roots, childrenOf), roots, ranges, kinds, names, hasNested };
+  return { rows: new TreeRows(roots, childrenOf, (row) => row.id), roots, ranges, kinds, names, hasNested };
 }
 
-const FIRST_ROWS = 60;
-
-/**
- * What a query finds, once its first rows are there: what was shown before stays until then.
- *
- * `known` are the columns where the query leaves them to the server and it has chosen before. `next` has the rows that are being read, whose fault may be shown beside the old ones.
- */
-export function useTable(
-  query: TableQuery | undefined,
-  known?: readonly string[],
-): {
-  shown: RunRows | undefined;
-  next: RunRows | undefined;
-} {
-  const key = query && JSON.stringify(query);
-  const next = useMemo(() => query && tableRows(query, known), [key]);
-  const [shown, setShown] = useState<RunRows>();
-  useEffect(() => {
-    if (!next) return;
-    next.roots.want(0, FIRST_ROWS);
-    const stop = next.roots.total.subscribe((total) => {
-      if (total !== undefined) setShown(next);
-    });
-    return () => {
-      stop();
-      next.roots.stop();
-    };
-  }, [next]);
-  return { shown, next };
+/** The runs that a query finds, one below the other, with columns that are known. */
+export function rowsFrom(
+  query: TableQuery,
+  names: ReadonlySignal<readonly string[] | undefined>,
+): Rows<RunRow> {
+  return new Rows<RunRow>(async (offset, limit, abort) => {
+    const page = await readTable({ ...query, columns: names.value }, offset, limit, abort);
+    return { total: page.total, rows: rowsOf(page) };
+  });
 }

@@ -29,7 +29,7 @@ from slipstream.client.progress import Progress
 from slipstream.client.transfer import FilePieces
 from slipstream.clock import now_ms
 from slipstream.entities import RunStatus, RunTag
-from slipstream.entities.liveness import END_BY_TAG, END_LINES_TAG, LostRun
+from slipstream.entities.liveness import END_BY_TAG, END_LINES_TAG, ConsoleTail, LostRun
 from slipstream.errors import EndpointNotFoundError, InvalidParameterError, NotFoundError, SlipstreamError
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ CONSOLE_PATH = "logs/console.log"
 LATER_CONSOLES = "logs/console-"
 """How the names of what further lives of a run printed begin; they sort by time."""
 _LOOK_SECONDS = 0.1
+_TAIL_BYTES = 4_000
+"""Of what was printed, so much is told to the server beside the file."""
 
 _logger = logging.getLogger(__name__)
 
@@ -210,15 +212,28 @@ def store_console(
     What an earlier life of the run, or another process of it, has stored is not written over. `save` keeps the note.
     """
     target = folder / FILES / f"console-{run.run_id}"
+    tail = None
     if write_log(open_log(folder, note.log), run.first, run.last, target):
+        tail = read_tail(target)
         if not run.console_path:
             run.console_path = _free_console_path(note, run, connection)
             save()
         store_file(folder, FileNote(run_id=run.run_id, name=target.name, path=run.console_path), connection)
     try:
-        connection.store.end_console(run.run_id)
+        connection.store.end_console(run.run_id, tail)
     except EndpointNotFoundError:
         return
+
+
+def read_tail(log: Path) -> ConsoleTail | None:
+    """Return the end of a log; `None` of an empty one."""
+    with log.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    if not text:
+        return None
+    return ConsoleTail(text=text, is_all=size <= _TAIL_BYTES)
 
 
 def _free_console_path(note: ProcessNote, run: RunNote, connection: Connection) -> str:

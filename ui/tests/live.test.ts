@@ -1,0 +1,54 @@
+// @vitest-environment node
+import { beforeAll, expect, test, vi } from "vitest";
+import type { Changes } from "../src/app/live";
+
+type Live = typeof import("../src/app/live");
+let live: Live;
+
+beforeAll(async () => {
+  vi.stubGlobal("document", {
+    addEventListener: () => {},
+    hidden: false,
+    baseURI: "http://localhost/",
+    documentElement: { dataset: {} },
+  });
+  vi.stubGlobal("addEventListener", () => {});
+  live = await import("../src/app/live");
+});
+
+function changes(told: Partial<Record<keyof Changes, unknown>> = {}): Changes {
+  return {
+    runs: new Set(),
+    experiments: new Set(),
+    about: new Set(),
+    models: new Set(),
+    consoles: new Set(),
+    beats: new Map(),
+    isReset: false,
+    ...told,
+  } as Changes;
+}
+
+test("who wants models hears of models, and of nothing else", () => {
+  expect(live.concerns({ models: true }, changes({ models: new Set(["a"]) }))).toBe(true);
+  expect(live.concerns({ models: true }, changes({ runs: new Set(["r"]) }))).toBe(false);
+  expect(live.concerns({ runs: ["r"] }, changes({ models: new Set(["a"]) }))).toBe(false);
+  expect(live.concerns({ everything: true }, changes({ models: new Set(["a"]) }))).toBe(true);
+});
+
+test("signs of life and prints are for who watches closely", () => {
+  const beat = changes({ beats: new Map([["r", 1]]) });
+  const print = changes({ consoles: new Set(["r"]) });
+  for (const each of [beat, print]) {
+    expect(live.concerns({ closely: ["r"] }, each)).toBe(true);
+    expect(live.concerns({ closely: ["s"] }, each)).toBe(false);
+    expect(live.concerns({ runs: ["r"] }, each)).toBe(false);
+    expect(live.concerns({ everything: true }, each)).toBe(false);
+  }
+  expect(live.concerns({ closely: ["r"] }, changes({ runs: new Set(["r"]) }))).toBe(true);
+});
+
+test("a reset is for all", () => {
+  for (const interest of [{ models: true }, { runs: ["r"] }, { closely: ["r"] }, { everything: true }, {}])
+    expect(live.concerns(interest, changes({ isReset: true }))).toBe(true);
+});
