@@ -17,7 +17,7 @@ SEED = Path(__file__).with_name("models_seed.py")
 class ModelsSetup:
     """`server` is the tracking server; of its scoring servers `real` is started by `serve`, `fake` is here already."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seed: Path = SEED) -> None:
         self.fake = FakeScoringServer(
             [{"id": "talker", "version": "1", "task": "llm/v1/chat"}, {"id": "m", "version": "3"}]
         )
@@ -31,7 +31,7 @@ class ModelsSetup:
         self._folder = folder
         self._scoring: subprocess.Popen[bytes] | None = None
         seeded = subprocess.run(
-            [sys.executable, str(SEED), self.server.url],
+            [sys.executable, str(seed), self.server.url],
             capture_output=True,
             text=True,
             check=False,

@@ -498,7 +498,10 @@ def _telling_the_browser(send: Send, origin: bytes) -> Send:
 
 def _error_page(status: int) -> bytes:
     title = "405 Method Not Allowed" if status == 405 else "404 Not Found"
-    return f"<!doctype html><title>{title}</title><h1>{title}</h1>".encode()
+    return (
+        f'<!doctype html><html lang="en"><meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><main><h1>{title}</h1></main></html>"
+    ).encode()
 
 
 async def _no_page(request: Request, error: Exception) -> Response:

@@ -83,7 +83,23 @@ async function errorOf(answer: Response): Promise<ApiError> {
     const body = JSON.parse(text) as { message?: string; error_code?: string };
     return new ApiError(body.message ?? text, answer.status, body.error_code ?? "");
   } catch {
-    return new ApiError(text.slice(0, 300) || `The server answered ${answer.status}.`, answer.status, "");
+    // what stands before a server answers in its place, by a page of its own
+    const said = text.trimStart().startsWith("<") ? "" : text.slice(0, 300);
+    const status = `${answer.status} ${answer.statusText}`.trim();
+    return new ApiError(said || `The server, or what is before it, answered ${status}.`, answer.status, "");
+  }
+}
+
+async function contentOf<T>(answer: Response): Promise<T> {
+  try {
+    return (await answer.json()) as T;
+  } catch (error) {
+    if (error instanceof DOMException) throw error; // given up
+    throw new ApiError(
+      "What came is no answer of this server: something before it may want you to sign in. Load the page anew.",
+      0,
+      "NOT_JSON",
+    );
   }
 }
 
@@ -93,7 +109,7 @@ async function json<T>(path: string, init: RequestInit): Promise<T> {
   let cursor: number | undefined;
   try {
     const answer = await fetchChecked(path, init);
-    const found = (await answer.json()) as T & { cursor?: unknown };
+    const found = await contentOf<T & { cursor?: unknown }>(answer);
     if (typeof found?.cursor === "number") cursor = found.cursor;
     return found;
   } finally {

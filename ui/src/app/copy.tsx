@@ -1,11 +1,12 @@
 /** Text to be copied: an id, a command, a few lines of Python. */
 
 import { useState } from "preact/hooks";
+import { copyText } from "./clipboard";
 
 export function CopyButton({ text, label }: { text: string; label: string }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(text);
+    if (!(await copyText(text))) return;
     setDone(true);
     setTimeout(() => setDone(false), 1500);
   };

@@ -57,6 +57,11 @@ function unescaped(part: string): string {
   }
 }
 
+const NOT_LOADED = new ApiError(
+  "This page could not be loaded. The server is away, or was updated: load it anew.",
+  0,
+  "",
+);
 const loaded = new Map<Load, Page>();
 
 function find(here: string): { load: Load; at: Record<string, string> } | undefined {
@@ -70,7 +75,7 @@ function find(here: string): { load: Load; at: Record<string, string> } | undefi
 export function CurrentPage() {
   const found = find(path.value);
   const [, setReady] = useState<Load>();
-  const [error, setError] = useState<ApiError>();
+  const [failed, setFailed] = useState<Load>();
   useEffect(() => {
     if (!found || loaded.has(found.load)) return;
     found.load().then(
@@ -78,14 +83,7 @@ export function CurrentPage() {
         loaded.set(found.load, module.default);
         setReady(() => found.load);
       },
-      () =>
-        setError(
-          new ApiError(
-            "This page could not be loaded. The server may have been updated: load it anew.",
-            0,
-            "",
-          ),
-        ),
+      () => setFailed(() => found.load),
     );
   }, [found?.load]);
   if (!found)
@@ -96,7 +94,7 @@ export function CurrentPage() {
         </p>
       </Empty>
     );
-  if (error) return <Failure error={error} retry={() => location.reload()} />;
+  if (failed === found.load) return <Failure error={NOT_LOADED} retry={() => location.reload()} />;
   const Page = loaded.get(found.load);
   // a tab of a page is not another page
   return Page ? <Page key={JSON.stringify({ ...found.at, tab: "" })} at={found.at} /> : <Skeleton />;

@@ -83,6 +83,7 @@ function TokenDialog() {
     <dialog
       class="sheet"
       aria-labelledby="token-title"
+      onClose={() => setWanted(false)}
       ref={(element) => {
         if (element?.isConnected && !element.open) element.showModal();
       }}

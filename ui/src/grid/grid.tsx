@@ -152,6 +152,7 @@ export function Grid<R>(props: GridProps<R>) {
     else if (props.onMenu && ((plain && event.key === ".") || event.key === "ContextMenu"))
       openMenu(frame.current?.querySelector("#active-cell"), column, row);
     else if ((event.key === " " || (plain && event.key === "x")) && at) props.onChoose?.(at, row, event);
+    else if (plain && event.key === "o" && columns[column]?.onSort) columns[column].onSort();
     else {
       props.onKey?.(event, at, columns[column]);
       return;

@@ -17,8 +17,10 @@ interface Props {
 export function Draft({ text, saved, label, rows, onSave, onClose }: Props) {
   const area = useRef<HTMLTextAreaElement>(null);
   const [draft, setDraft] = useState(text);
+  /** What was there when the writing began. */
   const [begun] = useState(text);
   const [isBusy, setBusy] = useState(false);
+  const isOvertaken = text !== begun && text !== draft && !isBusy;
   useLayoutEffect(() => area.current?.focus(), []);
   const save = async () => {
     setBusy(true);
@@ -42,7 +44,7 @@ export function Draft({ text, saved, label, rows, onSave, onClose }: Props) {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
           event.preventDefault();
           void save();
-        } else if (event.key === "Escape" && draft === text) onClose();
+        } else if (event.key === "Escape" && draft === begun) onClose();
       }}
     >
       <div class="notes-sides">
@@ -58,16 +60,19 @@ export function Draft({ text, saved, label, rows, onSave, onClose }: Props) {
           {draft ? <Markdown text={draft} /> : <p class="quiet">Nothing to show yet.</p>}
         </div>
       </div>
+      {isOvertaken && (
+        <div role="alert" class="notes-overtaken">
+          <p>Somebody has changed this meanwhile: saving replaces what they wrote.</p>
+          <pre>{text || "It is empty now."}</pre>
+        </div>
+      )}
       <div class="buttons">
         <button type="submit" disabled={isBusy}>
-          Save
+          {isOvertaken ? "Save mine all the same" : "Save"}
         </button>
         <button type="button" onClick={onClose}>
           Cancel
         </button>
-        {text !== begun && !isBusy && (
-          <span role="status">Somebody has changed this meanwhile: saving replaces what they wrote.</span>
-        )}
         <span class="quiet">
           <kbd>Ctrl</kbd>
           <kbd>Enter</kbd> saves

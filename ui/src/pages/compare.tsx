@@ -81,7 +81,7 @@ function Waiting(props: {
   if (found === undefined) return <Skeleton lines={20} />;
   return (
     <Empty title={found ? "Only one of these runs is there" : "These runs are not there"}>
-      <p>They may have been deleted for good, or the address may be cut.</p>
+      <p>They may have been deleted for good, be closed to you, or the address may be cut.</p>
     </Empty>
   );
 }

@@ -41,8 +41,11 @@ const CARD_PATIENCE_MS = 800;
 const CALM_MS = 500;
 /** A page that renames or deletes what it shows leaves; it must not read the old name again. */
 const LEAVING_MS = 200;
-const SWAP_MS = 30_000;
-const SWAP_LOOK_MS = 2000;
+/** A large model on a busy machine takes minutes to start. */
+const SWAP_MS = 300_000;
+const SOON_MS = 30_000;
+const SOON_LOOK_MS = 2000;
+const LATER_LOOK_MS = 10_000;
 
 export default function ModelVersionPage({ at }: PageProps) {
   const name = at.model ?? "";
@@ -68,14 +71,23 @@ export default function ModelVersionPage({ at }: PageProps) {
     return () => clearTimeout(timer);
   }, [name, number]);
   const [movedAt, setMovedAt] = useState(0);
-  // scoring servers look a few seconds later whether an alias has moved
+  // scoring servers look a few seconds later whether an alias has moved, then start the version's workers
   useEffect(() => {
     if (!movedAt) return;
-    const timer = setInterval(() => {
-      if (Date.now() - movedAt > SWAP_MS) setMovedAt(0);
-      else void servers.reload();
-    }, SWAP_LOOK_MS);
-    return () => clearInterval(timer);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const look = () => {
+      const since = Date.now() - movedAt;
+      if (since > SWAP_MS) return;
+      timer = setTimeout(
+        () => {
+          void servers.reload();
+          look();
+        },
+        since < SOON_MS ? SOON_LOOK_MS : LATER_LOOK_MS,
+      );
+    };
+    look();
+    return () => clearTimeout(timer);
   }, [movedAt]);
   const refreshSoon = useCalm(
     () => {

@@ -90,7 +90,7 @@ export default function RunsPage({ at }: PageProps) {
       { keys: "t", what: "go to the table", run: focusTable },
       {
         keys: "j k",
-        what: "move in the table (x selects, Enter opens, f filters by the cell, F leaves it out, . shows what else)",
+        what: "move in the table (x selects, Enter opens, o sorts by the column, f filters by the cell, F leaves it out, . shows what else)",
         run: focusTable,
       },
       { keys: "j", what: "next row", run: focusTable },
@@ -107,7 +107,16 @@ export default function RunsPage({ at }: PageProps) {
   const refusal = failure instanceof ApiError && failure.status === 400 ? failure.message : undefined;
   const total = shown?.roots.total.value;
   const refresh = () => shown?.rows.refresh();
-  if (about.error.value) return <Failure error={about.error.value} retry={about.reload} />;
+  if (about.error.value)
+    return (
+      <Failure
+        error={about.error.value}
+        retry={() => {
+          void about.reload();
+          next?.roots.refresh();
+        }}
+      />
+    );
   return (
     <div class="runs">
       <div class="tools">
@@ -151,7 +160,15 @@ export default function RunsPage({ at }: PageProps) {
       ) : shown === undefined ? (
         !failure && <Skeleton lines={24} />
       ) : total === 0 && !refusal ? (
-        <NoRuns isFiltered={state.filter !== ""} isTrash={state.isTrash} />
+        <NoRuns
+          isFiltered={state.filter !== ""}
+          isTrash={state.isTrash}
+          experiment={about.value.value?.experiment}
+          onChange={() => {
+            void about.reload();
+            refresh();
+          }}
+        />
       ) : (
         <RunsTable
           experiment={experiment}
@@ -215,7 +232,14 @@ function focusTable() {
   document.querySelector<HTMLElement>(".grid")?.focus();
 }
 
-function NoRuns({ isFiltered, isTrash }: { isFiltered: boolean; isTrash: boolean }) {
+interface NoRunsProps {
+  readonly isFiltered: boolean;
+  readonly isTrash: boolean;
+  readonly experiment: GetExperimentResponse["experiment"] | undefined;
+  readonly onChange: () => void;
+}
+
+function NoRuns({ isFiltered, isTrash, experiment, onChange }: NoRunsProps) {
   if (isTrash)
     return (
       <Empty title="The trash is empty">
@@ -232,9 +256,25 @@ function NoRuns({ isFiltered, isTrash }: { isFiltered: boolean; isTrash: boolean
         </button>
       </Empty>
     );
+  if (experiment?.lifecycle_stage === "deleted")
+    return (
+      <Empty title="This experiment is in the trash">
+        <p>Its runs are, too. Restored, all is as it was.</p>
+        <button
+          type="button"
+          onClick={() =>
+            void mlflow
+              .post("experiments/restore", { experiment_id: experiment.experiment_id })
+              .then(onChange, tellFailure)
+          }
+        >
+          Restore
+        </button>
+      </Empty>
+    );
   return (
     <Empty title="No runs yet">
-      <FirstSteps />
+      <FirstSteps experiment={experiment?.name ?? undefined} />
     </Empty>
   );
 }

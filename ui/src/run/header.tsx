@@ -73,11 +73,15 @@ export function RunHeader({ run, lastSign, onChange }: Props) {
       <div class="run-title">
         {isRenaming ? (
           <form
+            aria-labelledby="renamed"
             onSubmit={(event) => {
               event.preventDefault();
               void rename(String(new FormData(event.currentTarget).get("name")));
             }}
           >
+            <h1 id="renamed" class="hidden-text">
+              Rename {visibleLine(run.name)}
+            </h1>
             <input
               name="name"
               aria-label="Name of the run"

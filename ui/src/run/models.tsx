@@ -3,6 +3,7 @@
 import { pageUrl } from "../app/router";
 import { type ApiNumber, shortNumber, toNumber } from "../lib/format";
 import { visibleLine } from "../lib/visible";
+import { Register } from "../models/register";
 import type { RunFacts } from "./run_data";
 
 export function Models({ run }: { run: RunFacts }) {
@@ -26,7 +27,7 @@ export function Models({ run }: { run: RunFacts }) {
             ))}
           </li>
         ))}
-        {logged.map(({ info, data }) => (
+        {logged.map(({ info, data }, index) => (
           <li key={info.model_id}>
             <a href={filesUrl(run, info.model_id)}>{visibleLine(info.name)}</a>{" "}
             <span class="quiet">
@@ -36,7 +37,10 @@ export function Models({ run }: { run: RunFacts }) {
                 return value === undefined ? "" : `, ${visibleLine(metric.key)} ${shortNumber(value)}`;
               })}
             </span>{" "}
-            <span class="mono quiet">{info.model_id}</span>
+            <span class="mono quiet">{info.model_id}</span>{" "}
+            {!run.isDeleted && (
+              <Register run={run.id} model={info.model_id} name={info.name} hasKey={index === 0} />
+            )}
           </li>
         ))}
         {inputs.map((input) => (

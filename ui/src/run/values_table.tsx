@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
+import { copyText } from "../app/clipboard";
 import { CopyIcon } from "../app/copy";
 import { query, setQuery } from "../app/router";
 import { tell } from "../app/toasts";
@@ -63,8 +64,7 @@ export function ValuesTable<R>(props: Props<R>) {
   const isCoarse = matchMedia("(pointer: coarse)").matches;
   const height = (isCoarse ? COARSE_ROW_HEIGHT : ROW_HEIGHT) * (Math.min(found.length, MOST_ROWS) + 1) + 14;
   const copy = async (text: string, what: string) => {
-    await navigator.clipboard.writeText(text);
-    tell(`${what} copied.`);
+    if (await copyText(text)) tell(`${what} copied.`);
   };
   return (
     <section class="values" aria-labelledby={`${id}-title`}>

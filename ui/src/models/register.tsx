@@ -1,0 +1,112 @@
+/** Making a version of a registered model from a model that a run has logged. */
+
+import { useMemo, useState } from "preact/hooks";
+import { ApiError, mlflow } from "../api/request";
+import { useResource } from "../api/resource";
+import type { ModelVersionResponse, SearchRegisteredModelsResponse } from "../api/schema";
+import { go } from "../app/router";
+import { useShortcuts } from "../app/shortcuts";
+import { tell } from "../app/toasts";
+import { visibleLine } from "../lib/visible";
+import { versionUrl } from "./marks";
+import { createModel } from "./requests";
+import { Sheet, SheetForm } from "./sheet";
+
+const OFFERED = 100;
+
+interface Props {
+  readonly run: string;
+  readonly model: string;
+  readonly name: string;
+  /** Whether the key `m` opens it: of a run's models, the first one. */
+  readonly hasKey: boolean;
+}
+
+export function Register({ run, model, name, hasKey }: Props) {
+  const [isOpen, setOpen] = useState(false);
+  const shortcuts = useMemo(
+    () => (hasKey ? [{ keys: "m", what: "register the model", run: () => setOpen(true) }] : []),
+    [hasKey],
+  );
+  useShortcuts(shortcuts);
+  return (
+    <>
+      <button
+        type="button"
+        aria-label={`Register ${visibleLine(name)}`}
+        title={hasKey ? "Register (m)" : undefined}
+        onClick={() => setOpen(true)}
+      >
+        Register…
+      </button>
+      {isOpen && <RegisterSheet run={run} model={model} name={name} onClose={() => setOpen(false)} />}
+    </>
+  );
+}
+
+function RegisterSheet(props: { run: string; model: string; name: string; onClose: () => void }) {
+  const { run, model, name, onClose } = props;
+  const [to, setTo] = useState("");
+  const known = useResource("models", async (abort) => {
+    const found = await mlflow.get<SearchRegisteredModelsResponse>(
+      "registered-models/search",
+      { max_results: OFFERED },
+      abort,
+    );
+    return (found.registered_models ?? []).map((each) => each.name ?? "");
+  });
+  const names = known.value.value;
+  return (
+    <Sheet title={`Register ${visibleLine(name)}`} onClose={onClose}>
+      <SheetForm
+        action="Register"
+        isReady={to.trim() !== ""}
+        onClose={onClose}
+        onSubmit={async () => {
+          const chosen = to.trim();
+          if (!names?.includes(chosen)) await createModel(chosen, "").catch(unlessThere);
+          const made = await mlflow.post<ModelVersionResponse>("model-versions/create", {
+            name: chosen,
+            source: `models:/${model}`,
+            run_id: run,
+            model_id: model,
+          });
+          onClose();
+          tell(`Registered as version ${made.model_version.version} of ${visibleLine(chosen)}.`);
+          go(versionUrl(chosen, made.model_version.version));
+        }}
+      >
+        <label>
+          Name of the registered model
+          <input
+            list="registered-models"
+            value={to}
+            required
+            maxLength={256}
+            autocomplete="off"
+            onInput={(event) => setTo(event.currentTarget.value)}
+          />
+        </label>
+        <datalist id="registered-models">
+          {names?.map((each) => (
+            <option key={each} value={each} />
+          ))}
+        </datalist>
+        <p class="quiet" role="status">
+          {to.trim() === "" || !names
+            ? "One that exists gets another version."
+            : names.includes(to.trim())
+              ? `${visibleLine(to.trim())} gets another version.`
+              : names.length < OFFERED
+                ? `${visibleLine(to.trim())} is new: it gets its first version.`
+                : "If there is no such model, it is made."}
+        </p>
+      </SheetForm>
+    </Sheet>
+  );
+}
+
+/** There may be more models than were offered. */
+function unlessThere(error: unknown): void {
+  if (!(error instanceof ApiError) || error.code !== "RESOURCE_ALREADY_EXISTS") throw error;
+}
