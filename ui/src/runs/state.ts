@@ -27,7 +27,7 @@ export function readState(): RunsState {
   return {
     filter: params.get("filter") ?? params.get("searchFilter") ?? "",
     order: order ? { name: order.replace(/^-/, ""), isDescending: order.startsWith("-") } : undefined,
-    columns: columns === null ? undefined : listFromText(columns),
+    columns: columns === null ? undefined : listFromText(columns).filter((name) => name !== ""),
     widths: widthsFrom(params.get("widths") ?? ""),
     by: listFromText(params.get("by") ?? ""),
     statistic: STATISTICS.find((each) => each === params.get("of")) ?? "mean",
