@@ -1,11 +1,18 @@
 /** Text to be copied: an id, a command, a few lines of Python. */
 
 import { useState } from "preact/hooks";
+import { copyText } from "../lib/clipboard";
+import { tellFailure } from "./toasts";
 
 export function CopyButton({ text, label }: { text: string; label: string }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(text);
+    try {
+      await copyText(text);
+    } catch (error) {
+      tellFailure(error);
+      return;
+    }
     setDone(true);
     setTimeout(() => setDone(false), 1500);
   };

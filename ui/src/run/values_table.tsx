@@ -4,9 +4,10 @@ import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 import { CopyIcon } from "../app/copy";
 import { query, setQuery } from "../app/router";
-import { tell } from "../app/toasts";
+import { tell, tellFailure } from "../app/toasts";
 import { Grid, type GridColumn } from "../grid/grid";
 import { Rows } from "../grid/rows";
+import { copyText } from "../lib/clipboard";
 import { count } from "../lib/format";
 
 const ROW_HEIGHT = 28;
@@ -63,8 +64,12 @@ export function ValuesTable<R>(props: Props<R>) {
   const isCoarse = matchMedia("(pointer: coarse)").matches;
   const height = (isCoarse ? COARSE_ROW_HEIGHT : ROW_HEIGHT) * (Math.min(found.length, MOST_ROWS) + 1) + 14;
   const copy = async (text: string, what: string) => {
-    await navigator.clipboard.writeText(text);
-    tell(`${what} copied.`);
+    try {
+      await copyText(text);
+      tell(`${what} copied.`);
+    } catch (error) {
+      tellFailure(error);
+    }
   };
   return (
     <section class="values" aria-labelledby={`${id}-title`}>
