@@ -50,3 +50,9 @@ it.each([
 ])("%d bytes are %s", (size, text) => {
   expect(bytes(size)).toBe(text);
 });
+
+it("writes large numbers with a fraction without a long exponent", () => {
+  expect(shortNumber(123_456.7)).toBe("123457");
+  expect(shortNumber(-120_000.3)).toBe("−120000");
+  expect(shortNumber(999_999.9)).toBe("1e6");
+});

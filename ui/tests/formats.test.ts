@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { isBinary, kindOf } from "../src/artifacts/kinds";
 import { asItEnded, parseAnsi } from "../src/formats/ansi";
-import { parseDelimited, separatorOf } from "../src/formats/delimited";
+import { NUMBER, parseDelimited, separatorOf } from "../src/formats/delimited";
 import { parseDiff } from "../src/formats/diff";
 import { highlight } from "../src/formats/highlight";
 import { parseNotebook } from "../src/formats/notebook";
@@ -11,6 +11,7 @@ import { cellText } from "../src/formats/parquet_rows";
 import { parseYaml } from "../src/formats/small_yaml";
 import { shellQuote } from "../src/lib/shell_words";
 import { visible, visibleLine } from "../src/lib/visible";
+import { cut } from "../src/run/printed";
 
 describe("CSV", () => {
   it("takes quotes, line ends within them and doubled ones", () => {
@@ -243,4 +244,33 @@ describe("Parquet", () => {
     expect(cellText(Uint8Array.from([0, 255]))).toBe("00ff");
     expect(cellText("x".repeat(5000))).toHaveLength(1000);
   });
+});
+
+describe("what is printed without end", () => {
+  it("is as it ended, however often its line was drawn anew", () => {
+    expect(asItEnded("a\rb\r\r\nc\r")).toBe("b\nc");
+    expect(asItEnded("\r\r")).toBe("");
+    const began = performance.now();
+    asItEnded(`${"\r".repeat(300_000)}x`);
+    expect(performance.now() - began).toBeLessThan(500);
+  });
+
+  it("is cut also where no line ends", () => {
+    const bar = cut({ text: "#".repeat(900_000), next: 900_000, before: 0 }, false);
+    expect(bar.text.length).toBe(400_000);
+    expect(bar.before).toBe(500_000);
+    const drawn = cut({ text: `${"#".repeat(9_999)}\r`.repeat(50), next: 1, before: 0 }, false);
+    expect(drawn.text.startsWith("#".repeat(9_999))).toBe(true);
+    expect(drawn.text.length).toBeLessThanOrEqual(400_000);
+    expect(cut({ text: `${"a".repeat(5_000)}\n${"b".repeat(3_000)}`, next: 1, before: 0 }, true).text).toBe(
+      "b".repeat(3_000),
+    );
+  });
+});
+
+it("asks of a cell of a million digits quickly whether it is a number", () => {
+  const began = performance.now();
+  expect(NUMBER.test(`${"1".repeat(300_000)}x`)).toBe(false);
+  expect(performance.now() - began).toBeLessThan(500);
+  for (const text of ["1", "1.", ".5", "-1.5e-3", " 2 "]) expect(NUMBER.test(text)).toBe(true);
 });

@@ -74,3 +74,58 @@ describe("names of columns", () => {
     },
   );
 });
+
+describe("rows that change while they are read", () => {
+  it("are read again, as the answer may be of before the change", async () => {
+    const answers: ((value: number) => void)[] = [];
+    const rows = new Rows<number>(
+      () => new Promise((resolve) => answers.push((value) => resolve({ total: 1, rows: [value] }))),
+      100,
+    );
+    rows.want(0, 1);
+    rows.refresh();
+    rows.refresh();
+    expect(answers).toHaveLength(1);
+    answers[0]?.(1);
+    await expect.poll(() => answers.length).toBe(2);
+    answers[1]?.(2);
+    await expect.poll(() => rows.get(0)).toBe(2);
+    expect(answers).toHaveLength(2);
+  });
+
+  it("and given up where nobody looks any more", async () => {
+    const aborts: AbortSignal[] = [];
+    const rows = new Rows<number>(async (offset, _, abort) => {
+      aborts.push(abort);
+      if (offset > 0) await new Promise(() => {});
+      return { total: 250, rows: [offset] };
+    }, 100);
+    rows.want(0, 60);
+    await expect.poll(() => rows.total.value).toBe(250);
+    rows.want(0, 60);
+    expect(aborts).toHaveLength(2);
+    rows.refresh();
+    expect(aborts[1]?.aborted).toBe(true);
+  });
+});
+
+describe("names that could be mistaken", () => {
+  it.each([
+    [{ entity: "metrics", key: "loss:max", aggregate: "min" }, "metrics.`loss:max`:min"],
+    [{ entity: "metrics", key: "loss:min", aggregate: "last" }, "metrics.`loss:min`"],
+    [{ entity: "metrics", key: "a", aggregate: "count" }, "metrics.a:count"],
+    [{ entity: "params", key: '"x', aggregate: "last" }, 'params.`"x`'],
+    [{ entity: "params", key: "x:min", aggregate: "last" }, "params.x:min"],
+  ] as const)("are written as the server reads them: %o", (field, name) => {
+    expect(nameOf(field)).toBe(name);
+    expect(fieldNamed(name)).toEqual(field);
+  });
+
+  it("lose one ending, not two", () => {
+    expect(fieldNamed("metrics.loss:max:min")).toEqual({
+      entity: "metrics",
+      key: "loss:max",
+      aggregate: "min",
+    });
+  });
+});

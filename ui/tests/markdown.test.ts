@@ -161,3 +161,27 @@ describe("links", () => {
     expect(safeLink("https://x", BASE)?.isForeign).toBe(true);
   });
 });
+
+describe("a text made to be slow", () => {
+  it.each([
+    ["spaces before a backtick", `\`\`\`${" ".repeat(190_000)}\``],
+    ["tildes before a backtick", `${"~".repeat(190_000)}\``],
+    ["spaces within a heading", `# a${" ".repeat(190_000)}b`],
+    ["hashes within a heading", `# a ${"# ".repeat(90_000)}b`],
+    ["many fences", "```\n```\n".repeat(25_000)],
+  ])("is not: %s", (_, text) => {
+    const began = performance.now();
+    parseMarkdown(text);
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+
+  it("leaves headings and fences as they were", () => {
+    expect(parseMarkdown("## One ##  ")).toMatchObject([{ children: [{ text: "One" }] }]);
+    expect(parseMarkdown("# C#")).toMatchObject([{ children: [{ text: "C#" }] }]);
+    expect(parseMarkdown("# #")).toMatchObject([{ level: 1, children: [] }]);
+    expect(parseMarkdown("~~~~ py x\n~~~\na\n~~~~\nb")).toMatchObject([
+      { kind: "code", language: "py", text: "~~~\na" },
+      { kind: "paragraph" },
+    ]);
+  });
+});

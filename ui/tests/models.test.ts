@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { isHigherBetter } from "../src/lib/better";
 import { ChatReader } from "../src/models/chat_stream";
-import { samples, shellWord } from "../src/models/code";
+
+import { samples, serveCommands, shellWord } from "../src/models/code";
 import { change, differences, requirementsOf, schemaChanges } from "../src/models/differences";
+
 import { aliasMove, isMove, movesOf, stageMove } from "../src/models/moves";
+import { filterOf } from "../src/models/search";
 import { FieldFault, formOf, requestOf, typeText } from "../src/models/signature";
 
 const columns = [
@@ -221,4 +224,25 @@ describe("code to copy", () => {
     expect(all[0]?.text).toContain('load_model("models:/x\\"); import os #/1")');
     expect(all[2]?.text).toContain('"columns":["a","b","n","list"]');
   });
+});
+
+describe("words that models are searched by", () => {
+  it.each(["made in germany", "in", "like-new", "il like", "income"])("%s looks for a name", (text) => {
+    expect(filterOf(text)).toBe(`name ILIKE '%${text}%'`);
+  });
+
+  it("an apostrophe is any sign, since the language has no way to write it", () => {
+    expect(filterOf("bob's")).toBe("name ILIKE '%bob_s%'");
+  });
+
+  it.each(["tags.team = 'a'", "name LIKE 'x%'", 'name ilike "x"', "name IN ('a', 'b')"])(
+    "%s is itself",
+    (text) => {
+      expect(filterOf(text)).toBe(text);
+    },
+  );
+});
+
+it("a model's name does nothing in a shell", () => {
+  expect(serveCommands("a; rm -rf ~", "1")).toContain("-m 'models:/a; rm -rf ~/1' --port");
 });

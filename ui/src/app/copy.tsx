@@ -1,6 +1,7 @@
 /** Text to be copied: an id, a command, a few lines of Python. */
 
 import { useState } from "preact/hooks";
+
 import { copyText } from "./clipboard";
 
 export function CopyButton({ text, label }: { text: string; label: string }) {

@@ -242,7 +242,13 @@ function take(part: string): void {
     beats: new Map(Object.entries(told.beats ?? {})),
     isReset: event.name === "reset" || told.reset === true,
   };
-  for (const listener of [...listeners]) if (concerns(listener.interest, changes)) listener.call(changes);
+  for (const listener of [...listeners])
+    if (concerns(listener.interest, changes))
+      try {
+        listener.call(changes);
+      } catch (error) {
+        reportError(error); // the others are told all the same, and the stream goes on
+      }
 }
 
 export function concerns(interest: Interest, changes: Changes): boolean {

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { mlflow } from "../api/request";
 import type { SearchExperimentsResponse, SearchRegisteredModelsResponse } from "../api/schema";
+import { anywhere } from "../lib/filter_language";
 import { go, pageUrl } from "./router";
 
 interface Place {
@@ -23,13 +24,9 @@ const PAGES: readonly Place[] = [
 const TYPING_MS = 120;
 const SHOWN = 8;
 
-function pattern(text: string): string {
-  return `%${text.replace(/'/g, "''")}%`;
-}
-
 async function find(text: string, abort: AbortSignal): Promise<Place[]> {
   if (/^[0-9a-f]{32}$/.test(text)) return [{ kind: "run", name: text, to: pageUrl(["runs", text]) }];
-  const filter = text ? `name ILIKE '${pattern(text)}'` : "";
+  const filter = text ? `name ILIKE ${anywhere(text)}` : "";
   const [experiments, models] = await Promise.all([
     mlflow.post<SearchExperimentsResponse>("experiments/search", { max_results: SHOWN, filter }, abort),
     mlflow.get<SearchRegisteredModelsResponse>(
@@ -87,7 +84,7 @@ export function Palette() {
     const timer = setTimeout(() => {
       find(text.trim(), abort.signal).then(
         setFound,
-        () => setFound([]), // the pages can be gone to even if the server is away
+        () => abort.signal.aborted || setFound([]), // the pages can be gone to even if the server is away
       );
     }, TYPING_MS);
     return () => {

@@ -16,7 +16,7 @@ export const query = computed(() => url.value.searchParams);
 function fromMlflow(href: string): string {
   const there = new URL(href);
   if (!there.hash.startsWith("#/")) return href;
-  return new URL(BASE + there.hash.slice(2), there.origin).href;
+  return new URL(BASE + there.hash.replace(/^#\/+/, ""), there.origin).href;
 }
 
 if (url.value.href !== location.href) history.replaceState(null, "", url.value.href);

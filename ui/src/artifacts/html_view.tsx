@@ -3,15 +3,15 @@
 import { signal } from "@preact/signals";
 import { SealedFrame } from "./sealed_frame";
 
-/** Titles of pages whose scripts may run until the page is loaded anew. */
+/** Pages whose scripts may run until this one is loaded anew: another run's page of that name is another. */
 const live = signal<ReadonlySet<string>>(new Set());
 
 export function HtmlView({ html, title }: { html: string; title: string }) {
-  const isLive = live.value.has(title);
+  const isLive = live.value.has(html);
   const hasScripts = /<script|\son\w+\s*=/i.test(html);
   const change = () => {
     const next = new Set(live.value);
-    if (!next.delete(title)) next.add(title);
+    if (!next.delete(html)) next.add(html);
     live.value = next;
   };
   return (

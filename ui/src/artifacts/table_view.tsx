@@ -1,7 +1,7 @@
 /** Rows of a file as a table that is drawn where one looks. */
 
 import { useMemo, useState } from "preact/hooks";
-import { parseDelimited, separatorOf } from "../formats/delimited";
+import { NUMBER, parseDelimited, separatorOf } from "../formats/delimited";
 import { Grid, type GridColumn } from "../grid/grid";
 import { Rows } from "../grid/rows";
 import { count } from "../lib/format";
@@ -45,7 +45,6 @@ interface Line {
 
 const CHARACTER = 7.5;
 const SAMPLE = 50;
-const NUMBER = /^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i;
 
 /** `firstRow` is how many rows of the file come before these. */
 export function TableView({ table, firstRow = 0 }: { table: FileTable; firstRow?: number }) {

@@ -16,7 +16,7 @@ import type { Link } from "./link";
 import { type Mark, markAt } from "./marks";
 import type { RunGroups } from "./run_groups";
 import { type Scale, scaleOver, type Unit } from "./scale";
-import { clippedExtent, extentOf, type Series, straightPart } from "./series";
+import { clippedExtent, extentOf, nearest, type Series, straightPart } from "./series";
 import { type ChartSettings, keepZoom } from "./settings";
 import { useBands } from "./use_bands";
 import { useSeries } from "./use_series";
@@ -345,15 +345,9 @@ function readOne(picture: Picture, x: number): string {
   const line = picture.lines[0];
   if (!line) return "";
   const { series } = line;
-  let low = 0;
-  let high = series.x.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((series.x[middle] as number) < x) low = middle + 1;
-    else high = middle;
-  }
+  const at = nearest(series.x, x); // as the mark on the line
   const values = (picture.isSmoothed && series.smooth) || series.mid;
-  return values.length ? shortNumber(values[low] as number) : "";
+  return at < 0 ? "" : shortNumber(values[at] as number);
 }
 
 function ChartMenu(props: {

@@ -1,9 +1,10 @@
 /** The metrics of many runs of an experiment, a line each: the first runs of the table, the selected or the pinned ones. */
 
 import "../styles/charts.css";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { ApiError } from "../api/request";
 import { useResource } from "../api/resource";
+import { useCalmReload } from "../app/calm";
 import { useLive } from "../app/live";
 import { go, pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
@@ -11,7 +12,7 @@ import { Empty, Failure, Skeleton } from "../app/states";
 import { isDark } from "../app/theme";
 import { count } from "../lib/format";
 import { readColumns } from "../runs/column_picker";
-import { orderTerm } from "../runs/columns";
+import { fieldNamed, orderTerm } from "../runs/columns";
 import { litRun } from "../runs/lit";
 import type { RunsState } from "../runs/state";
 import { readTable, rowsOf } from "../runs/table";
@@ -84,19 +85,14 @@ export function RunsCharts({ experiment, state, names }: Props) {
     : undefined;
   const { groups: foundGroups, resource: groupsPage } = useRunGroups(grouping, settings.opened);
   const groups = useStable(foundGroups);
-  const last = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const tableSoon = useCalmReload(table, CALM_MS, CALM_MS);
+  const knownSoon = useCalmReload(known, CALM_MS, CALM_MS);
+  const groupsSoon = useCalmReload(groupsPage, CALM_MS, CALM_MS);
   useLive({ experiments: [experiment] }, () => {
-    if (last.current !== undefined) return;
-    last.current = setTimeout(() => {
-      last.current = undefined;
-      void table.reload();
-      void known.reload();
-      if (isBandedNow.current) void groupsPage.reload();
-    }, CALM_MS);
+    tableSoon();
+    knownSoon();
+    if (isBanded) groupsSoon();
   });
-  const isBandedNow = useRef(isBanded);
-  isBandedNow.current = isBanded;
-  useEffect(() => () => clearTimeout(last.current), []);
   useShortcuts(SHORTCUTS);
 
   const page = table.value.value;
@@ -122,9 +118,8 @@ export function RunsCharts({ experiment, state, names }: Props) {
   const keys = useMemo(
     () =>
       (known.value.value?.columns ?? [])
-        .map((column) => column.key)
-        .filter((key) => key.startsWith("metrics."))
-        .map((key) => key.slice("metrics.".length)),
+        .map((column) => fieldNamed(column.key))
+        .flatMap((field) => (field?.entity === "metrics" ? [field.key] : [])),
     [known.value.value],
   );
   const stableKeys = useStable(keys);

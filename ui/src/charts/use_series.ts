@@ -201,6 +201,7 @@ class Source implements SeriesFound {
     const isNew = ends.some((end) => end === undefined);
     const start = Math.min(...ends.map((end) => end ?? 0));
     const isFull = shown.some((series) => runs.includes(series.run) && series.x.length > 3 * width);
+    const key = this.#key;
     this.#isReadingTail = true;
     try {
       if (typeof x !== "string" || isNew || isFull) await this.#read();
@@ -214,7 +215,7 @@ class Source implements SeriesFound {
             const tail = byRun.get(series.run);
             return tail ? appended(series, tail) : series;
           });
-        if (this.series.peek() === shown) {
+        if (this.series.peek() === shown && this.#key === key) {
           this.series.value = grown(shown);
           if (!zoom) this.#whole = this.series.peek();
           else this.#whole = undefined;

@@ -50,15 +50,13 @@ export function readCompare(): CompareState {
   };
 }
 
-const tidy = (value: number) => String(Number(value.toPrecision(6)));
-
 export const keepRuns = (ids: readonly string[]) => setQuery({ runs: listToText(ids) }, {});
 export const keepBase = (id: string | undefined) => setQuery({ base: id ?? null });
 export const keepOrder = (name: string | undefined, isDescending: boolean) =>
   setQuery({ order: name === undefined ? null : (isDescending ? "-" : "") + name });
 export const keepAxes = (names: readonly string[]) => setQuery({ axes: listToText(names) || "," });
 export const keepBrushes = (brushes: readonly Brush[]) =>
-  setQuery({ brush: listToText(brushes.map(({ name, from, to }) => `${name}=${tidy(from)}~${tidy(to)}`)) });
+  setQuery({ brush: listToText(brushes.map(({ name, from, to }) => `${name}=${from}~${to}`)) });
 export const keepScatter = (names: readonly string[]) => setQuery({ fields: listToText(names) });
 export const keepTarget = (name: string) => setQuery({ target: name });
 export const keepRelation = (relation: Relation) =>

@@ -49,8 +49,9 @@ export function asItEnded(text: string): string {
     .replaceAll("\r\n", "\n")
     .split("\n")
     .map((line) => {
-      const ends = line.replace(/\r+$/, "");
-      return ends.slice(ends.lastIndexOf("\r") + 1);
+      let end = line.length;
+      while (line[end - 1] === "\r") end--;
+      return line.slice(end && line.lastIndexOf("\r", end - 1) + 1, end);
     })
     .join("\n");
 }

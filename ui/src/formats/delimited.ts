@@ -5,6 +5,9 @@ export interface Delimited {
   readonly rows: string[][];
 }
 
+/** A cell that is a number. */
+export const NUMBER = /^\s*[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?\s*$/i;
+
 /** `isCut` says that the text ends somewhere within a row, which is left out then. */
 export function parseDelimited(text: string, separator: string, isCut = false): Delimited {
   const rows: string[][] = [];

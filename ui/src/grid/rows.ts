@@ -34,6 +34,8 @@ export class Rows<R> implements RowSource<R> {
   readonly error: Signal<unknown> = signal(undefined);
   readonly #blocks = new Map<number, readonly R[]>();
   readonly #coming = new Map<number, AbortController>();
+  /** Blocks that were to be read again while they came: the answer may be of before what changed. */
+  readonly #again = new Set<number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isStale = false;
   #seen = { first: 0, end: 1 };
@@ -78,6 +80,12 @@ export class Rows<R> implements RowSource<R> {
     const last = Math.floor(Math.max(first, end - 1) / this.blockRows);
     for (const block of [...this.#blocks.keys()])
       if (block < from || block > last) this.#blocks.delete(block);
+    for (const [block, coming] of this.#coming)
+      if (block >= from && block <= last) this.#again.add(block);
+      else {
+        coming.abort();
+        this.#coming.delete(block);
+      }
     for (let block = from; block <= last; block++) this.#load(block);
     this.#isStale = false;
   }
@@ -86,6 +94,7 @@ export class Rows<R> implements RowSource<R> {
     clearTimeout(this.#timer);
     for (const coming of this.#coming.values()) coming.abort();
     this.#coming.clear();
+    this.#again.clear();
   }
 
   #load(block: number): void {
@@ -110,7 +119,12 @@ export class Rows<R> implements RowSource<R> {
         if (!mine.signal.aborted) this.error.value = error;
       })
       .finally(() => {
-        if (this.#coming.get(block) === mine) this.#coming.delete(block);
+        if (this.#coming.get(block) !== mine) return;
+        this.#coming.delete(block);
+        if (!this.#again.delete(block)) return;
+        this.#isStale = true;
+        this.#load(block);
+        this.#isStale = false;
       });
   }
 }

@@ -119,6 +119,11 @@ export function quotedValue(value: string): string {
   return value.includes("'") ? `"${value}"` : `'${value}'`;
 }
 
+/** What LIKE takes to look for a text anywhere; the language has no way to write a quote within quotes. */
+export function anywhere(text: string): string {
+  return `'%${text.replaceAll("'", "_")}%'`;
+}
+
 /** Whether values of a field are numbers. */
 export function isNumeric(field: { entity: string; key: string }): boolean {
   return field.entity === "metrics" || (field.entity === "attributes" && NUMERIC_ATTRIBUTES.has(field.key));

@@ -14,7 +14,8 @@ export function shortNumber(value: number): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e6) return minus(String(value));
-  if (size >= 1e6 || size < 1e-4) {
+  if (size >= 1e5 && size < 999_999.5) return minus(String(Math.round(value)));
+  if (size >= 1e5 || size < 1e-4) {
     const [digits, exponent] = value.toExponential(3).split("e") as [string, string];
     return minus(`${trimmed(digits)}e${exponent.replace("+", "")}`);
   }

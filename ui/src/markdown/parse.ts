@@ -34,7 +34,7 @@ export type Block =
 const DEEPEST = 8;
 const LONGEST_INLINE = 20_000;
 const LIST = /^( {0,3})([-*+]|\d{1,9}[.)])(?:( {1,4})(?! )|( +)|$)/;
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`]*)$/;
+const FENCE = /^ {0,3}(`{3,}(?!`)|~{3,}(?!~))([^`]*)$/;
 const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*))?$/;
 const RULE = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
 const QUOTE = /^ {0,3}> ?/;
@@ -55,10 +55,8 @@ function blocksOf(lines: readonly string[], depth: number): Block[] {
     const fence = FENCE.exec(line);
     if (fence) {
       const mark = fence[1] as string;
-      const end = lines.findIndex(
-        (each, index) => index > at && each.trim().startsWith(mark) && /^(`+|~+)$/.test(each.trim()),
-      );
-      const stop = end < 0 ? lines.length : end;
+      let stop = at + 1;
+      while (stop < lines.length && !isEndOf(mark, (lines[stop] as string).trim())) stop++;
       blocks.push({
         kind: "code",
         language: (fence[2] ?? "").trim().split(/\s/)[0] ?? "",
@@ -80,8 +78,8 @@ function blocksOf(lines: readonly string[], depth: number): Block[] {
     }
     const heading = HEADING.exec(line);
     if (heading) {
-      const title = (heading[2] ?? "").replace(/[ \t]+#+[ \t]*$/, "");
-      blocks.push({ kind: "heading", level: (heading[1] as string).length, children: inlinesOf(title) });
+      const children = inlinesOf(withoutEnd((heading[2] ?? "").trimEnd()));
+      blocks.push({ kind: "heading", level: (heading[1] as string).length, children });
       at++;
       continue;
     }
@@ -134,6 +132,15 @@ function blocksOf(lines: readonly string[], depth: number): Block[] {
     blocks.push(level ? { kind: "heading", level, children } : { kind: "paragraph", children });
   }
   return blocks;
+}
+
+const isEndOf = (mark: string, line: string) => line.startsWith(mark) && /^(`+|~+)$/.test(line);
+
+/** A heading without the hashes that may stand behind it. */
+function withoutEnd(title: string): string {
+  let end = title.length;
+  while (title[end - 1] === "#") end--;
+  return end < title.length && /^\s?$/.test(title[end - 1] ?? "") ? title.slice(0, end).trimEnd() : title;
 }
 
 function startsBlock(line: string): boolean {

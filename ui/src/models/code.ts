@@ -15,6 +15,11 @@ export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+/** How to serve a version, and tell this server of it. */
+export const serveCommands = (name: string, version: string) =>
+  `slipstream models serve -m ${shellWord(`models:/${name}/${version}`)} --port 5001
+slipstream server --serving-url local=http://127.0.0.1:5001`;
+
 export function samples(
   address: string,
   name: string,

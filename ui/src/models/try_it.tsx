@@ -6,6 +6,7 @@ import { CopyBlock } from "../app/copy";
 import { Failure, Skeleton } from "../app/states";
 import type { ScoringServer } from "../serving/status";
 import { ChatBox } from "./chat_box";
+import { serveCommands } from "./code";
 import type { ModelCard } from "./messages";
 import { formOf } from "./signature";
 import { TryForm } from "./try_form";
@@ -98,11 +99,7 @@ function NoServers({ name, version }: { name: string; version: string }) {
   return (
     <>
       <p>No scoring server is known here. Serve the model, and tell this server where when you start it:</p>
-      <CopyBlock
-        label="Serve the model, and tell this server"
-        text={`slipstream models serve -m models:/${name}/${version} --port 5001
-slipstream server --serving-url local=http://127.0.0.1:5001`}
-      />
+      <CopyBlock label="Serve the model, and tell this server" text={serveCommands(name, version)} />
     </>
   );
 }

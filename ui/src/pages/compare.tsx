@@ -3,9 +3,10 @@
 import "../styles/charts.css";
 import "../styles/compare.css";
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import type { ApiError } from "../api/request";
 import { useResource } from "../api/resource";
+import { useCalmReload } from "../app/calm";
 import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
 import { pageUrl } from "../app/router";
@@ -35,14 +36,7 @@ export default function ComparePage(_: PageProps) {
   const state = readCompare();
   const key = state.runs.join();
   const loaded = useResource(key, (abort) => loadRuns(state.runs, abort));
-  const last = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useLive({ runs: state.runs }, () => {
-    last.current ??= setTimeout(() => {
-      last.current = undefined;
-      void loaded.reload();
-    }, CALM_MS);
-  });
-  useEffect(() => () => clearTimeout(last.current), []);
+  useLive({ runs: state.runs }, useCalmReload(loaded, CALM_MS, CALM_MS));
   useEffect(() => {
     document.title = `Compare ${state.runs.length} runs · slipstream`;
   }, [state.runs.length]);

@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 import { own } from "../api/request";
 import { useResource } from "../api/resource";
 import type { FindActivityResponse, RecentRun } from "../api/schema";
-import { useCalm } from "../app/calm";
+import { useCalmReload } from "../app/calm";
 import { useClock } from "../app/clock";
 import { FirstSteps } from "../app/first_steps";
 import { useLive } from "../app/live";
@@ -23,10 +23,7 @@ export default function HomePage() {
   const found = useResource("home", (abort) =>
     own.get<FindActivityResponse>("activity", { limit: RUNS_SHOWN }, abort),
   );
-  useLive(
-    { everything: true },
-    useCalm(() => void found.reload(), CALM_MS),
-  );
+  useLive({ everything: true }, useCalmReload(found, CALM_MS));
   useEffect(() => {
     document.title = "slipstream";
   }, []);

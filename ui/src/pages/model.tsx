@@ -218,7 +218,7 @@ function Versions(props: VersionsProps) {
         <p>Log a model under this name, and it becomes version 1:</p>
         <CopyBlock
           label="A version in Python"
-          text={`slipstream.sklearn.log_model(model, name="model", registered_model_name="${name}")`}
+          text={`slipstream.sklearn.log_model(model, name="model", registered_model_name=${JSON.stringify(name)})`}
         />
       </Empty>
     );

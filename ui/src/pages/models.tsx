@@ -19,20 +19,13 @@ import { AliasMark, MetricText, StageMark, versionUrl } from "../models/marks";
 import type { ModelRow } from "../models/messages";
 import { DeleteModel, NewModel, RenameModel } from "../models/naming";
 import { readModel, readModels } from "../models/requests";
+import { filterOf } from "../models/search";
 
 const TYPING_MS = 150;
 /** A registry that changes all the time, as pipelines do it, is not read all the time. */
 const CALM_MS = 500;
 const NARROW = 640;
 const ORDERS: Readonly<Record<string, string>> = { name: "name", updated: "last_updated_timestamp" };
-
-/** Plain words look for a name; what has an operator is the search language. */
-function filterOf(text: string): string {
-  const plain = text.trim();
-  if (plain === "") return "";
-  if (/[=<>]|\b(i?like|in)\b/i.test(plain)) return plain;
-  return `name ILIKE '%${plain.replaceAll("'", "''")}%'`;
-}
 
 export default function ModelsPage() {
   const text = query.value.get("search") ?? "";

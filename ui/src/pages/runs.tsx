@@ -5,6 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, mlflow } from "../api/request";
 import { useResource } from "../api/resource";
 import type { GetExperimentResponse } from "../api/schema";
+import { useCalm } from "../app/calm";
 import { FirstSteps } from "../app/first_steps";
 import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
@@ -69,17 +70,21 @@ export default function RunsPage({ at }: PageProps) {
   const { shown, next } = useTable(isCharts ? undefined : asked, chosen.current, grouping);
   if (!state.columns && shown) chosen.current ??= shown.names.value;
   const names = state.columns ?? shown?.names.value;
-  const calm = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  // Runs that log all the time change all the time; a table that is read needs no more than this.
+  const refreshSoon = useCalm(
+    () => {
+      shown?.rows.refresh();
+      // what is still on its way may have been read before the change
+      if (next !== shown) next?.rows.refresh();
+    },
+    CALM_MS,
+    CALM_MS,
+  );
   useLive({ experiments }, (changes) => {
     forgetCurves(changes.runs);
     if (changes.about.has(experiment) || changes.isReset) void about.reload();
-    // Runs that log all the time change all the time; a table that is read needs no more than this.
-    calm.current ??= setTimeout(() => {
-      calm.current = undefined;
-      shown?.rows.refresh();
-    }, CALM_MS);
+    refreshSoon();
   });
-  useEffect(() => () => clearTimeout(calm.current), []);
 
   const shortcuts = useMemo(
     () => [
@@ -178,7 +183,9 @@ export default function RunsPage({ at }: PageProps) {
           onChoose={keepChosen}
           onFilter={(name, value, operator) => {
             const field = fieldNamed(name);
-            if (field) keepFilter(withClause(state.filter, field.entity, field.key, operator, value));
+            if (field && field.aggregate !== "last")
+              tell("The filter looks at the last value of a metric, which this column does not show.");
+            else if (field) keepFilter(withClause(state.filter, field.entity, field.key, operator, value));
           }}
           onFilterGroup={(group) => keepFilter(filterOf(state.filter, state.by, group.keys))}
           onChooseGroup={(group) => void chooseGroup(asked, state, group)}

@@ -10,22 +10,12 @@ import { AnsiText } from "../artifacts/ansi_text";
 import { download, filesOfRun, readPart } from "../artifacts/source";
 import { asItEnded } from "../formats/ansi";
 import { bytes } from "../lib/format";
+import { cut, MOST, type Printed, TAIL } from "./printed";
 import type { RunFacts } from "./run_data";
 
 const FILE = "logs/console.log";
 /** A program that prints all the time is not read all the time. */
 const CALM_MS = 400;
-/** So much of the end is drawn. */
-const MOST = 400_000;
-const TAIL = 4_000;
-
-interface Printed {
-  readonly text: string;
-  /** Where the next part begins, in bytes of all that was printed. */
-  readonly next: number;
-  /** How much is before the text, that is not shown. */
-  readonly before: number;
-}
 
 interface Props {
   readonly run: RunFacts;
@@ -40,6 +30,9 @@ export function Console({ run, isTail = false }: Props) {
   const [isFollowing, setFollowing] = useState(true);
   const box = useRef<HTMLPreElement>(null);
   const latest = useRef(printed);
+  /** It may end while a look at it is under way. */
+  const now = useRef(run);
+  now.current = run;
   const isLooking = useRef(false);
   const isMore = useRef(false);
 
@@ -55,7 +48,7 @@ export function Console({ run, isTail = false }: Props) {
     }
     isLooking.current = true;
     try {
-      const found = await readOn(run, latest.current, isTail);
+      const found = await readOn(now.current, latest.current, isTail);
       if (found !== latest.current) take(found);
     } catch (failure) {
       if (failure instanceof ApiError) setError(failure);
@@ -183,14 +176,6 @@ async function readOn(run: RunFacts, before: Printed | undefined, isTail: boolea
   }
   if (run.status === "RUNNING") return kept;
   return (await readFile(run.id, isTail)) ?? lastLinesOf(run) ?? kept;
-}
-
-/** Only the end, from the beginning of a line. */
-function cut(printed: Printed, isTail: boolean): Printed {
-  const most = isTail ? TAIL : MOST;
-  if (printed.text.length <= most) return printed;
-  const from = printed.text.indexOf("\n", printed.text.length - most) + 1;
-  return { ...printed, text: printed.text.slice(from), before: printed.before + from };
 }
 
 async function readFile(id: string, isTail: boolean): Promise<Printed | undefined> {

@@ -43,11 +43,15 @@ export function RunHeader({ run, lastSign, onChange }: Props) {
     const before = run.name;
     if (name.trim() === "" || name === before) return;
     const put = async (run_name: string) => {
-      await mlflow.post("runs/update", { run_id: run.id, run_name }).catch(tellFailure);
+      await mlflow.post("runs/update", { run_id: run.id, run_name });
       onChange();
     };
-    await put(name);
-    tell("The run has a new name.", { undo: () => void put(before) });
+    try {
+      await put(name);
+      tell("The run has a new name.", { undo: () => void put(before).catch(tellFailure) });
+    } catch (error) {
+      tellFailure(error);
+    }
   };
   const move = async (what: "delete" | "restore") => {
     await mlflow.post(`runs/${what}`, { run_id: run.id });

@@ -6,6 +6,7 @@ import { ApiError } from "../api/request";
 import type { GridColumn } from "../grid/grid";
 import { exactNumber, moment, shortNumber, toNumber } from "../lib/format";
 import { visibleLine } from "../lib/visible";
+import { nameOf } from "../runs/columns";
 import { readTable } from "../runs/table";
 import type { Extremes, Metric, RunFacts } from "./run_data";
 import { roomForTable, ValuesTable } from "./values_table";
@@ -97,7 +98,10 @@ async function readExtremes(
   extremes: Map<string, Extremes>,
   abort: AbortSignal,
 ): Promise<void> {
-  const columns = wanted.flatMap((metric) => [`metrics.${metric.key}:min`, `metrics.${metric.key}:max`]);
+  const columns = wanted.flatMap(({ key }) => [
+    nameOf({ entity: "metrics", key, aggregate: "min" }),
+    nameOf({ entity: "metrics", key, aggregate: "max" }),
+  ]);
   const page = await readTable(
     {
       experiment_ids: [run.experiment],

@@ -14,8 +14,13 @@ export interface Field {
 
 /** `metrics.val/loss:min`, as the server and the address have it. */
 export function nameOf(field: Field): string {
-  const plain = `${field.entity}.${field.key}`;
+  const plain = `${field.entity}.${isMistaken(field) ? `\`${field.key}\`` : field.key}`;
   return field.aggregate === "last" ? plain : `${plain}:${field.aggregate}`;
+}
+
+/** Whether a name would be read as a quoted one, or as one with what is wanted of its points. */
+function isMistaken({ entity, key }: Field): boolean {
+  return /^[`"]/.test(key) || (entity === "metrics" && AGGREGATES.some((each) => key.endsWith(`:${each}`)));
 }
 
 export function fieldNamed(name: string): Field | undefined {
@@ -23,13 +28,15 @@ export function fieldNamed(name: string): Field | undefined {
   const entity = name.slice(0, dot);
   if (!["metrics", "params", "tags", "attributes"].includes(entity)) return undefined;
   let key = name.slice(dot + 1);
-  let aggregate: Aggregate = "last";
-  if (entity === "metrics")
-    for (const each of AGGREGATES)
-      if (key.endsWith(`:${each}`)) {
-        aggregate = each;
-        key = key.slice(0, -each.length - 1);
-      }
+  const aggregate =
+    (entity === "metrics" &&
+      AGGREGATES.find((each) => key.endsWith(`:${each}`) && key.length > each.length + 1)) ||
+    "last";
+  if (aggregate !== "last" || (entity === "metrics" && key.endsWith(":last")))
+    key = key.slice(0, -aggregate.length - 1);
+  // as the server writes names that would be mistaken
+  const quoted = /^([`"])(.+)\1$/s.exec(key);
+  if (quoted) key = quoted[2] as string;
   return { entity: entity as Field["entity"], key, aggregate };
 }
 

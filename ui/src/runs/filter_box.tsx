@@ -12,6 +12,7 @@ import {
   quotedValue,
   written,
 } from "../lib/filter_language";
+import { fieldNamed } from "./columns";
 
 interface Offer {
   readonly text: string;
@@ -51,7 +52,7 @@ export function FilterBox({ experiments, value, onApply, refusal }: Props) {
           setOffers(found);
           setActive(-1);
         },
-        () => setOffers([]), // completion is a help: without the server one types on
+        () => abort.signal.aborted || setOffers([]), // completion is a help: without the server one types on
       );
     }, TYPING_MS);
     return () => {
@@ -182,12 +183,9 @@ async function offersFor(
       { experiment_ids: experiments, search, limit: SHOWN },
       abort,
     );
-    const keys = found.columns.map((column) => {
-      const at = column.key.indexOf(".");
-      return {
-        text: written(column.key.slice(0, at), column.key.slice(at + 1)),
-        note: `${column.runs} runs`,
-      };
+    const keys = found.columns.flatMap((column) => {
+      const field = fieldNamed(column.key);
+      return field ? [{ text: written(field.entity, field.key), note: `${column.runs} runs` }] : [];
     });
     return [...keys, ...starting(ATTRIBUTES, typed, "attribute")]
       .filter((offer) => dot < 0 || offer.text.startsWith(typed.slice(0, dot)))

@@ -1,12 +1,13 @@
 /** What is done with the runs that are selected. */
 
 import { useState } from "preact/hooks";
-import { mlflow, own } from "../api/request";
+import { fetchChecked, hasToken, mlflow, own } from "../api/request";
 import { useResource } from "../api/resource";
 import type { SearchExperimentsResponse } from "../api/schema";
 import { go, pageUrl } from "../app/router";
 import { tell, tellFailure } from "../app/toasts";
 import { count } from "../lib/format";
+import { saveBlob } from "./as_csv";
 import { keepChosen } from "./state";
 
 const MOST_COMPARED = 100;
@@ -33,6 +34,11 @@ async function forEach(ids: readonly string[], act: (id: string) => Promise<unkn
     }
   if (failure !== undefined) tellFailure(failure);
   return done;
+}
+
+async function saveHistories(ids: readonly string[]): Promise<void> {
+  const answer = await fetchChecked(own.path("metrics/histories", { run_ids: ids, format: "csv" }));
+  saveBlob(await answer.blob(), "histories.csv");
 }
 
 interface Props {
@@ -76,6 +82,11 @@ export function ManyRuns({ ids, experiment, isTrash, onDone }: Props) {
             data-leave
             download="histories.csv"
             href={own.url("metrics/histories", { run_ids: ids, format: "csv" })}
+            onClick={(event) => {
+              if (!hasToken()) return;
+              event.preventDefault(); // a link sends no token
+              void saveHistories(ids).catch(tellFailure);
+            }}
           >
             Histories
           </a>

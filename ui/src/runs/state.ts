@@ -29,7 +29,7 @@ export function readState(): RunsState {
   return {
     filter: params.get("filter") ?? params.get("searchFilter") ?? "",
     order: order ? { name: order.replace(/^-/, ""), isDescending: order.startsWith("-") } : undefined,
-    columns: columns === null ? undefined : listFromText(columns),
+    columns: columns === null ? undefined : listFromText(columns).filter((name) => name !== ""),
     widths: widthsFrom(params.get("widths") ?? ""),
     pinned: listFromText(params.get("pin") ?? ""),
     by: listFromText(params.get("by") ?? ""),
