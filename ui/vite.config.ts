@@ -52,6 +52,11 @@ function withoutHelperFile(): Plugin {
           .replaceAll(helper, shell);
         if (after !== before) writeFileSync(join(folder, each), after);
       }
+      // with a part that is loaded later but is in the shell, the page itself would begin with the helper
+      if (readFileSync(join(import.meta.dirname, OUT, "index.html"), "utf-8").includes(helper))
+        throw new Error(
+          `index.html begins with ${helper}: import what is in the shell as it is, not by import()`,
+        );
       rmSync(join(folder, helper));
     },
   };

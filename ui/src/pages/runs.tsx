@@ -13,6 +13,7 @@ import { part } from "../app/part";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
 import { tell, tellFailure } from "../app/toasts";
+import { forgetSparks } from "../charts/sparks";
 import { withClause } from "../lib/filter_language";
 import { count } from "../lib/format";
 import { ColumnPicker } from "../runs/column_picker";
@@ -23,7 +24,6 @@ import { filterOf, type GroupFacts } from "../runs/groups";
 import { compare, ManyRuns } from "../runs/many";
 import { RunsTable } from "../runs/runs_table";
 import { SaveTable } from "../runs/save_table";
-import { forgetCurves } from "../runs/spark_cell";
 import {
   keepChosen,
   keepColumns,
@@ -81,7 +81,7 @@ export default function RunsPage({ at }: PageProps) {
     CALM_MS,
   );
   useLive({ experiments }, (changes) => {
-    forgetCurves(changes.runs);
+    forgetSparks(changes.runs);
     if (changes.about.has(experiment) || changes.isReset) void about.reload();
     refreshSoon();
   });

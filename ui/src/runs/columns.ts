@@ -40,7 +40,7 @@ export function fieldNamed(name: string): Field | undefined {
   return { entity: entity as Field["entity"], key, aggregate };
 }
 
-/** Curves are read by themselves (`spark_cell.tsx`), so the server's table knows no such columns. */
+/** Curves are read by themselves (`charts/sparks.tsx`), so the server's table knows no such columns. */
 export const isCurve = (name: string) => fieldNamed(name)?.aggregate === "curve";
 
 /** What a head shows: the key alone, as its kind is seen by its group. */

@@ -5,6 +5,7 @@ import { useCallback, useMemo, useState } from "preact/hooks";
 import type { Spread } from "../api/schema";
 import { Menu, type MenuPart } from "../app/menu";
 import { go, pageUrl } from "../app/router";
+import { SparkOf } from "../charts/sparks";
 import { Grid, type GridColumn } from "../grid/grid";
 import type { TreeRow } from "../grid/tree";
 import { isHigherBetter } from "../lib/better";
@@ -13,7 +14,6 @@ import { type CellOperator, cellMenu, moved } from "./cell_menu";
 import { fieldNamed, titleOf } from "./columns";
 import { type GroupFacts, isMetric, type Statistic, spreadText } from "./groups";
 import { litRun } from "./lit";
-import { SparkCell } from "./spark_cell";
 import { keepColumns, keepGrouping, keepOrder, keepWidths, type RunsState } from "./state";
 import type { RunRow, RunRows } from "./table";
 
@@ -138,7 +138,7 @@ export function RunsTable({
         ...sorting(name, state),
         cell: ({ row }) =>
           field.aggregate === "curve"
-            ? !row.group && <SparkCell run={row.id} metric={field.key} width={width - CELL_PADDING} />
+            ? !row.group && <SparkOf run={row.id} metric={field.key} width={width - CELL_PADDING} />
             : row.group
               ? spreadCell(row.values[index], row.group.spreads[index], state.statistic, name, found)
               : row.below?.[index]
