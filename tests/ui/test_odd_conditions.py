@@ -19,7 +19,7 @@ def made() -> dict[str, str]:
 def experiment(client: SlipstreamClient, made: dict[str, str]) -> str:
     """An experiment of two runs; returns its id."""
     if not made:
-        made["id"] = client.create_experiment("bob's \"best\" 100%")
+        made["id"] = client.create_experiment('bob\'s "best" 100%')
         for value in (1.0, 2.0):
             run = client.create_run(made["id"])
             client.log_metric(run.info.run_id, "loss", value)
@@ -32,8 +32,8 @@ def test_the_palette_finds_a_name_with_quotes(open_page: OpenPage, experiment: s
     page = open_page("/settings")
 
     page.keyboard.press("Control+k")
-    page.get_by_role("combobox").fill("bob's \"best\"")
-    expect(page.get_by_role("option", name="bob's \"best\" 100%")).to_be_visible()
+    page.get_by_role("combobox").fill('bob\'s "best"')
+    expect(page.get_by_role("option", name='bob\'s "best" 100%')).to_be_visible()
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/experiments/{experiment}")
 
@@ -53,7 +53,9 @@ def test_copying_works_where_the_page_came_without_https(open_page: OpenPage) ->
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
 
 
-def test_histories_are_saved_with_the_token(open_page: OpenPage, experiment: str, made: dict[str, str]) -> None:
+def test_histories_are_saved_with_the_token(
+    open_page: OpenPage, experiment: str, made: dict[str, str]
+) -> None:
     page = open_page(f"/experiments/{experiment}?chosen={made['run']}")
     page.evaluate("localStorage.setItem('slipstream-token', 'of a proxy')")
     sent: list[str | None] = []

@@ -65,7 +65,7 @@ export default function ModelVersionPage({ at }: PageProps) {
     if (!movedAt) return;
     const timer = setInterval(() => {
       if (Date.now() - movedAt > SWAP_MS) setMovedAt(0);
-      else void servers.reload();
+      else if (!servers.isLoading.peek()) void servers.reload();
     }, SWAP_LOOK_MS);
     return () => clearInterval(timer);
   }, [movedAt]);
