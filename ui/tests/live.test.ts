@@ -52,3 +52,30 @@ test("a reset is for all", () => {
   for (const interest of [{ models: true }, { runs: ["r"] }, { closely: ["r"] }, { everything: true }, {}])
     expect(live.concerns(interest, changes({ isReset: true }))).toBe(true);
 });
+
+test("one that stumbles over a change keeps it from nobody, and the stream goes on", async () => {
+  const reported = vi.fn();
+  vi.stubGlobal("reportError", reported);
+  vi.stubGlobal("location", { origin: "http://localhost" });
+  vi.stubGlobal("localStorage", { getItem: () => null });
+  let asked = 0;
+  vi.stubGlobal("fetch", async () => {
+    asked++;
+    const event = `id: 1\ndata: {"cursor":${asked},"runs":["r"],"experiments":[],"models":[]}\n\n`;
+    return new Response(
+      new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode(event)) }),
+    );
+  });
+  const told = vi.fn();
+  const stops = [
+    live.watch({ runs: ["r"] }, () => {
+      throw new Error("slip");
+    }),
+    live.watch({ runs: ["r"] }, told),
+  ];
+  await expect.poll(() => told.mock.calls.length).toBe(1);
+  expect(reported).toHaveBeenCalledTimes(1);
+  expect(live.liveState.value).toBe("live");
+  expect(asked).toBe(1);
+  for (const stop of stops) stop();
+});

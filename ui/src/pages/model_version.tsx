@@ -80,7 +80,7 @@ export default function ModelVersionPage({ at }: PageProps) {
       if (since > SWAP_MS) return;
       timer = setTimeout(
         () => {
-          void servers.reload();
+          if (!servers.isLoading.peek()) void servers.reload();
           look();
         },
         since < SOON_MS ? SOON_LOOK_MS : LATER_LOOK_MS,

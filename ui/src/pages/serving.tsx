@@ -22,7 +22,8 @@ export default function ServingPage() {
   useEffect(() => {
     if (!hasServers) return;
     const timer = setInterval(() => {
-      if (!document.hidden) void servers.reload();
+      // one that does not answer keeps the others waiting for it: that is not given up again and again
+      if (!document.hidden && !servers.isLoading.peek()) void servers.reload();
     }, ASK_MS);
     return () => clearInterval(timer);
   }, [hasServers]);

@@ -1,0 +1,44 @@
+// @vitest-environment node
+import { beforeAll, expect, test, vi } from "vitest";
+
+type Compare = typeof import("../src/compare/state");
+type Runs = typeof import("../src/runs/state");
+type Router = typeof import("../src/app/router");
+let compare: Compare;
+let runs: Runs;
+let router: Router;
+const replaced: string[] = [];
+
+beforeAll(async () => {
+  vi.stubGlobal("document", { baseURI: "http://localhost/" });
+  vi.stubGlobal("location", { href: "http://localhost/#//evil.example/x" });
+  vi.stubGlobal("history", {
+    replaceState: (_: unknown, __: string, to: string) => replaced.push(to),
+    pushState: () => {},
+  });
+  vi.stubGlobal("window", { scrollTo: () => {} });
+  router = await import("../src/app/router");
+  compare = await import("../src/compare/state");
+  runs = await import("../src/runs/state");
+});
+
+test("what stands behind a hash stays on this server", () => {
+  expect(replaced).toEqual(["http://localhost/evil.example/x"]);
+});
+
+test("a brush is as it was drawn, also where numbers are large and close", () => {
+  const brushes = [
+    { name: "metrics.a~b=c", from: -0.1234567891, to: 1e-9 },
+    { name: "params.t", from: 1_767_225_600_001, to: 1_767_225_600_002 },
+  ];
+  compare.keepBrushes(brushes);
+  expect(compare.readCompare().brushes).toEqual(brushes);
+});
+
+test("no column at all is none, and not one without a name", () => {
+  runs.keepColumns([]);
+  expect(router.url.value.search).toContain("columns=");
+  expect(runs.readState().columns).toEqual([]);
+  runs.keepColumns(["params.a,b"]);
+  expect(runs.readState().columns).toEqual(["params.a,b"]);
+});
