@@ -189,6 +189,8 @@ def test_a_run_of_another_client_that_logs_nothing_any_more_is_shown(
     page = open_page(f"/experiments/0/runs/{run_id}")
 
     expect(page.locator(".run-facts")).to_contain_text("nothing logged for 3 h")
+    table = open_page("/experiments/0")
+    expect(table.get_by_title("running, but nothing logged for 3 h")).to_be_visible()
     home = open_page("/")
     expect(home.get_by_role("listitem").filter(has_text="forgotten")).to_contain_text("nothing logged for")
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from run_sweep import Sweep, run_name
 from server_process import ServerProcess
 from slipstream.client.client import SlipstreamClient
+from slipstream.clock import now_ms
 
 OpenPage = Callable[..., Page]
 RUNS = 2_000
@@ -284,14 +285,14 @@ def test_nested_runs_stand_below_their_parents(
 ) -> None:
     experiment = client.create_experiment("nested")
     for study in range(2):
-        parent = client.create_run(experiment, start_time=1 + study, run_name=f"study {study}").info.run_id
+        began = now_ms() + 10 * study
+        parent = client.create_run(experiment, run_name=f"study {study}", start_time=began).info.run_id
         for trial in range(3):
-            # none in the same millisecond as another: that would leave their order to their ids
             client.create_run(
                 experiment,
-                start_time=1 + 10 * study + trial,
                 run_name=f"trial {study}.{trial}",
                 tags={"mlflow.parentRunId": parent},
+                start_time=began + trial + 1,  # each another millisecond, which is their order
             )
     page = open_page(f"/experiments/{experiment}")
     names = page.locator(".line a")
