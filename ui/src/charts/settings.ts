@@ -50,7 +50,7 @@ export function readSettings(): ChartSettings {
     pinned: listFromText(params.get("pin") ?? ""),
     hidden: listFromText(params.get("hide") ?? ""),
     most: most >= 1 && most <= 100 ? Math.round(most) : 20,
-    groupBy: params.get("by") ?? "",
+    groupBy: listFromText(params.get("by") ?? "")[0] ?? "", // a table may be grouped by several
     band: params.get("band") === "std" ? "std" : "minmax",
   };
 }
@@ -63,7 +63,8 @@ function zoomFrom(text: string | null): readonly [number, number] | undefined {
   return Number.isFinite(from) && to !== undefined && to > from ? [from, to] : undefined;
 }
 
-const tidy = (value: number) => String(Number(value.toPrecision(9)));
+/** Times are of 13 digits. */
+const tidy = (value: number) => String(Number(value.toPrecision(15)));
 
 export const keepX = (x: string) => setQuery({ x: x === "step" ? null : x, zoom: null }, {});
 export const keepLogX = (isLog: boolean) => setQuery({ logx: isLog ? "1" : null }, {});
@@ -77,7 +78,7 @@ export const keepSort = (order: ChartSettings["order"]) =>
 export const keepPinned = (runs: readonly string[]) => setQuery({ pin: listToText(runs) });
 export const keepHidden = (runs: readonly string[]) => setQuery({ hide: listToText(runs) });
 export const keepMost = (most: number) => setQuery({ most: most === 20 ? null : String(most) }, {});
-export const keepGroup = (by: string) => setQuery({ by }, {});
+export const keepGroup = (by: string) => setQuery({ by: by && listToText([by]) }, {});
 export const keepBand = (band: ChartSettings["band"]) =>
   setQuery({ band: band === "minmax" ? null : band }, {});
 
