@@ -120,7 +120,7 @@ def test_columns_are_moved_pinned_and_hidden_where_they_are(table: Callable[...,
     page.get_by_role("columnheader", name="optimizer", exact=True).click(button="right")
     page.get_by_role("menuitem", name="Keep at the left").click()
     expect(heads.nth(1)).to_contain_text("optimizer")
-    assert query_of(page, "pin") == ["params.optimizer"]
+    assert query_of(page, "left") == ["params.optimizer"]
     page.keyboard.press("ArrowRight")
     page.get_by_role("columnheader", name="model", exact=True).hover()
     page.get_by_role("columnheader", name="model", exact=True).locator(".more").click()

@@ -7,6 +7,7 @@ type Router = typeof import("../src/app/router");
 let compare: Compare;
 let runs: Runs;
 let router: Router;
+let charts: typeof import("../src/charts/settings");
 const replaced: string[] = [];
 
 beforeAll(async () => {
@@ -20,6 +21,7 @@ beforeAll(async () => {
   router = await import("../src/app/router");
   compare = await import("../src/compare/state");
   runs = await import("../src/runs/state");
+  charts = await import("../src/charts/settings");
 });
 
 test("what stands behind a hash stays on this server", () => {
@@ -41,4 +43,19 @@ test("no column at all is none, and not one without a name", () => {
   expect(runs.readState().columns).toEqual([]);
   runs.keepColumns(["params.a,b"]);
   expect(runs.readState().columns).toEqual(["params.a,b"]);
+});
+
+test("a window of a few milliseconds of today is one", () => {
+  charts.keepZoom([1_767_225_600_001.25, 1_767_225_600_004]);
+  expect(charts.readSettings().zoom).toEqual([1_767_225_600_001.25, 1_767_225_600_004]);
+});
+
+test("charts are grouped by what a table is grouped by, whatever its name", () => {
+  runs.keepGrouping(["params.a,b", "tags.c"], "mean");
+  expect(charts.readSettings().groupBy).toEqual(["params.a,b", "tags.c"]);
+  charts.keepGroup(["params.d,e"]);
+  expect(charts.readSettings().groupBy).toEqual(["params.d,e"]);
+  expect(runs.readState().by).toEqual(["params.d,e"]);
+  charts.keepGroup([]);
+  expect(runs.readState().by).toEqual([]);
 });

@@ -73,7 +73,8 @@ function zoomFrom(text: string | null): readonly [number, number] | undefined {
   return Number.isFinite(from) && to !== undefined && to > from ? [from, to] : undefined;
 }
 
-const tidy = (value: number) => String(Number(value.toPrecision(9)));
+/** Times are of 13 digits. */
+const tidy = (value: number) => String(Number(value.toPrecision(15)));
 
 export const keepX = (x: string) => setQuery({ x: x === "step" ? null : x, zoom: null }, {});
 export const keepLogX = (isLog: boolean) => setQuery({ logx: isLog ? "1" : null }, {});

@@ -31,7 +31,7 @@ export function readState(): RunsState {
     order: order ? { name: order.replace(/^-/, ""), isDescending: order.startsWith("-") } : undefined,
     columns: columns === null ? undefined : listFromText(columns).filter((name) => name !== ""),
     widths: widthsFrom(params.get("widths") ?? ""),
-    pinned: listFromText(params.get("pin") ?? ""),
+    pinned: listFromText(params.get("left") ?? ""),
     by: listFromText(params.get("by") ?? ""),
     statistic: STATISTICS.find((each) => each === params.get("of")) ?? "mean",
     isTrash: params.get("trash") === "1",
@@ -65,7 +65,7 @@ export function keepWidths(widths: Readonly<Record<string, number>>): void {
   });
 }
 
-export const keepPinned = (names: readonly string[]) => setQuery({ pin: listToText(names) }, {});
+export const keepPinned = (names: readonly string[]) => setQuery({ left: listToText(names) }, {});
 export const keepChosen = (ids: readonly string[]) => setQuery({ chosen: listToText(ids) });
 export const keepTrash = (isTrash: boolean) => setQuery({ trash: isTrash ? "1" : null, chosen: null }, {});
 export const keepView = (view: RunsState["view"]) => setQuery({ view: view === "table" ? null : view }, {});
