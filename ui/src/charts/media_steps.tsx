@@ -183,7 +183,7 @@ function tableFromJson(text: string): Cells | undefined {
     };
   }
   const { columns, data } = (content ?? {}) as { columns?: unknown[]; data?: unknown[][] };
-  if (!Array.isArray(columns) || !Array.isArray(data)) return undefined;
+  if (!Array.isArray(columns) || !Array.isArray(data) || !data.every(Array.isArray)) return undefined;
   return { columns: columns.map(String), rows: data.map((row) => row.map(cellText)) };
 }
 
