@@ -165,8 +165,8 @@ def test_curves_of_a_screenful_are_one_request(open_page: OpenPage, sweep: Sweep
     until(page, SOME_CURVE)
     assert len(asked) == 1
 
-    page.evaluate("document.querySelector('.grid').scrollTop = 28 * 150")
-    expect(page.get_by_role("link", name=run_name(RUNS - 1 - 150), exact=True)).to_be_visible()
+    page.evaluate("document.querySelector('.grid').scrollTop = 28 * 200")
+    expect(page.get_by_role("link", name=run_name(RUNS - 1 - 200), exact=True)).to_be_visible()
     until(page, EACH_CURVE)
     assert len(asked) == 2
     assert page.locator("*").count() <= 2_500

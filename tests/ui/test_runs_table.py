@@ -335,3 +335,22 @@ def test_the_first_load_is_small(
     assert sent["requests"] <= 7
     assert sent["bytes"] <= 150_000
     assert sent["foreign"] == 0
+
+
+def test_keys_are_for_the_row_they_were_on_when_others_come(
+    open_page: OpenPage, client: SlipstreamClient
+) -> None:
+    experiment = client.create_experiment("rows that come")
+    first, _ = [client.create_run(experiment, start_time=each, run_name=f"run {each}") for each in (1, 2)]
+    page = open_page(f"/experiments/{experiment}")
+    names = page.locator(".line a")
+    expect(names).to_have_text(["run 2", "run 1"])
+    page.keyboard.press("t")
+    page.keyboard.press("j")
+    client.create_run(experiment, start_time=3, run_name="run 3")
+    expect(names).to_have_text(["run 3", "run 2", "run 1"])
+
+    page.keyboard.press("x")
+    expect(page.get_by_role("checkbox", name="Select run 1")).to_be_checked()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/runs/{first.info.run_id}**")

@@ -6,7 +6,7 @@
  */
 
 import { type ReadonlySignal, useSignal } from "@preact/signals";
-import type { ComponentChildren, TargetedEvent } from "preact";
+import type { ComponentChildren, TargetedEvent, VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { RowSource } from "./rows";
 import { type Column, columnsInSight, rowsInSight } from "./window";
@@ -48,6 +48,14 @@ export interface GridProps<R> {
   readonly lit?: ReadonlySignal<string | undefined>;
 }
 
+/** Rows as they were drawn last, and by what. */
+interface Drawn {
+  by: readonly unknown[];
+  readonly lines: Map<number, { readonly activeColumn: number; readonly line: VNode }>;
+}
+
+/** How far from where it was the active row is looked for when rows have come or gone. */
+const MOVED_BY = 200;
 const ROW_HEIGHT = 28;
 const COARSE_ROW_HEIGHT = 44;
 const LEAST_WIDTH = 48;
@@ -59,9 +67,12 @@ export function Grid<R>(props: GridProps<R>) {
   const left = useSignal(0);
   const size = useSignal({ width: 0, height: 0 });
   const active = useSignal({ row: 0, column: 0 });
+  const activeKey = useRef<string | undefined>(undefined);
+  const keyOf = (row: R | undefined) => (row === undefined ? undefined : props.rowKey(row));
+  const drawn = useRef<Drawn>({ by: [], lines: new Map() });
   const rowHeight = useRef(matchMedia("(pointer: coarse)").matches ? COARSE_ROW_HEIGHT : ROW_HEIGHT).current;
   const total = rows.total.value ?? 0;
-  void rows.version.value;
+  const version = rows.version.value;
 
   useLayoutEffect(() => {
     const element = frame.current;
@@ -85,8 +96,24 @@ export function Grid<R>(props: GridProps<R>) {
     top.value = 0;
     frame.current?.scrollTo({ top: 0 });
     active.value = { row: 0, column: active.peek().column };
+    activeKey.current = undefined;
     return () => rows.stop();
   }, [rows]);
+  // Rows that come above it move the active row: a key that is pressed then must not be for another.
+  useLayoutEffect(() => {
+    const { row, column } = active.peek();
+    const keyAt = (index: number) => keyOf(rows.get(index));
+    const here = keyAt(row);
+    if (here === undefined || here === activeKey.current) return;
+    const isUsed = document.activeElement === frame.current && activeKey.current !== undefined;
+    for (let by = 1; isUsed && by <= MOVED_BY; by++)
+      for (const index of [row + by, row - by])
+        if (keyAt(index) === activeKey.current) {
+          active.value = { row: index, column };
+          return;
+        }
+    activeKey.current = here;
+  }, [rows, version]);
 
   useLight(frame, props.lit);
 
@@ -118,6 +145,7 @@ export function Grid<R>(props: GridProps<R>) {
       column: Math.max(0, Math.min(columns.length - 1, column)),
     };
     active.value = next;
+    activeKey.current = keyOf(rows.get(next.row));
     reveal(next.row, next.column);
     props.onHover?.(rows.get(next.row));
   };
@@ -165,8 +193,19 @@ export function Grid<R>(props: GridProps<R>) {
     active.value.row >= inSight.first &&
     active.value.row < inSight.end &&
     [...pinned, ...shown].some((each) => each.index === active.value.column);
+  // While one scrolls, a row that was in sight stays as it was drawn: only those that come are.
+  const by = [props, version, total, rowHeight, before, width, shown[0]?.index, shown.at(-1)?.index];
+  if (by.some((each, at) => each !== drawn.current.by[at])) drawn.current = { by, lines: new Map() };
+  const kept = drawn.current.lines;
+  for (const index of kept.keys()) if (index < inSight.first || index >= inSight.end) kept.delete(index);
   const lines = [];
   for (let index = inSight.first; index < inSight.end; index++) {
+    const activeColumn = active.value.row === index ? active.value.column : -1;
+    const earlier = kept.get(index);
+    if (earlier?.activeColumn === activeColumn) {
+      lines.push(earlier.line);
+      continue;
+    }
     const row = rows.get(index);
     const cell = ({ column, left: x, index: number }: (typeof pinned)[number]) => {
       const isActive = active.value.row === index && active.value.column === number;
@@ -178,7 +217,10 @@ export function Grid<R>(props: GridProps<R>) {
           aria-colindex={number + 1}
           class={`cell${column.isNumber ? " number" : ""}${column.pinned ? " pinned" : ""}${isActive ? " active" : ""}`}
           style={{ width: px(column.width), left: column.pinned ? px(x) : undefined }}
-          onMouseDown={() => (active.value = { row: index, column: number })}
+          onMouseDown={() => {
+            active.value = { row: index, column: number };
+            activeKey.current = keyOf(row);
+          }}
           onContextMenu={(event) => {
             // a link keeps the browser's own menu
             if (!props.onMenu || row === undefined || (event.target as Element).closest("a")) return;
@@ -199,7 +241,7 @@ export function Grid<R>(props: GridProps<R>) {
         </div>
       );
     };
-    lines.push(
+    const line = (
       <div
         key={row === undefined ? `waiting-${index}` : props.rowKey(row)}
         role="row"
@@ -216,8 +258,10 @@ export function Grid<R>(props: GridProps<R>) {
         {pinned.map(cell)}
         <div role="presentation" style={{ flex: "none", width: px(before) }} />
         {shown.map(cell)}
-      </div>,
+      </div>
     );
+    kept.set(index, { activeColumn, line });
+    lines.push(line);
   }
 
   return (
