@@ -1,11 +1,10 @@
 /** Making a version of a registered model from a model that a run has logged. */
 
-import { useMemo, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { ApiError, mlflow } from "../api/request";
 import { useResource } from "../api/resource";
 import type { ModelVersionResponse, SearchRegisteredModelsResponse } from "../api/schema";
 import { go } from "../app/router";
-import { useShortcuts } from "../app/shortcuts";
 import { tell } from "../app/toasts";
 import { visibleLine } from "../lib/visible";
 import { versionUrl } from "./marks";
@@ -14,37 +13,7 @@ import { Sheet, SheetForm } from "./sheet";
 
 const OFFERED = 100;
 
-interface Props {
-  readonly run: string;
-  readonly model: string;
-  readonly name: string;
-  /** Whether the key `m` opens it: of a run's models, the first one. */
-  readonly hasKey: boolean;
-}
-
-export function Register({ run, model, name, hasKey }: Props) {
-  const [isOpen, setOpen] = useState(false);
-  const shortcuts = useMemo(
-    () => (hasKey ? [{ keys: "m", what: "register the model", run: () => setOpen(true) }] : []),
-    [hasKey],
-  );
-  useShortcuts(shortcuts);
-  return (
-    <>
-      <button
-        type="button"
-        aria-label={`Register ${visibleLine(name)}`}
-        title={hasKey ? "Register (m)" : undefined}
-        onClick={() => setOpen(true)}
-      >
-        Register…
-      </button>
-      {isOpen && <RegisterSheet run={run} model={model} name={name} onClose={() => setOpen(false)} />}
-    </>
-  );
-}
-
-function RegisterSheet(props: { run: string; model: string; name: string; onClose: () => void }) {
+export function RegisterSheet(props: { run: string; model: string; name: string; onClose: () => void }) {
   const { run, model, name, onClose } = props;
   const [to, setTo] = useState("");
   const known = useResource("models", async (abort) => {

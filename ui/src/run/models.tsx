@@ -3,7 +3,7 @@
 import { pageUrl } from "../app/router";
 import { type ApiNumber, shortNumber, toNumber } from "../lib/format";
 import { visibleLine } from "../lib/visible";
-import { Register } from "../models/register";
+import { Register } from "./register";
 import type { RunFacts } from "./run_data";
 
 export function Models({ run }: { run: RunFacts }) {
