@@ -19,6 +19,7 @@ Violations = Callable[[Page], list[str]]
 GATEWAY = "<html><head><title>504 Gateway Time-out</title></head><body><h1>504</h1></body></html>"
 LONG = "a-name-that-does-not-end-" * 9
 NAMES = ("a/b c 50%", "q?x=1&y=2#1", "smile 😀 שלום עולם", LONG)
+NO_ANSWER = {"total": 1, "offset": 0, "cursor": 0, "experiments": [None]}
 ANSWERS = {
     "a gateway's page": ({"status": 504, "content_type": "text/html", "body": GATEWAY}, "answered 504"),
     "a page to sign in": ({"status": 200, "content_type": "text/html", "body": "<p>Who?"}, "sign in"),
@@ -47,6 +48,22 @@ def test_every_page_says_what_went_wrong(open_page: OpenPage, violations: Violat
         expect(page.get_by_role("alert").filter(has_text=message).first, path).to_be_visible()
         expect(page.locator(".skeleton"), path).to_have_count(0)
         assert violations(page) == [], path
+
+
+def test_a_page_that_cannot_be_drawn_leaves_the_others_alone(
+    open_page: OpenPage, violations: Violations
+) -> None:
+    page = open_page("/settings", faults=False)
+    page.route("**/experiments/overview**", lambda route: route.fulfill(json=NO_ANSWER))
+    page.get_by_role("link", name="Experiments").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("This page could not be drawn")
+    assert violations(page) == []
+    page.get_by_role("link", name="Models").click()
+    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    page.unroute_all()
+    page.get_by_role("link", name="Experiments").click()
+    expect(page.get_by_role("link", name="Default")).to_be_visible()
 
 
 def test_a_failure_is_got_over_by_trying_again(open_page: OpenPage) -> None:

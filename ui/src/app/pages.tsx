@@ -3,6 +3,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../api/request";
+import { Boundary } from "./boundary";
 import { path } from "./router";
 import { Empty, Failure, Skeleton } from "./states";
 
@@ -97,5 +98,11 @@ export function CurrentPage() {
   if (failed === found.load) return <Failure error={NOT_LOADED} retry={() => location.reload()} />;
   const Page = loaded.get(found.load);
   // a tab of a page is not another page
-  return Page ? <Page key={JSON.stringify({ ...found.at, tab: "" })} at={found.at} /> : <Skeleton />;
+  return Page ? (
+    <Boundary key={JSON.stringify({ ...found.at, tab: "" })} what="This page">
+      <Page at={found.at} />
+    </Boundary>
+  ) : (
+    <Skeleton />
+  );
 }

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { useResource } from "../api/resource";
+import { Boundary } from "../app/boundary";
 import { CopyButton } from "../app/copy";
 import { Failure, Skeleton } from "../app/states";
 import { tellFailure } from "../app/toasts";
@@ -91,7 +92,9 @@ export function Preview({ source, path, size }: Props) {
       {content.error.value ? (
         <Failure error={content.error.value} retry={content.reload} />
       ) : found ? (
-        <Shown key={path} source={source} path={path} kind={asSource ? "text" : kind} content={found} />
+        <Boundary key={`${path} ${asSource}`} what="This file">
+          <Shown key={path} source={source} path={path} kind={asSource ? "text" : kind} content={found} />
+        </Boundary>
       ) : (
         <Skeleton />
       )}
