@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { mediaByKey, mediaFrom } from "../src/charts/media_files";
+import { mediaByKey, mediaFrom, placeOf, placeText } from "../src/charts/media_files";
 import { importances, ranks } from "../src/charts/small/correlation";
 import { fieldOf, kindFor } from "../src/charts/small/values";
 import { lineDiff } from "../src/compare/line_diff";
@@ -109,6 +109,20 @@ describe("media by step", () => {
       kind: "image",
     });
     expect(mediaFrom("images/plot.png")).toBeUndefined();
+  });
+
+  it("each file of a step has its place in the address", () => {
+    const files = [0, 0, 0, 5, 5].map((step, time) => ({
+      path: `${time}`,
+      key: "k",
+      step,
+      time,
+      kind: "image" as const,
+    }));
+    const texts = files.map((_, place) => placeText(files, place));
+    expect(texts).toEqual(["0+0", "0+1", "0", "5+0", "5"]);
+    expect(texts.map((text) => placeOf(files, text))).toEqual([0, 1, 2, 3, 4]);
+    expect([undefined, "3", "9", "0+9", "x"].map((text) => placeOf(files, text))).toEqual([4, 2, 4, 2, 4]);
   });
 
   it("keeps the whole image of two, in the order of steps", () => {

@@ -57,3 +57,23 @@ export function mediaByKey(paths: readonly string[]): Map<string, MediaFile[]> {
       ]),
   );
 }
+
+/** A place among files as it stands in the address: its step, and which of that step it is where it is not the last of it. */
+export function placeText(files: readonly MediaFile[], place: number): string {
+  const step = (files[place] as MediaFile).step;
+  const first = files.findIndex((file) => file.step === step);
+  return files[place + 1]?.step === step ? `${step}+${place - first}` : String(step);
+}
+
+/** The place that a text means: where that step is not there, the last before it; without a text, the last of all. */
+export function placeOf(files: readonly MediaFile[], text: string | undefined): number {
+  const [step, which] = (text ?? "").split("+");
+  if (!step || Number.isNaN(Number(step))) return files.length - 1;
+  const last = Math.max(
+    0,
+    files.findLastIndex((file) => file.step <= Number(step)),
+  );
+  if (which === undefined) return last;
+  const first = files.findIndex((file) => file.step === (files[last] as MediaFile).step);
+  return Math.min(last, first + Number(which) || 0);
+}

@@ -13,7 +13,7 @@ import { query, setQuery } from "../app/router";
 import { Failure, Skeleton } from "../app/states";
 import { count, moment } from "../lib/format";
 import { listFromText, listToText } from "../runs/columns";
-import { type MediaFile, mediaByKey } from "./media_files";
+import { type MediaFile, mediaByKey, placeOf, placeText } from "./media_files";
 
 const FOLDERS = ["images", "audio", "tables"];
 const MOST_ROWS = 200;
@@ -62,17 +62,15 @@ function MediaCard({ name, files, runId }: { name: string; files: readonly Media
   const kept = new Map(
     listFromText(query.value.get("at") ?? "").map((text) => {
       const at = text.lastIndexOf("=");
-      return [text.slice(0, at), Number(text.slice(at + 1))] as const;
+      return [text.slice(0, at), text.slice(at + 1)] as const;
     }),
   );
-  const step = kept.get(name);
   const last = files.length - 1;
-  const chosen = step === undefined ? last : files.findLastIndex((file) => file.step <= step);
-  const at = Math.max(0, chosen);
+  const at = placeOf(files, kept.get(name));
   const file = files[at] as MediaFile;
   const choose = (place: number) => {
     if (place >= last) kept.delete(name);
-    else kept.set(name, (files[place] as MediaFile).step);
+    else kept.set(name, placeText(files, place));
     setQuery({ at: listToText([...kept].map(([key, value]) => `${key}=${value}`)) });
   };
   return (
