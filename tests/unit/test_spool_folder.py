@@ -14,6 +14,7 @@ from slipstream.client.spool.folder import (
     Sent,
     began_elsewhere,
     folder_of,
+    is_let_go,
     left_spools,
     sent_by_others,
 )
@@ -182,9 +183,12 @@ def test_what_began_first_is_taken_first() -> None:
     taken = list(left_spools(folder_of(SERVER)))
     assert [left.path for left in taken] == [first, second]
     assert sent_by_others(folder_of(SERVER)), "they are locked, and their processes are gone"
+    assert not is_let_go(folder_of(SERVER))
     for left in taken:
         left.close(delivered=False)
     assert not sent_by_others(folder_of(SERVER))
+    assert is_let_go(folder_of(SERVER))
+    assert not is_let_go(folder_of(SERVER), before=taken[0].head.time - 1)
     (older,) = left_spools(folder_of(SERVER), before=taken[1].head.time - 1)
     assert older.path == first
     older.close(delivered=True)

@@ -246,14 +246,30 @@ def left_spools(folder: Path, before: int | None = None) -> Iterator[LeftSpool]:
 
 def sent_by_others(folder: Path) -> bool:
     """Tell whether a file whose process is gone is in the hands of another one now."""
+    return any(map(_is_locked, _of_dead(folder)))
+
+
+def is_let_go(folder: Path, before: int | None = None) -> bool:
+    """Tell whether a file whose process is gone waits to be sent, in nobody's hands; `before` as for `left_spools`."""
+    for path in _of_dead(folder, before):
+        taken = _take(path)
+        if taken is not None:
+            taken.close(delivered=False)
+            return True
+    return False
+
+
+def _of_dead(folder: Path, before: int | None = None) -> Iterator[Path]:
+    """Return the files of processes of this machine that are gone."""
     if sys.platform == "win32":  # it does not tell who is gone without harming who is not
-        return False
+        return
     here = socket.gethostname()
     for path in folder.glob(f"*{SUFFIX}"):
         head = _head_of(path)
-        if head is not None and head.host == here and not _is_alive(head.pid) and _is_locked(path):
-            return True
-    return False
+        if head is None or head.host != here or (before is not None and head.time > before):
+            continue
+        if not _is_alive(head.pid):
+            yield path
 
 
 def _is_locked(path: Path) -> bool:

@@ -19,6 +19,7 @@ from slipstream.client.spool.folder import (
     Sent,
     began_elsewhere,
     folder_of,
+    is_let_go,
     keep_refused,
     left_spools,
     sent_by_others,
@@ -440,13 +441,21 @@ class Shipper:
     def _await_others(self) -> bool:
         """Let other processes finish with what they are sending of those that are gone; tell whether they have.
 
-        Not for ever, they may be stopped; and not before what this process has to send of its own.
+        Not for ever, they may be stopped; and not before what this process has to send of its own. What they let go of
+        before its end, since they ended or had something of their own to send, is to be looked for once more.
         """
+        folder = folder_of(self.server)
         if not self._others_until:
             self._others_until = time.monotonic() + _OTHERS_SECONDS
         while not self._stopping and not self._has_own_to_send():
-            if time.monotonic() > self._others_until or not sent_by_others(folder_of(self.server)):
+            if time.monotonic() > self._others_until:
                 return True
+            # In this order, and again: a file that is let go of between two looks is seen by the one or the other.
+            if not sent_by_others(folder):
+                if is_let_go(folder, self._began):
+                    return False
+                if not sent_by_others(folder):
+                    return True
             time.sleep(GATHER_SECONDS)
         return False
 
@@ -459,12 +468,16 @@ class Shipper:
         if self._open is None:
             return True
         delivery = Delivery(self._open(), self._refuse, self.renamed)
-        if self._send_left(delivery, None, is_alone=True) is not _Left.DONE:
-            return False
         until = time.monotonic() + _OTHERS_SECONDS
-        while time.monotonic() < until and sent_by_others(folder_of(self.server)):
-            time.sleep(GATHER_SECONDS)
-        return not self._stopping
+        folder = folder_of(self.server)
+        while self._send_left(delivery, None, is_alone=True) is _Left.DONE:
+            while time.monotonic() < until and sent_by_others(folder):
+                time.sleep(GATHER_SECONDS)
+            if self._stopping or time.monotonic() >= until:
+                return not self._stopping
+            if not is_let_go(folder):  # by others, before its end
+                return True
+        return False
 
     def _refuse(self, text: bytes, message: str) -> None:
         self.refused += 1
