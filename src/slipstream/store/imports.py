@@ -391,7 +391,6 @@ class ImportsPart(ImportUpdatesPart):
         for each in imported:
             check_version(each)
         theirs = [each.version for each in imported]
-        self.changed_models.add(model.name)  # mostly; who is told so in vain looks once more
         changes = self.find_model_changes(model, theirs)
         row = self.tx.fetch_one(
             INSERT_REGISTERED_MODEL,
@@ -434,6 +433,9 @@ class ImportsPart(ImportUpdatesPart):
             model.aliases,
             "alias",
         )
+        is_other = update and changes is not None and (changes.of_model or changes.versions)
+        if is_new or new or tags or aliases or is_other:
+            self.changed_models.add(model.name)
         usable = {*here, *(int(version) for version in new)}
         for alias, version in aliases.items():
             if int(version) not in usable or version in dict(refused):
