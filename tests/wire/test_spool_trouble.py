@@ -17,6 +17,7 @@ from server_process import ServerProcess
 from slipstream.client import connect
 from slipstream.client.spool import shipper
 from slipstream.client.spool.folder import REFUSED
+from slipstream.client.spool.sync import sync
 
 pytestmark = pytest.mark.slow
 
@@ -104,6 +105,41 @@ def leave_a_run(url: str, count: int, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def unavailable(*_: object) -> tuple[int, bytes]:
     return 503, b"<html>unavailable</html>"
+
+
+SET_A_TAG = """
+import os, sys
+import slipstream
+from slipstream.client import connect
+slipstream.set_tracking_uri(sys.argv[1])
+connect.connect().store.shipper._stopping = True
+slipstream.MlflowClient().set_tag(sys.argv[2], "last", sys.argv[3])
+os._exit(0)
+"""
+
+
+def test_sync_sends_nothing_before_what_a_server_did_not_take_now(
+    front: Front, server: ServerProcess, spool: Path
+) -> None:
+    run_id = slipstream.MlflowClient(server.url).create_run("0").info.run_id
+    connect.close_all()
+    for life in ("first", "second", "third"):
+        run_script(SET_A_TAG, front.url, run_id, life)
+    asked: list[str] = []
+
+    def away_at_first(method: str, path: str, body: bytes) -> tuple[int, bytes] | None:
+        if not path.endswith("/records"):
+            return None
+        asked.append(path)
+        return unavailable() if b"first" in body else None
+
+    front.answer = away_at_first
+    once = sync()
+    assert (len(once.sent), len(once.failed)) == (0, 3)
+    assert "goes first" in once.failed[2][1]
+    front.answer = lambda *_: None
+    assert len(sync().sent) == 3
+    assert slipstream.MlflowClient(server.url).get_run(run_id).data.tags["last"] == "third"
 
 
 def test_a_proxy_that_knows_no_route_for_a_while_is_not_taken_for_mlflows_server(

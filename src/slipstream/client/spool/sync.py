@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from slipstream.client.connect import normalise, shown_uri
-from slipstream.client.spool.delivery import Delivery, describe
+from slipstream.client.spool.delivery import Delivery, describe, may_pass
 from slipstream.client.spool.folder import (
     SUFFIX,
     LeftSpool,
@@ -62,7 +62,8 @@ def sync(
 ) -> SyncResult:
     """Send all files of programs that have ended; each is removed once its server has all of it.
 
-    Retry-safe: what was sent before is left out by the server.
+    Retry-safe: what was sent before is left out by the server. Where a server does not take a file now, its later ones wait for
+    the next call: they may be of programs that went on with the same runs.
 
     Args:
         folder: where they are: of all servers or of one; by default this user's.
@@ -72,6 +73,7 @@ def sync(
     result = SyncResult()
     total = sum(1 for _ in _files(folder))
     seen = 0
+    away: dict[str, str] = {}  # servers that did not take a file now, and what they said
     for left in _all_left(folder):
         seen += 1
         described = _describe(left)
@@ -93,6 +95,11 @@ def sync(
             )
             continue
 
+        if server in away:
+            left.close(delivered=False)
+            result.failed.append((described, f"{away[server]} What was logged before goes first."))
+            continue
+
         def refuse(text: bytes, message: str, server: str = server) -> None:
             keep_refused(shown_uri(server), text, message)
             result.refused.append((message, describe(text)))
@@ -110,6 +117,8 @@ def sync(
             send_left(left, delivery, stop)
         except SlipstreamError as error:
             result.failed.append((described, str(error)))
+            if may_pass(error):
+                away[server] = str(error)
         else:
             result.sent.append(described)
     result.busy = total - seen
