@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from slipstream.artifact_store.local import lock_file
 from slipstream.client.spool import folder as spool_folder
 from slipstream.client.spool.folder import (
     OwnSpool,
@@ -189,6 +190,9 @@ def test_what_began_first_is_taken_first() -> None:
     assert not sent_by_others(folder_of(SERVER))
     assert is_let_go(folder_of(SERVER))
     assert not is_let_go(folder_of(SERVER), before=taken[0].head.time - 1)
+    with first.open("rb") as file:
+        assert lock_file(file.fileno())  # as somebody does who sends it
+        assert list(left_spools(folder_of(SERVER))) == [], "the second must not overtake it"
     (older,) = left_spools(folder_of(SERVER), before=taken[1].head.time - 1)
     assert older.path == first
     older.close(delivered=True)

@@ -226,7 +226,8 @@ def keep_refused(server: str, text: bytes, message: str) -> str:
 def left_spools(folder: Path, before: int | None = None) -> Iterator[LeftSpool]:
     """Take the files of a folder whose processes are gone, one after the other.
 
-    The one that was begun first comes first, since later programs build on what earlier ones did: they log to their runs.
+    The one that was begun first comes first, since later programs build on what earlier ones did: they log to their runs. So
+    those that were begun after one that somebody else is sending now are not taken.
 
     Args:
         folder: that of one server.
@@ -242,6 +243,8 @@ def left_spools(folder: Path, before: int | None = None) -> Iterator[LeftSpool]:
         taken = _take(path)
         if taken is not None:
             yield taken
+        elif _is_of_dead(path) and _is_locked(path):
+            return  # somebody sends it, and what later programs logged to the same runs must not overtake it
 
 
 def sent_by_others(folder: Path) -> bool:
@@ -260,16 +263,19 @@ def is_let_go(folder: Path, before: int | None = None) -> bool:
 
 
 def _of_dead(folder: Path, before: int | None = None) -> Iterator[Path]:
-    """Return the files of processes of this machine that are gone."""
-    if sys.platform == "win32":  # it does not tell who is gone without harming who is not
-        return
-    here = socket.gethostname()
     for path in folder.glob(f"*{SUFFIX}"):
-        head = _head_of(path)
-        if head is None or head.host != here or (before is not None and head.time > before):
-            continue
-        if not _is_alive(head.pid):
+        if _is_of_dead(path, before):
             yield path
+
+
+def _is_of_dead(path: Path, before: int | None = None) -> bool:
+    """Tell whether a file is of a process of this machine that is gone."""
+    if sys.platform == "win32":  # it does not tell who is gone without harming who is not
+        return False
+    head = _head_of(path)
+    if head is None or head.host != socket.gethostname() or (before is not None and head.time > before):
+        return False
+    return not _is_alive(head.pid)
 
 
 def _is_locked(path: Path) -> bool:
