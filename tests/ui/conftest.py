@@ -151,7 +151,7 @@ def violations(axe: str) -> Callable[[Page], list[str]]:
     def find(page: Page) -> list[str]:
         page.evaluate(axe)
         # What fades in has not its colours yet.
-        page.wait_for_function("document.getAnimations().every(each => each.playState !== 'running')")
+        page.wait_for_function("() => document.getAnimations().every(each => each.playState !== 'running')")
         found: list[dict[str, Any]] = page.evaluate(
             "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map("
             "v => ({id: v.id, count: v.nodes.length, first: v.nodes[0].html.slice(0, 200)})))"
