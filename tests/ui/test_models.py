@@ -118,6 +118,7 @@ def test_a_model_is_made_renamed_and_deleted_and_each_can_be_undone(
     page.get_by_label("New name").fill("fresher")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="fresher")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo").last).to_be_visible()
     page.keyboard.press("Control+z")
     expect(page.get_by_role("heading", name="fresh", exact=True)).to_be_visible()
     page.get_by_role("button", name="Delete", exact=True).click()
@@ -125,6 +126,7 @@ def test_a_model_is_made_renamed_and_deleted_and_each_can_be_undone(
     expect(page.get_by_role("grid", name="Models")).to_be_visible()
     expect(page.get_by_role("link", name="fresh", exact=True)).to_have_count(0)
 
+    expect(page.get_by_role("button", name="Undo").last).to_be_visible()
     page.keyboard.press("Control+z")
     expect(page.get_by_role("heading", name="fresh", exact=True)).to_be_visible()
     client.delete_registered_model("fresh")
@@ -180,6 +182,7 @@ def test_tags_are_changed_in_place(open_page: OpenPage, client: SlipstreamClient
     assert client.get_registered_model(MODEL).tags["tier"] == "gold"
     page.get_by_role("button", name="Remove tag tier").click()
     expect(page.get_by_role("button", name="Change tag tier")).to_have_count(0)
+    expect(page.get_by_role("button", name="Undo").last).to_be_visible()
     page.keyboard.press("Control+z")
     expect(page.get_by_role("button", name="Change tag tier: gold")).to_be_visible()
 
@@ -261,6 +264,7 @@ def test_an_alias_moves_in_two_keys_and_comes_back_with_one(
     assert client.get_model_version_by_alias(MODEL, "champion").version == "3"
     expect(page.get_by_role("link", name="@champion v3")).to_be_visible()
 
+    expect(page.get_by_role("button", name="Undo").last).to_be_visible()
     page.keyboard.press("Control+z")
     expect(page.get_by_role("link", name="@champion v1")).to_be_visible()
     assert client.get_model_version_by_alias(MODEL, "champion").version == "1"
@@ -281,6 +285,7 @@ def test_a_stage_is_moved_with_a_reason(open_page: OpenPage, client: SlipstreamC
     expect(page.get_by_text("Version 3 is in Production.")).to_be_visible()
     assert client.get_model_version(MODEL, "3").current_stage == "Production"
     assert client.get_model_version(MODEL, "1").current_stage == "Archived"
+    expect(page.get_by_role("button", name="Undo").last).to_be_visible()
     page.keyboard.press("Control+z")
     expect(page.locator(".line", has_text="Version 1").locator(".stage")).to_have_text("Production")
     assert client.get_model_version(MODEL, "1").current_stage == "Production"

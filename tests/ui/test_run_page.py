@@ -168,6 +168,7 @@ def test_a_run_is_renamed_in_place_and_back(
 
     expect(page.get_by_role("heading", name="new name")).to_be_visible()
     assert client.get_run(run_id).info.run_name == "new name"
+    expect(page.get_by_role("button", name="Undo").last).to_be_visible()
     page.keyboard.press("Control+z")
     expect(page.get_by_role("heading", name="old name")).to_be_visible()
     assert client.get_run(run_id).info.run_name == "old name"
@@ -193,6 +194,7 @@ def test_tags_are_set_changed_removed_and_brought_back(
     assert {"team": "speech"}.items() <= client.get_run(run_id).data.tags.items()
     assert "stage" not in client.get_run(run_id).data.tags
 
+    expect(page.get_by_role("button", name="Undo").last).to_be_visible()
     page.keyboard.press("Control+z")
 
     expect(tags.get_by_role("button", name="Change tag stage: candidate")).to_be_visible()
