@@ -317,7 +317,7 @@ def visit(
     try:
         page = context.pages[0] if context.pages else context.new_page()
         if answers is not None:
-            page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 Playwright writes on what it calls
+            page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108  # Playwright writes on what it calls
         page.add_init_script(_WATCH.replace("SHOWN", shown))
         session = context.new_cdp_session(page)
         session.send("Performance.enable", {"timeDomain": "threadTicks"})

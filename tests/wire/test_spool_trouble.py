@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import slipstream
 from front import Front
 from server_process import ServerProcess
+from slipstream.artifact_store.local import lock_file
 from slipstream.client import connect
 from slipstream.client.spool import shipper
 from slipstream.client.spool.folder import REFUSED
@@ -140,6 +142,25 @@ def test_sync_sends_nothing_before_what_a_server_did_not_take_now(
     front.answer = lambda *_: None
     assert len(sync().sent) == 3
     assert slipstream.MlflowClient(server.url).get_run(run_id).data.tags["last"] == "third"
+
+
+def test_what_another_program_lets_go_of_unfinished_goes_before_what_builds_on_it(
+    server: ServerProcess, spool: Path
+) -> None:
+    run_id = slipstream.MlflowClient(server.url).create_run("0").info.run_id
+    connect.close_all()
+    run_script(SET_A_TAG, server.url, run_id, "of the first life")
+    (left,) = spool.glob("*/*.spool")
+    slipstream.set_tracking_uri(server.url)
+    with left.open("rb") as file:
+        assert lock_file(file.fileno())  # as a third program does that is sending it
+        slipstream.MlflowClient().set_tag(run_id, "last", "of the second life")
+        sender: Any = connect.connect().store.shipper  # type: ignore[attr-defined]
+        wait_until(lambda: bool(sender._others_until))  # it waits for the third program
+    wait_until(lambda: not left.exists())
+
+    assert slipstream.flush()
+    assert slipstream.get_run(run_id).data.tags["last"] == "of the second life"
 
 
 def test_a_proxy_that_knows_no_route_for_a_while_is_not_taken_for_mlflows_server(

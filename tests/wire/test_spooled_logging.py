@@ -20,7 +20,6 @@ import pytest
 
 import slipstream
 from server_process import ServerProcess
-from slipstream.artifact_store.local import lock_file
 from slipstream.cli.main import main as cli
 from slipstream.client import connect
 from slipstream.entities import Metric
@@ -416,42 +415,6 @@ os._exit(0)
     assert points(server.url, run_id, "m") == [(0, 1.0)]
     assert left is None or not left.exists()
     os.kill(int(child), signal.SIGKILL)  # which fails if it was gone, and nothing was tried
-
-
-UNDELIVERED = """
-import os, sys, slipstream
-from slipstream.client import connect
-slipstream.set_tracking_uri(sys.argv[1])
-connect.connect().store.shipper._stopping = True
-slipstream.MlflowClient().set_tag(sys.argv[2], "last", "of the first life")
-os._exit(0)
-"""
-
-
-def test_what_another_program_lets_go_of_unfinished_goes_before_what_builds_on_it(
-    server: ServerProcess, spool: Path
-) -> None:
-    run_id = slipstream.MlflowClient(server.url).create_run("0").info.run_id
-    connect.close_all()
-    done = run_script(UNDELIVERED, server.url, run_id)
-    assert done.returncode == 0, done.stderr
-    (left,) = undelivered(spool)
-    slipstream.set_tracking_uri(server.url)
-    with left.open("rb") as file:
-        assert lock_file(file.fileno())  # as a third program does that is sending it
-        slipstream.MlflowClient().set_tag(run_id, "last", "of the second life")
-        shipper: Any = connect.connect().store.shipper  # type: ignore[attr-defined]
-        until = time.monotonic() + 20
-        while not shipper._others_until and time.monotonic() < until:  # it waits for the third program
-            time.sleep(0.05)
-        assert shipper._others_until
-    until = time.monotonic() + 20
-    while undelivered(spool) == sorted([left, shipper._spool.path]) and time.monotonic() < until:
-        time.sleep(0.05)
-
-    assert slipstream.flush()
-    assert slipstream.get_run(run_id).data.tags["last"] == "of the second life"
-    assert not left.exists()
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
