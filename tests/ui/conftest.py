@@ -7,9 +7,10 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from server_process import ServerProcess
 from slipstream.client.client import SlipstreamClient
@@ -127,6 +128,20 @@ def open_page(browser: Browser, server: ServerProcess) -> Iterator[Callable[...,
     for each in watched:
         assert each.faults == []
         assert each.foreign == []
+
+
+@pytest.fixture
+def show(open_page: Callable[..., Page], run: str) -> Callable[..., Locator]:
+    """Open a file of `run`, which a test file has as the address of a run's files; return its part of the page."""
+
+    def open_it(name: str, **options: object) -> Locator:
+        page = open_page(f"{run}?file={quote(name, safe='')}", **options)
+        preview = page.get_by_role("region", name="File", exact=True)
+        expect(preview.get_by_role("heading", level=2)).to_have_text(name)
+        expect(page.locator(".skeleton")).to_have_count(0)
+        return preview
+
+    return open_it
 
 
 @pytest.fixture(scope="session")

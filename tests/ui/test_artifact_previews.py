@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -22,20 +21,6 @@ def run(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> str:
     files = {**FILES, "rows.parquet": parquet()}
     run_id = log_run(SlipstreamClient(server.url), tmp_path_factory.mktemp("files"), files)
     return f"/experiments/0/runs/{run_id}/artifacts"
-
-
-@pytest.fixture
-def show(open_page: OpenPage, run: str) -> Callable[..., Locator]:
-    """Open a file; return its part of the page."""
-
-    def open_it(name: str, **options: object) -> Locator:
-        page = open_page(f"{run}?file={quote(name, safe='')}", **options)
-        preview = page.get_by_role("region", name="File", exact=True)
-        expect(preview.get_by_role("heading", level=2)).to_have_text(name)
-        expect(page.locator(".skeleton")).to_have_count(0)
-        return preview
-
-    return open_it
 
 
 Show = Callable[..., Locator]

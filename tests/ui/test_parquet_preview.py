@@ -5,7 +5,6 @@ import decimal
 import io
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -62,18 +61,6 @@ def run(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> str:
     files["brotli.parquet"] = written({"a": [1]}, compression="brotli")
     run_id = log_run(SlipstreamClient(server.url), tmp_path_factory.mktemp("files"), files)
     return f"/experiments/0/runs/{run_id}/artifacts"
-
-
-@pytest.fixture
-def show(open_page: OpenPage, run: str) -> Callable[..., Locator]:
-    def open_it(name: str, **options: object) -> Locator:
-        page = open_page(f"{run}?file={quote(name, safe='')}", **options)
-        preview = page.get_by_role("region", name="File", exact=True)
-        expect(preview.get_by_role("heading", level=2)).to_have_text(name)
-        expect(page.locator(".skeleton")).to_have_count(0)
-        return preview
-
-    return open_it
 
 
 Show = Callable[..., Locator]

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { isHigherBetter } from "../src/lib/better";
+import { shellQuote } from "../src/lib/shell_words";
 import { ChatReader } from "../src/models/chat_stream";
-
-import { samples, serveCommands, shellWord } from "../src/models/code";
+import { samples, serveCommands } from "../src/models/code";
 import { change, differences, requirementsOf, schemaChanges } from "../src/models/differences";
 
 import { aliasMove, isMove, movesOf, stageMove } from "../src/models/moves";
@@ -219,7 +219,7 @@ describe("a stream of a chat model", () => {
 
 describe("code to copy", () => {
   it("cannot be left by a name", () => {
-    expect(shellWord("a'b; rm -rf /")).toBe(`'a'\\''b; rm -rf /'`);
+    expect(shellQuote("a'b; rm -rf /")).toBe(`'a'"'"'b; rm -rf /'`);
     const all = samples("http://host", `x"); import os #`, "1", undefined, formOf(card));
     expect(all[0]?.text).toContain('load_model("models:/x\\"); import os #/1")');
     expect(all[2]?.text).toContain('"columns":["a","b","n","list"]');

@@ -1,5 +1,6 @@
 /** Code to copy: how a version is loaded, served and asked from elsewhere. */
 
+import { shellQuote } from "../lib/shell_words";
 import { type Form, requestOf } from "./signature";
 
 export interface CodeSample {
@@ -10,14 +11,9 @@ export interface CodeSample {
 /** A text as Python and a shell in double quotes both have it. */
 const quoted = (text: string) => JSON.stringify(text);
 
-/** A word for a POSIX shell. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
 /** How to serve a version, and tell this server of it. */
 export const serveCommands = (name: string, version: string) =>
-  `slipstream models serve -m ${shellWord(`models:/${name}/${version}`)} --port 5001
+  `slipstream models serve -m ${shellQuote(`models:/${name}/${version}`)} --port 5001
 slipstream server --serving-url local=http://127.0.0.1:5001`;
 
 export function samples(
@@ -46,19 +42,19 @@ model.predict(...)`,
     },
     {
       title: "Serve",
-      text: `export SLIPSTREAM_TRACKING_URI=${shellWord(address)}
-slipstream models serve -m ${shellWord(uri)} --port 5001`,
+      text: `export SLIPSTREAM_TRACKING_URI=${shellQuote(address)}
+slipstream models serve -m ${shellQuote(uri)} --port 5001`,
     },
     {
       title: "curl",
       text: `curl http://127.0.0.1:5001${path} \\
   -H 'Content-Type: application/json' \\
-  -d ${shellWord(JSON.stringify(request))}`,
+  -d ${shellQuote(JSON.stringify(request))}`,
     },
     {
       title: "Download",
-      text: `export SLIPSTREAM_TRACKING_URI=${shellWord(address)}
-slipstream artifacts download --artifact-uri ${shellWord(`models:/${name}/${version}`)} --dst-path model`,
+      text: `export SLIPSTREAM_TRACKING_URI=${shellQuote(address)}
+slipstream artifacts download --artifact-uri ${shellQuote(`models:/${name}/${version}`)} --dst-path model`,
     },
   ];
 }

@@ -3,9 +3,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { CopyBlock } from "../app/copy";
 import { duration } from "../lib/format";
+import { shellQuote } from "../lib/shell_words";
 import type { ScoringServer } from "../serving/status";
 import { ask } from "../serving/trying";
-import { shellWord } from "./code";
 import { type Field, FieldFault, type Form, requestOf, type Texts } from "./signature";
 
 const MOST_ROWS = 20;
@@ -267,7 +267,7 @@ function AsCurl({ server, model, request }: CurlProps) {
   const make = () => {
     try {
       setText(
-        `curl ${shellWord(server.url + path)} -H 'Content-Type: application/json' \\\n  -d ${shellWord(JSON.stringify(request()))}`,
+        `curl ${shellQuote(server.url + path)} -H 'Content-Type: application/json' \\\n  -d ${shellQuote(JSON.stringify(request()))}`,
       );
     } catch (error) {
       setText(`# ${error instanceof Error ? error.message : error}`);

@@ -11,6 +11,7 @@ import { FirstSteps } from "../app/first_steps";
 import { useLive } from "../app/live";
 import { pageUrl } from "../app/router";
 import { Empty, Failure, Skeleton } from "../app/states";
+import { FORGOTTEN_MS } from "../lib/forgotten";
 import { ago, count, duration, moment } from "../lib/format";
 
 /** Where many runs log, something changes all the time. */
@@ -97,8 +98,6 @@ export default function HomePage() {
   );
 }
 
-/** A running run of a client that sends no signs of life is taken for forgotten when it has not logged for so long. */
-const FORGOTTEN_MS = 10 * 60_000;
 const CLOCK_MS = 10_000;
 
 function RunList({ runs }: { runs: readonly RecentRun[] }) {

@@ -21,7 +21,7 @@ import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
 import { GroupPicker } from "../runs/group_picker";
 import { filterOf, type GroupFacts } from "../runs/groups";
-import { compare, ManyRuns } from "../runs/many";
+import { compare, ManyRuns, MOST_COMPARED } from "../runs/many";
 import { RunsTable } from "../runs/runs_table";
 import { SaveTable } from "../runs/save_table";
 import {
@@ -41,7 +41,6 @@ import { useArrival, Views } from "../runs/views";
 const RunsCharts = part(() => import("../charts/runs_charts").then((module) => module.RunsCharts));
 
 const CALM_MS = 700;
-const MOST_COMPARED = 100;
 
 export default function RunsPage({ at }: PageProps) {
   const experiment = at.experiment ?? "";

@@ -8,6 +8,7 @@ import { pageUrl } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
 import { TagList } from "../app/tag_list";
 import { tell, tellFailure } from "../app/toasts";
+import { FORGOTTEN_MS } from "../lib/forgotten";
 import { ago, count, duration, moment } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { Link } from "../markdown/markdown";
@@ -18,9 +19,6 @@ import { ShowAsCode } from "./show_as_code";
 const CLOCK_MS = 5000;
 /** Signs of life come every 10 s; the server takes a run for dead after 40. */
 const SILENT_MS = 25_000;
-/** A run of a client that sends none is taken for forgotten when it has not logged for so long. */
-const FORGOTTEN_MS = 10 * 60_000;
-
 interface Props {
   readonly run: RunFacts;
   readonly lastSign: number | undefined;

@@ -10,7 +10,7 @@ import { count } from "../lib/format";
 import { saveBlob } from "./as_csv";
 import { keepChosen } from "./state";
 
-const MOST_COMPARED = 100;
+export const MOST_COMPARED = 100;
 
 export function compare(ids: readonly string[]): void {
   if (ids.length < 2) tell("Select two runs or more with x, then compare them.");

@@ -9,6 +9,7 @@ import { SparkOf } from "../charts/sparks";
 import { Grid, type GridColumn } from "../grid/grid";
 import type { TreeRow } from "../grid/tree";
 import { isHigherBetter } from "../lib/better";
+import { FORGOTTEN_MS } from "../lib/forgotten";
 import { ago, count, duration, moment, shortNumber, toNumber } from "../lib/format";
 import { type CellOperator, cellMenu, moved } from "./cell_menu";
 import { fieldNamed, titleOf } from "./columns";
@@ -353,9 +354,6 @@ function spreadCell(
     </span>
   );
 }
-
-/** A running run of a client that sends no signs of life is taken for forgotten when it has not logged for so long. */
-const FORGOTTEN_MS = 10 * 60_000;
 
 function Status({ row }: { row: RunRow }) {
   const silent = row.quietSince === undefined ? 0 : Date.now() - row.quietSince;
