@@ -5,9 +5,10 @@ import { isDark } from "../app/theme";
 import { count, many } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { litRun } from "../runs/lit";
+import { HowMany } from "./how_many";
 import { markAt } from "./marks";
 import { MOST_MEMBERS, type RunGroup, type RunGroups } from "./run_groups";
-import { type ChartSettings, keepHidden, keepMost, keepOpened, MOST_RUNS } from "./settings";
+import { type ChartSettings, keepHidden, keepOpened, MOST_RUNS } from "./settings";
 import { Swatch } from "./swatch";
 
 interface Props {
@@ -27,24 +28,7 @@ export function GroupList({ experiment, groups, settings }: Props) {
         <strong>
           {many(groups.runs, "run", "runs")} in {many(groups.total, "group", "groups")}
         </strong>{" "}
-        {groups.total > MOST_RUNS[0] && (
-          <select
-            aria-label="How many groups are drawn"
-            value={String(settings.most)}
-            onChange={(event) => keepMost(Number(event.currentTarget.value))}
-          >
-            {MOST_RUNS.map((most) => (
-              <option key={most} value={String(most)}>
-                largest {most}
-              </option>
-            ))}
-          </select>
-        )}
-        {settings.hidden.length > 0 && (
-          <button type="button" class="plain" onClick={() => keepHidden([])}>
-            Show all
-          </button>
-        )}
+        <HowMany what="groups" order="largest" isOffered={groups.total > MOST_RUNS[0]} settings={settings} />
       </p>
       <ul aria-label="Groups" onMouseLeave={() => (litRun.value = undefined)}>
         {groups.groups.map((group) => (

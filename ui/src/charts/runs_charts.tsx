@@ -21,12 +21,13 @@ import { ChartGrid } from "./chart_grid";
 import { GroupChoice } from "./group_choice";
 import { GroupList } from "./group_list";
 import { groupSlots } from "./groups";
+import { HowMany } from "./how_many";
 import { newLink } from "./link";
 import { markAt, slotOf } from "./marks";
 import { foundText, SHORTCUTS } from "./run_charts";
 import { useRunGroups } from "./run_groups";
 import { matching } from "./search";
-import { type ChartSettings, keepHidden, keepMost, keepPinned, MOST_RUNS, readSettings } from "./settings";
+import { type ChartSettings, keepHidden, keepPinned, MOST_RUNS, readSettings } from "./settings";
 import { Swatch } from "./swatch";
 import { ChartToolbar } from "./toolbar";
 
@@ -218,24 +219,12 @@ function RunList(props: {
     <aside class="run-list" aria-label="Runs that are drawn">
       <p>
         <strong>{what}</strong>{" "}
-        {!props.isChosen && props.total > MOST_RUNS[0] && (
-          <select
-            aria-label="How many runs are drawn"
-            value={String(settings.most)}
-            onChange={(event) => keepMost(Number(event.currentTarget.value))}
-          >
-            {MOST_RUNS.map((most) => (
-              <option key={most} value={String(most)}>
-                first {most}
-              </option>
-            ))}
-          </select>
-        )}
-        {settings.hidden.length > 0 && (
-          <button type="button" class="plain" onClick={() => keepHidden([])}>
-            Show all
-          </button>
-        )}
+        <HowMany
+          what="runs"
+          order="first"
+          isOffered={!props.isChosen && props.total > MOST_RUNS[0]}
+          settings={settings}
+        />
       </p>
       {slots && (
         <ul aria-label="Groups">
