@@ -38,7 +38,7 @@ test: $(VENV)/.dev ## run all tests (ARGS="tests/unit -k name -m 'not slow'")
 
 # `make test` has twenty seconds of it, CI two minutes.
 chaos: $(VENV)/.dev ## let everything go wrong for a while, and see that nothing is lost (SECONDS=600 SEED=7)
-	@$(BIN)/python -m pytest -q -s tests/wire/test_chaos.py --chaos-seconds $(or $(SECONDS),120) --chaos-seed $(or $(SEED),1) $(ARGS)
+	@$(BIN)/python -m pytest -q -s tests/wire/test_chaos.py --chaos-seconds $(or $(SECONDS),120) --chaos-seed $(or $(SEED),1) --timeout $$(($(or $(SECONDS),120) * 4 + 300)) $(ARGS)
 
 # Apart, since Ray is large and takes half a minute to start.
 test-ray: $(VENV)/.ray ## deploy to a real Ray Serve on this machine; installs Ray first
