@@ -127,7 +127,13 @@ export default function RunsPage({ at }: PageProps) {
         <h1 title={about.value.value?.experiment?.name ?? ""}>
           {about.value.value?.experiment?.name ?? "…"}
         </h1>
-        <FilterBox experiments={experiments} value={state.filter} onApply={keepFilter} refusal={refusal} />
+        <FilterBox
+          experiments={experiments}
+          value={state.filter}
+          isTrash={state.isTrash}
+          onApply={keepFilter}
+          refusal={refusal}
+        />
         <output class="quiet" aria-live="polite">
           {foundText(total, shown?.runs?.value)}
           {isTree && shown?.hasNested.value ? " at the top" : ""}
