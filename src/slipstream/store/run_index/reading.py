@@ -89,7 +89,9 @@ _PIECE_KEYED: dict[str, LiteralString] = {
     ),
 }
 _BASE_PIECE: LiteralString = "SELECT r.id, r.run_id, r.start_time, r.lifecycle_stage FROM runs r"
-_OF_PIECE: LiteralString = " WHERE r.id BETWEEN :first AND :last AND +r.experiment = :experiment ORDER BY r.id"
+_OF_PIECE: LiteralString = (
+    " WHERE r.id BETWEEN :first AND :last AND +r.experiment = :experiment ORDER BY r.id"
+)
 _PIECE = 5_000
 """Runs to read at a time: what the database hands over takes much more room than what is kept of it."""
 _SCATTERED = 4

@@ -89,6 +89,8 @@ class RunTable:
         self.windows = Windows()
         self.state = next(_states)
         """Another one after each change of a run."""
+        self.cells_read = len(BASE) * len(runs)
+        """Since the request began that is answered now."""
         self._columns |= read_base(tx, experiment, self.runs)
         self._order(_DEFAULT)
 
@@ -219,6 +221,7 @@ class RunTable:
         return self._order(tuple(fields))
 
     def _load(self, tx: Transaction, name: ColumnName) -> None:
+        self.cells_read += len(self.runs)
         self._columns[name] = read_column(tx, self.experiment, self.runs, name)
 
     def find(self, conditions: Conditions, order: Order, after: Key | None, limit: int) -> list[int]:
