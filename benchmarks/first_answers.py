@@ -24,7 +24,9 @@ from processes import Server
 
 OWN = "/api/slipstream/v1/"
 RUNS, CURVES, POINTS, MANY, KEYS = 100_000, 3_000, 100, 10_000, 12_000
-COLUMNS = [f"metrics.{key}" for key in ui_seed.METRICS] + [f"params.{key}" for key in next(ui_seed.made_up(1)).params]
+COLUMNS = [f"metrics.{key}" for key in ui_seed.METRICS] + [
+    f"params.{key}" for key in next(ui_seed.made_up(1)).params
+]
 _TOGETHER = 2_000
 Body = dict[str, Any]
 
@@ -35,7 +37,10 @@ def seed(uri: str, folder: Path) -> dict[str, str]:
 
     engine = open_engine(uri, str(folder / "artifacts"), durability="normal")
     write = engine.write
-    ids = {"runs": write(lambda s: s.create_experiment("100,000 runs")), "curves": write(lambda s: s.create_experiment("curves"))}
+    ids = {
+        "runs": write(lambda s: s.create_experiment("100,000 runs")),
+        "curves": write(lambda s: s.create_experiment("curves")),
+    }
     for some in _parts(ui_seed.made_up(RUNS)):
         write(lambda s, some=some: _write_runs(s, int(ids["runs"]), some))
     for some in _parts(ui_seed.made_up(CURVES)):
@@ -66,7 +71,9 @@ def _write_runs(store: Any, experiment: int, some: list[ui_seed.Made]) -> None:
         " VALUES (:run_id, :experiment, :name, :user, :status, :began, :ended, 'active', '')",
         [(r.run_id, experiment, r.name, r.user, r.status, r.began, r.ended) for r in some],
     )
-    rows = tx.fetch_all("SELECT run_id, id FROM runs WHERE run_id IN :runs__in", runs__in=[r.run_id for r in some])
+    rows = tx.fetch_all(
+        "SELECT run_id, id FROM runs WHERE run_id IN :runs__in", runs__in=[r.run_id for r in some]
+    )
     numbers = dict(rows)
     tx.execute_many(
         "INSERT INTO series (run, key, step, timestamp, value, is_nan) VALUES (:run, :key, :step, :when, :value, 0)",
@@ -88,7 +95,9 @@ def _write_curves(store: Any, experiment: str, some: list[ui_seed.Made]) -> None
     for number, made in enumerate(some):
         run = store.create_run(experiment, start_time=made.began).info.run_id
         params = [Param(*pair) for pair in made.params.items()]
-        points = [Metric("loss", 1 / (step + 1) + number / 1e4, made.began + step, step) for step in range(POINTS)]
+        points = [
+            Metric("loss", 1 / (step + 1) + number / 1e4, made.began + step, step) for step in range(POINTS)
+        ]
         store.log_batch(run, metrics=points, params=params)
 
 
@@ -96,15 +105,17 @@ def _write_model(store: Any, number: int) -> None:
     name = f"model-{number:05d}"
     store.create_registered_model(name, {"team": str(number % 7)})
     for version in range(3):
-        store.create_model_version(name, f"mlflow-artifacts:/{number}/{version}")
-    store.set_model_alias(name, "champion", "2")
+        store.create_model_version(name, f"s3://bucket/{number}/{version}")
+    store.set_registered_model_alias(name, "champion", "2")
 
 
 def _write_wide(store: Any, experiment: str) -> str:
     from slipstream.entities import Metric
 
     run = store.create_run(experiment, start_time=ui_seed.BEGAN).info.run_id
-    store.log_batch(run, metrics=[Metric(f"layer.{n % 200}/norm.{n}", n * 0.5, ui_seed.BEGAN, 1) for n in range(KEYS)])
+    store.log_batch(
+        run, metrics=[Metric(f"layer.{n % 200}/norm.{n}", n * 0.5, ui_seed.BEGAN, 1) for n in range(KEYS)]
+    )
     return str(run)
 
 
@@ -114,7 +125,11 @@ def questions(ids: dict[str, str]) -> dict[str, tuple[str, str, Body | None]]:
     table = {**runs, "limit": 150, "with_ranges": True}
     tree = {"roots_only": True, "with_child_ranges": True}
     by_score = ["metrics.`val/acc` DESC"]
-    group = {**runs, "by": ["params.model", "params.optimizer"], "metrics": ["metrics.val/acc", "metrics.val/loss"]}
+    group = {
+        **runs,
+        "by": ["params.model", "params.optimizer"],
+        "metrics": ["metrics.val/acc", "metrics.val/loss"],
+    }
     bands = {"experiment_ids": [ids["curves"]], "key": "loss", "by": ["params.model"], "width": 800}
     return {
         "table: 27 columns": ("POST", "runs/table", {**table, **tree, "columns": COLUMNS}),
@@ -149,7 +164,10 @@ def ask(server: Server, method: str, path: str, body: Body | None) -> tuple[floa
 
 
 def measure(start: Callable[[], Server], ids: dict[str, str], only: list[str]) -> None:
-    print("| | first ms | its CPU | second | warm | kB | MB RSS |\n|---|---:|---:|---:|---:|---:|---:|", flush=True)
+    print(
+        "| | first ms | its CPU | second | warm | kB | MB RSS |\n|---|---:|---:|---:|---:|---:|---:|",
+        flush=True,
+    )
     asked = questions(ids)
     after = {"table: filtered": "table: 27 columns", "table: ordered by a metric": "table: 27 columns"}
     for name, (method, path, body) in asked.items():
@@ -167,13 +185,18 @@ def measure(start: Callable[[], Server], ids: dict[str, str], only: list[str]) -
                 ask(server, method, OWN + path, body)
             warm = statistics.median(ask(server, method, OWN + path, body)[0] for _ in range(9))
             rss = sum(each.rss_mb for each in server.costs())
-            print(f"| {name} | {first:.0f} | {cpu:.0f} | {second:.0f} | {warm:.1f} | {size / 1000:.1f} | {rss:.0f} |", flush=True)
+            print(
+                f"| {name} | {first:.0f} | {cpu:.0f} | {second:.0f} | {warm:.1f} | {size / 1000:.1f} | {rss:.0f} |",
+                flush=True,
+            )
         finally:
             server.stop()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--database", help="where to write; by default a file of SQLite in the folder")
     parser.add_argument("--only", default="", help="words of the questions to ask")
     parser.add_argument("--keep", type=Path, help="a folder for the data, used again when it is there")

@@ -6,8 +6,9 @@ means the same.
 
 import logging
 import math
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, LiteralString, cast
 
 import msgspec
@@ -140,11 +141,53 @@ class RunTablesPart(SeriesSummariesPart):
                 self._distrust(selected.experiments)
             window = self._window_in_database(selected, wanted)
             rows = self.find_rows(window.runs)
-        values = self._values(window, wanted.columns)
+        below = self._ranges_below(selected, request, window, [row[1] for row in rows], wanted.columns)
+        return self._show(request.offset, columns, window, rows, below)
+
+    def read_run_table(self, request: TableRequest, at_once: int) -> Iterator[RunTablePage]:
+        """Yield all runs that a search finds, some at a time, as of the state that this transaction sees.
+
+        Memory is not asked: it may know a later state when a page comes to be read.
+
+        Args:
+            request: which runs, in what order, with which columns; the rest of it does not matter.
+            at_once: how many runs a page has; one page at least is yielded.
+        """
+        columns = parse_columns(request.columns)
+        selected = _Selected.of(request.selection, request.order_by)
+        upto = newest_change(self.tx)
+        runs: array[int] = array("q")
+        if selected.experiments:
+            query = selected.query
+            found: LiteralString = (
+                f"SELECT r.id, r.run_id, {query.keys} FROM runs r {query.joins} WHERE"
+                " r.experiment IN :experiments__in AND r.lifecycle_stage IN :stages__in"
+                f" AND ({query.where}) ORDER BY {query.order_by}"
+            )
+            runs.extend([row[0] for row in self.tx.fetch_all(found, **selected.params)])
+        for start in range(0, max(1, len(runs)), at_once):
+            some = list(runs[start : start + at_once])
+            window = Window(len(runs), some, None, {}, {}, upto)
+            yield self._show(start, columns, window, self.find_rows(some), {})
+
+    def check_run_table(self, request: TableRequest) -> None:
+        """Refuse what a search of runs or a name of a column cannot mean, without reading anything."""
+        parse_columns(request.columns)
+        _Selected.of(request.selection, request.order_by)
+
+    def _show(
+        self,
+        offset: int,
+        columns: Sequence[Column],
+        window: Window,
+        rows: Sequence[Row],
+        below: dict[ColumnName, list[Span | None]],
+    ) -> RunTablePage:
+        wanted = dict.fromkeys((c.group, c.key) for c in columns if c.aggregate == "last")
+        values = self._values(window, wanted)
         summaries = self.summarize_series(
             window.runs, {(c.key, c.aggregate) for c in columns if c.aggregate != "last"}, window.upto
         )
-        below = self._ranges_below(selected, request, window, [row[1] for row in rows], wanted.columns)
         shown: list[TableColumn] = []
         for column in columns:
             cells: list[CellValue]
@@ -161,7 +204,7 @@ class RunTablesPart(SeriesSummariesPart):
             )
         return RunTablePage(
             total=window.total,
-            offset=request.offset,
+            offset=offset,
             cursor=window.upto,
             run_ids=[row[1] for row in rows],
             names=[row[3] for row in rows],
