@@ -53,6 +53,7 @@ class RestRunTables(RestCalls):
             kinds=list(request.kinds),
             offset=request.offset,
             limit=request.limit,
+            sampled_only=request.sampled_only,
         )
         return api.columns_from_wire(self._ask(api.search_run_columns, asked))
 

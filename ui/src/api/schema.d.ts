@@ -1002,6 +1002,8 @@ export type RunColumns = {
   kinds?: string[];
   offset?: number;
   limit?: number;
+  /** Keys are counted among the newest found runs only: quick with any number of runs */
+  sampled_only?: boolean;
 };
 
 export type RunColumnsResponse = {
