@@ -145,6 +145,11 @@ export function RunsTable({
               : row.below?.[index]
                 ? parentCell(row.values[index], row.below[index], name, found)
                 : valueCell(row.values[index], name, found),
+        look: ({ row }) => {
+          if (field.aggregate === "curve") return undefined;
+          if (!row.group) return valueLook(row.values[index], name, found);
+          return spreadLook(row.values[index], row.group.spreads[index], state.statistic, name, found);
+        },
       });
     }
     result.push({
@@ -154,7 +159,8 @@ export function RunsTable({
       width: state.widths.start ?? 104,
       pinned: false,
       ...sorting("attributes.start_time", state),
-      cell: ({ row }) => (row.start === null ? "" : <time title={moment(row.start)}>{ago(row.start)}</time>),
+      cell: ({ row }) => (row.start === null ? "" : ago(row.start)),
+      look: ({ row }) => (row.start === null ? undefined : { title: moment(row.start) }),
     });
     result.push({
       key: "duration",
@@ -267,22 +273,39 @@ function sorting(name: string, state: RunsState): Pick<GridColumn<TreeRow<RunRow
   };
 }
 
+function numberOf(value: unknown, name: string, found: RunRows): number | undefined {
+  if (value === undefined || value === null || found.kinds.get(name) !== "number") return undefined;
+  return toNumber(value as number);
+}
+
 function valueCell(value: unknown, name: string, found: RunRows): ComponentChildren {
   if (value === undefined || value === null) return "";
-  const kind = found.kinds.get(name);
-  if (kind === "time" && typeof value === "number") return <time title={moment(value)}>{ago(value)}</time>;
-  const number = kind === "number" ? toNumber(value as number) : undefined;
+  if (found.kinds.get(name) === "time" && typeof value === "number") return ago(value);
+  const number = numberOf(value, name, found);
   if (number === undefined) return String(value);
   const range = found.ranges.get(name);
-  const share =
-    range && range[1] > range[0] && Number.isFinite(number) ? (number - range[0]) / (range[1] - range[0]) : 0;
+  if (!range || !isBest(number, range, name)) return shortNumber(number);
   return (
     <>
-      {range && isBest(number, range, name) && <span class="best" role="img" aria-label="the best of all" />}
-      {share > 0 && <span class="bar-of-value" style={{ width: `${share * 100}%` }} />}
-      <span title={String(value)}>{shortNumber(number)}</span>
+      <span class="best" role="img" aria-label="the best of all" />
+      {shortNumber(number)}
     </>
   );
+}
+
+/** The whole value in words, and how far it is between the least and the largest of all found runs. */
+function valueLook(
+  value: unknown,
+  name: string,
+  found: RunRows,
+): { title?: string; bar?: number } | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (found.kinds.get(name) === "time" && typeof value === "number") return { title: moment(value) };
+  const number = numberOf(value, name, found);
+  if (number === undefined) return { title: String(value) };
+  const range = found.ranges.get(name);
+  const isBetween = range && range[1] > range[0] && Number.isFinite(number);
+  return { title: String(value), ...(isBetween ? { bar: (number - range[0]) / (range[1] - range[0]) } : {}) };
 }
 
 function plainTitle(name: string): string {
@@ -342,17 +365,29 @@ function spreadCell(
   name: string,
   found: RunRows,
 ): ComponentChildren {
-  if (!spread) return value === undefined ? "" : String(value);
   if (value === undefined) return "";
+  if (!spread) return String(value);
   const isMean = statistic === "mean" && typeof spread.std === "number";
   // how wide runs spread is no value between the least and the largest
   const shown = statistic === "std" ? shortNumber(Number(value)) : valueCell(value, name, found);
   return (
-    <span class="spread" title={spreadText(spread)}>
+    <span class="spread">
       {shown}
       {isMean && <span class="quiet"> ± {shortNumber(Number(Number(spread.std).toPrecision(2)))}</span>}
     </span>
   );
+}
+
+function spreadLook(
+  value: unknown,
+  spread: Spread | undefined,
+  statistic: Statistic,
+  name: string,
+  found: RunRows,
+) {
+  if (!spread || value === undefined) return undefined;
+  const bar = statistic === "std" ? undefined : valueLook(value, name, found)?.bar;
+  return { title: spreadText(spread), ...(bar === undefined ? {} : { bar }) };
 }
 
 function Status({ row }: { row: RunRow }) {
@@ -360,8 +395,11 @@ function Status({ row }: { row: RunRow }) {
   const isSilent = silent > FORGOTTEN_MS;
   const text = `${row.status.toLowerCase()}${isSilent ? `, but nothing logged for ${duration(silent)}` : ""}`;
   return (
-    <span class={`status ${row.status}${isSilent ? " silent" : ""}`} title={text}>
-      <span class="hidden-text">{text}</span>
-    </span>
+    <span
+      class={`status ${row.status}${isSilent ? " silent" : ""}`}
+      role="img"
+      aria-label={text}
+      title={text}
+    />
   );
 }
