@@ -1106,6 +1106,8 @@ export type RunTable = {
   with_ranges?: boolean;
   /** With a tree: between what last values of each metric the children of each row lie */
   with_child_ranges?: boolean;
+  /** With name, stage and tags of the experiments, 100 at most */
+  with_experiments?: boolean;
   /** So many columns are chosen that tell the runs apart; for `columns` left out */
   auto_columns?: number;
 };
@@ -1124,6 +1126,7 @@ export type RunTableResponse = {
   children?: number[] | null;
   complete?: boolean;
   columns: ColumnMessage[];
+  experiments?: ExperimentMessage[] | null;
 };
 
 export type SearchExperiments = {

@@ -47,10 +47,6 @@ export default function RunsPage({ at }: PageProps) {
   const experiments = useMemo(() => [experiment], [experiment]);
   const state = readState();
   const [picking, setPicking] = useState<"columns" | "groups">();
-  const about = useResource(experiment, (abort) =>
-    mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: experiment }, abort),
-  );
-  useArrival(about.value.value?.experiment);
   const order = state.order && orderTerm(state.order.name, state.order.isDescending);
   const isGrouped = state.by.length > 0;
   const isTree = !state.filter && !order && !state.isTrash && !state.isFlat && !isGrouped;
@@ -67,6 +63,17 @@ export default function RunsPage({ at }: PageProps) {
   const isCharts = state.view === "charts";
   const grouping = isGrouped ? { by: state.by, statistic: state.statistic, order: state.order } : undefined;
   const { shown, next } = useTable(isCharts ? undefined : asked, chosen.current, grouping);
+  const hasRead = useRef<string | undefined>(undefined);
+  const about = useResource(experiment, async (abort) => {
+    if (next && hasRead.current !== experiment) {
+      hasRead.current = experiment; // at first it comes with the rows; later only what changed is read
+      const told = await next.about.catch(() => undefined);
+      if (told) return told;
+    }
+    const query = { experiment_id: experiment };
+    return (await mlflow.get<GetExperimentResponse>("experiments/get", query, abort)).experiment;
+  });
+  useArrival(about.value.value);
   if (!state.columns && shown) chosen.current ??= shown.names.value;
   const names = state.columns ?? shown?.names.value;
   // Runs that log all the time change all the time; a table that is read needs no more than this.
@@ -104,7 +111,7 @@ export default function RunsPage({ at }: PageProps) {
   );
   useShortcuts(shortcuts);
   useEffect(() => {
-    document.title = `${about.value.value?.experiment?.name ?? "Runs"} · slipstream`;
+    document.title = `${about.value.value?.name ?? "Runs"} · slipstream`;
   }, [about.value.value]);
 
   const failure = next?.roots.error.value;
@@ -124,9 +131,7 @@ export default function RunsPage({ at }: PageProps) {
   return (
     <div class="runs">
       <div class="tools">
-        <h1 title={about.value.value?.experiment?.name ?? ""}>
-          {about.value.value?.experiment?.name ?? "…"}
-        </h1>
+        <h1 title={about.value.value?.name ?? ""}>{about.value.value?.name ?? "…"}</h1>
         <FilterBox experiments={experiments} value={state.filter} onApply={keepFilter} refusal={refusal} />
         <output class="quiet" aria-live="polite">
           {foundText(total, shown?.runs?.value)}
@@ -144,13 +149,11 @@ export default function RunsPage({ at }: PageProps) {
         <button type="button" aria-pressed={isGrouped} onClick={() => setPicking("groups")}>
           Group
         </button>
-        {about.value.value?.experiment && (
-          <Views experiment={about.value.value.experiment} onChange={() => void about.reload()} />
-        )}
+        {about.value.value && <Views experiment={about.value.value} onChange={() => void about.reload()} />}
         <SaveTable
           query={total ? { ...asked, columns: names ?? [] } : undefined}
           grouping={grouping}
-          name={about.value.value?.experiment?.name ?? experiment}
+          name={about.value.value?.name ?? experiment}
         />
         <button type="button" aria-pressed={state.isTrash} onClick={() => keepTrash(!state.isTrash)}>
           Trash
@@ -167,7 +170,7 @@ export default function RunsPage({ at }: PageProps) {
         <NoRuns
           isFiltered={state.filter !== ""}
           isTrash={state.isTrash}
-          experiment={about.value.value?.experiment}
+          experiment={about.value.value}
           onChange={() => {
             void about.reload();
             refresh();

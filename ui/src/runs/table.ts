@@ -2,6 +2,7 @@
 
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { own } from "../api/request";
+import type { ExperimentMessage } from "../api/schema";
 import { Rows } from "../grid/rows";
 import { TreeRows } from "../grid/tree";
 import type { ApiNumber } from "../lib/format";
@@ -30,6 +31,8 @@ export interface TablePage {
   experiment_ids?: string[];
   children?: number[] | null;
   columns: TableColumn[];
+  /** With the first rows: what they are of. */
+  experiments?: ExperimentMessage[] | null;
 }
 
 export interface TableQuery {
@@ -72,6 +75,8 @@ export interface RunRows {
   readonly names: ReadonlySignal<readonly string[] | undefined>;
   /** Whether any run that was read has nested ones. */
   readonly hasNested: ReadonlySignal<boolean>;
+  /** The experiment, which comes with the first rows; refused where they did not come. */
+  readonly about: Promise<ExperimentMessage | undefined>;
   /** How many runs there are in all groups; nothing where each row is a run. */
   readonly runs?: ReadonlySignal<number | undefined>;
 }
@@ -94,6 +99,7 @@ export async function readTable(
     offset,
     limit,
     with_ranges: offset === 0,
+    with_experiments: offset === 0 && query.parent_run_id === undefined,
     with_child_ranges: isTree,
   };
   const page = await own.post<TablePage>("runs/table", body, abort);
@@ -130,9 +136,10 @@ export function tableRows(query: TableQuery, known?: readonly string[]): RunRows
   const kinds: RunRows["kinds"] = new Map();
   const names = signal(query.columns ?? known);
   const hasNested = signal(false);
+  const first = firstPage();
   const rowsFor = (asked: TableQuery) =>
     new Rows<RunRow>(async (offset, limit, abort) => {
-      const page = await readTable({ ...asked, columns: names.value }, offset, limit, abort);
+      const page = await first.watch(readTable({ ...asked, columns: names.value }, offset, limit, abort));
       names.value ??= page.columns.map((column) => column.key);
       for (const column of page.columns) {
         kinds.set(column.key, column.kind);
@@ -146,7 +153,24 @@ export function tableRows(query: TableQuery, known?: readonly string[]): RunRows
     const { roots_only: _, ...rest } = query;
     return rowsFor({ ...rest, parent_run_id: parent.id });
   };
-  return { rows: new TreeRows(roots, childrenOf, (row) => row.id), roots, ranges, kinds, names, hasNested };
+  const rows = new TreeRows(roots, childrenOf, (row) => row.id);
+  return { rows, roots, ranges, kinds, names, hasNested, about: first.about };
+}
+
+/** What the first answer tells beside the rows. */
+export function firstPage() {
+  let tell: (experiment: ExperimentMessage | undefined) => void = () => {};
+  let refuse: (fault: unknown) => void = () => {};
+  const about = new Promise<ExperimentMessage | undefined>((resolve, reject) => {
+    tell = resolve;
+    refuse = reject;
+  });
+  about.catch(() => {}); // who asks is told; nobody may be asking
+  const watch = async (reading: Promise<TablePage>) => {
+    reading.then((page) => tell(page.experiments?.[0]), refuse);
+    return reading;
+  };
+  return { about, watch };
 }
 
 /** The runs that a query finds, one below the other, with columns that are known. */
