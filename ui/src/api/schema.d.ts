@@ -76,6 +76,29 @@ export type BranchRunResponse = {
   branch?: BranchMessage | null;
 };
 
+export type ChangeRuns = {
+  operation: "delete" | "move" | "restore" | "tag" | "untag";
+  run_ids?: string[];
+  experiment_ids?: string[];
+  /** Each run of `experiment_ids` that one of them finds; an empty one finds all */
+  filters?: string[];
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  except_run_ids?: string[];
+  /** How many runs are meant; if they are not as many, nothing is done (409) */
+  expected?: number | null;
+  key?: string;
+  value?: string | null;
+  values?: (string | null)[] | null;
+};
+
+export type ChangeRunsResponse = {
+  found: number;
+  changed: number;
+  run_ids: string[];
+  before?: (string | null)[] | null;
+};
+
 export type ColumnMessage = {
   key: string;
   kind: "number" | "text" | "time";
