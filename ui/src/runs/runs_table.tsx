@@ -15,6 +15,7 @@ import { type CellOperator, cellMenu, moved } from "./cell_menu";
 import { fieldNamed, titleOf } from "./columns";
 import { type GroupFacts, isMetric, type Statistic, spreadText } from "./groups";
 import { litRun } from "./lit";
+import { isSelected, type Selection, toggleAll, toggleGroup, toggleRun } from "./selection";
 import { keepColumns, keepGrouping, keepOrder, keepWidths, type RunsState } from "./state";
 import type { RunRow, RunRows } from "./table";
 
@@ -30,35 +31,23 @@ interface Props {
   readonly found: RunRows;
   readonly names: readonly string[];
   readonly state: RunsState;
-  readonly onChoose: (ids: readonly string[]) => void;
+  readonly onSelect: (selection: Selection) => void;
   readonly onFilter: (name: string, value: string, operator: CellOperator) => void;
-  /** Select the runs of a group. */
-  readonly onChooseGroup: (group: GroupFacts) => void;
   /** Show the runs of a group only. */
   readonly onFilterGroup: (group: GroupFacts) => void;
 }
 
-export function RunsTable({
-  experiment,
-  found,
-  names,
-  state,
-  onChoose,
-  onFilter,
-  onChooseGroup,
-  onFilterGroup,
-}: Props) {
+export function RunsTable({ experiment, found, names, state, onSelect, onFilter, onFilterGroup }: Props) {
   void found.rows.version.value; // kinds and ranges come with the rows
   const [menu, setMenu] = useState<{ place: DOMRect; label: string; parts: MenuPart[] }>();
   const closeMenu = useCallback(() => {
     setMenu(undefined);
     document.querySelector<HTMLElement>(".grid")?.focus();
   }, []);
-  const chosen = new Set(state.chosen);
   const isGrouped = found.runs !== undefined;
   const openRun = (row: RunRow) => go(pageUrl(["experiments", row.experiment ?? experiment, "runs", row.id]));
   const choose = (row: RunRow) =>
-    onChoose(chosen.has(row.id) ? state.chosen.filter((id) => id !== row.id) : [...state.chosen, row.id]);
+    onSelect(row.group ? toggleGroup(row.group.keys, state) : toggleRun(row, state));
   const columns = useMemo(() => {
     const isNarrow = innerWidth < NARROW;
     const result: GridColumn<TreeRow<RunRow>>[] = [
@@ -90,7 +79,7 @@ export function RunsTable({
                   type="checkbox"
                   tabIndex={-1}
                   aria-label={`Select ${row.name}`}
-                  checked={chosen.has(row.id)}
+                  checked={isSelected(row, state)}
                   onChange={() => choose(row)}
                 />
                 <Status row={row} />
@@ -191,18 +180,22 @@ export function RunsTable({
       onGroup: (by) => keepGrouping(by, state.statistic),
     });
     const group = row?.group;
-    if (group)
+    if (row && group)
       parts.unshift({
         items: [
           { text: "Only the runs of this group", keys: "f", run: () => onFilterGroup(group) },
-          { text: "Select its runs", keys: "x", run: () => onChooseGroup(group) },
+          { text: "Select its runs", keys: "x", run: () => choose(row) },
         ],
       });
     else if (row)
       parts.unshift({
         items: [
           { text: `Open ${row.name || row.id.slice(0, 8)}`, keys: "Enter", run: () => openRun(row) },
-          { text: chosen.has(row.id) ? "Do not select it" : "Select it", keys: "x", run: () => choose(row) },
+          {
+            text: isSelected(row, state) ? "Do not select it" : "Select it",
+            keys: "x",
+            run: () => choose(row),
+          },
         ],
       });
     if (parts.length) setMenu({ place, label: column.title, parts });
@@ -214,9 +207,9 @@ export function RunsTable({
         rows={found.rows}
         columns={columns}
         rowKey={({ row }) => row.id}
-        isChosen={({ row }) => chosen.has(row.id)}
+        isChosen={({ row }) => isSelected(row, state)}
         onOpen={({ row }, index) => (row.group ? found.rows.toggle(index) : openRun(row))}
-        onChoose={({ row }) => (row.group ? onChooseGroup(row.group) : choose(row))}
+        onChoose={({ row }) => choose(row)}
         tree={{
           level: ({ depth }) => depth,
           isOpen: ({ row, isOpen }) => (row.children > 0 ? isOpen : undefined),
@@ -228,6 +221,11 @@ export function RunsTable({
         onMenu={(place, column, at) => openMenu(place, column, at?.row)}
         onKey={(event, at, column) => {
           const row = at?.row;
+          if (event.key === "a" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
+            event.preventDefault(); // text of the page would be selected
+            onSelect(toggleAll(state));
+            return;
+          }
           if (!column || event.ctrlKey || event.metaKey || event.altKey) return;
           const isFilter = event.key === "f" || event.key === "F";
           const name = FIXED[column.key] ?? column.key;

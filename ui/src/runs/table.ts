@@ -60,6 +60,8 @@ export interface RunRow {
   readonly values: readonly (ApiNumber | string | undefined)[];
   /** Between what numbers the metrics of nested runs lie, in the same order; only where there are such runs. */
   readonly below?: readonly (readonly [number, number] | undefined)[];
+  /** The filter of the group that it is shown in. */
+  readonly of?: string;
   /** The row stands for a group of runs. */
   readonly group?: GroupFacts;
 }
@@ -173,13 +175,13 @@ export function firstPage() {
   return { about, watch };
 }
 
-/** The runs that a query finds, one below the other, with columns that are known. */
+/** The runs of a group, one below the other, with columns that are known. */
 export function rowsFrom(
   query: TableQuery,
   names: ReadonlySignal<readonly string[] | undefined>,
 ): Rows<RunRow> {
   return new Rows<RunRow>(async (offset, limit, abort) => {
     const page = await readTable({ ...query, columns: names.value }, offset, limit, abort);
-    return { total: page.total, rows: rowsOf(page) };
+    return { total: page.total, rows: rowsOf(page).map((row) => ({ ...row, of: query.filter })) };
   });
 }
