@@ -20,6 +20,7 @@ from slipstream.api import (
     records,
     registered_models,
     run_exports,
+    run_comparisons,
     run_overviews,
     run_tables,
     runs,
@@ -57,6 +58,7 @@ RESOURCES: tuple[ModuleType, ...] = (
     heartbeats,
     events,
     overviews,
+    run_comparisons,
     run_overviews,
     graphql,
 )

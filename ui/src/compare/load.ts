@@ -1,7 +1,8 @@
 /** The runs that are compared, with all they logged. */
 
-import { ApiError, mlflow } from "../api/request";
-import type { GetRunResponse, RunMessage } from "../api/schema";
+import { ApiError, mlflow, own } from "../api/request";
+import type { CompareRunsResponse, GetRunResponse, RunMessage } from "../api/schema";
+import { eachOf } from "./some_at_a_time";
 
 export const MOST_RUNS = 100;
 
@@ -28,54 +29,76 @@ export interface ComparedDataset {
 
 export interface Compared {
   readonly runs: readonly ComparedRun[];
-  /** Ids that no run has, or that may not be read. */
+  /** Ids that no run has. */
   readonly missing: readonly string[];
+  /** Ids of runs that may not be read by who looks. */
+  readonly closed: readonly string[];
 }
 
-/** The first tells the experiment; one search then finds all of it. Those of other experiments are read one by one. */
+/** All in one request; where one of them may not be read, each alone, so that the others are shown. */
 export async function loadRuns(ids: readonly string[], abort: AbortSignal): Promise<Compared> {
   const wanted = [...new Set(ids)].slice(0, MOST_RUNS);
-  const found = new Map<string, RunMessage>();
-  let left = wanted;
-  let isFirst = true;
-  while (left.length) {
-    const [id, ...others] = left as [string, ...string[]];
-    const run = await readOne(id, abort);
-    if (run) found.set(id, run);
-    if (run && others.length && (isFirst || others.length > 2)) {
-      const names = others.map((each) => `'${each.replaceAll("'", "")}'`).join(", ");
-      const page = await mlflow.post<{ runs?: RunMessage[] }>(
-        "runs/search",
-        {
-          experiment_ids: [run.info.experiment_id],
-          filter: `attributes.run_id IN (${names})`,
-          max_results: MOST_RUNS,
-          run_view_type: "ALL",
-        },
-        abort,
-      );
-      for (const each of page.runs ?? []) found.set(each.info.run_id, each);
+  if (wanted.length > 1)
+    try {
+      return comparedOf(await own.post<CompareRunsResponse>("runs/compare", { run_ids: wanted }, abort));
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 403)) throw error;
     }
-    isFirst = false;
-    left = others.filter((each) => !found.has(each));
-  }
+  const found = await eachOf(wanted, (id) => readOne(id, abort));
+  const idsThat = (what: "missing" | "closed") => wanted.filter((_, at) => found[at] === what);
   return {
-    runs: wanted.flatMap((id) => {
-      const run = found.get(id);
-      return run ? [comparedFrom(run)] : [];
-    }),
-    missing: wanted.filter((id) => !found.has(id)),
+    runs: found.flatMap((run) => (typeof run === "string" ? [] : [comparedFrom(run)])),
+    missing: idsThat("missing"),
+    closed: idsThat("closed"),
   };
 }
 
-async function readOne(run_id: string, abort: AbortSignal): Promise<RunMessage | undefined> {
+async function readOne(run_id: string, abort: AbortSignal): Promise<RunMessage | "missing" | "closed"> {
   try {
     return (await mlflow.get<GetRunResponse>("runs/get", { run_id }, abort)).run;
   } catch (error) {
-    if (error instanceof ApiError && (error.status === 404 || error.status === 403 || error.status === 400))
-      return undefined;
+    const status = error instanceof ApiError ? error.status : 0;
+    if (status === 403) return "closed";
+    if (status === 404 || status === 400) return "missing";
     throw error;
   }
+}
+
+/** The columns of the answer as runs. */
+export function comparedOf(answer: CompareRunsResponse): Compared {
+  const ids = answer.run_ids ?? [];
+  const rowsOf = (columns: Record<string, readonly (string | number | null)[]> | undefined) => {
+    const rows = ids.map(() => new Map<string, string>());
+    for (const [key, values] of Object.entries(columns ?? {}))
+      values.forEach((value, at) => {
+        if (value !== null) rows[at]?.set(key, String(value));
+      });
+    return rows;
+  };
+  const params = rowsOf(answer.params);
+  const metrics = rowsOf(answer.metrics);
+  const tags = rowsOf(answer.tags);
+  const runs = ids.map(
+    (id, at): ComparedRun => ({
+      id,
+      name: answer.names?.[at] || id.slice(0, 8),
+      experiment: answer.experiment_ids?.[at] ?? "",
+      status: answer.statuses?.[at] ?? "",
+      start: answer.start_times?.[at],
+      end: answer.end_times?.[at] || undefined,
+      user: answer.user_ids?.[at] ?? "",
+      params: params[at] as Map<string, string>,
+      metrics: metrics[at] as Map<string, string>,
+      tags: tags[at] as Map<string, string>,
+      datasets: (answer.datasets?.[at] ?? []).map((data) => ({
+        name: data.name,
+        digest: data.digest,
+        source: data.source_type,
+        context: data.context ?? "",
+      })),
+    }),
+  );
+  return { runs, missing: answer.missing ?? [], closed: [] };
 }
 
 function comparedFrom({ info, data, inputs }: RunMessage): ComparedRun {
