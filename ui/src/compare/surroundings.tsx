@@ -4,9 +4,9 @@ import { useMemo, useState } from "preact/hooks";
 import { useResource } from "../api/resource";
 import { Failure, Skeleton } from "../app/states";
 import { count, many } from "../lib/format";
+import type { ComparedRun } from "./compared";
 import { MOST_BYTES, namesIn, textFiles, textOf } from "./files";
 import { lineDiff } from "./line_diff";
-import type { ComparedRun } from "./load";
 import { differingPackages, packagesOf } from "./packages";
 import { eachOf } from "./some_at_a_time";
 
