@@ -15,7 +15,7 @@ import {
   paintScatter,
 } from "../charts/small/paint";
 import type { Field } from "../charts/small/values";
-import type { ComparedRun } from "./load";
+import type { ComparedRun } from "./compared";
 import { type CompareState, keepRelation, keepScatter, keepTarget, RELATIONS, type Relation } from "./state";
 
 const HEIGHT = 320;
