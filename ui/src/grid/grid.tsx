@@ -19,6 +19,10 @@ export interface GridColumn<R> extends Column {
   readonly sorted?: "ascending" | "descending" | undefined;
   readonly onSort?: () => void;
   readonly head?: ComponentChildren;
+  /** Its cells name their rows. */
+  readonly isRowHead?: boolean;
+  /** What a screen reader says of a cell, where its text is not that. */
+  readonly label?: (row: R) => string;
 }
 
 export interface GridProps<R> {
@@ -210,10 +214,13 @@ export function Grid<R>(props: GridProps<R>) {
     const cell = ({ column, left: x, index: number }: (typeof pinned)[number]) => {
       const isActive = active.value.row === index && active.value.column === number;
       return (
+        // biome-ignore lint/a11y/noStaticElementInteractions: its role is gridcell or rowheader
+        // biome-ignore lint/a11y/useAriaPropsSupportedByRole: as above
         <div
           key={column.key}
           id={isActive ? "active-cell" : undefined}
-          role="gridcell"
+          role={column.isRowHead ? "rowheader" : "gridcell"}
+          aria-label={row === undefined ? undefined : column.label?.(row)}
           aria-colindex={number + 1}
           class={`cell${column.isNumber ? " number" : ""}${column.pinned ? " pinned" : ""}${isActive ? " active" : ""}`}
           style={{ width: px(column.width), left: column.pinned ? px(x) : undefined }}

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { fetchChecked, hasToken, mlflow, own } from "../api/request";
 import { useResource } from "../api/resource";
 import type { SearchExperimentsResponse } from "../api/schema";
+import { Dialog, DialogButtons } from "../app/dialog";
 import { go, pageUrl } from "../app/router";
 import { tell, tellFailure } from "../app/toasts";
 import { count } from "../lib/format";
@@ -106,10 +107,6 @@ export function ManyRuns({ ids, experiment, isTrash, onDone }: Props) {
   );
 }
 
-const showModal = (element: HTMLDialogElement | null) => {
-  if (element?.isConnected && !element.open) element.showModal();
-};
-
 function TagDialog(props: { ids: readonly string[]; onClose: () => void; onDone: () => void }) {
   const tag = async (event: SubmitEvent) => {
     event.preventDefault();
@@ -122,9 +119,8 @@ function TagDialog(props: { ids: readonly string[]; onClose: () => void; onDone:
     props.onDone();
   };
   return (
-    <dialog class="sheet" aria-labelledby="tag-title" ref={showModal} onClose={props.onClose}>
+    <Dialog title={`Tag ${named(props.ids)}`} onClose={props.onClose}>
       <form onSubmit={tag}>
-        <h2 id="tag-title">Tag {named(props.ids)}</h2>
         <label>
           Name
           <input name="key" required maxLength={250} />
@@ -133,9 +129,9 @@ function TagDialog(props: { ids: readonly string[]; onClose: () => void; onDone:
           Value
           <input name="value" maxLength={8000} />
         </label>
-        <button type="submit">Set the tag</button>
+        <DialogButtons action="Set the tag" onClose={props.onClose} />
       </form>
-    </dialog>
+    </Dialog>
   );
 }
 
@@ -168,9 +164,8 @@ function MoveDialog(props: {
     props.onDone();
   };
   return (
-    <dialog class="sheet" aria-labelledby="move-title" ref={showModal} onClose={props.onClose}>
+    <Dialog title={`Move ${named(props.ids)}`} onClose={props.onClose}>
       <form onSubmit={move}>
-        <h2 id="move-title">Move {named(props.ids)}</h2>
         <label>
           To the experiment
           <select required value={to} onChange={(event) => setTo(event.currentTarget.value)}>
@@ -182,10 +177,8 @@ function MoveDialog(props: {
             ))}
           </select>
         </label>
-        <button type="submit" disabled={!to}>
-          Move
-        </button>
+        <DialogButtons action="Move" isReady={to !== ""} onClose={props.onClose} />
       </form>
-    </dialog>
+    </Dialog>
   );
 }
