@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from slipstream.api.experiments import view_type
+from slipstream.api.experiments import ExperimentMessage, view_type
+from slipstream.api.experiments import to_wire as experiment_to_wire
 from slipstream.api.routing import OWN, OWN_AJAX, Encoded, Permission, Request, Response, encode, route
 from slipstream.entities.run_table import (
     CellValue,
@@ -26,12 +27,14 @@ from slipstream.entities.run_table import (
     ValueCount,
     ValuesRequest,
 )
+from slipstream.errors import InvalidParameterError
 from slipstream.store.base import Store
 from slipstream.wire.numbers import exact_to_wire
 from slipstream.wire.parsing import Int64
 
 PREFIXES = (OWN, OWN_AJAX)
 _MOST_AUTO = 50
+_MOST_EXPERIMENTS = 100
 
 
 class SelectsRuns(Request, kw_only=True):
@@ -55,6 +58,9 @@ class RunTable(SelectsRuns, kw_only=True):
         msgspec.Meta(
             description="With a tree: between what last values of each metric the children of each row lie"
         ),
+    ] = False
+    with_experiments: Annotated[
+        bool, msgspec.Meta(description="With name, stage and tags of the experiments, 100 at most")
     ] = False
     auto_columns: Annotated[
         Int64,
@@ -88,6 +94,8 @@ class RunTableResponse(Response, kw_only=True, omit_defaults=False):
     children: list[int] | None = None
     complete: bool = True
     columns: list[ColumnMessage]
+    experiments: list[ExperimentMessage] | None = None
+    """Where that was asked for: a page shows rows and what they are of, and asks once."""
 
 
 @route("POST", "runs/table", permission=Permission.READ, also=("GET",), prefixes=PREFIXES)
@@ -132,8 +140,19 @@ def search_run_table(store: Store, req: RunTable) -> RunTableResponse | Encoded:
                 )
                 for each in page.columns
             ],
+            experiments=_experiments_of(store, req) if req.with_experiments else None,
         ),
     )
+
+
+def _experiments_of(store: Store, req: RunTable) -> list[ExperimentMessage]:
+    ids = list(dict.fromkeys(req.experiment_ids))
+    if len(ids) > _MOST_EXPERIMENTS:
+        raise InvalidParameterError(
+            f"'with_experiments' tells of up to {_MOST_EXPERIMENTS} experiments, and 'experiment_ids' names {len(ids)}; "
+            "leave it out, or ask for experiments in parts."
+        )
+    return [experiment_to_wire(store.get_experiment(each)) for each in ids]
 
 
 def _telling_columns(store: Store, req: RunTable) -> tuple[str, ...]:
