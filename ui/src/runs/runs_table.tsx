@@ -133,9 +133,13 @@ export function RunsTable({ experiment, found, names, state, onSelect, onFilter,
               ? spreadCell(row.values[index], row.group.spreads[index], state.statistic, name, found)
               : row.below?.[index]
                 ? parentCell(row.values[index], row.below[index], name, found)
-                : valueCell(row.values[index], name, found),
+                : field.aggregate === "step"
+                  ? stepCell(row.values[index], row.steps?.[index], field.step, name, found)
+                  : valueCell(row.values[index], name, found),
         look: ({ row }) => {
           if (field.aggregate === "curve") return undefined;
+          if (field.aggregate === "step" && !row.group)
+            return stepLook(row.values[index], row.steps?.[index], field.step);
           if (!row.group) return valueLook(row.values[index], name, found);
           return spreadLook(row.values[index], row.group.spreads[index], state.statistic, name, found);
         },
@@ -258,7 +262,10 @@ const FIXED: Readonly<Record<string, string>> = {
 
 function sorting(name: string, state: RunsState): Pick<GridColumn<TreeRow<RunRow>>, "sorted" | "onSort"> {
   const field = fieldNamed(name);
-  if (field?.aggregate !== "last") return {};
+  // groups are ordered by the spread of last values
+  const isPossible =
+    field && (field.aggregate === "last" || (field.aggregate !== "curve" && !state.by.length));
+  if (!isPossible) return {};
   const isMine = state.order?.name === name;
   return {
     sorted: isMine ? (state.order?.isDescending ? "descending" : "ascending") : undefined,
@@ -304,6 +311,29 @@ function valueLook(
   const range = found.ranges.get(name);
   const isBetween = range && range[1] > range[0] && Number.isFinite(number);
   return { title: String(value), ...(isBetween ? { bar: (number - range[0]) / (range[1] - range[0]) } : {}) };
+}
+
+/** A value at a step; where it is of an earlier one, that stands beside it. */
+function stepCell(
+  value: unknown,
+  of: number | undefined,
+  step: number | undefined,
+  name: string,
+  found: RunRows,
+): ComponentChildren {
+  if (of === undefined || of === step) return valueCell(value, name, found);
+  return (
+    <>
+      <span class="quiet">{`@${of} `}</span>
+      {valueCell(value, name, found)}
+    </>
+  );
+}
+
+function stepLook(value: unknown, of: number | undefined, step: number | undefined) {
+  if (of === undefined) return undefined;
+  const title = of === step ? `${value}` : `${value}, of step ${of}: there is none at step ${step}`;
+  return { title };
 }
 
 function plainTitle(name: string): string {
