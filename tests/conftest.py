@@ -7,13 +7,15 @@ import sys
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import hypothesis
 import pytest
 
+import living_children
 import postgres_cluster
 from postgres_cluster import PostgresCluster
 
@@ -149,6 +151,25 @@ def start_postgres(postgres_programs: Path) -> Iterator[Callable[..., PostgresCl
     yield start
     for cluster in clusters:
         cluster.remove()
+
+
+# -- where a test that hangs stands -----------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_timeout_set_timer(item: pytest.Item) -> Generator[None, object, object]:
+    result = yield
+    fails = signal.getsignal(signal.SIGALRM)
+
+    def tell_and_fail(number: int, frame: FrameType | None) -> None:
+        # Now: the failure lets `subprocess.run` end what it waits for.
+        children = living_children.tell_of_children()
+        item.add_report_section("call", "processes that it had started", children)
+        if callable(fails):
+            fails(number, frame)
+
+    signal.signal(signal.SIGALRM, tell_and_fail)
+    return result
 
 
 # -- what was not run, and why ----------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from slipstream.testing.store_contract_overviews import OverviewContract
 from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
 from slipstream.testing.store_contract_run_bulk import RunBulkContract
+from slipstream.testing.store_contract_run_comparisons import RunComparisonContract
 from slipstream.testing.store_contract_run_overviews import RunOverviewContract
 from slipstream.testing.store_contract_tables import RunTableContract
 from slipstream.testing.store_contract_trash import TrashContract
@@ -37,6 +38,7 @@ class StoreContract(
     RunTableContract,
     RunBulkContract,
     OverviewContract,
+    RunComparisonContract,
     RunOverviewContract,
     DatasetContract,
     LoggedModelContract,

@@ -158,13 +158,18 @@ def _experiments_of(store: Store, req: RunTable) -> list[ExperimentMessage]:
 
 
 def _telling_columns(store: Store, req: RunTable) -> tuple[str, ...]:
-    """Choose metrics and params that differ, those that most runs have first, about as many of both."""
+    """Choose metrics and params that differ, those that most of the newest runs have first, about as many of both."""
     if req.auto_columns <= 0:
         return ()
     asked = min(req.auto_columns, _MOST_AUTO)
-    found = store.search_run_columns(
-        ColumnsRequest(selection=selection_of(req), kinds=("metrics", "params"), limit=4 * asked)
+    # Counting the keys of all runs would take longer than the table.
+    wanted = ColumnsRequest(
+        selection=selection_of(req), kinds=("metrics", "params"), limit=4 * asked, sampled_only=True
     )
+    found = store.search_run_columns(wanted)
+    if found.runs > found.sampled and not any(each.key.startswith("metrics.") for each in found.columns):
+        # The newest may all have failed before they logged anything.
+        found = store.search_run_columns(msgspec.structs.replace(wanted, sampled_only=False))
     # What the machine did is looked at run by run.
     telling = [
         each.key for each in found.columns if each.varies and not each.key.startswith("metrics.system/")
@@ -212,6 +217,12 @@ class RunColumns(SelectsRuns, kw_only=True):
     kinds: list[str] = []
     offset: Int64 = 0
     limit: Int64 = 100
+    sampled_only: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Keys are counted among the newest found runs only: quick with any number of runs"
+        ),
+    ] = False
 
 
 class RunColumnMessage(msgspec.Struct, kw_only=True):
@@ -243,6 +254,7 @@ def search_run_columns(store: Store, req: RunColumns) -> RunColumnsResponse | En
             kinds=tuple(req.kinds),
             offset=req.offset,
             limit=req.limit,
+            sampled_only=req.sampled_only,
         )
     )
     return tagged(

@@ -20,6 +20,7 @@ from slipstream.api import (
     records,
     registered_models,
     run_bulk,
+    run_comparisons,
     run_exports,
     run_overviews,
     run_tables,
@@ -59,6 +60,7 @@ RESOURCES: tuple[ModuleType, ...] = (
     heartbeats,
     events,
     overviews,
+    run_comparisons,
     run_overviews,
     graphql,
 )

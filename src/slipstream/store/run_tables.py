@@ -6,8 +6,9 @@ means the same.
 
 import logging
 import math
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, LiteralString, cast
 
 import msgspec
@@ -68,6 +69,8 @@ _CHUNK = 5_000
 SAMPLED_RUNS = 2_000
 SAMPLED_VALUES = 100_000
 """About so many values of the newest runs are looked at to tell which columns vary."""
+_SOME = 50
+"""Runs whose values are counted to tell how many the others have, where nobody has counted all."""
 _EXAMPLES = 3
 _EXAMPLE_LENGTH = 100
 _DISTINCT = 1_000
@@ -140,6 +143,7 @@ class RunTablesPart(SeriesSummariesPart):
             request.roots_only,
             tuple(dict.fromkeys((c.group, c.key) for c in columns if c.aggregate == "last")),
             request.with_ranges,
+            request.with_child_ranges,
         )
         window = (
             self._window_by_points(selected, wanted, *by_points)
@@ -152,7 +156,54 @@ class RunTablesPart(SeriesSummariesPart):
                 self._distrust(selected.experiments)
             window = self._window_in_database(selected, wanted)
             rows = self.find_rows(window.runs)
-        values = self._values(window, wanted.columns)
+        below = self._ranges_below(selected, request, window, [row[1] for row in rows], wanted.columns)
+        return self._show(request.offset, columns, window, rows, below)
+
+    def read_run_table(self, request: TableRequest, at_once: int) -> Iterator[RunTablePage]:
+        """Yield all runs that a search finds, some at a time, as of the state that this transaction sees.
+
+        Memory is not asked: it may know a later state when a page comes to be read.
+
+        Args:
+            request: which runs, in what order, with which columns; the rest of it does not matter.
+            at_once: how many runs a page has; one page at least is yielded.
+        """
+        columns = parse_columns(request.columns)
+        by_points = parse_points_order(request.order_by)
+        selected = _Selected.of(request.selection, () if by_points else request.order_by)
+        upto = newest_change(self.tx)
+        runs: array[int] = array("q")
+        if by_points:
+            runs.extend(self._ordered_by_points(selected, *by_points, upto))
+        elif selected.experiments:
+            query = selected.query
+            found: LiteralString = (
+                f"SELECT r.id, r.run_id, {query.keys} FROM runs r {query.joins} WHERE"
+                " r.experiment IN :experiments__in AND r.lifecycle_stage IN :stages__in"
+                f" AND ({query.where}) ORDER BY {query.order_by}"
+            )
+            runs.extend([row[0] for row in self.tx.fetch_all(found, **selected.params)])
+        for start in range(0, max(1, len(runs)), at_once):
+            some = list(runs[start : start + at_once])
+            window = Window(len(runs), some, None, {}, {}, upto)
+            yield self._show(start, columns, window, self.find_rows(some), {})
+
+    def check_run_table(self, request: TableRequest) -> None:
+        """Refuse what a search of runs or a name of a column cannot mean, without reading anything."""
+        parse_columns(request.columns)
+        by_points = parse_points_order(request.order_by)
+        _Selected.of(request.selection, () if by_points else request.order_by)
+
+    def _show(
+        self,
+        offset: int,
+        columns: Sequence[Column],
+        window: Window,
+        rows: Sequence[Row],
+        below: dict[ColumnName, list[Span | None]],
+    ) -> RunTablePage:
+        wanted = dict.fromkeys((c.group, c.key) for c in columns if c.aggregate == "last")
+        values = self._values(window, wanted)
         summaries = self.summarize_series(
             window.runs,
             {(c.key, c.aggregate) for c in columns if c.aggregate not in ("last", "step")},
@@ -161,7 +212,6 @@ class RunTablesPart(SeriesSummariesPart):
         at_steps = self.find_at_steps(
             window.runs, {(c.key, c.step) for c in columns if c.aggregate == "step"}
         )
-        below = self._ranges_below(selected, request, window, [row[1] for row in rows], wanted.columns)
         told: list[TableColumn] = []
         for column in columns:
             cells: list[CellValue]
@@ -191,7 +241,7 @@ class RunTablesPart(SeriesSummariesPart):
             )
         return RunTablePage(
             total=window.total,
-            offset=request.offset,
+            offset=offset,
             cursor=window.upto,
             run_ids=[row[1] for row in rows],
             names=[row[3] for row in rows],
@@ -214,7 +264,9 @@ class RunTablesPart(SeriesSummariesPart):
         wanted: Sequence[ColumnName],
     ) -> dict[ColumnName, list[Span | None]]:
         """Return between what numbers the children of each row lie, for each metric; nothing where no row has children."""
-        metrics = [name for name in wanted if name[0] == "metric"]
+        metrics = [
+            name for name in wanted if name[0] == "metric" and (window.complete or name in window.ranges)
+        ]
         if not request.with_child_ranges or not any(window.children or ()) or not metrics:
             return {}
         cells = self._cells(selected, [RUN_ID, PARENT, *metrics])
@@ -291,12 +343,21 @@ class RunTablesPart(SeriesSummariesPart):
     def _window_by_points(
         self, selected: _Selected, wanted: WindowRequest, column: Column, descending: bool
     ) -> Window:
-        """Order runs by what their points say: those of every found run are read, so there may not be too many."""
         if wanted.roots or wanted.parent is not None:
             raise InvalidParameterError(
                 f"Runs of a tree are not ordered by {shown(column.text)}; leave out 'roots_only' and 'parent_run_id'."
             )
         upto = newest_change(self.tx)
+        runs = self._ordered_by_points(selected, column, descending, upto)
+        ranges = (
+            self._ranges(wanted.columns, selected.found, selected.params) if wanted.ranges and runs else {}
+        )
+        return Window(len(runs), runs[wanted.offset : wanted.offset + wanted.limit], None, {}, ranges, upto)
+
+    def _ordered_by_points(
+        self, selected: _Selected, column: Column, descending: bool, upto: int
+    ) -> list[int]:
+        """Order found runs by what their points say: those of every one are read, so there may not be too many."""
         query = selected.query
         sql: LiteralString = (
             f"SELECT r.id, {query.keys} FROM runs r {query.joins} WHERE r.id IN ({selected.found})"
@@ -308,6 +369,7 @@ class RunTablesPart(SeriesSummariesPart):
                 f"Runs are ordered by {shown(column.text)} only where up to {MOST_ORDERED_BY_POINTS} are found, since the points "
                 f"of each are read, and {len(runs)} are. Narrow the filter, or order by the last value."
             )
+        values: dict[int, float]
         if column.aggregate == "step":
             points = self.find_at_steps(runs, [(column.key, column.step)])
             values = {run: value for (run, _, _), (value, _) in points.items()}
@@ -318,12 +380,7 @@ class RunTablesPart(SeriesSummariesPart):
         known = [run for run in runs if run in values and not math.isnan(values[run])]
         known.sort(key=lambda run: -values[run] if descending else values[run])
         numbered = set(known)
-        ordered = [*known, *(run for run in runs if run not in numbered)]
-        shown_runs = ordered[wanted.offset : wanted.offset + wanted.limit]
-        ranges = (
-            self._ranges(wanted.columns, selected.found, selected.params) if wanted.ranges and runs else {}
-        )
-        return Window(len(runs), shown_runs, None, {}, ranges, upto)
+        return [*known, *(run for run in runs if run not in numbered)]
 
     def _children(self, run_ids: Sequence[str], found: LiteralString, params: dict[str, Any]) -> list[int]:
         if not run_ids:
@@ -368,7 +425,8 @@ class RunTablesPart(SeriesSummariesPart):
                     f"Invalid value {kind[:100]!r} for 'kinds': use some of {', '.join(GROUPS)}."
                 )
         selected = _Selected.of(request.selection)
-        counts = self._keys_in_memory(selected) or self._keys_in_database(selected)
+        groups = () if request.sampled_only else tuple(_KEYED)
+        counts = self._keys_in_memory(selected, groups) or self._keys_in_database(selected, groups)
         sampled, columns = self._columns_of(counts)
         words = (request.search or "").lower().split()
         wanted = request.kinds or GROUPS
@@ -470,32 +528,37 @@ class RunTablesPart(SeriesSummariesPart):
             known = index.columns(counts.identity)
             if known is not None:
                 return cast("tuple[int, list[RunColumn]]", known)
-        listed: list[tuple[str, str, int]] = []
-        if counts.runs:
-            listed += [
-                ("attribute", key, counts.ended if key == "end_time" else counts.runs)
-                for key in _LISTED_ATTRIBUTES
-            ]
-        for group, keys in counts.keys.items():
-            listed += [(group, key, runs) for key, runs in keys.items()]
         sample = self._sample(counts)
-        columns = [self._describe(group, key, runs, counts.runs, sample) for group, key, runs in listed]
+        found = counts.runs
+        listed: list[tuple[str, str, int]] = []
+        if counts.keys:
+            if found:
+                listed += [
+                    ("attribute", key, counts.ended if key == "end_time" else found)
+                    for key in _LISTED_ATTRIBUTES
+                ]
+            for group, keys in counts.keys.items():
+                listed += [(group, key, runs) for key, runs in keys.items()]
+        else:
+            found = len(sample.runs)
+            listed += [(group, key, runs) for (group, key), runs in sample.counts.items()]
+        columns = [self._describe(group, key, runs, found, sample) for group, key, runs in listed]
         columns.sort(key=_rank)
         if index is not None and counts.identity is not None:
             index.keep_columns(counts.identity, (len(sample.runs), columns))
         return len(sample.runs), columns
 
-    def _keys_in_memory(self, selected: _Selected) -> KeyCounts | None:
+    def _keys_in_memory(self, selected: _Selected, groups: Sequence[str]) -> KeyCounts | None:
         index = self.config.run_index
         if index is None or not selected.experiments or self.changed_runs or self.changed_experiments:
             return None
         return index.count_keys(
-            self.tx, selected.experiments, selected.query, selected.stages, tuple(_KEYED), SAMPLED_RUNS
+            self.tx, selected.experiments, selected.query, selected.stages, groups, SAMPLED_RUNS
         )
 
-    def _keys_in_database(self, selected: _Selected) -> KeyCounts:
+    def _keys_in_database(self, selected: _Selected, groups: Sequence[str]) -> KeyCounts:
         upto = newest_change(self.tx)
-        keys: dict[str, Counter[str]] = {group: Counter() for group in _KEYED}
+        keys: dict[str, Counter[str]] = {group: Counter() for group in groups}
         if not selected.experiments:
             return KeyCounts(0, keys, 0, [], upto)
         found, query, params = selected.found, selected.query, selected.params
@@ -503,7 +566,8 @@ class RunTablesPart(SeriesSummariesPart):
             f"SELECT COUNT(*), COUNT(end_time) FROM runs WHERE id IN ({found})", **params
         )
         assert counted is not None, "an aggregate has a row"
-        for group, table in _KEYED.items():
+        for group in groups:
+            table = _KEYED[group]
             rows = self.tx.fetch_all(
                 f"SELECT key, COUNT(*) FROM {table} WHERE run IN ({found}) GROUP BY key", **params
             )
@@ -519,7 +583,12 @@ class RunTablesPart(SeriesSummariesPart):
     def _sample(self, counts: KeyCounts) -> "_Sample":
         """Look at the values of the newest runs, of as many as keep it quick."""
         held = sum(sum(keys.values()) for keys in counts.keys.values())
-        each = max(1.0, held / max(1, counts.runs))
+        among = counts.runs
+        if not counts.keys:
+            some = counts.newest[:_SOME]
+            held = sum(self._count_values(some)) if some else 0
+            among = len(some)
+        each = max(1.0, held / max(1, among))
         runs = counts.newest[: max(2, int(SAMPLED_VALUES / each))]
         sample = _Sample(runs)
         if not runs:
@@ -534,6 +603,10 @@ class RunTablesPart(SeriesSummariesPart):
             for key, value in self.tx.fetch_all(sql, runs__in=runs):
                 sample.add((group, key), value)
         return sample
+
+    def _count_values(self, runs: list[int]) -> list[int]:
+        counted = [self.tx.fetch_one(sql, runs__in=runs) for sql in _COUNT_VALUES]
+        return [row[0] for row in counted if row is not None]
 
     def _describe(self, group: str, key: str, runs: int, found: int, sample: "_Sample") -> RunColumn:
         name = (group, key)
@@ -562,6 +635,11 @@ class RunTablesPart(SeriesSummariesPart):
 SELECT_METRICS: LiteralString = "SELECT key, value, is_nan FROM series WHERE run IN :runs__in"
 SELECT_PARAMS: LiteralString = "SELECT key, value FROM params WHERE run IN :runs__in"
 SELECT_TAGS: LiteralString = "SELECT key, value FROM run_tags WHERE run IN :runs__in"
+_COUNT_VALUES: tuple[LiteralString, ...] = (
+    "SELECT COUNT(*) FROM series WHERE run IN :runs__in",
+    "SELECT COUNT(*) FROM params WHERE run IN :runs__in",
+    "SELECT COUNT(*) FROM run_tags WHERE run IN :runs__in",
+)
 _TEXTS: dict[str, LiteralString] = {"parameter": SELECT_PARAMS, "tag": SELECT_TAGS}
 
 
@@ -571,9 +649,11 @@ class _Sample:
     def __init__(self, runs: list[int]) -> None:
         self.runs = runs
         self.values: dict[ColumnName, dict[Any, None]] = {}
+        self.counts: Counter[ColumnName] = Counter()
 
     def add(self, name: ColumnName, value: Any) -> None:
         self.values.setdefault(name, {})[value] = None
+        self.counts[name] += 1
 
 
 def _number(value: "tuple[float, int] | None") -> float:

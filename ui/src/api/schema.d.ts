@@ -108,6 +108,34 @@ export type ColumnMessage = {
   steps?: (number | null)[] | null;
 };
 
+export type CompareRuns = {
+  /** 2 to 100 runs, each named once */
+  run_ids?: string[];
+};
+
+export type CompareRunsResponse = {
+  cursor: number;
+  missing?: string[];
+  run_ids?: string[];
+  names?: string[];
+  experiment_ids?: string[];
+  statuses?: string[];
+  start_times?: number[];
+  end_times?: (number | null)[];
+  user_ids?: string[];
+  params?: Record<string, (string | null)[]>;
+  metrics?: Record<string, (number | string | null)[]>;
+  tags?: Record<string, (string | null)[]>;
+  datasets?: ComparedDataset[][];
+};
+
+export type ComparedDataset = {
+  name: string;
+  digest: string;
+  source_type: string;
+  context?: string | null;
+};
+
 /** A part of what a run printed. */
 export type ConsoleChunk = {
   first: number;
@@ -1026,6 +1054,8 @@ export type RunColumns = {
   kinds?: string[];
   offset?: number;
   limit?: number;
+  /** Keys are counted among the newest found runs only: quick with any number of runs */
+  sampled_only?: boolean;
 };
 
 export type RunColumnsResponse = {

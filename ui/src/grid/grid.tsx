@@ -22,6 +22,10 @@ export interface GridColumn<R> extends Column {
   readonly sorted?: "ascending" | "descending" | undefined;
   readonly onSort?: () => void;
   readonly head?: ComponentChildren;
+  /** Its cells name their rows. */
+  readonly isRowHead?: boolean;
+  /** What a screen reader says of a cell, where its text is not that. */
+  readonly label?: (row: R) => string;
 }
 
 export interface GridProps<R> {

@@ -108,10 +108,12 @@ function cellOf<R>(
     style["--bar"] = `${look.bar * 100}%`;
   }
   return (
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: its role is gridcell or rowheader
     <div
       key={column.key}
       id={isActive ? "active-cell" : undefined}
-      role="gridcell"
+      role={column.isRowHead ? "rowheader" : "gridcell"}
+      aria-label={row === undefined ? undefined : column.label?.(row)}
       aria-colindex={number + 1}
       class={name}
       title={look?.title}

@@ -142,7 +142,13 @@ export default function RunsPage({ at }: PageProps) {
     <div class="runs">
       <div class="tools">
         <h1 title={about.value.value?.name ?? ""}>{about.value.value?.name ?? "…"}</h1>
-        <FilterBox experiments={experiments} value={state.filter} onApply={keepFilter} refusal={refusal} />
+        <FilterBox
+          experiments={experiments}
+          value={state.filter}
+          isTrash={state.isTrash}
+          onApply={keepFilter}
+          refusal={refusal}
+        />
         <output class="quiet" aria-live="polite">
           {foundText(total, shown?.runs?.value)}
           {isTree && shown?.hasNested.value ? " at the top" : ""}

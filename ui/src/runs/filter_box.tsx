@@ -13,7 +13,9 @@ import {
   quotedValue,
   written,
 } from "../lib/filter_language";
+import { count } from "../lib/format";
 import { fieldNamed } from "./columns";
+import { useLiveCount } from "./live_count";
 
 interface Offer {
   readonly text: string;
@@ -26,12 +28,13 @@ const TYPING_MS = 100;
 interface Props {
   readonly experiments: readonly string[];
   readonly value: string;
+  readonly isTrash: boolean;
   readonly onApply: (filter: string) => void;
   /** What the server said about the filter that was applied. */
   readonly refusal: string | undefined;
 }
 
-export function FilterBox({ experiments, value, onApply, refusal }: Props) {
+export function FilterBox({ experiments, value, isTrash, onApply, refusal }: Props) {
   const [text, setText] = useState(value);
   const [caret, setCaret] = useState(value.length);
   const [offers, setOffers] = useState<readonly Offer[]>([]);
@@ -61,6 +64,9 @@ export function FilterBox({ experiments, value, onApply, refusal }: Props) {
       abort.abort();
     };
   }, [text, caret, isOpen]);
+
+  const typed = text.trim();
+  const would = useLiveCount(fault || typed === value.trim() ? undefined : typed, experiments, isTrash);
 
   const apply = () => {
     setOpen(false);
@@ -125,6 +131,10 @@ export function FilterBox({ experiments, value, onApply, refusal }: Props) {
           if (text.trim() !== value && !fault) onApply(text.trim());
         }}
       />
+      <span class="would" role="status" title="What is typed finds so many runs; Enter applies it">
+        {would &&
+          `${count(would.runs)} ${would.runs === 1 ? "run" : "runs"}${would.filter === typed ? "" : "…"}`}
+      </span>
       <div id={`${id}-fault`} class="fault" role="status">
         {message && (
           <>

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { fetchChecked, hasToken, mlflow, own } from "../api/request";
 import { useResource } from "../api/resource";
 import type { SearchExperimentsResponse } from "../api/schema";
+import { Dialog, DialogButtons } from "../app/dialog";
 import { go, pageUrl } from "../app/router";
 import { tell, tellFailure } from "../app/toasts";
 import { count } from "../lib/format";
@@ -161,10 +162,6 @@ function historiesOf({ ids, filters, except }: Selection, query: TableQuery) {
   return { experiment_ids: query.experiment_ids, filter: filters[0], format: "csv" };
 }
 
-const showModal = (element: HTMLDialogElement | null) => {
-  if (element?.isConnected && !element.open) element.showModal();
-};
-
 function TagDialog(props: { runs: number; onClose: () => void; onAct: (what: Operation) => void }) {
   const tag = (event: SubmitEvent) => {
     event.preventDefault();
@@ -176,9 +173,8 @@ function TagDialog(props: { runs: number; onClose: () => void; onAct: (what: Ope
     );
   };
   return (
-    <dialog class="sheet" aria-labelledby="tag-title" ref={showModal} onClose={props.onClose}>
+    <Dialog title={`Tag ${named(props.runs)}`} onClose={props.onClose}>
       <form onSubmit={tag}>
-        <h2 id="tag-title">Tag {named(props.runs)}</h2>
         <label>
           Name
           <input name="key" required maxLength={250} />
@@ -187,12 +183,13 @@ function TagDialog(props: { runs: number; onClose: () => void; onAct: (what: Ope
           Value
           <input name="value" maxLength={8000} />
         </label>
-        <button type="submit">Set the tag</button>{" "}
-        <button type="submit" value="untag">
-          Remove the tag
-        </button>
+        <DialogButtons action="Set the tag" onClose={props.onClose}>
+          <button type="submit" value="untag">
+            Remove the tag
+          </button>
+        </DialogButtons>
       </form>
-    </dialog>
+    </Dialog>
   );
 }
 
@@ -212,9 +209,8 @@ function MoveDialog(props: {
     props.onAct({ operation: "move", value: to });
   };
   return (
-    <dialog class="sheet" aria-labelledby="move-title" ref={showModal} onClose={props.onClose}>
+    <Dialog title={`Move ${named(props.runs)}`} onClose={props.onClose}>
       <form onSubmit={move}>
-        <h2 id="move-title">Move {named(props.runs)}</h2>
         <label>
           To the experiment
           <select required value={to} onChange={(event) => setTo(event.currentTarget.value)}>
@@ -226,10 +222,8 @@ function MoveDialog(props: {
             ))}
           </select>
         </label>
-        <button type="submit" disabled={!to}>
-          Move
-        </button>
+        <DialogButtons action="Move" isReady={to !== ""} onClose={props.onClose} />
       </form>
-    </dialog>
+    </Dialog>
   );
 }

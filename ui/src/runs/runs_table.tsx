@@ -57,6 +57,8 @@ export function RunsTable({ experiment, found, names, state, onSelect, onFilter,
         isNumber: false,
         width: state.widths.name ?? (isNarrow ? 160 : NAME_WIDTH),
         pinned: true,
+        isRowHead: true,
+        label: ({ row, isOpen }) => rowLabel(row, isOpen),
         ...(isGrouped ? {} : sorting("attributes.run_name", state)),
         cell: ({ row, depth, isOpen, failure }, index) =>
           failure ? (
@@ -389,7 +391,7 @@ function parentCell(
       {valueCell(value, name, found)}
       <span class="quiet below" title={title}>
         <span aria-hidden="true">▾ </span>
-        <span class="hidden-text">below it </span>
+        <span class="hidden-text">, below it </span>
         {text}
       </span>
     </>
@@ -401,6 +403,20 @@ function isBest(value: number, [low, high]: readonly [number, number], name: str
   if (low === high || !name.startsWith("metrics.")) return false;
   const isHigher = isHigherBetter(name.slice("metrics.".length));
   return isHigher !== undefined && value === (isHigher ? high : low);
+}
+
+/** What the first cell of a row says: what the row is, and not what each of the signs in it does. */
+function rowLabel(row: RunRow, isOpen: boolean): string {
+  if (row.group) return row.group.keys.map((key) => (key === null ? "none" : key || "empty")).join(", ");
+  const below = row.children
+    ? `, ${count(row.children)} ${row.children === 1 ? "run" : "runs"} below${isOpen ? "" : ", closed"}`
+    : "";
+  return `${row.name || row.id.slice(0, 8)}, ${statusText(row)}${below}`;
+}
+
+function statusText(row: RunRow): string {
+  const silent = row.quietSince === undefined ? 0 : Date.now() - row.quietSince;
+  return `${row.status.toLowerCase()}${silent > FORGOTTEN_MS ? `, but nothing logged for ${duration(silent)}` : ""}`;
 }
 
 function GroupName({ row }: { row: RunRow }) {
@@ -448,9 +464,8 @@ function spreadLook(
 }
 
 function Status({ row }: { row: RunRow }) {
-  const silent = row.quietSince === undefined ? 0 : Date.now() - row.quietSince;
-  const isSilent = silent > FORGOTTEN_MS;
-  const text = `${row.status.toLowerCase()}${isSilent ? `, but nothing logged for ${duration(silent)}` : ""}`;
+  const isSilent = row.quietSince !== undefined && Date.now() - row.quietSince > FORGOTTEN_MS;
+  const text = statusText(row);
   return (
     <span
       class={`status ${row.status}${isSilent ? " silent" : ""}`}

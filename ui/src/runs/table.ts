@@ -32,6 +32,8 @@ export interface TablePage {
   quiet_since?: (number | null)[];
   experiment_ids?: string[];
   children?: number[] | null;
+  /** Whether all ranges that were asked for are there. */
+  complete?: boolean;
   columns: TableColumn[];
   /** With the first rows: what they are of. */
   experiments?: ExperimentMessage[] | null;
@@ -145,8 +147,9 @@ export function tableRows(query: TableQuery, known?: readonly string[]): RunRows
   const names = signal(query.columns ?? known);
   const hasNested = signal(false);
   const first = firstPage();
-  const rowsFor = (asked: TableQuery) =>
-    new Rows<RunRow>(async (offset, limit, abort) => {
+  const rowsFor = (asked: TableQuery) => {
+    let parts = 0;
+    return new Rows<RunRow>(async (offset, limit, abort) => {
       const page = await first.watch(readTable({ ...asked, columns: names.value }, offset, limit, abort));
       names.value ??= page.columns.map((column) => column.key);
       for (const column of page.columns) {
@@ -154,8 +157,12 @@ export function tableRows(query: TableQuery, known?: readonly string[]): RunRows
         if (column.range && !asked.parent_run_id) ranges.set(column.key, column.range);
       }
       if (page.children?.some((each) => each > 0)) hasNested.value = true;
-      return { total: page.total, rows: rowsOf(page) };
+      // Of a large experiment that nobody has looked at yet, ranges come with later answers, one column a time at least.
+      parts = page.complete === false ? parts + 1 : 0;
+      const isPart = parts > 0 && parts <= page.columns.length + 1;
+      return { total: page.total, rows: rowsOf(page), isPart };
     });
+  };
   const roots = rowsFor(query);
   const childrenOf = (parent: RunRow) => {
     const { roots_only: _, ...rest } = query;
