@@ -322,3 +322,41 @@ def test_a_value_with_all_kinds_of_quotes_becomes_a_filter(
     group = page.locator(".line", has=page.locator(".group-name", has_text=said[0]))
     group.get_by_role("button", name="Show 1 runs").click()
     expect(names).to_have_text([said[0]])
+
+
+def test_a_metric_is_shown_and_sorted_at_a_step(
+    open_page: OpenPage, client: SlipstreamClient, violations: Callable[[Page], list[str]]
+) -> None:
+    experiment = client.create_experiment("steps")
+    for number, steps in enumerate(([0, 100, 200], [0, 90, 300], [0, 100])):
+        run = client.create_run(experiment, run_name=f"run {number}", start_time=number + 1).info.run_id
+        for step in steps:
+            client.log_metric(run, "loss", number + step / 1000, step=step)
+    page = open_page(f"/experiments/{experiment}?columns=metrics.loss")
+    names = page.locator(".line a")
+    expect(names).to_have_text(["run 2", "run 1", "run 0"])
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("combobox", name="Which value of loss").select_option("at step")
+    step = page.get_by_role("spinbutton", name="Which step of loss")
+    step.fill("100")
+    step.press("Tab")
+    assert violations(page) == []
+    page.get_by_role("button", name="Done").click()
+    assert query_of(page, "columns") == ["metrics.loss:step=100"]
+    title = "loss (step 100)"
+    expect(cell(page, "run 0", title)).to_have_text("0.1")
+    expect(cell(page, "run 1", title)).to_have_text("@90 1.09")
+    expect(cell(page, "run 1", title)).to_have_attribute(
+        "title", "1.09, of step 90: there is none at step 100"
+    )
+
+    head = page.get_by_role("columnheader", name=title).get_by_role("button")
+    head.click()
+    head.click()
+    expect(names).to_have_text(["run 0", "run 1", "run 2"])
+    assert query_of(page, "order") == ["metrics.loss:step=100"]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8"), newline="")))
+    assert [row["metrics.loss:step=100"] for row in rows] == ["0.1", "1.09", "2.1"]
+    assert [row["metrics.loss:step=100 of step"] for row in rows] == ["100", "90", "100"]

@@ -383,3 +383,32 @@ def test_keys_are_for_the_row_they_were_on_when_others_come(
     expect(page.get_by_role("checkbox", name="Select run 1")).to_be_checked()
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/runs/{first.info.run_id}**")
+
+
+def test_children_that_could_not_be_read_are_read_again_where_they_would_stand(
+    open_page: OpenPage, client: SlipstreamClient, violations: Callable[[Page], list[str]]
+) -> None:
+    experiment = client.create_experiment("children away")
+    parent = client.create_run(experiment, run_name="study", start_time=1).info.run_id
+    for trial in range(2):
+        tags = {"mlflow.parentRunId": parent}
+        client.create_run(experiment, run_name=f"trial {trial}", tags=tags, start_time=2 + trial)
+    client.create_run(experiment, run_name="another", start_time=9)
+    page = open_page(f"/experiments/{experiment}", faults=False)
+    names = page.locator(".line a")
+    expect(names).to_have_text(["another", "study"])
+    page.route("**/runs/table", lambda route: route.abort())
+    page.get_by_role("button", name="Show 2 runs below study").click()
+    failed = page.locator(".unread")
+    expect(failed).to_contain_text("The server does not answer.")
+    assert page.get_by_role("treegrid").get_attribute("aria-rowcount") == "4"
+    assert violations(page) == []
+    failed.get_by_role("button", name="Try again").click()
+    expect(failed).to_be_visible()
+
+    page.unroute("**/runs/table")
+    page.keyboard.press("t")
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Enter")
+    expect(names).to_have_text(["another", "study", "trial 1", "trial 0"])
+    expect(failed).to_have_count(0)

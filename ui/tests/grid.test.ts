@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Rows } from "../src/grid/rows";
 import { columnsInSight, rowsInSight } from "../src/grid/window";
-import { fieldNamed, listFromText, listToText, nameOf } from "../src/runs/columns";
+import { fieldNamed, listFromText, listToText, nameOf, orderTerm } from "../src/runs/columns";
 
 describe("what is in sight", () => {
   it("is a few rows of a hundred thousand", () => {
@@ -136,5 +136,25 @@ describe("names that could be mistaken", () => {
       key: "loss:max",
       aggregate: "min",
     });
+  });
+});
+
+describe("a metric at a step", () => {
+  it("is in the name of a column", () => {
+    const field = fieldNamed("metrics.val/loss:step=500");
+    expect(field).toEqual({ entity: "metrics", key: "val/loss", aggregate: "step", step: 500 });
+    expect(nameOf(field as NonNullable<typeof field>)).toBe("metrics.val/loss:step=500");
+    expect(fieldNamed("metrics.`x:min`:step=-1")).toEqual({
+      entity: "metrics",
+      key: "x:min",
+      aggregate: "step",
+      step: -1,
+    });
+    expect(nameOf({ entity: "metrics", key: "x:min", aggregate: "step", step: -1 })).toBe(
+      "metrics.`x:min`:step=-1",
+    );
+    expect(orderTerm("metrics.val/loss:step=500", true)).toBe("metrics.val/loss:step=500 DESC");
+    expect(orderTerm("metrics.val/loss:curve", true)).toBeUndefined();
+    expect(fieldNamed("params.a:step=1")?.aggregate).toBe("last");
   });
 });

@@ -76,6 +76,7 @@ class ColumnMessage(msgspec.Struct, kw_only=True):
     values: list[CellValue]
     range: tuple[float, float] | None = None
     child_ranges: list[tuple[float, float] | None] | None = None
+    steps: list[int | None] | None = None
 
 
 class RunTableResponse(Response, kw_only=True, omit_defaults=False):
@@ -137,6 +138,7 @@ def search_run_table(store: Store, req: RunTable) -> RunTableResponse | Encoded:
                     values=cells_to_wire(each.values),
                     range=each.range,
                     child_ranges=each.child_ranges,
+                    steps=each.steps,
                 )
                 for each in page.columns
             ],
@@ -203,6 +205,7 @@ def table_from_wire(answer: RunTableResponse) -> RunTablePage:
                 values=cells_from_wire(each.kind, each.values),
                 range=each.range,
                 child_ranges=each.child_ranges,
+                steps=each.steps,
             )
             for each in answer.columns
         ],

@@ -47,6 +47,8 @@ class TableColumn(msgspec.Struct, frozen=True, kw_only=True):
     """One a row; `None` where a run has none."""
     range: Span | None = None
     """Over the finite numbers of all found runs; of texts, if each is a number."""
+    steps: list[int | None] | None = None
+    """Of a metric at a step: of which step each value is, that one or the nearest before."""
     child_ranges: list[Span | None] | None = None
     """Of last values of metrics, over the found runs that have each row as their parent; where that was asked for."""
 

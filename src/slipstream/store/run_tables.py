@@ -35,7 +35,16 @@ from slipstream.rules import names
 from slipstream.rules.child_ranges import child_ranges
 from slipstream.rules.groups import find_groups
 from slipstream.rules.windows import check_window
-from slipstream.search.columns import GROUPS, TIMES, Column, name_column, parse_column, parse_columns
+from slipstream.search.columns import (
+    GROUPS,
+    TIMES,
+    Column,
+    name_column,
+    parse_column,
+    parse_columns,
+    parse_points_order,
+)
+from slipstream.search.lexer import shown
 from slipstream.search.sql import Query, compile_runs
 from slipstream.store.config import StoreConfig
 from slipstream.store.experiments import STAGES
@@ -50,6 +59,7 @@ from slipstream.store.series_summaries import SeriesSummariesPart
 _logger = logging.getLogger(__name__)
 
 MOST_ROWS = 1_000
+MOST_ORDERED_BY_POINTS = 2_000
 MOST_COLUMNS_LISTED = 1_000
 MOST_VALUES = 1_000
 MOST_GROUPS_LISTED = 1_000
@@ -123,7 +133,8 @@ class RunTablesPart(SeriesSummariesPart):
     def search_run_table(self, request: TableRequest) -> RunTablePage:
         check_window(request.offset, request.limit, MOST_ROWS)
         columns = parse_columns(request.columns)
-        selected = _Selected.of(request.selection, request.order_by)
+        by_points = parse_points_order(request.order_by)
+        selected = _Selected.of(request.selection, () if by_points else request.order_by)
         wanted = WindowRequest(
             request.offset,
             request.limit,
@@ -133,7 +144,11 @@ class RunTablesPart(SeriesSummariesPart):
             request.with_ranges,
             request.with_child_ranges,
         )
-        window = self._window_in_memory(selected, wanted)
+        window = (
+            self._window_by_points(selected, wanted, *by_points)
+            if by_points
+            else self._window_in_memory(selected, wanted)
+        )
         rows = self.find_rows(window.runs) if window is not None else []
         if window is None or len(rows) < len(window.runs):
             if window is not None:
@@ -153,10 +168,13 @@ class RunTablesPart(SeriesSummariesPart):
             at_once: how many runs a page has; one page at least is yielded.
         """
         columns = parse_columns(request.columns)
-        selected = _Selected.of(request.selection, request.order_by)
+        by_points = parse_points_order(request.order_by)
+        selected = _Selected.of(request.selection, () if by_points else request.order_by)
         upto = newest_change(self.tx)
         runs: array[int] = array("q")
-        if selected.experiments:
+        if by_points:
+            runs.extend(self._ordered_by_points(selected, *by_points, upto))
+        elif selected.experiments:
             query = selected.query
             found: LiteralString = (
                 f"SELECT r.id, r.run_id, {query.keys} FROM runs r {query.joins} WHERE"
@@ -172,7 +190,8 @@ class RunTablesPart(SeriesSummariesPart):
     def check_run_table(self, request: TableRequest) -> None:
         """Refuse what a search of runs or a name of a column cannot mean, without reading anything."""
         parse_columns(request.columns)
-        _Selected.of(request.selection, request.order_by)
+        by_points = parse_points_order(request.order_by)
+        _Selected.of(request.selection, () if by_points else request.order_by)
 
     def _show(
         self,
@@ -185,12 +204,23 @@ class RunTablesPart(SeriesSummariesPart):
         wanted = dict.fromkeys((c.group, c.key) for c in columns if c.aggregate == "last")
         values = self._values(window, wanted)
         summaries = self.summarize_series(
-            window.runs, {(c.key, c.aggregate) for c in columns if c.aggregate != "last"}, window.upto
+            window.runs,
+            {(c.key, c.aggregate) for c in columns if c.aggregate not in ("last", "step")},
+            window.upto,
         )
-        shown: list[TableColumn] = []
+        at_steps = self.find_at_steps(
+            window.runs, {(c.key, c.step) for c in columns if c.aggregate == "step"}
+        )
+        told: list[TableColumn] = []
         for column in columns:
             cells: list[CellValue]
-            if column.aggregate == "last":
+            steps: list[int | None] | None = None
+            if column.aggregate == "step":
+                points = [at_steps.get((run, column.key, column.step)) for run in window.runs]
+                cells = [None if point is None else point[0] for point in points]
+                steps = [None if point is None else point[1] for point in points]
+                span = spans = None
+            elif column.aggregate == "last":
                 name = (column.group, column.key)
                 cells = values[name]
                 span = window.ranges.get(name)
@@ -198,8 +228,15 @@ class RunTablesPart(SeriesSummariesPart):
             else:
                 cells = [summaries.get((run, column.key, column.aggregate)) for run in window.runs]
                 span = spans = None
-            shown.append(
-                TableColumn(key=column.text, kind=_kind(column), values=cells, range=span, child_ranges=spans)
+            told.append(
+                TableColumn(
+                    key=column.text,
+                    kind=_kind(column),
+                    values=cells,
+                    range=span,
+                    child_ranges=spans,
+                    steps=steps,
+                )
             )
         return RunTablePage(
             total=window.total,
@@ -214,7 +251,7 @@ class RunTablesPart(SeriesSummariesPart):
             experiment_ids=[str(row[2]) for row in rows],
             children=window.children,
             complete=window.complete,
-            columns=shown,
+            columns=told,
         )
 
     def _ranges_below(
@@ -301,6 +338,48 @@ class RunTablesPart(SeriesSummariesPart):
         return Window(
             0 if counted is None else counted[0], [row[0] for row in runs], children, {}, ranges, upto
         )
+
+    def _window_by_points(
+        self, selected: _Selected, wanted: WindowRequest, column: Column, descending: bool
+    ) -> Window:
+        if wanted.roots or wanted.parent is not None:
+            raise InvalidParameterError(
+                f"Runs of a tree are not ordered by {shown(column.text)}; leave out 'roots_only' and 'parent_run_id'."
+            )
+        upto = newest_change(self.tx)
+        runs = self._ordered_by_points(selected, column, descending, upto)
+        ranges = (
+            self._ranges(wanted.columns, selected.found, selected.params) if wanted.ranges and runs else {}
+        )
+        return Window(len(runs), runs[wanted.offset : wanted.offset + wanted.limit], None, {}, ranges, upto)
+
+    def _ordered_by_points(
+        self, selected: _Selected, column: Column, descending: bool, upto: int
+    ) -> list[int]:
+        """Order found runs by what their points say: those of every one are read, so there may not be too many."""
+        query = selected.query
+        sql: LiteralString = (
+            f"SELECT r.id, {query.keys} FROM runs r {query.joins} WHERE r.id IN ({selected.found})"
+            f" ORDER BY {query.order_by}"
+        )
+        runs = [row[0] for row in self.tx.fetch_all(sql, **selected.params)] if selected.experiments else []
+        if len(runs) > MOST_ORDERED_BY_POINTS:
+            raise InvalidParameterError(
+                f"Runs are ordered by {shown(column.text)} only where up to {MOST_ORDERED_BY_POINTS} are found, since the points "
+                f"of each are read, and {len(runs)} are. Narrow the filter, or order by the last value."
+            )
+        values: dict[int, float]
+        if column.aggregate == "step":
+            points = self.find_at_steps(runs, [(column.key, column.step)])
+            values = {run: value for (run, _, _), (value, _) in points.items()}
+        else:
+            found = self.summarize_series(runs, [(column.key, column.aggregate)], upto)
+            values = {run: value for (run, _, _), value in found.items() if value is not None}
+        # what has no number comes last, whichever way it goes
+        known = [run for run in runs if run in values and not math.isnan(values[run])]
+        known.sort(key=lambda run: -values[run] if descending else values[run])
+        numbered = set(known)
+        return [*known, *(run for run in runs if run not in numbered)]
 
     def _children(self, run_ids: Sequence[str], found: LiteralString, params: dict[str, Any]) -> list[int]:
         if not run_ids:
@@ -390,7 +469,7 @@ class RunTablesPart(SeriesSummariesPart):
         for column in metrics:
             if column.group != "metric" or column.aggregate != "last":
                 raise InvalidParameterError(
-                    f"Invalid column {column.text[:200]!r} in 'metrics': name metrics, without ':min' and the like."
+                    f"Invalid column {column.text[:200]!r} in 'metrics': name metrics, without ':min', ':step=1' and the like."
                 )
         names_by = [(column.group, column.key) for column in by]
         names_of = [(column.group, column.key) for column in metrics]

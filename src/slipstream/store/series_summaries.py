@@ -57,6 +57,46 @@ class SeriesSummariesPart(PointBlocksPart):
                 found[run, key, aggregate] = getattr(known, aggregate)
         return found
 
+    def find_at_steps(
+        self, runs: Sequence[int], wanted: Iterable[tuple[str, int]]
+    ) -> dict[tuple[int, str, int], tuple[float, int]]:
+        """Return what metrics of some runs were at a step or, without a point there, at the nearest step before; with the step it is of.
+
+        Args:
+            runs: internal ids.
+            wanted: keys, each with a step.
+        """
+        by_key: dict[str, set[int]] = {}
+        for key, step in wanted:
+            by_key.setdefault(key, set()).add(step)
+        if not by_key or not runs:
+            return {}
+        found: dict[tuple[int, str, int], tuple[float, int]] = {}
+        rows = self.tx.fetch_all(SELECT_SERIES_OF_RUNS, runs__in=list(runs), keys__in=sorted(by_key))
+        for run, series, key in rows:
+            for step in by_key[key]:
+                point = self._at_step(run, series, step)
+                if point is not None:
+                    found[run, key, step] = point
+        return found
+
+    def _at_step(self, run: int, series: int, step: int) -> tuple[float, int] | None:
+        """Return value and step; of several points of a step the latest one."""
+        best: tuple[float, int] | None = None
+        for part in self.see_in_parts(run, series):
+            steps = part.steps
+            at = -1
+            if isinstance(steps, range) and steps.step > 0:
+                if steps[0] <= step:
+                    at = min(len(steps) - 1, (step - steps[0]) // steps.step)
+            else:
+                for place, each in enumerate(steps):
+                    if each <= step and (at < 0 or each >= steps[at]):
+                        at = place
+            if at >= 0 and (best is None or steps[at] >= best[1]):
+                best = (part.values[at], steps[at])
+        return best
+
     def _summarize(self, run: int, series: int) -> SeriesSummary:
         count, low, high = 0, math.inf, -math.inf
         first: tuple[int, int, float] | None = None

@@ -414,3 +414,40 @@ class RunTableContract:
         assert groups("params.depth", "params.depth", ascending=True) == ["9", "10", None]
         with pytest.raises(InvalidParameterError, match="order_by"):
             groups("params.model", "metrics.odd")
+
+    def test_metrics_at_a_step(self, store: Store) -> None:
+        experiment = store.create_experiment(unique())
+        runs: list[str] = []
+        for number, steps in enumerate(([0, 10, 20], [7, 3, 30, 7], [25], [])):
+            run = store.create_run(experiment, start_time=number).info.run_id
+            points = [
+                Metric("m", float(100 * number + step + at / 10), at, step) for at, step in enumerate(steps)
+            ]
+            store.log_batch(run, points)
+            runs.append(run)
+        store.log_batch(runs[3], [Metric("m", math.nan, 1, 5)])
+
+        columns = ("metrics.m:step=10", "metrics.m:step=24", "metrics.`m`:step=-1")
+        page = table(store, experiment, columns=columns)
+        assert page.run_ids == runs[::-1]
+        ten, more, none = page.columns
+        assert (ten.kind, ten.steps) == ("number", [5, None, 7, 10])
+        assert math.isnan(ten.values[0])  # pyright: ignore[reportArgumentType]
+        assert ten.values[1:] == [None, 107.3, 10.1]
+        assert (more.values[1:], more.steps) == ([None, 107.3, 20.2], [5, None, 7, 20])
+        assert (none.values, none.steps) == ([None] * 4, [None] * 4)
+        for wrong in ("metrics.`m`:step=x", "params.`m`:step=1", f"metrics.m:step={2**63}"):
+            with pytest.raises(InvalidParameterError, match="Invalid column"):
+                table(store, experiment, columns=(wrong,))
+
+        def ordered(order: str) -> list[str]:
+            return table(store, experiment, order_by=(order,), offset=0, limit=4).run_ids
+
+        assert ordered("metrics.m:step=24 DESC") == [runs[1], runs[0], runs[3], runs[2]]
+        assert ordered("metrics.m:step=24") == [runs[0], runs[1], runs[3], runs[2]]
+        assert ordered("metrics.`m`:min asc") == [runs[0], runs[1], runs[2], runs[3]]
+        assert ordered("metrics.m:count DESC") == [runs[1], runs[0], runs[3], runs[2]]
+        window = table(store, experiment, order_by=("metrics.m:max DESC",), offset=1, limit=2)
+        assert (window.total, window.run_ids) == (4, [runs[1], runs[0]])
+        with pytest.raises(InvalidParameterError, match="of a tree"):
+            table(store, experiment, order_by=("metrics.m:max",), roots_only=True)

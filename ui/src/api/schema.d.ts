@@ -105,6 +105,7 @@ export type ColumnMessage = {
   values: (number | string | null)[];
   range?: [number, number] | null;
   child_ranges?: ([number, number] | null)[] | null;
+  steps?: (number | null)[] | null;
 };
 
 export type CompareRuns = {

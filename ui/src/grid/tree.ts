@@ -18,7 +18,16 @@ export interface TreeRow<R> {
   readonly row: R;
   readonly depth: number;
   readonly isOpen: boolean;
+  /** It stands for the rows below `row`, which could not be read: why not, and a way to read them again. */
+  readonly failure?: { readonly error: unknown; readonly retry: () => void };
 }
+
+/** Whether the rows below could not be read, and none are there from before. */
+const isFailed = <R>({ children }: Opened<R>) =>
+  children.roots.total.value === undefined && children.roots.error.value !== undefined;
+
+/** How many rows stand below. */
+const sizeOf = <R>(opened: Opened<R>) => opened.children.total.value ?? (isFailed(opened) ? 1 : 0);
 
 export type ReadChildren<R> = (parent: R) => Rows<R>;
 
@@ -42,10 +51,14 @@ export class TreeRows<R> implements RowSource<TreeRow<R>> {
     this.total = computed(() => {
       const own = roots.total.value;
       if (own === undefined) return undefined;
-      return this.#opened.value.reduce((sum, each) => sum + (each.children.total.value ?? 0), own);
+      return this.#opened.value.reduce((sum, each) => sum + sizeOf(each), own);
     });
     this.version = computed(() =>
-      this.#opened.value.reduce((sum, each) => sum + each.children.version.value + 1, roots.version.value),
+      this.#opened.value.reduce(
+        // twice, so that a fault and its end are two changes
+        (sum, each) => sum + 2 * each.children.version.value + 1 + (isFailed(each) ? 1 : 0),
+        roots.version.value,
+      ),
     );
   }
 
@@ -68,7 +81,14 @@ export class TreeRows<R> implements RowSource<TreeRow<R>> {
 
   get(index: number): TreeRow<R> | undefined {
     const place = this.#place(index);
-    if (place.inside) return place.inside.children.get(place.index);
+    const { inside } = place;
+    if (inside && isFailed(inside)) {
+      const row = this.roots.get(inside.at);
+      const { children } = inside;
+      const failure = { error: children.roots.error.value, retry: () => children.want(0, 1) };
+      return row === undefined ? undefined : { row, depth: this.depth + 1, isOpen: false, failure };
+    }
+    if (inside) return inside.children.get(place.index);
     const row = this.roots.get(place.index);
     if (row === undefined) return undefined;
     return { row, depth: this.depth, isOpen: this.#opened.value.some((each) => each.at === place.index) };
@@ -92,6 +112,7 @@ export class TreeRows<R> implements RowSource<TreeRow<R>> {
   toggle(index: number): void {
     const place = this.#place(index);
     if (place.inside) {
+      if (isFailed(place.inside)) return;
       place.inside.children.toggle(place.index);
       return;
     }
@@ -123,7 +144,7 @@ export class TreeRows<R> implements RowSource<TreeRow<R>> {
   /** Where the children of an opened row begin. */
   #startOf(opened: Opened<R>): number {
     let start = opened.at + 1;
-    for (const each of this.#opened.value) if (each.at < opened.at) start += each.children.total.value ?? 0;
+    for (const each of this.#opened.value) if (each.at < opened.at) start += sizeOf(each);
     return start;
   }
 
@@ -133,7 +154,7 @@ export class TreeRows<R> implements RowSource<TreeRow<R>> {
     for (const each of this.#opened.value) {
       const start = each.at + 1 + before;
       if (index < start) break;
-      const count = each.children.total.value ?? 0;
+      const count = sizeOf(each);
       if (index < start + count) return { index: index - start, inside: each };
       before += count;
     }

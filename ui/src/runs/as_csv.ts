@@ -1,7 +1,7 @@
 /** The table as a file: all found runs, the columns that are shown, in their order. */
 
 import { fetchChecked, own } from "../api/request";
-import { isCurve } from "./columns";
+import { fieldNamed, isCurve } from "./columns";
 import { type Grouping, isMetric, readGroups, STATISTICS } from "./groups";
 import { readTable, rowsOf, type TableQuery } from "./table";
 
@@ -51,14 +51,28 @@ export async function saveCsv(
   onProgress: (share: number) => void,
 ): Promise<void> {
   const query = written(shown);
-  const parts = [
-    ["run_id", "name", "status", "start_time", "end_time", ...(query.columns ?? [])].map(csvCell).join(","),
-  ];
+  const names = query.columns ?? [];
+  // a value at a step may be of an earlier one
+  const stepped = names.flatMap((name, index) => (fieldNamed(name)?.aggregate === "step" ? [index] : []));
+  const heads = [...names, ...stepped.map((index) => `${names[index]} of step`)];
+  const parts = [["run_id", "name", "status", "start_time", "end_time", ...heads].map(csvCell).join(",")];
   for (let offset = 0, total = 1; offset < total; offset += AT_ONCE) {
     const page = await readTable(query, offset, AT_ONCE);
     total = page.total;
     for (const row of rowsOf(page))
-      parts.push([row.id, row.name, row.status, row.start, row.end, ...row.values].map(csvCell).join(","));
+      parts.push(
+        [
+          row.id,
+          row.name,
+          row.status,
+          row.start,
+          row.end,
+          ...row.values,
+          ...stepped.map((index) => row.steps?.[index]),
+        ]
+          .map(csvCell)
+          .join(","),
+      );
     onProgress(Math.min(1, (offset + AT_ONCE) / total));
   }
   saveBlob(new Blob([`${parts.join("\r\n")}\r\n`], { type: "text/csv" }), name);

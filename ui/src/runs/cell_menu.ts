@@ -30,6 +30,7 @@ const WORDS: Readonly<Record<Aggregate, string>> = {
   first: "first",
   count: "count",
   curve: "curve",
+  step: "at a step",
 };
 
 export function cellMenu(about: About): MenuPart[] {

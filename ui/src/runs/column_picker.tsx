@@ -6,7 +6,7 @@ import { useResource } from "../api/resource";
 import { Dialog } from "../app/dialog";
 import { Failure } from "../app/states";
 import { count, shortNumber } from "../lib/format";
-import { AGGREGATES, fieldNamed, nameOf, titleOf } from "./columns";
+import { AGGREGATES, type Aggregate, fieldNamed, nameOf, titleOf } from "./columns";
 
 export interface KnownColumn {
   key: string;
@@ -79,14 +79,29 @@ export function ColumnPicker({ experiments, filter, shown, onChange, onClose }: 
                     aria-label={`Which value of ${field.key}`}
                     value={field.aggregate}
                     onChange={(event) => {
-                      const aggregate = event.currentTarget.value as (typeof AGGREGATES)[number];
+                      const aggregate = event.currentTarget.value as Aggregate;
                       onChange(shown.map((each) => (each === name ? nameOf({ ...field, aggregate }) : each)));
                     }}
                   >
                     {AGGREGATES.map((each) => (
                       <option key={each}>{each}</option>
                     ))}
+                    <option value="step">at step</option>
                   </select>
+                )}
+                {field.aggregate === "step" && (
+                  <input
+                    type="number"
+                    class="step"
+                    aria-label={`Which step of ${field.key}; without a value there, the nearest before`}
+                    title="Without a value at this step, the nearest before is shown"
+                    value={field.step}
+                    onChange={(event) => {
+                      const step = Math.round(Number(event.currentTarget.value));
+                      if (!Number.isSafeInteger(step)) return;
+                      onChange(shown.map((each) => (each === name ? nameOf({ ...field, step }) : each)));
+                    }}
+                  />
                 )}
                 <button
                   type="button"

@@ -4,17 +4,22 @@ import { written } from "../lib/filter_language";
 
 /** Which of a metric's values a column shows; `curve` is all of them, drawn. */
 export const AGGREGATES = ["last", "min", "max", "first", "count", "curve"] as const;
-export type Aggregate = (typeof AGGREGATES)[number];
+export type Aggregate = (typeof AGGREGATES)[number] | "step";
+/** Keys of metrics have no `=`, so none is mistaken for it. */
+const AT_STEP = /:step=(-?\d{1,19})$/;
 
 export interface Field {
   readonly entity: "metrics" | "params" | "tags" | "attributes";
   readonly key: string;
   readonly aggregate: Aggregate;
+  /** With `step`: which. */
+  readonly step?: number;
 }
 
 /** `metrics.val/loss:min`, as the server and the address have it. */
 export function nameOf(field: Field): string {
   const plain = `${field.entity}.${isMistaken(field) ? `\`${field.key}\`` : field.key}`;
+  if (field.aggregate === "step") return `${plain}:step=${field.step ?? 0}`;
   return field.aggregate === "last" ? plain : `${plain}:${field.aggregate}`;
 }
 
@@ -28,6 +33,17 @@ export function fieldNamed(name: string): Field | undefined {
   const entity = name.slice(0, dot);
   if (!["metrics", "params", "tags", "attributes"].includes(entity)) return undefined;
   let key = name.slice(dot + 1);
+  const at = entity === "metrics" ? AT_STEP.exec(key) : null;
+  if (at && at.index > 0) {
+    key = key.slice(0, at.index);
+    const quoted = /^([`"])(.+)\1$/s.exec(key);
+    return {
+      entity: "metrics",
+      key: quoted ? (quoted[2] as string) : key,
+      aggregate: "step",
+      step: Number(at[1]),
+    };
+  }
   const aggregate =
     (entity === "metrics" &&
       AGGREGATES.find((each) => key.endsWith(`:${each}`) && key.length > each.length + 1)) ||
@@ -47,6 +63,7 @@ export const isCurve = (name: string) => fieldNamed(name)?.aggregate === "curve"
 export function titleOf(field: Field): string {
   const name = ATTRIBUTE_TITLES[field.key] ?? field.key;
   const plain = field.entity === "attributes" ? name : field.key;
+  if (field.aggregate === "step") return `${plain} (step ${field.step ?? 0})`;
   return field.aggregate === "last" ? plain : `${plain} (${field.aggregate})`;
 }
 
@@ -59,11 +76,12 @@ const ATTRIBUTE_TITLES: Readonly<Record<string, string>> = {
   duration: "Duration",
 };
 
-/** As in `order_by` of the API. */
+/** As in `order_by` of `runs/table`. */
 export function orderTerm(name: string, isDescending: boolean): string | undefined {
   const field = fieldNamed(name);
-  if (field?.aggregate !== "last") return undefined;
-  return `${written(field.entity, field.key)} ${isDescending ? "DESC" : "ASC"}`;
+  if (!field || field.aggregate === "curve") return undefined;
+  const way = isDescending ? "DESC" : "ASC";
+  return `${field.aggregate === "last" ? written(field.entity, field.key) : nameOf(field)} ${way}`;
 }
 
 /** A list of names in the address; names may hold commas. */

@@ -60,42 +60,45 @@ export function RunsTable({ experiment, found, names, state, onSelect, onFilter,
         isRowHead: true,
         label: ({ row, isOpen }) => rowLabel(row, isOpen),
         ...(isGrouped ? {} : sorting("attributes.run_name", state)),
-        cell: ({ row, depth, isOpen }, index) => (
-          <span class="run-name" style={depth ? { paddingLeft: `${depth * 16}px` } : undefined}>
-            {row.children > 0 && (
-              <button
-                type="button"
-                class="twist"
-                tabIndex={-1}
-                aria-label={`${isOpen ? "Hide" : "Show"} ${row.children} runs below ${row.name}`}
-                onClick={() => found.rows.toggle(index)}
-              >
-                {isOpen ? "▾" : "▸"}
-              </button>
-            )}
-            {row.group ? (
-              <GroupName row={row} />
-            ) : (
-              <>
-                <input
-                  type="checkbox"
+        cell: ({ row, depth, isOpen, failure }, index) =>
+          failure ? (
+            <Unread {...failure} depth={depth} />
+          ) : (
+            <span class="run-name" style={depth ? { paddingLeft: `${depth * 16}px` } : undefined}>
+              {row.children > 0 && (
+                <button
+                  type="button"
+                  class="twist"
                   tabIndex={-1}
-                  aria-label={`Select ${row.name}`}
-                  checked={isSelected(row, state)}
-                  onChange={() => choose(row)}
-                />
-                <Status row={row} />
-                <a
-                  href={pageUrl(["experiments", row.experiment ?? experiment, "runs", row.id])}
-                  tabIndex={-1}
-                  title={row.name}
+                  aria-label={`${isOpen ? "Hide" : "Show"} ${row.children} runs below ${row.name}`}
+                  onClick={() => found.rows.toggle(index)}
                 >
-                  {row.name || row.id.slice(0, 8)}
-                </a>
-              </>
-            )}
-          </span>
-        ),
+                  {isOpen ? "▾" : "▸"}
+                </button>
+              )}
+              {row.group ? (
+                <GroupName row={row} />
+              ) : (
+                <>
+                  <input
+                    type="checkbox"
+                    tabIndex={-1}
+                    aria-label={`Select ${row.name}`}
+                    checked={isSelected(row, state)}
+                    onChange={() => choose(row)}
+                  />
+                  <Status row={row} />
+                  <a
+                    href={pageUrl(["experiments", row.experiment ?? experiment, "runs", row.id])}
+                    tabIndex={-1}
+                    title={row.name}
+                  >
+                    {row.name || row.id.slice(0, 8)}
+                  </a>
+                </>
+              )}
+            </span>
+          ),
       },
     ];
     if (isGrouped)
@@ -135,9 +138,13 @@ export function RunsTable({ experiment, found, names, state, onSelect, onFilter,
               ? spreadCell(row.values[index], row.group.spreads[index], state.statistic, name, found)
               : row.below?.[index]
                 ? parentCell(row.values[index], row.below[index], name, found)
-                : valueCell(row.values[index], name, found),
+                : field.aggregate === "step"
+                  ? stepCell(row.values[index], row.steps?.[index], field.step, name, found)
+                  : valueCell(row.values[index], name, found),
         look: ({ row }) => {
           if (field.aggregate === "curve") return undefined;
+          if (field.aggregate === "step" && !row.group)
+            return stepLook(row.values[index], row.steps?.[index], field.step);
           if (!row.group) return valueLook(row.values[index], name, found);
           return spreadLook(row.values[index], row.group.spreads[index], state.statistic, name, found);
         },
@@ -161,7 +168,9 @@ export function RunsTable({ experiment, found, names, state, onSelect, onFilter,
       pinned: false,
       cell: ({ row }) => (row.start === null || row.end === null ? "" : duration(row.end - row.start)),
     });
-    return [...result.filter((each) => each.pinned), ...result.filter((each) => !each.pinned)];
+    const [first, ...others] = result;
+    const all = [first, ...others.map(emptyWhereUnread)] as typeof result;
+    return [...all.filter((each) => each.pinned), ...all.filter((each) => !each.pinned)];
   }, [names, state, found, found.kinds.size]);
   const cellValue = (row: RunRow | undefined, name: string): string | undefined => {
     const value =
@@ -208,19 +217,23 @@ export function RunsTable({ experiment, found, names, state, onSelect, onFilter,
         label="Runs"
         rows={found.rows}
         columns={columns}
-        rowKey={({ row }) => row.id}
-        isChosen={({ row }) => isSelected(row, state)}
-        onOpen={({ row }, index) => (row.group ? found.rows.toggle(index) : openRun(row))}
-        onChoose={({ row }) => choose(row)}
+        rowKey={({ row, failure }) => (failure ? `below ${row.id}` : row.id)}
+        isChosen={({ row, failure }) => !failure && isSelected(row, state)}
+        onOpen={({ row, failure }, index) => {
+          if (failure) failure.retry();
+          else if (row.group) found.rows.toggle(index);
+          else openRun(row);
+        }}
+        onChoose={({ row, failure }) => !failure && choose(row)}
         tree={{
           level: ({ depth }) => depth,
-          isOpen: ({ row, isOpen }) => (row.children > 0 ? isOpen : undefined),
+          isOpen: ({ row, isOpen, failure }) => (row.children > 0 && !failure ? isOpen : undefined),
           toggle: (index) => found.rows.toggle(index),
         }}
         onResize={(key, width) => keepWidths({ ...state.widths, [key]: width })}
         lit={litRun}
-        onHover={(at) => (litRun.value = at && !at.row.group ? at.row.id : undefined)}
-        onMenu={(place, column, at) => openMenu(place, column, at?.row)}
+        onHover={(at) => (litRun.value = at && !at.row.group && !at.failure ? at.row.id : undefined)}
+        onMenu={(place, column, at) => !at?.failure && openMenu(place, column, at?.row)}
         onKey={(event, at, column) => {
           const row = at?.row;
           if (event.key === "a" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
@@ -228,7 +241,7 @@ export function RunsTable({ experiment, found, names, state, onSelect, onFilter,
             onSelect(toggleAll(state));
             return;
           }
-          if (!column || event.ctrlKey || event.metaKey || event.altKey) return;
+          if (!column || at?.failure || event.ctrlKey || event.metaKey || event.altKey) return;
           const isFilter = event.key === "f" || event.key === "F";
           const name = FIXED[column.key] ?? column.key;
           const value = cellValue(row, name);
@@ -252,6 +265,26 @@ export function RunsTable({ experiment, found, names, state, onSelect, onFilter,
   );
 }
 
+/** In the place of rows that could not be read. */
+function Unread({ error, retry, depth }: NonNullable<TreeRow<RunRow>["failure"]> & { depth: number }) {
+  const why = error instanceof Error ? error.message : String(error);
+  return (
+    <span class="run-name unread" role="alert" style={{ paddingLeft: `${depth * 16}px` }} title={why}>
+      <button type="button" tabIndex={-1} onClick={retry}>
+        Try again
+      </button>
+      <span>Not read: {why}</span>
+    </span>
+  );
+}
+
+/** A column whose cells are empty in the row that says so. */
+const emptyWhereUnread = (column: GridColumn<TreeRow<RunRow>>): GridColumn<TreeRow<RunRow>> => ({
+  ...column,
+  cell: (at, index) => (at.failure ? "" : column.cell(at, index)),
+  look: (at) => (at.failure ? undefined : column.look?.(at)),
+});
+
 /** Columns that each table has, as they are named elsewhere. */
 const FIXED: Readonly<Record<string, string>> = {
   name: "attributes.run_name",
@@ -260,7 +293,10 @@ const FIXED: Readonly<Record<string, string>> = {
 
 function sorting(name: string, state: RunsState): Pick<GridColumn<TreeRow<RunRow>>, "sorted" | "onSort"> {
   const field = fieldNamed(name);
-  if (field?.aggregate !== "last") return {};
+  // groups are ordered by the spread of last values
+  const isPossible =
+    field && (field.aggregate === "last" || (field.aggregate !== "curve" && !state.by.length));
+  if (!isPossible) return {};
   const isMine = state.order?.name === name;
   return {
     sorted: isMine ? (state.order?.isDescending ? "descending" : "ascending") : undefined,
@@ -306,6 +342,29 @@ function valueLook(
   const range = found.ranges.get(name);
   const isBetween = range && range[1] > range[0] && Number.isFinite(number);
   return { title: String(value), ...(isBetween ? { bar: (number - range[0]) / (range[1] - range[0]) } : {}) };
+}
+
+/** A value at a step; where it is of an earlier one, that stands beside it. */
+function stepCell(
+  value: unknown,
+  of: number | undefined,
+  step: number | undefined,
+  name: string,
+  found: RunRows,
+): ComponentChildren {
+  if (of === undefined || of === step) return valueCell(value, name, found);
+  return (
+    <>
+      <span class="quiet">{`@${of} `}</span>
+      {valueCell(value, name, found)}
+    </>
+  );
+}
+
+function stepLook(value: unknown, of: number | undefined, step: number | undefined) {
+  if (of === undefined) return undefined;
+  const title = of === step ? `${value}` : `${value}, of step ${of}: there is none at step ${step}`;
+  return { title };
 }
 
 function plainTitle(name: string): string {

@@ -14,6 +14,8 @@ export interface TableColumn {
   kind: "number" | "text" | "time";
   values: (ApiNumber | string)[];
   range?: [number, number] | null;
+  /** Of a metric at a step: of which step each value is. */
+  steps?: (number | null)[] | null;
   /** Of a metric, between what numbers the children of each row lie. */
   child_ranges?: ([number, number] | null)[] | null;
 }
@@ -60,6 +62,8 @@ export interface RunRow {
   readonly experiment: string | undefined;
   readonly children: number;
   readonly values: readonly (ApiNumber | string | undefined)[];
+  /** Of which steps values at a step are, in the same order. */
+  readonly steps?: readonly (number | undefined)[];
   /** Between what numbers the metrics of nested runs lie, in the same order; only where there are such runs. */
   readonly below?: readonly (readonly [number, number] | undefined)[];
   /** The filter of the group that it is shown in. */
@@ -118,6 +122,7 @@ function withCurves(page: TablePage, names: readonly string[]): TablePage {
 }
 
 export function rowsOf(page: TablePage): RunRow[] {
+  const hasSteps = page.columns.some((column) => column.steps);
   return page.run_ids.map((id, index) => ({
     id,
     name: page.names[index] ?? "",
@@ -128,6 +133,7 @@ export function rowsOf(page: TablePage): RunRow[] {
     experiment: page.experiment_ids?.[index],
     children: page.children?.[index] ?? 0,
     values: page.columns.map((column) => column.values[index]),
+    ...(hasSteps ? { steps: page.columns.map((column) => column.steps?.[index] ?? undefined) } : {}),
     ...(page.children?.[index]
       ? { below: page.columns.map((column) => column.child_ranges?.[index] ?? undefined) }
       : {}),
