@@ -64,14 +64,30 @@ def test_twenty_lines_of_twenty_thousand_points_follow_the_pointer(
         }""",
         [plot["x"], plot["y"], plot["width"]],
     )
+    zoom = page.evaluate(
+        """async () => {
+            const plot = document.querySelector('.plot[tabindex]');
+            const times = [];
+            for (const key of ['+', '0', '+', '0', '+']) {
+                const begin = performance.now();
+                plot.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+                await new Promise(requestAnimationFrame);
+                await new Promise(go => setTimeout(go));
+                times.push(performance.now() - begin);
+            }
+            return times.sort((one, other) => one - other)[2];
+        }"""
+    )
 
     with capsys.disabled():
         print(
             f"\n20 lines of 20,000 points: {figures['bytes'] / 1000:.0f} kB, drawn {figures['draw']:.0f} ms after "
-            f"they came, frames of {figures['median']:.1f} ms (p95 {figures['p95']:.1f}) while the pointer moves"
+            f"they came, frames of {figures['median']:.1f} ms (p95 {figures['p95']:.1f}) while the pointer moves, "
+            f"zoomed in {zoom:.0f} ms"
         )
     assert figures["bytes"] < 400_000
     assert figures["median"] < 100
+    assert zoom < 250
 
 
 def test_charts_take_few_bytes_and_requests(

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from run_sweep import Sweep, run_name
 from server_process import ServerProcess
@@ -221,6 +221,42 @@ def test_runs_of_two_experiments_and_missing_ones(
     expect(page.get_by_role("heading", name="Compare 3 runs")).to_be_visible()
     expect(page.get_by_text("1 run is not there")).to_be_visible()
     expect(page.get_by_role("rowheader", name="elsewhere")).to_be_visible()
+
+
+def test_a_hundred_runs_are_one_request(open_page: OpenPage, server: ServerProcess) -> None:
+    many = Sweep(server.url, 100, name="a hundred compared", steps=2)
+    page = open_page("/settings")
+    asked: list[str] = []
+    page.on(
+        "request", lambda request: asked.append(urlsplit(request.url).path) if "api" in request.url else None
+    )
+
+    page.goto(f"{server.url}/compare?runs={','.join(many.run_ids)}")
+
+    expect(page.get_by_role("heading", name="Compare 100 runs")).to_be_visible()
+    expect(page.locator(".diff-table tbody tr")).to_have_count(100)
+    assert [each for each in asked if "/runs/" in each] == ["/ajax-api/slipstream/v1/runs/compare"]
+
+
+def test_what_may_not_be_read_is_named_and_the_rest_is_shown(open_page: OpenPage, sweep: Sweep) -> None:
+    page = open_page("/settings", faults=False)
+    closed = sweep.run_ids[1]
+
+    def answer(route: Route) -> None:
+        if closed in route.request.url or closed in (route.request.post_data or ""):
+            route.fulfill(
+                status=403, json={"error_code": "PERMISSION_DENIED", "message": "You may not read this run."}
+            )
+        else:
+            route.continue_()
+
+    page.route(re.compile("runs/(compare|get)"), answer)
+    page.goto(f"{page.url.removesuffix('/settings')}/compare?runs={','.join(sweep.run_ids[:3])},{'f' * 32}")
+
+    expect(page.get_by_role("heading", name="Compare 2 runs")).to_be_visible()
+    expect(page.get_by_text(f"1 run may not be read by you: {closed[:8]}")).to_be_visible()
+    expect(page.get_by_text("1 run is not there")).to_be_visible()
+    expect(page.locator(".diff-table tbody tr")).to_have_count(2)
 
 
 def test_nothing_to_compare_says_what_to_do(

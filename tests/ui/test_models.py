@@ -1,10 +1,11 @@
 """Pages of registered models: the list, a model with its versions, comparison, promotion with a preview, all by keys."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from models_setup import ModelsSetup
 from server_process import ServerProcess
@@ -196,6 +197,24 @@ def test_what_hides_in_a_tag_is_shown(open_page: OpenPage, client: SlipstreamCli
     finally:
         client.delete_registered_model_tag(MODEL, "owner")
     client.delete_registered_model_tag(MODEL, "tier")
+
+
+def test_of_another_pair_of_versions_nothing_old_is_shown(open_page: OpenPage) -> None:
+    page = open_model(open_page, "?compare=1,3")
+    expect(page.get_by_role("region", name="v1 and v3")).to_be_visible()
+    waiting: list[Route] = []
+    page.route(re.compile("model-versions/card"), waiting.append)
+
+    page.get_by_role("button", name="Change sides").click()
+
+    expect(page.get_by_role("heading", name="Version 3 and version 1")).to_be_visible()
+    expect(page.locator(".skeleton")).to_be_visible()
+    expect(page.locator(".differences")).to_have_count(0)
+    expect(page.get_by_role("button", name="Change sides")).to_be_focused()
+    page.unroute(re.compile("model-versions/card"))
+    for route in waiting:
+        route.continue_()
+    expect(page.get_by_role("region", name="v3 and v1")).to_be_visible()
 
 
 @pytest.mark.usefixtures("champion")

@@ -73,6 +73,35 @@ def test_the_count_is_of_all_runs_and_values_are_seen_at_once(table: Callable[..
     assert share >= 0.8
 
 
+def test_what_is_typed_is_counted_before_it_is_applied(
+    table: Callable[..., Page], violations: Callable[[Page], list[str]]
+) -> None:
+    page = table()
+    box, would = page.locator("#filter"), page.locator(".filter .would")
+    before = first_names(page)
+
+    box.press_sequentially("params.optimizer = 'adamw'")
+    adamw = page.evaluate(
+        """async experiment => (await (await fetch('ajax-api/slipstream/v1/runs/table', {method: 'POST',
+            headers: {'content-type': 'application/json'},
+            body: JSON.stringify({experiment_ids: [experiment], filter: "params.optimizer = 'adamw'", limit: 1})})).json()).total""",
+        page.url.split("/experiments/")[1].split("?")[0],
+    )
+    assert 0 < adamw < RUNS
+    expect(would).to_have_text(f"{adamw:,} runs")
+    assert first_names(page) == before, "nothing was applied yet"
+    assert violations(page) == []
+
+    box.press_sequentially(" AND params.nonsense = 'x'")
+    expect(would).to_have_text("0 runs")
+    box.press_sequentially(" AND (")  # wrong
+    expect(would).to_have_text("")
+    box.fill("params.optimizer = 'adamw'")
+    box.press("Enter")
+    expect(page.locator("output", has_text=f"{adamw:,} runs")).to_be_visible()
+    expect(would).to_have_text("")
+
+
 def test_any_row_is_one_move_of_the_scroll_bar_away(table: Callable[..., Page]) -> None:
     page = table()
     assert page.locator(".line").count() < 80
@@ -242,7 +271,7 @@ def test_runs_are_tagged_and_moved_together(
     page.get_by_role("button", name="Move", exact=True).click()
     expect(page.get_by_text("1,998 runs")).to_be_visible()
     assert client.get_run(chosen[0]).info.experiment_id == other
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").last.click()
     expect(page.get_by_text("2,000 runs", exact=True)).to_be_visible()
     assert client.get_run(chosen[0]).info.experiment_id == sweep.experiment
 

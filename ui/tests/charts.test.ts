@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type BandKind, bandSeries, filterOf, type WireBand } from "../src/charts/bands";
 import { groupsOf } from "../src/charts/groups";
 import { COLOURS, markAt } from "../src/charts/marks";
-import { SvgPen } from "../src/charts/pen";
+import { canvasPen, SvgPen } from "../src/charts/pen";
 import { scaleOver, share, stepFor, ticks, valueAt, zoomed } from "../src/charts/scale";
 import { matching } from "../src/charts/search";
 import {
@@ -253,5 +253,68 @@ describe("bands of groups", () => {
     expect(filterOf({ ...query, filter: " " }, ["a", "b"])).toBe(
       "params.`model/size` = 'a' AND tags.team = 'b'",
     );
+  });
+});
+
+/** What a canvas is told, of the calls that matter here. */
+function recorded(ratio = 1) {
+  const strokes: { width: number; from: number; alpha: number }[] = [];
+  const boxes: number[][] = [];
+  const context = {
+    globalAlpha: 1,
+    lineWidth: 1,
+    getTransform: () => ({ a: ratio }),
+    setLineDash: () => {},
+    beginPath: () => {},
+    lineTo: () => {},
+    start: 0,
+    moveTo(_: number, y: number) {
+      this.start = y;
+    },
+    stroke() {
+      strokes.push({ width: this.lineWidth, from: this.start, alpha: this.globalAlpha });
+    },
+    fillRect: (...box: number[]) => boxes.push(box),
+  };
+  return { pen: canvasPen(context as unknown as CanvasRenderingContext2D), strokes, boxes };
+}
+
+describe("a pen on a canvas", () => {
+  const x = Array.from({ length: 400 }, (_, at) => at);
+  const y = x.map(() => 10);
+
+  it("draws dense lines by hairs, as wide together as the line", () => {
+    const one = recorded();
+    one.pen.line(x, y, { colour: "red", width: 1.5 });
+    expect(one.strokes).toEqual([
+      { width: 1, from: 9.75, alpha: 1 },
+      { width: 1, from: 10.25, alpha: 1 },
+    ]);
+    const fine = recorded(2);
+    fine.pen.line(x, y, { colour: "red", width: 1.5 });
+    expect(fine.strokes.map((each) => [each.width, each.from])).toEqual([
+      [0.5, 9.5],
+      [0.5, 10],
+      [0.5, 10.5],
+    ]);
+  });
+
+  it("draws few points, bold lines and those that shine through by one stroke", () => {
+    const one = recorded();
+    one.pen.line(x.slice(0, 20), y, { colour: "red", width: 1.5 });
+    one.pen.line(x, y, { colour: "red", width: 3 });
+    one.pen.line(x, y, { colour: "red", width: 1.5, alpha: 0.3 });
+    expect(one.strokes.map((each) => each.width)).toEqual([1.5, 3, 1.5]);
+  });
+
+  it("fills columns that touch without a seam, none of them away", () => {
+    const { pen, boxes } = recorded();
+    const places = [10.3, 12.5, 14.7, 16.9];
+    pen.columns(places, [5, 5, 5, 5], [5, 9.2, Number.NaN, 5], 2.2, { colour: "red", width: 1, alpha: 0.4 });
+    expect(boxes).toEqual([
+      [9, 5, 2, 1],
+      [11, 5, 3, 5],
+      [16, 5, 2, 1],
+    ]);
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { mediaByKey, mediaFrom, placeOf, placeText } from "../src/charts/media_files";
 import { importances, ranks } from "../src/charts/small/correlation";
 import { fieldOf, kindFor } from "../src/charts/small/values";
+import { comparedOf } from "../src/compare/compared";
 import { lineDiff } from "../src/compare/line_diff";
 import { differingPackages, packagesOf } from "../src/compare/packages";
 
@@ -133,5 +134,32 @@ describe("media by step", () => {
     ]);
     expect(found.get("a")?.map((file) => file.path.split("%").at(-1))).toEqual(["u.png", "u.png"]);
     expect(found.get("a")?.map((file) => file.step)).toEqual([2, 10]);
+  });
+});
+
+describe("the answer of runs/compare", () => {
+  it("becomes runs that have what they logged, and nothing that they did not", () => {
+    const { runs, missing } = comparedOf({
+      cursor: 7,
+      missing: ["c"],
+      run_ids: ["a", "b"],
+      names: ["one", ""],
+      experiment_ids: ["1", "2"],
+      statuses: ["FINISHED", "RUNNING"],
+      start_times: [5, 6],
+      end_times: [9, null],
+      params: { lr: ["1e-3", null] },
+      metrics: { loss: ["NaN", 0.5] },
+      datasets: [[], [{ name: "digits", digest: "d", source_type: "local" }]],
+    });
+
+    expect(missing).toEqual(["c"]);
+    expect(runs.map((run) => [run.id, run.name, run.experiment, run.start, run.end])).toEqual([
+      ["a", "one", "1", 5, 9],
+      ["b", "b", "2", 6, undefined],
+    ]);
+    expect(runs.map((run) => [...run.params])).toEqual([[["lr", "1e-3"]], []]);
+    expect(runs.map((run) => run.metrics.get("loss"))).toEqual(["NaN", "0.5"]);
+    expect(runs[1]?.datasets[0]?.context).toBe("");
   });
 });

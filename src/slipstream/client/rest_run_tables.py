@@ -1,10 +1,12 @@
 """`RestStore`: runs as tables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from slipstream.api import envelopes as envelope_api
 from slipstream.api import overviews as overview_api
+from slipstream.api import run_bulk as bulk_api
+from slipstream.api import run_comparisons as comparison_api
 from slipstream.api import run_overviews as run_overview_api
 from slipstream.api import run_tables as api
 from slipstream.client.rest_calls import RestCalls
@@ -17,6 +19,8 @@ from slipstream.entities.envelope import (
     EnvelopeRequest,
 )
 from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
+from slipstream.entities.run_bulk import RunsChange, RunsChanged
+from slipstream.entities.run_comparison import RunComparison
 from slipstream.entities.run_overview import RunOverview
 from slipstream.entities.run_table import (
     ColumnsRequest,
@@ -53,6 +57,7 @@ class RestRunTables(RestCalls):
             kinds=list(request.kinds),
             offset=request.offset,
             limit=request.limit,
+            sampled_only=request.sampled_only,
         )
         return api.columns_from_wire(self._ask(api.search_run_columns, asked))
 
@@ -75,6 +80,11 @@ class RestRunTables(RestCalls):
         )
         return api.groups_from_wire(self._ask(api.find_run_groups, asked))
 
+    def change_runs(self, change: RunsChange) -> RunsChanged:
+        removes = bulk_api.is_removal(change.operation, change.values)
+        route = bulk_api.change_or_delete_runs if removes else bulk_api.change_runs
+        return bulk_api.from_wire(self._ask(route, bulk_api.to_wire(change)))
+
     def find_experiment_overviews(self, request: OverviewRequest) -> ExperimentOverviews:
         asked = overview_api.ExperimentsOverview(
             search=request.search,
@@ -91,6 +101,10 @@ class RestRunTables(RestCalls):
     def find_run_overview(self, run_id: str, extremes: int = 0) -> RunOverview:
         asked = run_overview_api.FindRunOverview(run_id=run_id, extremes=extremes)
         return run_overview_api.from_wire(self._ask(run_overview_api.find_run_overview, asked))
+
+    def compare_runs(self, run_ids: Sequence[str]) -> RunComparison:
+        asked = comparison_api.CompareRuns(run_ids=list(run_ids))
+        return comparison_api.from_wire(self._ask(comparison_api.compare_runs, asked))
 
     def find_envelopes(self, request: EnvelopeRequest) -> EnvelopePage:
         asked = envelope_api.FindEnvelopes(

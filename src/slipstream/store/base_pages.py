@@ -1,6 +1,6 @@
 """The part of the store's contract that is for pages: windows of tables, lines of charts, a first look. See `base.py`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from slipstream.entities.envelope import (
@@ -12,6 +12,8 @@ from slipstream.entities.envelope import (
     EnvelopeRequest,
 )
 from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
+from slipstream.entities.run_bulk import RunsChange, RunsChanged
+from slipstream.entities.run_comparison import RunComparison
 from slipstream.entities.run_overview import RunOverview
 from slipstream.entities.run_table import (
     ColumnsRequest,
@@ -54,6 +56,13 @@ class RunTableStore(Protocol):
         """Group the found runs by columns; say how the last values of metrics spread in each group, exactly."""
         ...
 
+    def change_runs(self, change: RunsChange) -> RunsChanged:
+        """Tag, move, delete or restore many runs, all of them or none; return which are another way now, and what they had.
+
+        Done twice, the second time changes nothing, and says so.
+        """
+        ...
+
     def find_experiment_overviews(self, request: OverviewRequest) -> ExperimentOverviews:
         """Return some experiments by their place, those with the latest activity first, and what goes on in them."""
         ...
@@ -72,6 +81,10 @@ class RunTableStore(Protocol):
             run_id: which.
             extremes: of how many of its metrics the least and the largest value are wanted, by name.
         """
+        ...
+
+    def compare_runs(self, run_ids: Sequence[str]) -> RunComparison:
+        """Return 2 to 100 runs of any experiments beside each other, in the order given, and which are not there."""
         ...
 
     def search_run_columns(self, request: ColumnsRequest) -> RunColumnsPage:

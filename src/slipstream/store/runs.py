@@ -310,6 +310,10 @@ class RunsPart:
         rows = {row[0]: row for row in self.tx.fetch_all(SELECT_RUNS, runs__in=list(runs))}
         return [rows[run] for run in runs if run in rows]
 
+    def find_runs(self, runs: Sequence[int]) -> list[Run]:
+        """Return whole runs, by internal id, in the order given; those that are not there are left out."""
+        return self._runs(self.find_rows(runs))
+
     def require_run(self, run_id: str, *, active: bool = False) -> tuple[int, int]:
         """Return a run's internal id and its experiment's number; one that must be active is taken to be changed.
 

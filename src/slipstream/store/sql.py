@@ -22,7 +22,9 @@ from slipstream.store.quiet_runs import QuietRunsPart
 from slipstream.store.records import RecordsPart
 from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.removals import RemovalsPart
+from slipstream.store.run_bulk import RunBulkPart
 from slipstream.store.run_changes import Changes, RunChangesPart, write_changes
+from slipstream.store.run_comparisons import RunComparisonsPart
 from slipstream.store.run_moves import RunMovesPart
 from slipstream.store.run_overviews import RunOverviewsPart
 from slipstream.store.run_tables import RunTablesPart
@@ -38,12 +40,14 @@ class SqlStore(
     RunsPart,
     RunTablesPart,
     RunOverviewsPart,
+    RunComparisonsPart,
     OverviewsPart,
     RunChangesPart,
     ParamsTagsPart,
     BranchesPart,
     ParamChangesPart,
     RunMovesPart,
+    RunBulkPart,
     HistoriesPart,
     BandsPart,
     ViewsPart,

@@ -76,12 +76,63 @@ export type BranchRunResponse = {
   branch?: BranchMessage | null;
 };
 
+export type ChangeRuns = {
+  operation: "delete" | "move" | "restore" | "tag" | "untag";
+  run_ids?: string[];
+  experiment_ids?: string[];
+  /** Each run of `experiment_ids` that one of them finds; an empty one finds all */
+  filters?: string[];
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  except_run_ids?: string[];
+  /** How many runs are meant; if they are not as many, nothing is done (409) */
+  expected?: number | null;
+  key?: string;
+  value?: string | null;
+  values?: (string | null)[] | null;
+};
+
+export type ChangeRunsResponse = {
+  found: number;
+  changed: number;
+  run_ids: string[];
+  before?: (string | null)[] | null;
+};
+
 export type ColumnMessage = {
   key: string;
   kind: "number" | "text" | "time";
   values: (number | string | null)[];
   range?: [number, number] | null;
   child_ranges?: ([number, number] | null)[] | null;
+};
+
+export type CompareRuns = {
+  /** 2 to 100 runs, each named once */
+  run_ids?: string[];
+};
+
+export type CompareRunsResponse = {
+  cursor: number;
+  missing?: string[];
+  run_ids?: string[];
+  names?: string[];
+  experiment_ids?: string[];
+  statuses?: string[];
+  start_times?: number[];
+  end_times?: (number | null)[];
+  user_ids?: string[];
+  params?: Record<string, (string | null)[]>;
+  metrics?: Record<string, (number | string | null)[]>;
+  tags?: Record<string, (string | null)[]>;
+  datasets?: ComparedDataset[][];
+};
+
+export type ComparedDataset = {
+  name: string;
+  digest: string;
+  source_type: string;
+  context?: string | null;
 };
 
 /** A part of what a run printed. */
@@ -1002,6 +1053,8 @@ export type RunColumns = {
   kinds?: string[];
   offset?: number;
   limit?: number;
+  /** Keys are counted among the newest found runs only: quick with any number of runs */
+  sampled_only?: boolean;
 };
 
 export type RunColumnsResponse = {
@@ -1106,6 +1159,8 @@ export type RunTable = {
   with_ranges?: boolean;
   /** With a tree: between what last values of each metric the children of each row lie */
   with_child_ranges?: boolean;
+  /** With name, stage and tags of the experiments, 100 at most */
+  with_experiments?: boolean;
   /** So many columns are chosen that tell the runs apart; for `columns` left out */
   auto_columns?: number;
 };
@@ -1124,6 +1179,7 @@ export type RunTableResponse = {
   children?: number[] | null;
   complete?: boolean;
   columns: ColumnMessage[];
+  experiments?: ExperimentMessage[] | null;
 };
 
 export type SearchExperiments = {

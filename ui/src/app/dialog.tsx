@@ -56,6 +56,7 @@ export function DialogButtons(props: {
       <button type="submit" disabled={props.isReady === false}>
         {props.action}
       </button>
+      {props.children}
       <button type="button" onClick={props.onClose}>
         Cancel
       </button>

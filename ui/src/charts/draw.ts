@@ -124,9 +124,14 @@ interface Places {
   readonly x: Float64Array;
 }
 
+/** What of a series is in sight, with a point to either side. */
+const rangeOf = (picture: Picture, series: Series) => ({
+  first: Math.max(0, lastUpTo(series.x, picture.x.min)),
+  end: Math.min(series.x.length, lastUpTo(series.x, picture.x.max) + 2),
+});
+
 function placesOf(picture: Picture, box: Box, series: Series): Places {
-  const first = Math.max(0, lastUpTo(series.x, picture.x.min));
-  const end = Math.min(series.x.length, lastUpTo(series.x, picture.x.max) + 2);
+  const { first, end } = rangeOf(picture, series);
   const toX = xPlacer(picture, box);
   const x = new Float64Array(Math.max(0, end - first));
   for (let at = first; at < end; at++) x[at - first] = toX(series.x[at] as number);
@@ -190,7 +195,8 @@ function bandAlpha(picture: Picture, boldness: number): number {
 /** Columns touch each other where they are dense, and stay narrow where they are not. */
 function columnWidth(x: Float64Array): number {
   if (x.length < 2) return 2;
-  return Math.max(1, Math.min(2, ((x.at(-1) as number) - (x[0] as number)) / (x.length - 1)));
+  const apart = ((x.at(-1) as number) - (x[0] as number)) / (x.length - 1);
+  return apart < 3 ? Math.max(1, apart) : 2;
 }
 
 /** Points that stand apart, and the marker at the end by which a line is known without its colour. */
@@ -224,7 +230,8 @@ function paintPoints(
 /** Arrows where a line goes beyond the chart, and what is no number at the edge where it was logged. */
 function paintEdges(pen: Pen, picture: Picture, box: Box, line: Line): void {
   const { series, mark } = line;
-  const places = placesOf(picture, box, series);
+  const { first, end } = rangeOf(picture, series);
+  const toX = xPlacer(picture, box);
   const bottom = box.top + box.height;
   const right = box.left + box.width;
   const spent = { up: Number.NEGATIVE_INFINITY, down: Number.NEGATIVE_INFINITY };
@@ -233,12 +240,10 @@ function paintEdges(pen: Pen, picture: Picture, box: Box, line: Line): void {
     spent[kind] = x;
     pen.marker(kind, x, kind === "up" ? box.top + 3 : bottom - 4, 3.5, mark.colour);
   };
-  for (let at = 0; at < places.x.length; at++) {
-    const index = places.first + at;
-    if ((series.high[index] as number) > picture.y.max) arrow("up", places.x[at] as number);
-    if ((series.low[index] as number) < picture.y.min) arrow("down", places.x[at] as number);
+  for (let at = first; at < end; at++) {
+    if ((series.high[at] as number) > picture.y.max) arrow("up", toX(series.x[at] as number));
+    if ((series.low[at] as number) < picture.y.min) arrow("down", toX(series.x[at] as number));
   }
-  const toX = xPlacer(picture, box);
   let last = Number.NEGATIVE_INFINITY;
   for (const odd of series.odd) {
     const x = toX(odd.x);

@@ -9,8 +9,8 @@ import type { Field } from "../charts/small/values";
 import { Swatch } from "../charts/swatch";
 import { ago, count, duration, many, moment, shortNumber } from "../lib/format";
 import { litRun } from "../runs/lit";
+import type { ComparedRun } from "./compared";
 import type { Differences } from "./fields";
-import type { ComparedRun } from "./load";
 import { type CompareState, keepBase, keepOrder, keepRuns } from "./state";
 
 interface Props {

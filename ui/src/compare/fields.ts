@@ -1,7 +1,7 @@
 /** What the compared runs have, and in what of it they differ. */
 
 import { type Field, fieldOf } from "../charts/small/values";
-import type { ComparedRun } from "./load";
+import type { ComparedRun } from "./compared";
 
 export interface Differences {
   readonly params: readonly Field[];

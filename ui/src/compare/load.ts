@@ -1,79 +1,37 @@
 /** The runs that are compared, with all they logged. */
 
-import { ApiError, mlflow } from "../api/request";
-import type { GetRunResponse, RunMessage } from "../api/schema";
+import { ApiError, mlflow, own } from "../api/request";
+import type { CompareRunsResponse, GetRunResponse, RunMessage } from "../api/schema";
+import { type Compared, type ComparedRun, comparedOf } from "./compared";
+import { eachOf } from "./some_at_a_time";
 
 export const MOST_RUNS = 100;
 
-export interface ComparedRun {
-  readonly id: string;
-  readonly name: string;
-  readonly experiment: string;
-  readonly status: string;
-  readonly start: number | undefined;
-  readonly end: number | undefined;
-  readonly user: string;
-  readonly params: ReadonlyMap<string, string>;
-  readonly metrics: ReadonlyMap<string, string>;
-  readonly tags: ReadonlyMap<string, string>;
-  readonly datasets: readonly ComparedDataset[];
-}
-
-export interface ComparedDataset {
-  readonly name: string;
-  readonly digest: string;
-  readonly context: string;
-  readonly source: string;
-}
-
-export interface Compared {
-  readonly runs: readonly ComparedRun[];
-  /** Ids that no run has, or that may not be read. */
-  readonly missing: readonly string[];
-}
-
-/** The first tells the experiment; one search then finds all of it. Those of other experiments are read one by one. */
+/** All in one request; where one of them may not be read, each alone, so that the others are shown. */
 export async function loadRuns(ids: readonly string[], abort: AbortSignal): Promise<Compared> {
   const wanted = [...new Set(ids)].slice(0, MOST_RUNS);
-  const found = new Map<string, RunMessage>();
-  let left = wanted;
-  let isFirst = true;
-  while (left.length) {
-    const [id, ...others] = left as [string, ...string[]];
-    const run = await readOne(id, abort);
-    if (run) found.set(id, run);
-    if (run && others.length && (isFirst || others.length > 2)) {
-      const names = others.map((each) => `'${each.replaceAll("'", "")}'`).join(", ");
-      const page = await mlflow.post<{ runs?: RunMessage[] }>(
-        "runs/search",
-        {
-          experiment_ids: [run.info.experiment_id],
-          filter: `attributes.run_id IN (${names})`,
-          max_results: MOST_RUNS,
-          run_view_type: "ALL",
-        },
-        abort,
-      );
-      for (const each of page.runs ?? []) found.set(each.info.run_id, each);
+  if (wanted.length > 1)
+    try {
+      return comparedOf(await own.post<CompareRunsResponse>("runs/compare", { run_ids: wanted }, abort));
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 403)) throw error;
     }
-    isFirst = false;
-    left = others.filter((each) => !found.has(each));
-  }
+  const found = await eachOf(wanted, (id) => readOne(id, abort));
+  const idsThat = (what: "missing" | "closed") => wanted.filter((_, at) => found[at] === what);
   return {
-    runs: wanted.flatMap((id) => {
-      const run = found.get(id);
-      return run ? [comparedFrom(run)] : [];
-    }),
-    missing: wanted.filter((id) => !found.has(id)),
+    runs: found.flatMap((run) => (typeof run === "string" ? [] : [comparedFrom(run)])),
+    missing: idsThat("missing"),
+    closed: idsThat("closed"),
   };
 }
 
-async function readOne(run_id: string, abort: AbortSignal): Promise<RunMessage | undefined> {
+async function readOne(run_id: string, abort: AbortSignal): Promise<RunMessage | "missing" | "closed"> {
   try {
     return (await mlflow.get<GetRunResponse>("runs/get", { run_id }, abort)).run;
   } catch (error) {
-    if (error instanceof ApiError && (error.status === 404 || error.status === 403 || error.status === 400))
-      return undefined;
+    const status = error instanceof ApiError ? error.status : 0;
+    if (status === 403) return "closed";
+    if (status === 404 || status === 400) return "missing";
     throw error;
   }
 }

@@ -14,7 +14,7 @@ import { colourAt } from "../charts/small/colours";
 import { scaleFor, ticksFor } from "../charts/small/paint";
 import type { Field } from "../charts/small/values";
 import { litRun } from "../runs/lit";
-import type { ComparedRun } from "./load";
+import type { ComparedRun } from "./compared";
 import { type Brush, keepAxes, keepBrushes } from "./state";
 
 interface Props {

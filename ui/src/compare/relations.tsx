@@ -16,7 +16,7 @@ import {
 } from "../charts/small/paint";
 import { type Field, rangeOf } from "../charts/small/values";
 import { shortNumber } from "../lib/format";
-import type { ComparedRun } from "./load";
+import type { ComparedRun } from "./compared";
 import { type CompareState, keepRelation, keepScatter, keepTarget, RELATIONS, type Relation } from "./state";
 
 const HEIGHT = 320;

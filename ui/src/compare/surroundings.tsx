@@ -4,10 +4,11 @@ import { useMemo, useState } from "preact/hooks";
 import { useResource } from "../api/resource";
 import { Failure, Skeleton } from "../app/states";
 import { count, many } from "../lib/format";
+import type { ComparedRun } from "./compared";
 import { MOST_BYTES, namesIn, textFiles, textOf } from "./files";
 import { lineDiff } from "./line_diff";
-import type { ComparedRun } from "./load";
 import { differingPackages, packagesOf } from "./packages";
+import { eachOf } from "./some_at_a_time";
 
 interface Props {
   readonly runs: readonly ComparedRun[];
@@ -16,21 +17,6 @@ interface Props {
 
 const LOCK = "context/requirements.lock";
 const PATCH = "context/diff.patch";
-const TOGETHER = 6;
-
-/** Some at a time, so that a hundred runs do not stop everything else. */
-async function eachOf<T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> {
-  const found: R[] = new Array(items.length);
-  let next = 0;
-  const work = async () => {
-    while (next < items.length) {
-      const at = next++;
-      found[at] = await read(items[at] as T);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(TOGETHER, items.length) }, work));
-  return found;
-}
 
 export function CodeDifferences({ runs, base }: Props) {
   const context = useResource(runs.map((run) => run.id).join(), (abort) =>

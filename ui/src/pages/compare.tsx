@@ -20,9 +20,10 @@ import { matching } from "../charts/search";
 import { readSettings } from "../charts/settings";
 import type { Field } from "../charts/small/values";
 import { ChartToolbar } from "../charts/toolbar";
+import type { Compared, ComparedRun } from "../compare/compared";
 import { DiffTable } from "../compare/diff_table";
 import { differencesOf } from "../compare/fields";
-import { type ComparedRun, loadRuns, MOST_RUNS } from "../compare/load";
+import { loadRuns, MOST_RUNS } from "../compare/load";
 import { Parallel } from "../compare/parallel";
 import { Relations } from "../compare/relations";
 import { type CompareState, readCompare } from "../compare/state";
@@ -47,9 +48,9 @@ export default function ComparePage(_: PageProps) {
     <>
       {!isReady && <h1 class="hidden-text">Compare runs</h1>}
       {isReady ? (
-        <Comparison runs={found.runs} missing={found.missing} state={state} />
+        <Comparison runs={found.runs} missing={found.missing} closed={found.closed} state={state} />
       ) : (
-        <Waiting state={state} found={found?.runs.length} error={error} retry={loaded.reload} />
+        <Waiting state={state} found={found} error={error} retry={loaded.reload} />
       )}
     </>
   );
@@ -57,7 +58,7 @@ export default function ComparePage(_: PageProps) {
 
 function Waiting(props: {
   state: CompareState;
-  found: number | undefined;
+  found: Compared | undefined;
   error: ApiError | undefined;
   retry: () => void;
 }) {
@@ -73,9 +74,22 @@ function Waiting(props: {
     );
   if (error) return <Failure error={error} retry={props.retry} />;
   if (found === undefined) return <Skeleton lines={20} />;
+  const { runs, closed } = found;
   return (
-    <Empty title={found ? "Only one of these runs is there" : "These runs are not there"}>
-      <p>They may have been deleted for good, be closed to you, or the address may be cut.</p>
+    <Empty
+      title={
+        runs.length
+          ? `Only one of these runs ${closed.length ? "can be read" : "is there"}`
+          : closed.length
+            ? "These runs may not be read by you"
+            : "These runs are not there"
+      }
+    >
+      <p>
+        {closed.length
+          ? `Not open to you: ${idsText(closed)}. Who runs this server can say who may read them.`
+          : "They may have been deleted for good, or the address may be cut."}
+      </p>
     </Empty>
   );
 }
@@ -83,9 +97,10 @@ function Waiting(props: {
 function Comparison(props: {
   runs: readonly ComparedRun[];
   missing: readonly string[];
+  closed: readonly string[];
   state: CompareState;
 }) {
-  const { runs, missing, state } = props;
+  const { runs, missing, closed, state } = props;
   const found = useMemo(() => differencesOf(runs), [runs]);
   const settings = readSettings();
   const link = useMemo(newLink, []);
@@ -140,6 +155,11 @@ function Comparison(props: {
           {cut > 0 && `, the first ${MOST_RUNS} runs are shown`}
           {missing.length > 0 && `, ${many(missing.length, "run is", "runs are")} not there`}
         </span>
+        {closed.length > 0 && (
+          <span role="note" title={closed.join(" ")}>
+            {many(closed.length, "run", "runs")} may not be read by you: {idsText(closed)}
+          </span>
+        )}
         <span class="stretch" />
         <nav aria-label="Parts of this page" class="parts">
           {PARTS.map(([id, name]) => (
@@ -198,6 +218,15 @@ function Comparison(props: {
     </div>
   );
 }
+
+const NAMED = 5;
+
+/** The first ids, short as elsewhere. */
+const idsText = (ids: readonly string[]) =>
+  ids
+    .slice(0, NAMED)
+    .map((id) => id.slice(0, 8))
+    .join(", ") + (ids.length > NAMED ? ` and ${count(ids.length - NAMED)} more` : "");
 
 const PARTS = [
   ["parallel", "Parallel"],

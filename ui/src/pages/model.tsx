@@ -227,9 +227,6 @@ function Versions(props: VersionsProps) {
 
 function Comparison({ name, before, after }: { name: string; before: string; after: string }) {
   const isAll = query.value.get("all") === "1";
-  const both = useResource(`${name} ${before} ${after}`, (abort) =>
-    Promise.all([readWhole(name, before, abort), readWhole(name, after, abort)]),
-  );
   const shortcuts = useMemo(
     () => [
       { keys: "Escape", what: "back to the versions", run: () => setQuery({ compare: null, all: null }, {}) },
@@ -265,11 +262,18 @@ function Comparison({ name, before, after }: { name: string; before: string; aft
           Back to the versions
         </button>
       </div>
-      {both.error.value ? (
-        <Failure error={both.error.value} retry={() => void both.reload()} />
-      ) : (
-        <VersionDifferences before={both.value.value?.[0]} after={both.value.value?.[1]} isAll={isAll} />
-      )}
+      {/* of another pair nothing stays: what was read of the one before would be taken for it */}
+      <Sides key={`${name} ${before} ${after}`} name={name} before={before} after={after} isAll={isAll} />
     </section>
   );
+}
+
+function Sides(props: { name: string; before: string; after: string; isAll: boolean }) {
+  const { name, before, after } = props;
+  const both = useResource(`${name} ${before} ${after}`, (abort) =>
+    Promise.all([readWhole(name, before, abort), readWhole(name, after, abort)]),
+  );
+  if (both.error.value) return <Failure error={both.error.value} retry={() => void both.reload()} />;
+  const [one, other] = both.value.value ?? [];
+  return <VersionDifferences before={one} after={other} isAll={props.isAll} />;
 }

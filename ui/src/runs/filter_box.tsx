@@ -6,13 +6,16 @@ import {
   ATTRIBUTES,
   type Expected,
   expectedAt,
+  hasBothQuotes,
   isNumeric,
   operatorsOf,
   parse,
   quotedValue,
   written,
 } from "../lib/filter_language";
+import { count } from "../lib/format";
 import { fieldNamed } from "./columns";
+import { useLiveCount } from "./live_count";
 
 interface Offer {
   readonly text: string;
@@ -25,12 +28,13 @@ const TYPING_MS = 100;
 interface Props {
   readonly experiments: readonly string[];
   readonly value: string;
+  readonly isTrash: boolean;
   readonly onApply: (filter: string) => void;
   /** What the server said about the filter that was applied. */
   readonly refusal: string | undefined;
 }
 
-export function FilterBox({ experiments, value, onApply, refusal }: Props) {
+export function FilterBox({ experiments, value, isTrash, onApply, refusal }: Props) {
   const [text, setText] = useState(value);
   const [caret, setCaret] = useState(value.length);
   const [offers, setOffers] = useState<readonly Offer[]>([]);
@@ -60,6 +64,9 @@ export function FilterBox({ experiments, value, onApply, refusal }: Props) {
       abort.abort();
     };
   }, [text, caret, isOpen]);
+
+  const typed = text.trim();
+  const would = useLiveCount(fault || typed === value.trim() ? undefined : typed, experiments, isTrash);
 
   const apply = () => {
     setOpen(false);
@@ -124,6 +131,10 @@ export function FilterBox({ experiments, value, onApply, refusal }: Props) {
           if (text.trim() !== value && !fault) onApply(text.trim());
         }}
       />
+      <span class="would" role="status" title="What is typed finds so many runs; Enter applies it">
+        {would &&
+          `${count(would.runs)} ${would.runs === 1 ? "run" : "runs"}${would.filter === typed ? "" : "…"}`}
+      </span>
       <div id={`${id}-fault`} class="fault" role="status">
         {message && (
           <>
@@ -206,7 +217,9 @@ async function offersFor(
     },
     abort,
   );
-  return found.values.map((each) => ({ text: quotedValue(each.value), note: `${each.runs} runs` }));
+  return found.values
+    .filter((each) => !hasBothQuotes(each.value))
+    .map((each) => ({ text: quotedValue(each.value), note: `${each.runs} runs` }));
 }
 
 function starting(words: readonly string[], typed: string, note: string): Offer[] {

@@ -16,7 +16,7 @@ const DEFAULT_TAG = "slipstream.view-default";
 /** In an address: the name of a view, so that a link stays short and follows what the view becomes. */
 const LINK = "saved";
 /** Who selects runs does not mean to select them for all others. */
-const NOT_KEPT = ["chosen"];
+const NOT_KEPT = ["chosen", "all", "but"];
 
 export interface View {
   readonly name: string;
