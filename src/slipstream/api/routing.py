@@ -85,7 +85,7 @@ class Subscription(msgspec.Struct, frozen=True):
     models: bool = False
     """Registered models, all of them."""
     closely: frozenset[str] = frozenset()
-    """Runs of which signs of life and what they print are told, too."""
+    """Runs of which signs of life, what they print and changes of the runs below them are told, too."""
 
     @property
     def is_everything(self) -> bool:
