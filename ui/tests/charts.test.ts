@@ -3,7 +3,7 @@ import { type BandKind, bandSeries, filterOf, type WireBand } from "../src/chart
 import { groupsOf } from "../src/charts/groups";
 import { COLOURS, markAt } from "../src/charts/marks";
 import { canvasPen, SvgPen } from "../src/charts/pen";
-import { scaleOver, share, stepFor, ticks, valueAt, zoomed } from "../src/charts/scale";
+import { labelOf, scaleOver, share, stepFor, ticks, valueAt, zoomed } from "../src/charts/scale";
 import { matching } from "../src/charts/search";
 import {
   appended,
@@ -14,6 +14,7 @@ import {
   overMetric,
   type Series,
 } from "../src/charts/series";
+import { axisFrom, wireInteger } from "../src/charts/wire_axis";
 
 function series(x: number[], y: number[], more: Partial<Series> = {}): Series {
   const mid = Float64Array.from(y);
@@ -316,5 +317,25 @@ describe("a pen on a canvas", () => {
       [11, 5, 3, 5],
       [16, 5, 2, 1],
     ]);
+  });
+});
+
+describe("steps beyond 2⁵³", () => {
+  it("are told to be rounded", () => {
+    expect(labelOf(2 ** 53 - 1, "step")).toBe("9,007,199,254,740,991");
+    expect(labelOf(2 ** 53, "step")).toMatch(/^≈ 9,007,199,254,740,99/);
+    expect(labelOf(-(2 ** 60), "step")).toMatch(/^≈ -1,152,921/);
+  });
+
+  it("do not stand still where they are far out", () => {
+    const found = axisFrom({ start: 2 ** 60, step: 1, deltas: Array(1000).fill(1) });
+    expect(found[1000]).toBe(2 ** 60 + 1024);
+    expect([...axisFrom({ start: 5, step: 2, count: 3 })]).toEqual([5, 7, 9]);
+  });
+
+  it("are asked for within 64 bits", () => {
+    expect(BigInt(wireInteger(1e30)) < 2n ** 63n).toBe(true);
+    expect(BigInt(wireInteger(-1e30))).toBe(-(2n ** 63n));
+    expect(wireInteger(7)).toBe(7);
   });
 });

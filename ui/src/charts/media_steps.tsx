@@ -11,7 +11,7 @@ import type { ListArtifactsResponse } from "../api/schema";
 import { useLive } from "../app/live";
 import { query, setQuery } from "../app/router";
 import { Failure, Skeleton } from "../app/states";
-import { count, moment } from "../lib/format";
+import { count, moment, stepText } from "../lib/format";
 import { listFromText, listToText } from "../runs/columns";
 import { type MediaFile, mediaByKey, placeOf, placeText } from "./media_files";
 
@@ -78,7 +78,7 @@ function MediaCard({ name, files, runId }: { name: string; files: readonly Media
       <header>
         <h3 title={name}>{name}</h3>
         <output class="reading" aria-live="polite">
-          step {count(file.step)}
+          step {stepText(file.step)}
         </output>
       </header>
       <div class="medium">
