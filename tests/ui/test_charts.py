@@ -456,3 +456,32 @@ def png(width: int) -> bytes:
         + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
+
+
+def test_all_runs_that_are_found_are_brushed_into_the_filter(
+    open_page: OpenPage, sweep: Sweep, violations: Callable[[Page], list[str]]
+) -> None:
+    page = open_page(f"/experiments/{sweep.experiment}?view=charts&most=10")
+    page.get_by_text("All runs that are found").click()
+    status = page.locator(".all-runs [role=status]")
+    expect(status).to_have_text(f"All {RUNS} runs")  # not only the ten that are drawn
+    canvas = page.locator(".all-runs .parallel canvas")
+    canvas.scroll_into_view_if_needed()
+    surface = canvas.bounding_box()
+    assert surface
+
+    x = surface["x"] + surface["width"] - 60  # the last axis, that of a metric
+    page.mouse.move(x, surface["y"] + 16)
+    page.mouse.down()
+    page.mouse.move(x, surface["y"] + 110, steps=4)
+    page.mouse.up()
+
+    expect(status).to_have_text(re.compile(rf"All {RUNS} runs, \d+ within the brush"))
+    kept = int((status.text_content() or "").split(", ")[1].split()[0])
+    assert 0 < kept < RUNS
+    assert violations(page) == []
+    page.get_by_role("button", name="Filter to the brush").click()
+    expect(status).to_have_text(f"All {kept} runs")
+    assert parse_qs(urlsplit(page.url).query)["filter"][0].startswith("metrics.")
+    page.go_back()
+    expect(status).to_have_text(re.compile(f"All {RUNS} runs"))

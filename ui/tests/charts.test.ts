@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type BandKind, bandSeries, filterOf, type WireBand } from "../src/charts/bands";
+import { filterOfBrushes } from "../src/charts/brush_filter";
 import { groupsOf } from "../src/charts/groups";
 import { COLOURS, markAt } from "../src/charts/marks";
 import { canvasPen, SvgPen } from "../src/charts/pen";
@@ -14,6 +15,7 @@ import {
   overMetric,
   type Series,
 } from "../src/charts/series";
+import { fieldOf } from "../src/charts/small/values";
 import { axisFrom, wireInteger } from "../src/charts/wire_axis";
 
 function series(x: number[], y: number[], more: Partial<Series> = {}): Series {
@@ -337,5 +339,32 @@ describe("steps beyond 2⁵³", () => {
     expect(BigInt(wireInteger(1e30)) < 2n ** 63n).toBe(true);
     expect(BigInt(wireInteger(-1e30))).toBe(-(2n ** 63n));
     expect(wireInteger(7)).toBe(7);
+  });
+});
+
+describe("the filter of a brush", () => {
+  const fields = [
+    fieldOf("params.model", ["vit", "bert", "t5", "vit"]),
+    fieldOf("params.lr", ["1e-3", "0.1", "0.01", undefined]),
+    fieldOf("metrics.val/loss", ["0.5", "1.5", "NaN", "0.25"]),
+  ];
+  const ids = ["a", "b", "c", "d"];
+  const of = (name: string, from: number, to: number, filter = "") =>
+    filterOfBrushes(filter, [{ name, from, to }], fields, ids);
+
+  it("bounds metrics, and names values of params", () => {
+    expect(of("metrics.val/loss", 0.2, 0.6, "params.x = '1'")).toBe(
+      "params.x = '1' AND metrics.`val/loss` >= 0.2 AND metrics.`val/loss` <= 0.6",
+    );
+    expect(of("params.model", 1.9, 2.1)).toBe("params.model = 'vit'");
+    expect(of("params.lr", 0, 0.05)).toBe("params.lr != '0.1'");
+  });
+
+  it("names the runs where values outside are too many, and else says that it cannot", () => {
+    const texts = Array.from({ length: 300 }, (_, at) => String(at));
+    const many = [fieldOf("params.seed", texts)];
+    const brush = (to: number) => [{ name: "params.seed", from: 0, to }];
+    expect(filterOfBrushes("", brush(1), many, texts)).toBe("attributes.run_id IN ('0', '1')");
+    expect(filterOfBrushes("", brush(200), many, texts)).toBeUndefined();
   });
 });

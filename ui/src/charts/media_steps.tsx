@@ -20,7 +20,7 @@ const MOST_ROWS = 200;
 /** Files come seldom; a run that logs numbers all the time must not have its folders listed as often. */
 const CALM_MS = 5000;
 
-async function listMedia(run_id: string, abort: AbortSignal): Promise<Map<string, MediaFile[]>> {
+export async function listMedia(run_id: string, abort: AbortSignal): Promise<Map<string, MediaFile[]>> {
   const paths: string[] = [];
   const root = await mlflow.get<ListArtifactsResponse>("artifacts/list", { run_id }, abort);
   for (const { path, is_dir } of root.files ?? [])
@@ -104,7 +104,7 @@ function MediaCard({ name, files, runId }: { name: string; files: readonly Media
   );
 }
 
-function Medium({ file, runId, name }: { file: MediaFile; runId: string; name: string }) {
+export function Medium({ file, runId, name }: { file: MediaFile; runId: string; name: string }) {
   const path = withQuery("get-artifact", { run_id: runId, path: file.path });
   // read with the token, which an address in the page would not send
   const content = useResource(path, async (abort) => {

@@ -15,7 +15,7 @@ import {
   paintScatter,
 } from "../charts/small/paint";
 import type { Field } from "../charts/small/values";
-import type { ComparedRun } from "./compared";
+import type { NamedRun } from "./compared";
 import { type CompareState, keepRelation, keepScatter, keepTarget, RELATIONS, type Relation } from "./state";
 
 const HEIGHT = 320;
@@ -28,7 +28,7 @@ const NAMES: Readonly<Record<Relation, string>> = {
 };
 
 interface Props {
-  readonly runs: readonly ComparedRun[];
+  readonly runs: readonly NamedRun[];
   readonly fields: readonly Field[];
   readonly target: Field;
   readonly state: CompareState;
