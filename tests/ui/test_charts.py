@@ -485,3 +485,25 @@ def test_all_runs_that_are_found_are_brushed_into_the_filter(
     assert parse_qs(urlsplit(page.url).query)["filter"][0].startswith("metrics.")
     page.go_back()
     expect(status).to_have_text(re.compile(f"All {RUNS} runs"))
+
+
+def test_steps_with_more_digits_than_a_browser_has_are_marked(
+    open_page: OpenPage, server: ServerProcess
+) -> None:
+    client = SlipstreamClient(server.url)
+    run_id = client.create_run("0", run_name="far out").info.run_id
+    first = 2**53 + 1
+    client.log_batch(run_id, metrics=[Metric("far", step / 7, BEGAN, first + 4 * step) for step in range(3)])
+    page = open_page(charts_of(run_id))
+
+    page.get_by_label("More of far").click()
+    page.get_by_role("button", name="Values as a table").click()
+
+    steps = page.get_by_role("dialog").get_by_role("rowheader")
+    expect(steps).to_have_text([re.compile("^≈ 9,007,199,254,74")] * 3)
+    page.get_by_role("button", name="Close").click()
+    page.get_by_label("More of far").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8"))))
+    assert [row["x"][:8] for row in rows] == ["≈9007199"] * 3
