@@ -1,6 +1,6 @@
 """Measure the web pages in a real Chromium, beside those of a real MLflow, line by line of what we want of them.
 
-    MLFLOW_PYTHON=/path/to/python python benchmarks/ui.py [--data FOLDER] [--repeats 3] [--only loads,table,large,charts,reach]
+    MLFLOW_PYTHON=/path/to/python python benchmarks/ui.py [--data FOLDER] [--repeats 3] [--only loads,table,large,charts,use,reach]
 
 Both systems get the same data (`ui_seed.py`): 2,000 runs of 15 params and 12 metrics, 10 metrics of 20,000 points, 43
 models; slipstream also 10,000 and 100,000 runs, and 20 runs of 20,000 points. With `--data` it is kept, so that another
@@ -35,8 +35,9 @@ from search import OPTIONS
 from ui_data import OWN, Client
 from ui_lines import lines, table
 from ui_pages import PAGES, Address, ours, theirs
+from ui_use import build_seconds, pointed, seen_of, shape_a_table, typed
 
-PARTS = ("loads", "table", "large", "charts", "reach")
+PARTS = ("loads", "table", "large", "charts", "use", "reach")
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "src" / "slipstream" / "server" / "static"
 AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
@@ -459,6 +460,23 @@ def measure_live(bench: Bench) -> None:
     client.set_terminated(run)
 
 
+# -- use: lines 15, 21, 26, 29 -------------------------------------------------------------------------------------
+
+
+def measure_use(bench: Bench) -> None:
+    for _ in range(bench.options.repeats):
+        with bench.open(OURS, "runs") as there:
+            bench.add(OURS, "typed", typed(there))
+        with bench.open(OURS, "compare") as there:
+            bench.add(OURS, "pointed", pointed(there))
+    with bench.open(OURS, "runs") as there:
+        path, seen = shape_a_table(there), seen_of(there)
+    with bench.open(OURS, Address(path, f"{GRID}?.querySelectorAll('.line a').length > 2", 0, 0)) as there:
+        again = seen_of(there)
+    bench.add(OURS, "passed on", {"lines": len(seen), "differ": len(set(seen) ^ set(again))})
+    bench.add(OURS, "build", build_seconds())
+
+
 # -- reach: lines 22, 24, 28 --------------------------------------------------------------------------------------
 
 
@@ -525,6 +543,8 @@ def main() -> int:
             measure_table(bench)
         if "charts" in parts:
             measure_charts(bench)
+        if "use" in parts:
+            measure_use(bench)
         if "reach" in parts:
             measure_reach(bench)
         if "large" in parts:

@@ -103,6 +103,7 @@ def lines(figures: Samples) -> list[Line]:
         add("15", "... a filter after Enter: ms", "250", page, "filter_ms", below(250))
         add("15", "... the first one after the server's start: ms", "", f"{page}, first", "filter_ms", None)
     add("15", "a filter after Enter, 2,000 runs: ms", "250", "filter", "filter_ms", below(250))
+    add("15", "a filter that is typed: ms until its runs are counted", "150", "typed", "typed_ms", below(150))
     add(
         "16",
         "runs that the page says there are (2,000)",
@@ -128,6 +129,7 @@ def lines(figures: Samples) -> list[Line]:
     add("20", "... zoom: ms until redrawn", "40", "twenty", "zoom_ms", below(40))
     add("20", "... p95 ms a frame under the pointer", "20", "twenty", "hover_p95", below(20))
     add("21", "compare 20: runs in sight", "20", "compared", "in_sight", above(20), is_rate=True)
+    add("21", "... p95 ms a frame under the pointer", "20", "pointed", "p95", below(20))
     for each in (OURS, THEIRS):
         rules = [seen[-1].get("rules", 0) for name, seen in figures[each].items() if name.startswith("reach")]
         if rules:
@@ -149,10 +151,20 @@ def lines(figures: Samples) -> list[Line]:
     add("25", "a point on the screen after ms", "1,000", "live", "point_ms", below(1000))
     add("25", "requests in 10 idle s, charts of a running run", "0", "live", "idle_requests", below(0))
     add("25", "requests in 10 idle s, runs table", "0", "looks", "idle_requests", below(0))
+    add(
+        "26",
+        "an address in another browser: lines of the page that differ",
+        "0",
+        "passed on",
+        "differ",
+        below(0),
+    )
     add("27", "pop-ups at the first visit", "0", "looks", "popups", below(0))
     add("27", "requests to other hosts", "0", "looks", "foreign", below(0))
     add("28", "the pages in the package: kB", "700", "size", "kb", below(700))
     add("28", "... files", "30", "size", "files", below(30))
+    add("29", "building the pages: npm ci, s", "20", "build", "install_s", below(20))
+    add("29", "... and the bundle, s", "3", "build", "bundle_s", below(3))
     add("30", "layout shift of the runs table", "0.02", "runs", "shift", below(0.02))
     for each in (OURS, THEIRS):
         if figures[each]["version"]:

@@ -18,6 +18,7 @@ from slipstream.testing.store_contract_models import DatasetContract, LoggedMode
 from slipstream.testing.store_contract_overviews import OverviewContract
 from slipstream.testing.store_contract_records import RecordContract
 from slipstream.testing.store_contract_registry import RegistryContract
+from slipstream.testing.store_contract_run_bulk import RunBulkContract
 from slipstream.testing.store_contract_run_comparisons import RunComparisonContract
 from slipstream.testing.store_contract_run_overviews import RunOverviewContract
 from slipstream.testing.store_contract_tables import RunTableContract
@@ -35,6 +36,7 @@ class StoreContract(
     EnvelopeContract,
     SearchContract,
     RunTableContract,
+    RunBulkContract,
     OverviewContract,
     RunComparisonContract,
     RunOverviewContract,

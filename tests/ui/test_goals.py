@@ -252,6 +252,21 @@ def test_the_table_has_few_nodes_wherever_one_looks(load: Load) -> None:
     assert page.locator("*").count() <= 2_000
 
 
+def test_rows_that_were_scrolled_past_are_let_go(load: Load) -> None:
+    """Nodes are counted after a collection: those in the page, and those that something still holds."""
+    page = load("runs")
+    page.evaluate("document.querySelector('.grid').scrollTop = 28 * 300")
+    expect(page.get_by_role("link", name=run_name(RUNS - 1 - 300), exact=True)).to_be_attached()
+    before = _counters(page)
+
+    page.evaluate(FLING)
+    after = _counters(page)
+
+    assert after["Nodes"] <= 2_500
+    assert after["Nodes"] - before["Nodes"] <= 500
+    assert after["JSHeapUsedSize"] - before["JSHeapUsedSize"] <= 1_500_000
+
+
 def test_another_place_of_the_table_costs_little(load: Load) -> None:
     page = load("runs")
     wire = Wire(page)

@@ -297,3 +297,28 @@ def test_a_parent_tells_the_best_of_the_runs_below_it(
     page.get_by_role("button", name="Show 3 runs below study 1").click()
     expect(cell(page, "trial 1.2", "val/acc")).to_contain_text("1.2")
     expect(cell(page, "trial 1.2", "val/acc").locator(".below")).to_have_count(0)
+
+
+def test_a_value_with_all_kinds_of_quotes_becomes_a_filter(
+    open_page: OpenPage, client: SlipstreamClient
+) -> None:
+    experiment = client.create_experiment("quotes")
+    said = ["it's \"so\" `it`", "it_s \"so\" `it`", "it's _so_ `it`", "plain"]
+    for value in said:
+        run = client.create_run(experiment, run_name=value).info.run_id
+        client.set_tag(run, "said", value)
+    page = open_page(f"/experiments/{experiment}?columns=tags.said")
+    names = page.locator(".line a")
+    expect(names).to_have_count(len(said))
+    cell(page, said[0], "said").click()
+    page.keyboard.press("F")
+    expect(page.get_by_text("cannot leave out a text with both ' and \".")).to_be_visible()
+    expect(names).to_have_count(len(said))
+    page.keyboard.press("f")
+    expect(names).to_have_text([said[0]])
+    expect(page.locator(".fault")).to_have_text("")
+
+    page.goto(f"{'/'.join(page.url.split('/')[:3])}/experiments/{experiment}?by=tags.said")
+    group = page.locator(".line", has=page.locator(".group-name", has_text=said[0]))
+    group.get_by_role("button", name="Show 1 runs").click()
+    expect(names).to_have_text([said[0]])

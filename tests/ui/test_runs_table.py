@@ -271,7 +271,7 @@ def test_runs_are_tagged_and_moved_together(
     page.get_by_role("button", name="Move", exact=True).click()
     expect(page.get_by_text("1,998 runs")).to_be_visible()
     assert client.get_run(chosen[0]).info.experiment_id == other
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").last.click()
     expect(page.get_by_text("2,000 runs", exact=True)).to_be_visible()
     assert client.get_run(chosen[0]).info.experiment_id == sweep.experiment
 

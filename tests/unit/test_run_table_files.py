@@ -4,9 +4,11 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import pyarrow.ipc
@@ -14,12 +16,16 @@ import pyarrow.parquet
 import pytest
 
 from server_process import ServerProcess
+from slipstream.api import run_exports
 from slipstream.bulk.formats import Format
 from slipstream.bulk.run_tables import run_table_chunks
+from slipstream.bulk.spool import made_ahead
 from slipstream.client.rest import RestStore
 from slipstream.client.transport import Transport
 from slipstream.entities import Metric
 from slipstream.entities.run_table import RunTablePage, TableColumn
+from slipstream.store.base import Store
+from slipstream.store.engine import QueuedStore, open_engine
 
 VALUES = [0.1 + 0.2, None, math.nan, math.inf, -5e-324]
 TEXTS = ["a,b", None, '=1+"1"', "größe\n", ""]
@@ -44,11 +50,9 @@ def page(offset: int, runs: list[int], total: int) -> RunTablePage:
     )
 
 
-def pages_of(runs: int, at_once: int) -> Callable[[int], RunTablePage]:
-    def read(offset: int) -> RunTablePage:
-        return page(offset, list(range(offset, min(runs, offset + at_once))), runs)
-
-    return read
+def pages_of(runs: int, at_once: int) -> Iterator[RunTablePage]:
+    for offset in range(0, max(1, runs), at_once):
+        yield page(offset, list(range(offset, min(runs, offset + at_once))), runs)
 
 
 def test_a_parquet_file_has_all_rows_and_tells_nothing_from_nan() -> None:
@@ -97,16 +101,93 @@ def test_a_table_without_rows_has_its_columns() -> None:
     assert (table.num_rows, table.num_columns) == (0, 8)
 
 
-def test_runs_that_begin_meanwhile_make_no_row_twice() -> None:
-    def read(offset: int) -> RunTablePage:
-        # a run began after the first page was read: all others stand one place further down
-        return page(0, [0, 1, 2], 6) if offset == 0 else page(offset, [offset - 1, offset, offset + 1][:3], 7)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[QueuedStore]:
+    if request.param == "sqlite":
+        uri = f"sqlite:///{tmp_path}/tracking.db"
+    else:
+        uri = request.getfixturevalue("postgres_database")
+    engine = open_engine(uri, str(tmp_path / "artifacts"), durability="normal")
+    yield QueuedStore(engine)
+    engine.close()
 
-    text = b"".join(run_table_chunks(read, Format.CSV)).decode()
-    names = [row["name"] for row in csv.DictReader(io.StringIO(text, newline=""))]
 
-    assert names == [f"run {number}" for number in range(len(names))]
-    assert len(names) >= 6
+@pytest.mark.parametrize("order", [[], ["metrics.m ASC"]])
+def test_what_is_written_meanwhile_is_not_in_it(
+    store: QueuedStore, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_exports, "_AT_ONCE", 2)
+    experiment = store.create_experiment(f"export {len(order)}")
+    runs = [store.create_run(experiment, start_time=1_000 + number).info.run_id for number in range(9)]
+    for number, run in enumerate(runs):
+        store.log_batch(run, [Metric("m", float(number), 1)])
+    written: list[bytes] = []
+
+    def change_everything() -> None:
+        # newer than all, so that with places instead of one view each page would begin with rows of the one before
+        late = store.create_run(experiment, start_time=5_000).info.run_id
+        store.log_batch(late, [Metric("m", -1.0, 1)])
+        store.delete_run(runs[0])
+        for run in runs[1:]:
+            store.log_batch(run, [Metric("m", 100.0, 2)])
+
+    def make(put: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        def put_and_change(part: bytes) -> None:
+            put(part)
+            if len(written) == 1:  # after the head and before the rows of the second page
+                change_everything()
+            written.append(part)
+
+        return put_and_change
+
+    original = run_exports.made_ahead
+    monkeypatch.setattr(run_exports, "made_ahead", lambda made: original(lambda put: made(make(put))))
+    request = run_exports.ExportRunTable(
+        experiment_ids=[experiment], columns=["metrics.m"], order_by=order, format="csv"
+    )
+    text = b"".join(run_exports.export_run_table(cast("Store", store), request).chunks).decode()
+    found = [(row["run_id"], row["metrics.m"]) for row in csv.DictReader(io.StringIO(text, newline=""))]
+    expected = [(run, str(float(number))) for number, run in enumerate(runs)]
+    assert len(written) > 4
+    assert found == (expected if order else expected[::-1])
+
+
+def test_a_client_that_goes_ends_its_export(store: QueuedStore) -> None:
+    ended = threading.Event()
+
+    def make(put: Callable[[bytes], None]) -> None:
+        try:
+            while True:
+                put(b"x" * 1_000)
+        finally:
+            ended.set()
+
+    pieces = made_ahead(make)
+    assert next(pieces) is not None
+    pieces.close()  # type: ignore[attr-defined]
+    assert ended.wait(30)
+
+
+def test_what_goes_wrong_while_it_is_made_is_told() -> None:
+    def make(put: Callable[[bytes], None]) -> None:
+        put(b"begun")
+        raise LookupError("gone")
+
+    with pytest.raises(LookupError, match="gone"):
+        list(made_ahead(make))
+
+
+def test_a_slow_maker_gives_empty_pieces_meanwhile() -> None:
+    may_end = threading.Event()
+
+    def make(put: Callable[[bytes], None]) -> None:
+        may_end.wait(30)
+        put(b"late")
+
+    pieces = made_ahead(make)
+    assert next(pieces) == b""
+    may_end.set()
+    assert b"".join(pieces) == b"late"
 
 
 def test_a_server_writes_what_a_search_finds(tmp_path: Path) -> None:
@@ -156,12 +237,3 @@ def _ask(server: ServerProcess, body: dict[str, object]) -> tuple[int, str, byte
         return answer.status, answer.headers["Content-Type"], answer.read()
     finally:
         connection.close()
-
-
-@pytest.mark.parametrize("form", [Format.PARQUET, Format.ARROW, Format.CSV])
-def test_what_is_wrong_is_said_before_the_first_byte(form: Format) -> None:
-    def read(offset: int) -> RunTablePage:
-        raise LookupError(offset)
-
-    with pytest.raises(LookupError):
-        run_table_chunks(read, form)

@@ -27,6 +27,7 @@ from slipstream.rules.groups import spread_of
 from slipstream.search.columns import name_column, parse_column
 from slipstream.store.config import StoreConfig
 from slipstream.store.run_changes import Changes, write_changes
+from slipstream.store.run_index import reading
 from slipstream.store.run_index import rows as rows_file
 from slipstream.store.run_index.index import RunIndex
 from slipstream.store.sql import SqlStore
@@ -71,6 +72,7 @@ def tables(draw: st.DrawFn) -> TableRequest:
         parent_run_id=draw(st.none() | st.sampled_from(["r00", "r01", "other"])),
         roots_only=draw(st.booleans()),
         with_ranges=draw(st.booleans()),
+        with_child_ranges=draw(st.booleans()),
     )
 
 
@@ -137,6 +139,7 @@ def column_requests(draw: st.DrawFn) -> ColumnsRequest:
         ),
         offset=draw(st.integers(0, 2)),
         limit=draw(st.integers(1, 20)),
+        sampled_only=draw(st.booleans()),
     )
 
 
@@ -195,6 +198,7 @@ def test_ranges_of_many_columns_come_in_several_answers(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows_file, "_MOST_CELLS", 5)
+    monkeypatch.setattr(rows_file, "_MOST_BESIDE", 3)
     with search_tables.scratch(connection) as tx:
         search_tables.insert_runs(tx, [Run(run_id=f"r{i}", metrics={"m": i, "n o": -i}) for i in range(4)])
         write_changes(tx, Changes())
@@ -204,17 +208,64 @@ def test_ranges_of_many_columns_come_in_several_answers(
             columns=("metrics.m", "metrics.n o", "metrics.x"),
             with_ranges=True,
         )
-        answers = [store.search_run_table(request) for _ in range(4)]
-        assert [answer.complete for answer in answers] == [False, False, True, True]
-        assert [answer.columns[1].range for answer in answers] == [
-            None,
-            (-3.0, 0.0),
-            (-3.0, 0.0),
-            (-3.0, 0.0),
-        ]
+        answers = [store.search_run_table(request) for _ in range(5)]
+        assert [answer.complete for answer in answers] == [False, False, False, True, True]
+        assert [answer.columns[1].range for answer in answers] == [None, None, *[(-3.0, 0.0)] * 3]
         assert [column.values for column in answers[0].columns] == [
-            column.values for column in answers[3].columns
+            column.values for column in answers[4].columns
         ]
+
+
+def test_ranges_are_left_to_later_when_another_request_waits(connection: Connection) -> None:
+    with search_tables.scratch(connection) as tx:
+        search_tables.insert_runs(tx, [Run(run_id=f"r{i}", metrics={"m": i, "n o": -i}) for i in range(4)])
+        write_changes(tx, Changes())
+        index = RunIndex()
+        store = SqlStore(tx, StoreConfig(artifact_root="/a", run_index=index))
+        request = TableRequest(
+            selection=RunSelection(experiment_ids=("1",)),
+            columns=("metrics.m", "metrics.n o"),
+            with_ranges=True,
+        )
+        index._lock.others_wait = lambda: True  # type: ignore[method-assign]
+        answers = [store.search_run_table(request) for _ in range(3)]
+        assert [answer.complete for answer in answers] == [False, False, True]
+
+
+@given(populations(), st.integers(1, 3), st.sampled_from([1, 2, 100]))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_column_read_in_pieces_is_that_read_run_by_run(
+    connection: Connection, population: list[Any], size: int, scattered: int
+) -> None:
+    names = [
+        *reading.BASE,
+        *[("attribute", key) for key in ("run_name", "user_id", "status", "artifact_uri", "end_time")],
+        *[("metric", "m"), ("parameter", "p"), ("tag", "t"), ("keys", "metric"), ("dataset", "name")],
+    ]
+    with search_tables.scratch(connection) as tx, pytest.MonkeyPatch.context() as patch:
+        search_tables.insert_runs(tx, population)
+        search_tables.insert_experiment(tx, 2, "second")
+        for number in range(2, len(population) + 1, 2):  # every other one belongs to somebody else
+            tx.execute("UPDATE runs SET experiment = 2 WHERE id = :id", id=number)
+        tx.execute("DELETE FROM series WHERE run = 1")
+        patch.setattr(reading, "_PIECE", size)
+        patch.setattr(reading, "_SCATTERED", scattered)
+        ids = [row[0] for row in tx.fetch_all(reading.SELECT_RUN_IDS, experiment=1)]
+        base = reading.read_base(tx, 1, ids)
+        by_run = reading.read_columns(tx, ids, names) if ids else {}
+        for name in names:
+            column = reading.read_column(tx, 1, ids, name)
+            expected = [by_run[name].get(run) for run in ids]
+            if reading.is_number(name):
+                expected = [(0, 2) if each is None else each for each in expected]
+            for each in (column, base.get(name, column)):
+                found: list[Any] = [each.at(slot) for slot in range(len(ids))]
+                if reading.is_number(name):  # of those that are not there only that counts
+                    found = [
+                        (0, 2) if rank == 2 else (0, 1) if rank == 1 else (value, rank)
+                        for value, rank in found
+                    ]
+                assert found == expected, name
 
 
 @given(

@@ -122,6 +122,27 @@ def test_what_changes_elsewhere_keeps_the_tag(served: Served) -> None:
     assert served.ask("GET", path, If_None_Match=before.headers["ETag"])[0].status == 304
 
 
+def test_a_table_tells_of_its_experiments_where_that_is_asked(served: Served) -> None:
+    made = served.store.create_experiment("told of", tags={"a": "1"})
+    body = {"experiment_ids": [made], "with_experiments": True}
+    answer, text = served.ask("POST", OWN + "runs/table", body)
+    (told,) = json.loads(text)["experiments"]
+    assert (told["experiment_id"], told["name"], told["tags"]) == (
+        made,
+        "told of",
+        [{"key": "a", "value": "1"}],
+    )
+    assert json.loads(served.ask("POST", OWN + "runs/table", {})[1])["experiments"] is None
+    served.store.set_experiment_tag(made, "a", "2")
+    again, _ = served.ask("POST", OWN + "runs/table", body)
+    assert again.headers["ETag"] != answer.headers["ETag"]
+    many = {"experiment_ids": [str(each) for each in range(101)], "with_experiments": True}
+    refused, text = served.ask("POST", OWN + "runs/table", many)
+    assert (refused.status, "in parts" in json.loads(text)["message"]) == (400, True)
+    gone = {"experiment_ids": ["123456"], "with_experiments": True}
+    assert served.ask("POST", OWN + "runs/table", gone)[0].status == 404
+
+
 def test_errors_and_mlflows_routes_are_as_ever(served: Served) -> None:
     wrong, text = served.ask("POST", OWN + "runs/table", {"limit": 0}, Accept_Encoding="gzip")
     assert wrong.status == 400

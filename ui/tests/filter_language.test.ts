@@ -57,6 +57,9 @@ describe("writing a filter", () => {
       operator: "=",
       values: ["o'neil"],
     });
+    const both = withClause("", "tags", "said", "=", `it's "so" \`it\``);
+    expect(both).toBe('tags.said LIKE \'it_s "so" `it`\' AND tags.said LIKE "it\'s _so_ `it`"');
+    expect(parse(both).fault).toBeUndefined();
     expect(withClause("", "metrics", "loss", "=", "0.5")).toBe("metrics.loss = 0.5");
   });
 });

@@ -93,6 +93,15 @@ describe("rows that change while they are read", () => {
     expect(answers).toHaveLength(2);
   });
 
+  it("are shown and read again at once where something of them comes later", async () => {
+    let parts = 2;
+    const rows = new Rows<number>(async () => ({ total: 1, rows: [parts], isPart: parts-- > 0 }), 100);
+    rows.want(0, 1);
+    await expect.poll(() => rows.get(0)).toBe(0);
+    expect(rows.version.value).toBe(3);
+    expect(parts).toBe(-1);
+  });
+
   it("and given up where nobody looks any more", async () => {
     const aborts: AbortSignal[] = [];
     const rows = new Rows<number>(async (offset, _, abort) => {

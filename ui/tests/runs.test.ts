@@ -1,6 +1,16 @@
 import { describe, expect, it, vi } from "vitest";
 import { cellMenu, moved } from "../src/runs/cell_menu";
 import { fieldNamed, isCurve, nameOf } from "../src/runs/columns";
+import {
+  isSelected,
+  NOTHING,
+  type Selection,
+  toggleAll,
+  toggleGroup,
+  toggleRun,
+} from "../src/runs/selection";
+import type { RunsState } from "../src/runs/state";
+import type { RunRow } from "../src/runs/table";
 import { rowsOf, type TablePage } from "../src/runs/table";
 
 // what these files import looks at the address of the page
@@ -21,7 +31,7 @@ const state = {
   isTrash: false,
   isFlat: false,
   view: "table",
-  chosen: [],
+  selection: { ids: [], filters: [], except: [] },
 } as const;
 
 const about = {
@@ -98,5 +108,51 @@ describe("rows", () => {
       ],
     };
     expect(rowsOf(page).map((row) => row.below)).toEqual([undefined, [[3, 4], undefined]]);
+  });
+});
+
+describe("selected runs", () => {
+  const row = (id: string, more: Partial<RunRow> = {}): RunRow => ({
+    id,
+    name: id,
+    status: "FINISHED",
+    start: 1,
+    end: 2,
+    quietSince: undefined,
+    experiment: undefined,
+    children: 0,
+    values: [],
+    ...more,
+  });
+  const group = (key: string) => row(`group ${key}`, { group: { keys: [key], runs: 2, spreads: [] } });
+  const selecting = (selection: Selection): RunsState => ({
+    ...state,
+    by: ["params.lr"],
+    filter: "tags.a = 'b'",
+    selection,
+  });
+
+  it("are all that the filter finds, but for those that are taken out again", () => {
+    const all = toggleAll(selecting(NOTHING));
+    expect(all).toEqual({ ids: [], filters: ["tags.a = 'b'"], except: [] });
+    expect(isSelected(row("r"), selecting(all))).toBe(true);
+    const but = toggleRun(row("r"), selecting(all));
+    expect(isSelected(row("r"), selecting(but))).toBe(false);
+    expect(isSelected(row("s"), selecting(but))).toBe(true);
+    expect(toggleRun(row("r"), selecting(but))).toEqual(all);
+    expect(toggleAll(selecting(but))).toEqual(all);
+    expect(toggleAll(selecting(all))).toEqual(NOTHING);
+  });
+
+  it("are those of groups, with what is open below them", () => {
+    const one = toggleGroup(["1"], selecting(NOTHING));
+    expect(one.filters).toEqual(["tags.a = 'b' AND params.lr = '1'"]);
+    expect(isSelected(group("1"), selecting(one))).toBe(true);
+    expect(isSelected(group("2"), selecting(one))).toBe(false);
+    expect(isSelected(row("r", { of: one.filters[0] as string }), selecting(one))).toBe(true);
+    expect(isSelected(row("r", { of: "tags.a = 'b' AND params.lr = '2'" }), selecting(one))).toBe(false);
+    expect(toggleGroup(["1"], selecting(one))).toEqual(NOTHING);
+    const other = toggleRun(row("r", { of: "another" }), selecting(one));
+    expect(other.ids).toEqual(["r"]);
   });
 });

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from slipstream.api.experiments import view_type
+from slipstream.api.experiments import ExperimentMessage, view_type
+from slipstream.api.experiments import to_wire as experiment_to_wire
 from slipstream.api.routing import OWN, OWN_AJAX, Encoded, Permission, Request, Response, encode, route
 from slipstream.entities.run_table import (
     CellValue,
@@ -26,12 +27,14 @@ from slipstream.entities.run_table import (
     ValueCount,
     ValuesRequest,
 )
+from slipstream.errors import InvalidParameterError
 from slipstream.store.base import Store
 from slipstream.wire.numbers import exact_to_wire
 from slipstream.wire.parsing import Int64
 
 PREFIXES = (OWN, OWN_AJAX)
 _MOST_AUTO = 50
+_MOST_EXPERIMENTS = 100
 
 
 class SelectsRuns(Request, kw_only=True):
@@ -55,6 +58,9 @@ class RunTable(SelectsRuns, kw_only=True):
         msgspec.Meta(
             description="With a tree: between what last values of each metric the children of each row lie"
         ),
+    ] = False
+    with_experiments: Annotated[
+        bool, msgspec.Meta(description="With name, stage and tags of the experiments, 100 at most")
     ] = False
     auto_columns: Annotated[
         Int64,
@@ -88,6 +94,8 @@ class RunTableResponse(Response, kw_only=True, omit_defaults=False):
     children: list[int] | None = None
     complete: bool = True
     columns: list[ColumnMessage]
+    experiments: list[ExperimentMessage] | None = None
+    """Where that was asked for: a page shows rows and what they are of, and asks once."""
 
 
 @route("POST", "runs/table", permission=Permission.READ, also=("GET",), prefixes=PREFIXES)
@@ -132,18 +140,34 @@ def search_run_table(store: Store, req: RunTable) -> RunTableResponse | Encoded:
                 )
                 for each in page.columns
             ],
+            experiments=_experiments_of(store, req) if req.with_experiments else None,
         ),
     )
 
 
+def _experiments_of(store: Store, req: RunTable) -> list[ExperimentMessage]:
+    ids = list(dict.fromkeys(req.experiment_ids))
+    if len(ids) > _MOST_EXPERIMENTS:
+        raise InvalidParameterError(
+            f"'with_experiments' tells of up to {_MOST_EXPERIMENTS} experiments, and 'experiment_ids' names {len(ids)}; "
+            "leave it out, or ask for experiments in parts."
+        )
+    return [experiment_to_wire(store.get_experiment(each)) for each in ids]
+
+
 def _telling_columns(store: Store, req: RunTable) -> tuple[str, ...]:
-    """Choose metrics and params that differ, those that most runs have first, about as many of both."""
+    """Choose metrics and params that differ, those that most of the newest runs have first, about as many of both."""
     if req.auto_columns <= 0:
         return ()
     asked = min(req.auto_columns, _MOST_AUTO)
-    found = store.search_run_columns(
-        ColumnsRequest(selection=selection_of(req), kinds=("metrics", "params"), limit=4 * asked)
+    # Counting the keys of all runs would take longer than the table.
+    wanted = ColumnsRequest(
+        selection=selection_of(req), kinds=("metrics", "params"), limit=4 * asked, sampled_only=True
     )
+    found = store.search_run_columns(wanted)
+    if found.runs > found.sampled and not any(each.key.startswith("metrics.") for each in found.columns):
+        # The newest may all have failed before they logged anything.
+        found = store.search_run_columns(msgspec.structs.replace(wanted, sampled_only=False))
     # What the machine did is looked at run by run.
     telling = [
         each.key for each in found.columns if each.varies and not each.key.startswith("metrics.system/")
@@ -190,6 +214,12 @@ class RunColumns(SelectsRuns, kw_only=True):
     kinds: list[str] = []
     offset: Int64 = 0
     limit: Int64 = 100
+    sampled_only: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Keys are counted among the newest found runs only: quick with any number of runs"
+        ),
+    ] = False
 
 
 class RunColumnMessage(msgspec.Struct, kw_only=True):
@@ -221,6 +251,7 @@ def search_run_columns(store: Store, req: RunColumns) -> RunColumnsResponse | En
             kinds=tuple(req.kinds),
             offset=req.offset,
             limit=req.limit,
+            sampled_only=req.sampled_only,
         )
     )
     return tagged(

@@ -1,6 +1,7 @@
 """A table of runs as one file: all found runs, some columns, page by page."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 
 from slipstream.bulk.formats import Format
 from slipstream.bulk.histories import csv_number, csv_text
@@ -17,25 +18,29 @@ _FIXED = (
 )
 _KINDS: dict[ColumnKind, Kind] = {"number": "DOUBLE", "text": "VARCHAR", "time": "BIGINT"}
 
-ReadPage = Callable[[int], RunTablePage]
-"""Read the page that begins at an offset."""
 
-
-def run_table_chunks(read: ReadPage, form: Format) -> Iterator[bytes]:
-    """Return a table of runs as bytes of a format, piece by piece.
-
-    The first page is read at the call, so that what is wrong with the search is said before anything is sent.
+def require_format(form: Format) -> None:
+    """Refuse a format that cannot be written here.
 
     Raises:
-        MissingDependencyError: the format needs pyarrow, which is not here; raised at the call.
+        MissingDependencyError: it needs pyarrow.
     """
     if form is not Format.CSV:
         from slipstream.bulk import arrow
 
         arrow.load_pyarrow()
-    first = read(0)
+
+
+def run_table_chunks(all_pages: Iterator[RunTablePage], form: Format) -> Iterator[bytes]:
+    """Return a table of runs as bytes of a format, piece by piece.
+
+    Args:
+        all_pages: at least one, which may have no rows, all with the same columns.
+        form: the format, which `require_format` has let pass.
+    """
+    first = next(all_pages)
     columns = [*_FIXED, *(Column(each.key, _KINDS[each.kind], "") for each in first.columns)]
-    pages = _rows(first, read)
+    pages = _rows(chain([first], all_pages))
     if form is Format.CSV:
         return _to_csv(columns, pages)
     from slipstream.bulk import arrow
@@ -44,24 +49,11 @@ def run_table_chunks(read: ReadPage, form: Format) -> Iterator[bytes]:
     return write(arrow.table_schema(columns), arrow.table_batches(columns, pages, keep_missing=True))
 
 
-def _rows(first: RunTablePage, read: ReadPage) -> Iterator[list[tuple[CellValue, ...]]]:
-    """Return the rows of each page.
-
-    Runs that begin while it goes on push others into the next page; each run is told once.
-    """
-    page = first
-    seen: set[str] = set()
-    while page.run_ids:
-        fixed = (page.run_ids, page.names, page.statuses, page.start_times, page.end_times)
-        lists = (*fixed, *(each.values for each in page.columns))
-        rows = [row for row in zip(*lists, strict=True) if row[0] not in seen]
-        seen.update(page.run_ids)
-        if rows:
-            yield rows
-        following = page.offset + len(page.run_ids)
-        if following >= page.total:
-            return
-        page = read(following)
+def _rows(pages: Iterator[RunTablePage]) -> Iterator[list[tuple[CellValue, ...]]]:
+    for page in pages:
+        if page.run_ids:
+            fixed = (page.run_ids, page.names, page.statuses, page.start_times, page.end_times)
+            yield list(zip(*fixed, *(each.values for each in page.columns), strict=True))
 
 
 def _to_csv(columns: list[Column], pages: Iterator[list[tuple[CellValue, ...]]]) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from slipstream.api import envelopes as envelope_api
 from slipstream.api import overviews as overview_api
+from slipstream.api import run_bulk as bulk_api
 from slipstream.api import run_comparisons as comparison_api
 from slipstream.api import run_overviews as run_overview_api
 from slipstream.api import run_tables as api
@@ -18,6 +19,7 @@ from slipstream.entities.envelope import (
     EnvelopeRequest,
 )
 from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
+from slipstream.entities.run_bulk import RunsChange, RunsChanged
 from slipstream.entities.run_comparison import RunComparison
 from slipstream.entities.run_overview import RunOverview
 from slipstream.entities.run_table import (
@@ -55,6 +57,7 @@ class RestRunTables(RestCalls):
             kinds=list(request.kinds),
             offset=request.offset,
             limit=request.limit,
+            sampled_only=request.sampled_only,
         )
         return api.columns_from_wire(self._ask(api.search_run_columns, asked))
 
@@ -76,6 +79,11 @@ class RestRunTables(RestCalls):
             limit=request.limit,
         )
         return api.groups_from_wire(self._ask(api.find_run_groups, asked))
+
+    def change_runs(self, change: RunsChange) -> RunsChanged:
+        removes = bulk_api.is_removal(change.operation, change.values)
+        route = bulk_api.change_or_delete_runs if removes else bulk_api.change_runs
+        return bulk_api.from_wire(self._ask(route, bulk_api.to_wire(change)))
 
     def find_experiment_overviews(self, request: OverviewRequest) -> ExperimentOverviews:
         asked = overview_api.ExperimentsOverview(

@@ -12,6 +12,7 @@ from slipstream.entities.envelope import (
     EnvelopeRequest,
 )
 from slipstream.entities.overview import Activity, ExperimentOverviews, OverviewRequest
+from slipstream.entities.run_bulk import RunsChange, RunsChanged
 from slipstream.entities.run_comparison import RunComparison
 from slipstream.entities.run_overview import RunOverview
 from slipstream.entities.run_table import (
@@ -53,6 +54,13 @@ class RunTableStore(Protocol):
 
     def find_run_groups(self, request: GroupsRequest) -> RunGroupsPage:
         """Group the found runs by columns; say how the last values of metrics spread in each group, exactly."""
+        ...
+
+    def change_runs(self, change: RunsChange) -> RunsChanged:
+        """Tag, move, delete or restore many runs, all of them or none; return which are another way now, and what they had.
+
+        Done twice, the second time changes nothing, and says so.
+        """
         ...
 
     def find_experiment_overviews(self, request: OverviewRequest) -> ExperimentOverviews:

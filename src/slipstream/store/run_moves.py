@@ -147,8 +147,14 @@ class RunMovesPart:
             run, experiment = self.require_run(run_id, active=True)
             if experiment != number:
                 moved[run] = run_id
+        self.move_to(moved, experiment_id)
+        return list(moved.values())
+
+    def move_to(self, moved: Mapping[int, str], experiment_id: str) -> None:
+        """Move active runs of other experiments, by their internal ids."""
+        number = self._target(experiment_id)
         if not moved:
-            return []
+            return
         links = self.tx.fetch_all(SELECT_LINKS, runs__in=list(moved))
         here = self._datasets_here(links, number)
         for run, old, *_ in links:
@@ -159,7 +165,6 @@ class RunMovesPart:
             self.tx.execute(DELETE_UNUSED_DATASETS, ids__in=list(here))
         self.tx.execute(UPDATE_EXPERIMENT, experiment=number, runs__in=list(moved))
         self.tx.execute(UPDATE_MODELS, experiment=number, run_ids__in=list(moved.values()))
-        return list(moved.values())
 
     def _target(self, experiment_id: str) -> int:
         number = names.experiment_number(experiment_id)

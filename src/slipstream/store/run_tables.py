@@ -6,8 +6,9 @@ means the same.
 
 import logging
 import math
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, LiteralString, cast
 
 import msgspec
@@ -58,6 +59,8 @@ _CHUNK = 5_000
 SAMPLED_RUNS = 2_000
 SAMPLED_VALUES = 100_000
 """About so many values of the newest runs are looked at to tell which columns vary."""
+_SOME = 50
+"""Runs whose values are counted to tell how many the others have, where nobody has counted all."""
 _EXAMPLES = 3
 _EXAMPLE_LENGTH = 100
 _DISTINCT = 1_000
@@ -129,6 +132,7 @@ class RunTablesPart(SeriesSummariesPart):
             request.roots_only,
             tuple(dict.fromkeys((c.group, c.key) for c in columns if c.aggregate == "last")),
             request.with_ranges,
+            request.with_child_ranges,
         )
         window = self._window_in_memory(selected, wanted)
         rows = self.find_rows(window.runs) if window is not None else []
@@ -137,11 +141,53 @@ class RunTablesPart(SeriesSummariesPart):
                 self._distrust(selected.experiments)
             window = self._window_in_database(selected, wanted)
             rows = self.find_rows(window.runs)
-        values = self._values(window, wanted.columns)
+        below = self._ranges_below(selected, request, window, [row[1] for row in rows], wanted.columns)
+        return self._show(request.offset, columns, window, rows, below)
+
+    def read_run_table(self, request: TableRequest, at_once: int) -> Iterator[RunTablePage]:
+        """Yield all runs that a search finds, some at a time, as of the state that this transaction sees.
+
+        Memory is not asked: it may know a later state when a page comes to be read.
+
+        Args:
+            request: which runs, in what order, with which columns; the rest of it does not matter.
+            at_once: how many runs a page has; one page at least is yielded.
+        """
+        columns = parse_columns(request.columns)
+        selected = _Selected.of(request.selection, request.order_by)
+        upto = newest_change(self.tx)
+        runs: array[int] = array("q")
+        if selected.experiments:
+            query = selected.query
+            found: LiteralString = (
+                f"SELECT r.id, r.run_id, {query.keys} FROM runs r {query.joins} WHERE"
+                " r.experiment IN :experiments__in AND r.lifecycle_stage IN :stages__in"
+                f" AND ({query.where}) ORDER BY {query.order_by}"
+            )
+            runs.extend([row[0] for row in self.tx.fetch_all(found, **selected.params)])
+        for start in range(0, max(1, len(runs)), at_once):
+            some = list(runs[start : start + at_once])
+            window = Window(len(runs), some, None, {}, {}, upto)
+            yield self._show(start, columns, window, self.find_rows(some), {})
+
+    def check_run_table(self, request: TableRequest) -> None:
+        """Refuse what a search of runs or a name of a column cannot mean, without reading anything."""
+        parse_columns(request.columns)
+        _Selected.of(request.selection, request.order_by)
+
+    def _show(
+        self,
+        offset: int,
+        columns: Sequence[Column],
+        window: Window,
+        rows: Sequence[Row],
+        below: dict[ColumnName, list[Span | None]],
+    ) -> RunTablePage:
+        wanted = dict.fromkeys((c.group, c.key) for c in columns if c.aggregate == "last")
+        values = self._values(window, wanted)
         summaries = self.summarize_series(
             window.runs, {(c.key, c.aggregate) for c in columns if c.aggregate != "last"}, window.upto
         )
-        below = self._ranges_below(selected, request, window, [row[1] for row in rows], wanted.columns)
         shown: list[TableColumn] = []
         for column in columns:
             cells: list[CellValue]
@@ -158,7 +204,7 @@ class RunTablesPart(SeriesSummariesPart):
             )
         return RunTablePage(
             total=window.total,
-            offset=request.offset,
+            offset=offset,
             cursor=window.upto,
             run_ids=[row[1] for row in rows],
             names=[row[3] for row in rows],
@@ -181,7 +227,9 @@ class RunTablesPart(SeriesSummariesPart):
         wanted: Sequence[ColumnName],
     ) -> dict[ColumnName, list[Span | None]]:
         """Return between what numbers the children of each row lie, for each metric; nothing where no row has children."""
-        metrics = [name for name in wanted if name[0] == "metric"]
+        metrics = [
+            name for name in wanted if name[0] == "metric" and (window.complete or name in window.ranges)
+        ]
         if not request.with_child_ranges or not any(window.children or ()) or not metrics:
             return {}
         cells = self._cells(selected, [RUN_ID, PARENT, *metrics])
@@ -298,7 +346,8 @@ class RunTablesPart(SeriesSummariesPart):
                     f"Invalid value {kind[:100]!r} for 'kinds': use some of {', '.join(GROUPS)}."
                 )
         selected = _Selected.of(request.selection)
-        counts = self._keys_in_memory(selected) or self._keys_in_database(selected)
+        groups = () if request.sampled_only else tuple(_KEYED)
+        counts = self._keys_in_memory(selected, groups) or self._keys_in_database(selected, groups)
         sampled, columns = self._columns_of(counts)
         words = (request.search or "").lower().split()
         wanted = request.kinds or GROUPS
@@ -400,32 +449,37 @@ class RunTablesPart(SeriesSummariesPart):
             known = index.columns(counts.identity)
             if known is not None:
                 return cast("tuple[int, list[RunColumn]]", known)
-        listed: list[tuple[str, str, int]] = []
-        if counts.runs:
-            listed += [
-                ("attribute", key, counts.ended if key == "end_time" else counts.runs)
-                for key in _LISTED_ATTRIBUTES
-            ]
-        for group, keys in counts.keys.items():
-            listed += [(group, key, runs) for key, runs in keys.items()]
         sample = self._sample(counts)
-        columns = [self._describe(group, key, runs, counts.runs, sample) for group, key, runs in listed]
+        found = counts.runs
+        listed: list[tuple[str, str, int]] = []
+        if counts.keys:
+            if found:
+                listed += [
+                    ("attribute", key, counts.ended if key == "end_time" else found)
+                    for key in _LISTED_ATTRIBUTES
+                ]
+            for group, keys in counts.keys.items():
+                listed += [(group, key, runs) for key, runs in keys.items()]
+        else:
+            found = len(sample.runs)
+            listed += [(group, key, runs) for (group, key), runs in sample.counts.items()]
+        columns = [self._describe(group, key, runs, found, sample) for group, key, runs in listed]
         columns.sort(key=_rank)
         if index is not None and counts.identity is not None:
             index.keep_columns(counts.identity, (len(sample.runs), columns))
         return len(sample.runs), columns
 
-    def _keys_in_memory(self, selected: _Selected) -> KeyCounts | None:
+    def _keys_in_memory(self, selected: _Selected, groups: Sequence[str]) -> KeyCounts | None:
         index = self.config.run_index
         if index is None or not selected.experiments or self.changed_runs or self.changed_experiments:
             return None
         return index.count_keys(
-            self.tx, selected.experiments, selected.query, selected.stages, tuple(_KEYED), SAMPLED_RUNS
+            self.tx, selected.experiments, selected.query, selected.stages, groups, SAMPLED_RUNS
         )
 
-    def _keys_in_database(self, selected: _Selected) -> KeyCounts:
+    def _keys_in_database(self, selected: _Selected, groups: Sequence[str]) -> KeyCounts:
         upto = newest_change(self.tx)
-        keys: dict[str, Counter[str]] = {group: Counter() for group in _KEYED}
+        keys: dict[str, Counter[str]] = {group: Counter() for group in groups}
         if not selected.experiments:
             return KeyCounts(0, keys, 0, [], upto)
         found, query, params = selected.found, selected.query, selected.params
@@ -433,7 +487,8 @@ class RunTablesPart(SeriesSummariesPart):
             f"SELECT COUNT(*), COUNT(end_time) FROM runs WHERE id IN ({found})", **params
         )
         assert counted is not None, "an aggregate has a row"
-        for group, table in _KEYED.items():
+        for group in groups:
+            table = _KEYED[group]
             rows = self.tx.fetch_all(
                 f"SELECT key, COUNT(*) FROM {table} WHERE run IN ({found}) GROUP BY key", **params
             )
@@ -449,7 +504,12 @@ class RunTablesPart(SeriesSummariesPart):
     def _sample(self, counts: KeyCounts) -> "_Sample":
         """Look at the values of the newest runs, of as many as keep it quick."""
         held = sum(sum(keys.values()) for keys in counts.keys.values())
-        each = max(1.0, held / max(1, counts.runs))
+        among = counts.runs
+        if not counts.keys:
+            some = counts.newest[:_SOME]
+            held = sum(self._count_values(some)) if some else 0
+            among = len(some)
+        each = max(1.0, held / max(1, among))
         runs = counts.newest[: max(2, int(SAMPLED_VALUES / each))]
         sample = _Sample(runs)
         if not runs:
@@ -464,6 +524,10 @@ class RunTablesPart(SeriesSummariesPart):
             for key, value in self.tx.fetch_all(sql, runs__in=runs):
                 sample.add((group, key), value)
         return sample
+
+    def _count_values(self, runs: list[int]) -> list[int]:
+        counted = [self.tx.fetch_one(sql, runs__in=runs) for sql in _COUNT_VALUES]
+        return [row[0] for row in counted if row is not None]
 
     def _describe(self, group: str, key: str, runs: int, found: int, sample: "_Sample") -> RunColumn:
         name = (group, key)
@@ -492,6 +556,11 @@ class RunTablesPart(SeriesSummariesPart):
 SELECT_METRICS: LiteralString = "SELECT key, value, is_nan FROM series WHERE run IN :runs__in"
 SELECT_PARAMS: LiteralString = "SELECT key, value FROM params WHERE run IN :runs__in"
 SELECT_TAGS: LiteralString = "SELECT key, value FROM run_tags WHERE run IN :runs__in"
+_COUNT_VALUES: tuple[LiteralString, ...] = (
+    "SELECT COUNT(*) FROM series WHERE run IN :runs__in",
+    "SELECT COUNT(*) FROM params WHERE run IN :runs__in",
+    "SELECT COUNT(*) FROM run_tags WHERE run IN :runs__in",
+)
 _TEXTS: dict[str, LiteralString] = {"parameter": SELECT_PARAMS, "tag": SELECT_TAGS}
 
 
@@ -501,9 +570,11 @@ class _Sample:
     def __init__(self, runs: list[int]) -> None:
         self.runs = runs
         self.values: dict[ColumnName, dict[Any, None]] = {}
+        self.counts: Counter[ColumnName] = Counter()
 
     def add(self, name: ColumnName, value: Any) -> None:
         self.values.setdefault(name, {})[value] = None
+        self.counts[name] += 1
 
 
 def _number(value: "tuple[float, int] | None") -> float:

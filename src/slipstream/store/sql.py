@@ -22,6 +22,7 @@ from slipstream.store.quiet_runs import QuietRunsPart
 from slipstream.store.records import RecordsPart
 from slipstream.store.registry_events import RegistryEventsPart
 from slipstream.store.removals import RemovalsPart
+from slipstream.store.run_bulk import RunBulkPart
 from slipstream.store.run_changes import Changes, RunChangesPart, write_changes
 from slipstream.store.run_comparisons import RunComparisonsPart
 from slipstream.store.run_moves import RunMovesPart
@@ -46,6 +47,7 @@ class SqlStore(
     BranchesPart,
     ParamChangesPart,
     RunMovesPart,
+    RunBulkPart,
     HistoriesPart,
     BandsPart,
     ViewsPart,

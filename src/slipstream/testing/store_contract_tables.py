@@ -304,6 +304,22 @@ class RunTableContract:
         assert "attributes.end_time" in by_key
         assert by_key["attributes.end_time"].runs == 0
 
+    def test_columns_of_the_newest_runs_alone(self, store: Store, ten: tuple[str, list[str]]) -> None:
+        experiment, runs = ten
+        store.log_param(runs[0], "rare", "x")
+        selection = RunSelection(experiment_ids=(experiment,))
+        # Ten runs are their own sample, so what is told of them is the same.
+        all_, some = (
+            store.search_run_columns(
+                ColumnsRequest(selection=selection, kinds=kinds, sampled_only=sampled_only)
+            )
+            for kinds, sampled_only in (
+                (("metrics", "params", "tags"), False),
+                (("metrics", "params", "tags"), True),
+            )
+        )
+        assert (some.runs, some.sampled, some.columns) == (10, 10, all_.columns)
+
     def test_columns_are_searched_and_paged(self, store: Store, ten: tuple[str, list[str]]) -> None:
         experiment, _ = ten
         selection = RunSelection(experiment_ids=(experiment,), filter_string="params.model = 'a'")

@@ -76,6 +76,29 @@ export type BranchRunResponse = {
   branch?: BranchMessage | null;
 };
 
+export type ChangeRuns = {
+  operation: "delete" | "move" | "restore" | "tag" | "untag";
+  run_ids?: string[];
+  experiment_ids?: string[];
+  /** Each run of `experiment_ids` that one of them finds; an empty one finds all */
+  filters?: string[];
+  /** ACTIVE_ONLY, DELETED_ONLY or ALL */
+  view_type?: string | number;
+  except_run_ids?: string[];
+  /** How many runs are meant; if they are not as many, nothing is done (409) */
+  expected?: number | null;
+  key?: string;
+  value?: string | null;
+  values?: (string | null)[] | null;
+};
+
+export type ChangeRunsResponse = {
+  found: number;
+  changed: number;
+  run_ids: string[];
+  before?: (string | null)[] | null;
+};
+
 export type ColumnMessage = {
   key: string;
   kind: "number" | "text" | "time";
@@ -1030,6 +1053,8 @@ export type RunColumns = {
   kinds?: string[];
   offset?: number;
   limit?: number;
+  /** Keys are counted among the newest found runs only: quick with any number of runs */
+  sampled_only?: boolean;
 };
 
 export type RunColumnsResponse = {
@@ -1134,6 +1159,8 @@ export type RunTable = {
   with_ranges?: boolean;
   /** With a tree: between what last values of each metric the children of each row lie */
   with_child_ranges?: boolean;
+  /** With name, stage and tags of the experiments, 100 at most */
+  with_experiments?: boolean;
   /** So many columns are chosen that tell the runs apart; for `columns` left out */
   auto_columns?: number;
 };
@@ -1152,6 +1179,7 @@ export type RunTableResponse = {
   children?: number[] | null;
   complete?: boolean;
   columns: ColumnMessage[];
+  experiments?: ExperimentMessage[] | null;
 };
 
 export type SearchExperiments = {

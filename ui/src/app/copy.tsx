@@ -3,23 +3,19 @@
 import { useState } from "preact/hooks";
 
 import { copyText } from "./clipboard";
+import { say } from "./say";
 
 export function CopyButton({ text, label }: { text: string; label: string }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
     if (!(await copyText(text))) return;
     setDone(true);
+    say("Copied");
     setTimeout(() => setDone(false), 1500);
   };
   return (
-    <button
-      type="button"
-      class="plain copy"
-      onClick={copy}
-      aria-label={done ? "Copied" : label}
-      title={label}
-    >
-      {done ? "✓" : <CopyIcon />}
+    <button type="button" class="plain copy" onClick={copy} title={done ? "Copied" : label}>
+      {done ? <span aria-hidden="true">✓</span> : <CopyIcon />}
     </button>
   );
 }

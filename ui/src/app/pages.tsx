@@ -1,10 +1,11 @@
 /** Which page an address is, loaded when it is first gone to. */
 
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/request";
 import { Boundary } from "./boundary";
 import { path } from "./router";
+import { say } from "./say";
 import { Empty, Failure, Skeleton } from "./states";
 
 export interface PageProps {
@@ -65,16 +66,43 @@ const NOT_LOADED = new ApiError(
 );
 const loaded = new Map<Load, Page>();
 
-function find(here: string): { load: Load; at: Record<string, string> } | undefined {
+function find(here: string): { load: Load; page: number; at: Record<string, string> } | undefined {
   for (const [pattern, load] of PAGES) {
     const at = match(pattern, here);
-    if (at) return { load, at };
+    if (at) return { load, page: PAGES.findIndex((each) => each[1] === load), at };
   }
   return undefined;
 }
 
+/** What a page is of. A tab of it is not another page, and a run is the same in whichever experiment its address says. */
+function identityOf(at: Readonly<Record<string, string>>): string {
+  return JSON.stringify({ ...at, tab: "", experiment: at.run ? "" : at.experiment });
+}
+
+const ARRIVED_MS = 600;
+
+/**
+ * Begin at the page that one went to: from its top, with the keys in it, its name said. Browsers do so for pages that
+ * they load; here what had the keys is gone with the page before, and nobody who does not see it is told of another.
+ */
+function useArrival(page: string): void {
+  const before = useRef(page);
+  useEffect(() => {
+    if (before.current === page) return;
+    before.current = page;
+    const main = document.getElementById("main");
+    if (!main) return;
+    main.scrollTop = 0;
+    if (!main.contains(document.activeElement) && !document.querySelector("dialog[open]"))
+      main.focus({ preventScroll: true });
+    const timer = setTimeout(() => say(document.title), ARRIVED_MS); // when it knows its name
+    return () => clearTimeout(timer);
+  }, [page]);
+}
+
 export function CurrentPage() {
   const found = find(path.value);
+  useArrival(found ? `${found.page} ${identityOf(found.at)}` : "");
   const [, setReady] = useState<Load>();
   const [failed, setFailed] = useState<Load>();
   useEffect(() => {
@@ -97,9 +125,8 @@ export function CurrentPage() {
     );
   if (failed === found.load) return <Failure error={NOT_LOADED} retry={() => location.reload()} />;
   const Page = loaded.get(found.load);
-  // a tab of a page is not another page
   return Page ? (
-    <Boundary key={JSON.stringify({ ...found.at, tab: "" })} what="This page">
+    <Boundary key={identityOf(found.at)} what="This page">
       <Page at={found.at} />
     </Boundary>
   ) : (

@@ -100,6 +100,7 @@ export function Palette() {
 
   const choose = (place: Place | undefined) => {
     if (!place) return;
+    dialog.current?.close(); // first, or it would take the keys back from the page that is gone to
     isPaletteOpen.value = false;
     go(place.to);
   };

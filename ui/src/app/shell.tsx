@@ -3,8 +3,11 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { hasToken, onUnauthorised, setToken } from "../api/request";
+import { Dialog, DialogButtons } from "./dialog";
+import { focusContent } from "./focus";
 import { isPaletteOpen, Palette } from "./palette";
 import { pageUrl, path } from "./router";
+import { Said } from "./say";
 import { ShortcutList } from "./shortcuts";
 import { Toasts } from "./toasts";
 
@@ -18,7 +21,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const here = path.value.split("/")[0] ?? "";
   return (
     <>
-      <button type="button" class="skip" onClick={skip}>
+      <button type="button" class="skip" onClick={focusContent}>
         Skip to the content
       </button>
       <header class="bar">
@@ -41,7 +44,16 @@ export function Shell({ children }: { children: ComponentChildren }) {
             </a>
           ))}
         </nav>
-        <button type="button" class="search" onClick={() => (isPaletteOpen.value = true)}>
+        <button
+          type="button"
+          class="search"
+          aria-haspopup="dialog"
+          onClick={() => (isPaletteOpen.value = true)}
+        >
+          <svg viewBox="0 0 16 16" aria-hidden="true">
+            <circle cx="7" cy="7" r="4.5" />
+            <path d="M10.500 10.500 14.500 14.500" />
+          </svg>
           <span>Go to…</span>
           <kbd>Ctrl K</kbd>
         </button>
@@ -60,6 +72,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
       <main id="main" tabIndex={-1}>
         {children}
       </main>
+      <Said />
       <Toasts />
       <Palette />
       <ShortcutList />
@@ -68,26 +81,13 @@ export function Shell({ children }: { children: ComponentChildren }) {
   );
 }
 
-/** Go past what is the same on all pages: to the table, where there is one. */
-function skip() {
-  const main = document.getElementById("main");
-  (main?.querySelector<HTMLElement>(".grid") ?? main)?.focus();
-}
-
 /** Asks for the server's token when it wants one. */
 function TokenDialog() {
   const [wanted, setWanted] = useState(false);
   onUnauthorised.call = () => setWanted(true);
   if (!wanted) return null;
   return (
-    <dialog
-      class="sheet"
-      aria-labelledby="token-title"
-      onClose={() => setWanted(false)}
-      ref={(element) => {
-        if (element?.isConnected && !element.open) element.showModal();
-      }}
-    >
+    <Dialog title="This server asks for its token" onClose={() => setWanted(false)}>
       <form
         method="dialog"
         onSubmit={(event) => {
@@ -95,7 +95,6 @@ function TokenDialog() {
           location.reload();
         }}
       >
-        <h2 id="token-title">This server asks for its token</h2>
         <p>
           {hasToken()
             ? "The one that this browser has is not accepted."
@@ -105,8 +104,8 @@ function TokenDialog() {
           Token
           <input name="token" type="password" autocomplete="current-password" required />
         </label>
-        <button type="submit">Go on</button>
+        <DialogButtons action="Go on" onClose={() => setWanted(false)} />
       </form>
-    </dialog>
+    </Dialog>
   );
 }

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
+import { Dialog } from "./dialog";
 import { go, pageUrl } from "./router";
 import { undoLast } from "./toasts";
 
@@ -71,17 +72,7 @@ export function ShortcutList() {
   if (!isListed.value) return null;
   const shown = new Map(known.value.map((each) => [each.keys, each.what]));
   return (
-    <dialog
-      class="sheet"
-      aria-label="Keys"
-      ref={(element) => {
-        if (element?.isConnected && !element.open) element.showModal();
-      }}
-      onClose={() => {
-        isListed.value = false;
-      }}
-    >
-      <h2>Keys</h2>
+    <Dialog title="Keys" onClose={() => (isListed.value = false)}>
       <dl class="keys">
         {[...shown].map(([keys, what]) => (
           <div key={keys}>
@@ -104,6 +95,6 @@ export function ShortcutList() {
       <form method="dialog">
         <button type="submit">Close</button>
       </form>
-    </dialog>
+    </Dialog>
   );
 }

@@ -1,6 +1,7 @@
 /** Short messages at the edge of the page: what was done, how to undo it, what went wrong. */
 
 import { signal } from "@preact/signals";
+import { focusContent } from "./focus";
 
 interface Toast {
   id: number;
@@ -17,7 +18,19 @@ export function tell(text: string, options: { kind?: Toast["kind"]; undo?: () =>
   const toast: Toast = { id: ++count, text, kind: options.kind ?? "done" };
   if (options.undo) toast.undo = options.undo;
   toasts.value = [...toasts.value.slice(-3), toast];
-  if (toast.kind === "done") setTimeout(() => drop(toast.id), SHOWN_MS);
+  if (toast.kind === "done") setTimeout(() => fade(toast.id), SHOWN_MS);
+}
+
+/** Drop it, but not while somebody is at it: who is slow must not lose the way to undo. */
+function fade(id: number): void {
+  if (document.querySelector(".toasts:is(:hover, :focus-within)")) setTimeout(() => fade(id), SHOWN_MS);
+  else drop(id);
+}
+
+/** What is done by a button of a message takes the message away, and with it the place of the keys. */
+function leave(id: number): void {
+  drop(id);
+  setTimeout(() => document.activeElement === document.body && focusContent());
 }
 
 export function tellFailure(error: unknown): void {
@@ -47,14 +60,14 @@ export function Toasts() {
             <button
               type="button"
               onClick={() => {
-                drop(toast.id);
+                leave(toast.id);
                 toast.undo?.();
               }}
             >
               Undo
             </button>
           )}
-          <button type="button" class="plain" aria-label="Close this message" onClick={() => drop(toast.id)}>
+          <button type="button" class="plain" aria-label="Close this message" onClick={() => leave(toast.id)}>
             ×
           </button>
         </div>

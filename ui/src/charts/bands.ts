@@ -2,7 +2,7 @@
  * A metric of groups of runs as the server sums it up over all of their points: a middle line and how the runs lie around it.
  */
 
-import { quotedValue, written } from "../lib/filter_language";
+import { equals, written } from "../lib/filter_language";
 import { type ApiNumber, toNumber } from "../lib/format";
 import { fieldNamed } from "../runs/columns";
 import type { Series } from "./series";
@@ -75,7 +75,7 @@ export function filterOf(query: GroupQuery, keys: readonly (string | null)[]): s
     const field = fieldNamed(name);
     const place = field ? written(field.entity, field.key) : name;
     const key = keys[at];
-    return key === null || key === undefined ? `${place} IS NULL` : `${place} = ${quotedValue(key)}`;
+    return key === null || key === undefined ? `${place} IS NULL` : equals(place, key);
   });
   return [query.filter, ...clauses].filter((part) => part.trim()).join(" AND ");
 }

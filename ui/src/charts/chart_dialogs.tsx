@@ -1,6 +1,7 @@
 /** What a chart's menu opens: its values as a table, and the code that gets them. */
 
 import { CopyBlock } from "../app/copy";
+import { Dialog } from "../app/dialog";
 import { count, shortNumber } from "../lib/format";
 import type { Picture } from "./draw";
 import { curlOf, pythonOf, type Shown } from "./export";
@@ -12,20 +13,12 @@ const COLUMNS = 12;
 
 function Sheet(props: { title: string; onClose: () => void; children: preact.ComponentChildren }) {
   return (
-    <dialog
-      class="sheet wide"
-      aria-label={props.title}
-      onClose={props.onClose}
-      ref={(element) => {
-        if (element?.isConnected && !element.open) element.showModal();
-      }}
-    >
-      <h2>{props.title}</h2>
+    <Dialog kind="wide" title={props.title} onClose={props.onClose}>
       {props.children}
       <form method="dialog">
         <button type="submit">Close</button>
       </form>
-    </dialog>
+    </Dialog>
   );
 }
 

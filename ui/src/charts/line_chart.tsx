@@ -4,13 +4,14 @@
  */
 
 import { effect } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { shortNumber } from "../lib/format";
 import { litRun } from "../runs/lit";
 import { type Frame, type Picture, paint, paintOver, type Reading, readAt } from "./draw";
 import type { Link } from "./link";
 import { canvasPen } from "./pen";
 import { labelOf, moved, share, valueAt, zoomed } from "./scale";
+import { summaryOf } from "./summary";
 
 interface Props {
   readonly id: string;
@@ -41,6 +42,8 @@ export function LineChart(props: Props) {
   const drag = useRef<{ x: number; y: number; isMoved: boolean } | undefined>(undefined);
   const chosen = useRef(-1);
   const redraw = useRef(() => {});
+  const describes = useId();
+  const summary = useMemo(() => summaryOf(picture), [picture]);
 
   useLayoutEffect(() => {
     const context = sized(base.current, picture);
@@ -216,6 +219,7 @@ export function LineChart(props: Props) {
       tabIndex={0}
       role="group"
       aria-roledescription="chart"
+      aria-describedby={describes}
       aria-label={`${props.name}. Arrow keys move the cursor, plus and minus zoom, v shows the values as a table.`}
       style={{ height: `${picture.height}px` }}
       onKeyDown={onKeyDown}
@@ -235,6 +239,9 @@ export function LineChart(props: Props) {
         />
       </div>
       <div ref={tip} class="tip" aria-hidden="true" hidden />
+      <div id={describes} class="hidden-text">
+        {summary}
+      </div>
       <div ref={said} class="hidden-text" aria-live="polite" />
     </div>
   );

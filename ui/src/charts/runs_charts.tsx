@@ -57,7 +57,7 @@ export function RunsCharts({ experiment, state, names }: Props) {
   const table = useResource(JSON.stringify([query, settings.most]), (abort) =>
     readTable(query, 0, settings.most, abort),
   );
-  const extra = [...new Set([...settings.pinned, ...state.chosen])];
+  const extra = [...new Set([...settings.pinned, ...state.selection.ids])];
   const byId = useResource(JSON.stringify([experiment, extra, settings.groupBy]), async (abort) =>
     extra.length
       ? readTable(
@@ -79,7 +79,7 @@ export function RunsCharts({ experiment, state, names }: Props) {
   const grouping = isBanded
     ? {
         experiment_ids: [experiment],
-        filter: state.chosen.length ? filterOfRuns(state.chosen) : state.filter,
+        filter: state.selection.ids.length ? filterOfRuns(state.selection.ids) : state.filter,
         view_type: query.view_type,
         by: settings.groupBy,
         limit: settings.most,
@@ -102,11 +102,13 @@ export function RunsCharts({ experiment, state, names }: Props) {
   const listed = useMemo(() => {
     const first = page ? rowsOf(page) : [];
     const others = added ? rowsOf(added) : [];
-    const here = state.chosen.length ? others.filter((run) => state.chosen.includes(run.id)) : first;
+    const here = state.selection.ids.length
+      ? others.filter((run) => state.selection.ids.includes(run.id))
+      : first;
     const pinned = others.filter((run) => settings.pinned.includes(run.id));
     const all = [...pinned, ...here.filter((run) => !settings.pinned.includes(run.id))];
     return all.map((run) => ({ id: run.id, name: run.name || run.id.slice(0, 8), slot: slotOf(run.id) }));
-  }, [page, added, state.chosen.join(), settings.pinned.join()]);
+  }, [page, added, state.selection.ids.join(), settings.pinned.join()]);
   const grouped = useStable(
     settings.groupBy.length && !isBanded
       ? [...(page ? rowsOf(page) : []), ...(added ? rowsOf(added) : [])].map(
@@ -162,7 +164,7 @@ export function RunsCharts({ experiment, state, names }: Props) {
             experiment={experiment}
             runs={listed}
             total={page.total}
-            isChosen={state.chosen.length > 0}
+            isChosen={state.selection.ids.length > 0}
             settings={settings}
             groupOf={groupOf}
           />

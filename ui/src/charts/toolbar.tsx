@@ -89,7 +89,9 @@ export function ChartToolbar({ settings, metrics, found, children }: Props) {
           aria-label="Smoothing"
           onInput={(event) => keepSmoothing(Number(event.currentTarget.value))}
         />
-        <output class="number">{settings.smoothing.toFixed(2)}</output>
+        <output class="number" aria-live="off">
+          {settings.smoothing.toFixed(2)}
+        </output>
       </label>
       <label class="check" title="Leave outliers beyond the edge, marked by arrows">
         <input

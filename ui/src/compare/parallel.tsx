@@ -1,6 +1,6 @@
 /**
- * Parallel coordinates: an axis for each param and metric that differs, a line for each run. A drag along an axis keeps the
- * runs that pass there; axes are moved by dragging their names, or by the arrow keys on them.
+ * Parallel coordinates: an axis for each param and metric that differs, a line for each run. A drag along an axis, or up
+ * and down on its name, keeps the runs that pass there; axes are moved by dragging their names, or by the arrow keys on them.
  */
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -132,8 +132,23 @@ export function Parallel({ runs, axes, all, brushes, dimmed, target }: Props) {
     };
   };
   const others = (name: string | undefined) => brushes.filter((each) => each.name !== name);
+  /** Leave out a tenth of the axis, of its lower or its upper end. */
+  const narrow = (at: number, isUp: boolean) => {
+    const scale = scales[at];
+    const now = brushes.find((each) => each.name === axes[at]?.name);
+    if (!scale) return;
+    const from = now ? share(scale, now.from) : 0;
+    const to = now ? share(scale, now.to) : 1;
+    if (to - from < 0.15) return;
+    const next = isUp ? brushFrom(at, from + 0.1, to) : brushFrom(at, from, to - 0.1);
+    if (next) keepBrushes([...others(next.name), next]);
+  };
+  const shown = runs.length - dimmed.size;
   return (
     <div class="parallel">
+      <div class="hidden-text" role="status">
+        {brushes.length > 0 && `${shown} of ${runs.length} runs pass`}
+      </div>
       <div ref={frame} class="surface" style={{ height: `${HEIGHT}px` }}>
         <div
           role="img"
@@ -181,7 +196,13 @@ export function Parallel({ runs, axes, all, brushes, dimmed, target }: Props) {
       <ol class="axis-names">
         {axes.map((axis, at) => (
           <li key={axis.name} style={{ left: `${placeX(at)}px` }}>
-            <AxisName axis={axis} at={at} names={axes.map((each) => each.name)} />
+            <AxisName
+              axis={axis}
+              at={at}
+              names={axes.map((each) => each.name)}
+              onNarrow={(up) => narrow(at, up)}
+              onWiden={() => keepBrushes(others(axis.name))}
+            />
           </li>
         ))}
       </ol>
@@ -207,8 +228,15 @@ function between(count: number, placeX: (at: number) => number, y: Float64Array,
   return Number.NaN;
 }
 
-/** An axis is moved past its neighbour by a drag or an arrow key, and taken out by Delete. */
-function AxisName({ axis, at, names }: { axis: Field; at: number; names: readonly string[] }) {
+/** An axis is moved past its neighbour by a drag or an arrow key, narrowed by the other two, and taken out by Delete. */
+function AxisName(props: {
+  axis: Field;
+  at: number;
+  names: readonly string[];
+  onNarrow: (isUp: boolean) => void;
+  onWiden: () => void;
+}) {
+  const { axis, at, names } = props;
   const start = useRef<number | undefined>(undefined);
   const move = (by: number) => {
     const to = Math.max(0, Math.min(names.length - 1, at + by));
@@ -221,10 +249,13 @@ function AxisName({ axis, at, names }: { axis: Field; at: number; names: readonl
     <button
       type="button"
       class="plain"
-      title={`${axis.name}: drag it, or press the arrow keys, to move it; Delete takes it out`}
+      title={`${axis.name}: drag it, or press left and right, to move it; up and down leave out its lower or upper end, Escape shows all; Delete takes it out`}
       onKeyDown={(event) => {
         if (event.key === "ArrowLeft") move(-1);
         else if (event.key === "ArrowRight") move(1);
+        else if (event.key === "ArrowUp" || event.key === "ArrowDown")
+          props.onNarrow(event.key === "ArrowUp");
+        else if (event.key === "Escape") props.onWiden();
         else if (event.key === "Delete") keepAxes(names.filter((name) => name !== axis.name));
         else return;
         event.preventDefault();

@@ -14,7 +14,8 @@ import {
   paintImportance,
   paintScatter,
 } from "../charts/small/paint";
-import type { Field } from "../charts/small/values";
+import { type Field, rangeOf } from "../charts/small/values";
+import { shortNumber } from "../lib/format";
 import type { NamedRun } from "./compared";
 import { type CompareState, keepRelation, keepScatter, keepTarget, RELATIONS, type Relation } from "./state";
 
@@ -132,7 +133,7 @@ export function Relations({ runs, fields, target, state }: Props) {
                   .slice(0, 10)
                   .map((each) => `${each.field.title} ${each.value.toFixed(2)}`)
                   .join(", ")
-              : `${title}. The values are in the table above.`
+              : `${title}, ${runs.length} runs. ${(isFields ? [x, y] : [target]).map(extentText).join(" ")} The values are in the table above.`
           }
           height={
             state.relation === "bars"
@@ -146,6 +147,12 @@ export function Relations({ runs, fields, target, state }: Props) {
       )}
     </>
   );
+}
+
+function extentText(field: Field): string {
+  const [low, high] = rangeOf(field.numbers);
+  if (field.names.length > 0) return `${field.title}: ${field.names.slice(0, 10).join(", ")}.`;
+  return Number.isFinite(low) ? `${field.title} from ${shortNumber(low)} to ${shortNumber(high)}.` : "";
 }
 
 function titleOf(relation: Relation, x: Field, y: Field, z: Field, target: Field): string {

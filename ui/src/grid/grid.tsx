@@ -6,19 +6,26 @@
  */
 
 import { type ReadonlySignal, useSignal } from "@preact/signals";
-import type { ComponentChildren, TargetedEvent, VNode } from "preact";
+import type { ComponentChildren, TargetedEvent } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { type Layout, Line, px } from "./line";
 import type { RowSource } from "./rows";
-import { type Column, columnsInSight, rowsInSight } from "./window";
+import { type Column, columnsInSight, rowsDrawn, rowsInSight } from "./window";
 
 export interface GridColumn<R> extends Column {
   readonly title: string;
   readonly isNumber: boolean;
   readonly cell: (row: R, index: number) => ComponentChildren;
+  /** What a cell has beside its content, without elements for it: words on what it holds, and a bar from 0 to 1 behind it. */
+  readonly look?: (row: R) => { readonly title?: string; readonly bar?: number } | undefined;
   /** The order that the rows have by this column now. */
   readonly sorted?: "ascending" | "descending" | undefined;
   readonly onSort?: () => void;
   readonly head?: ComponentChildren;
+  /** Its cells name their rows. */
+  readonly isRowHead?: boolean;
+  /** What a screen reader says of a cell, where its text is not that. */
+  readonly label?: (row: R) => string;
 }
 
 export interface GridProps<R> {
@@ -48,12 +55,6 @@ export interface GridProps<R> {
   readonly lit?: ReadonlySignal<string | undefined>;
 }
 
-/** Rows as they were drawn last, and by what. */
-interface Drawn {
-  by: readonly unknown[];
-  readonly lines: Map<number, { readonly activeColumn: number; readonly line: VNode }>;
-}
-
 /** How far from where it was the active row is looked for when rows have come or gone. */
 const MOVED_BY = 200;
 const ROW_HEIGHT = 28;
@@ -69,7 +70,8 @@ export function Grid<R>(props: GridProps<R>) {
   const active = useSignal({ row: 0, column: 0 });
   const activeKey = useRef<string | undefined>(undefined);
   const keyOf = (row: R | undefined) => (row === undefined ? undefined : props.rowKey(row));
-  const drawn = useRef<Drawn>({ by: [], lines: new Map() });
+  const drawnBy = useRef<readonly unknown[]>([]);
+  const layout = useRef<Layout<R> | undefined>(undefined);
   const rowHeight = useRef(matchMedia("(pointer: coarse)").matches ? COARSE_ROW_HEIGHT : ROW_HEIGHT).current;
   const total = rows.total.value ?? 0;
   const version = rows.version.value;
@@ -149,6 +151,10 @@ export function Grid<R>(props: GridProps<R>) {
     reveal(next.row, next.column);
     props.onHover?.(rows.get(next.row));
   };
+  const onPress = (row: number, column: number) => {
+    active.value = { row, column };
+    activeKey.current = keyOf(rows.get(row));
+  };
   const openMenu = (cell: Element | null | undefined, column: number, row: number) => {
     const about = columns[column];
     if (cell && about) props.onMenu?.(cell.getBoundingClientRect(), about, rows.get(row), row);
@@ -193,76 +199,24 @@ export function Grid<R>(props: GridProps<R>) {
     active.value.row >= inSight.first &&
     active.value.row < inSight.end &&
     [...pinned, ...shown].some((each) => each.index === active.value.column);
-  // While one scrolls, a row that was in sight stays as it was drawn: only those that come are.
-  const by = [props, version, total, rowHeight, before, width, shown[0]?.index, shown.at(-1)?.index];
-  if (by.some((each, at) => each !== drawn.current.by[at])) drawn.current = { by, lines: new Map() };
-  const kept = drawn.current.lines;
-  for (const index of kept.keys()) if (index < inSight.first || index >= inSight.end) kept.delete(index);
-  const lines = [];
-  for (let index = inSight.first; index < inSight.end; index++) {
-    const activeColumn = active.value.row === index ? active.value.column : -1;
-    const earlier = kept.get(index);
-    if (earlier?.activeColumn === activeColumn) {
-      lines.push(earlier.line);
-      continue;
-    }
-    const row = rows.get(index);
-    const cell = ({ column, left: x, index: number }: (typeof pinned)[number]) => {
-      const isActive = active.value.row === index && active.value.column === number;
-      return (
-        <div
-          key={column.key}
-          id={isActive ? "active-cell" : undefined}
-          role="gridcell"
-          aria-colindex={number + 1}
-          class={`cell${column.isNumber ? " number" : ""}${column.pinned ? " pinned" : ""}${isActive ? " active" : ""}`}
-          style={{ width: px(column.width), left: column.pinned ? px(x) : undefined }}
-          onMouseDown={() => {
-            active.value = { row: index, column: number };
-            activeKey.current = keyOf(row);
-          }}
-          onContextMenu={(event) => {
-            // a link keeps the browser's own menu
-            if (!props.onMenu || row === undefined || (event.target as Element).closest("a")) return;
-            event.preventDefault();
-            openMenu(event.currentTarget, number, index);
-          }}
-        >
-          {row === undefined ? <span class="waiting">·</span> : column.cell(row, index)}
-          {isActive && props.onMenu && row !== undefined && (
-            <button
-              type="button"
-              class="more"
-              tabIndex={-1}
-              aria-label={`What to do with this cell of ${column.title}`}
-              onClick={(event) => openMenu(event.currentTarget.parentElement, number, index)}
-            />
-          )}
-        </div>
-      );
-    };
-    const line = (
-      <div
-        key={row === undefined ? `waiting-${index}` : props.rowKey(row)}
-        role="row"
-        aria-rowindex={index + 2}
-        aria-level={row !== undefined && props.tree ? props.tree.level(row) + 1 : undefined}
-        aria-expanded={row !== undefined ? props.tree?.isOpen(row) : undefined}
-        aria-selected={row !== undefined && props.isChosen ? props.isChosen(row) : undefined}
-        data-key={row === undefined ? undefined : props.rowKey(row)}
-        class={`line${row !== undefined && props.isChosen?.(row) ? " chosen" : ""}`}
-        style={{ transform: `translateY(${index * rowHeight}px)`, width: px(width) }}
-        onMouseEnter={() => props.onHover?.(row)}
-        onDblClick={(event) => row !== undefined && props.onOpen?.(row, index, event)}
-      >
-        {pinned.map(cell)}
-        <div role="presentation" style={{ flex: "none", width: px(before) }} />
-        {shown.map(cell)}
-      </div>
-    );
-    kept.set(index, { activeColumn, line });
-    lines.push(line);
+  // While one scrolls, only rows that come into sight are drawn: the others have the layout that they had.
+  const by = [props, version, total, before, width, shown[0]?.index, shown.at(-1)?.index];
+  if (!layout.current || by.some((each, at) => each !== drawnBy.current[at])) {
+    drawnBy.current = by;
+    layout.current = { props, pinned, shown, before, width, rowHeight, onPress, onMenu: openMenu };
   }
+  // A row that leaves is used for one that comes: no elements are made while one scrolls.
+  const places = rowsDrawn(size.value.height - rowHeight, rowHeight);
+  const lines = [];
+  for (let index = inSight.first; index < inSight.end; index++)
+    lines.push(
+      <Line<R>
+        key={index % places}
+        index={index}
+        activeColumn={active.value.row === index ? active.value.column : -1}
+        layout={layout.current}
+      />,
+    );
 
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: its role is grid or treegrid
@@ -327,9 +281,6 @@ function useLight(
   useLayoutEffect(mark); // rows that came into sight
   useEffect(() => lit?.subscribe(mark), [lit]);
 }
-
-/** Preact takes lengths with their unit. */
-const px = (length: number) => `${length}px`;
 
 function HeadCell<R>(props: {
   column: GridColumn<R>;

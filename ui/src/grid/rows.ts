@@ -5,6 +5,8 @@ import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
 export interface Block<R> {
   readonly total: number;
   readonly rows: readonly R[];
+  /** Something of it comes with the next answer only: it is shown, and read again at once. */
+  readonly isPart?: boolean;
 }
 
 /** What a grid shows. */
@@ -107,6 +109,7 @@ export class Rows<R> implements RowSource<R> {
       .then((found) => {
         this.#blocks.delete(block); // so that it is the newest of the map
         this.#blocks.set(block, found.rows);
+        if (found.isPart) this.#again.add(block);
         for (const oldest of this.#blocks.keys()) {
           if (this.#blocks.size <= KEPT_BLOCKS) break;
           this.#blocks.delete(oldest);

@@ -18,14 +18,20 @@ export interface Placed<C extends Column> {
 const SPARE_ROWS = 6;
 const SPARE_PIXELS = 300;
 
+/** How many rows are drawn at most. */
+export const rowsDrawn = (height: number, rowHeight: number) =>
+  Math.ceil(Math.max(0, height) / rowHeight) + 1 + 2 * SPARE_ROWS;
+
+/** Which rows are drawn: as many wherever one is, but at both ends, so that those that leave make room for those that come. */
 export function rowsInSight(
   top: number,
   height: number,
   rowHeight: number,
   total: number,
 ): { first: number; end: number } {
-  const first = Math.max(0, Math.floor(top / rowHeight) - SPARE_ROWS);
-  const end = Math.min(total, Math.ceil((top + height) / rowHeight) + SPARE_ROWS);
+  const begin = Math.floor(top / rowHeight) - SPARE_ROWS;
+  const first = Math.max(0, begin);
+  const end = Math.min(total, begin + rowsDrawn(height, rowHeight));
   return { first: Math.min(first, end), end };
 }
 

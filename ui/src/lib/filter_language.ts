@@ -115,9 +115,25 @@ export function written(entity: string, key: string): string {
   return entity === "attributes" ? key : `${entity}.${name}`;
 }
 
+/** A text between quotes that it does not have; the language has no way to write one within the same ones. */
 export function quotedValue(value: string): string {
   return value.includes("'") ? `"${value}"` : `'${value}'`;
 }
+
+/** Whether a value has both kinds of quotes, so that neither can stand around it. */
+export const hasBothQuotes = (value: string) => value.includes("'") && value.includes('"');
+
+/**
+ * The condition that a field is a text. `_` of LIKE is any character, so of a value with both kinds of quotes each of two patterns
+ * leaves one kind open, and both together leave none.
+ */
+export function equals(name: string, value: string): string {
+  if (!hasBothQuotes(value)) return `${name} = ${quotedValue(value)}`;
+  return `${name} LIKE '${value.replaceAll("'", "_")}' AND ${name} LIKE "${value.replaceAll('"', "_")}"`;
+}
+
+/** Whether `equals` finds nothing else: `_` and `%` of the value itself are more than themselves to LIKE. */
+export const isFoundExactly = (value: string) => !hasBothQuotes(value) || !/[%_]/.test(value);
 
 /** What LIKE takes to look for a text anywhere; the language has no way to write a quote within quotes. */
 export function anywhere(text: string): string {
@@ -246,7 +262,7 @@ function sinceAnd(tokens: readonly Token[]): Token[] {
   return tokens.slice(at + 1);
 }
 
-/** A filter with one more clause. */
+/** A filter with one more clause; `operator` other than `=` takes no text with both kinds of quotes. */
 export function withClause(
   filter: string,
   entity: string,
@@ -254,8 +270,12 @@ export function withClause(
   operator: string,
   value: string,
 ): string {
-  const shown = isNumeric({ entity, key }) ? value : quotedValue(value);
-  const clause = `${written(entity, key)} ${operator} ${shown}`;
+  const name = written(entity, key);
+  const isText = !isNumeric({ entity, key });
+  const clause =
+    isText && operator === "="
+      ? equals(name, value)
+      : `${name} ${operator} ${isText ? quotedValue(value) : value}`;
   return filter.trim() ? `${filter.trim()} AND ${clause}` : clause;
 }
 

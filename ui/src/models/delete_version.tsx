@@ -1,9 +1,10 @@
 /** Deleting a version: refused while something points to it, since there is no way back. */
 
+import { Dialog } from "../app/dialog";
 import { tell } from "../app/toasts";
 import type { VersionRow } from "./messages";
 import { deleteVersion } from "./requests";
-import { Sheet, SheetForm } from "./sheet";
+import { SheetForm } from "./sheet_form";
 
 interface DeleteVersionProps {
   readonly row: VersionRow;
@@ -17,7 +18,7 @@ export function DeleteVersion({ row, onClose, onDone }: DeleteVersionProps) {
   if (current_stage === "Production" || current_stage === "Staging")
     reasons.push(`It is in the stage ${current_stage}.`);
   return (
-    <Sheet
+    <Dialog
       title={reasons.length ? `Version ${version} is in use` : `Delete version ${version}?`}
       onClose={onClose}
     >
@@ -54,6 +55,6 @@ export function DeleteVersion({ row, onClose, onDone }: DeleteVersionProps) {
           </SheetForm>
         </>
       )}
-    </Sheet>
+    </Dialog>
   );
 }

@@ -2,14 +2,15 @@
 
 import { useState } from "preact/hooks";
 import type { RegisteredModelMessage } from "../api/schema";
+import { Dialog } from "../app/dialog";
 import { go, pageUrl } from "../app/router";
 import { tell, tellFailure } from "../app/toasts";
 import { createModel, deleteModel, renameModel } from "./requests";
-import { Sheet, SheetForm } from "./sheet";
+import { SheetForm } from "./sheet_form";
 
 export function NewModel({ onClose }: { onClose: () => void }) {
   return (
-    <Sheet title="New model" onClose={onClose}>
+    <Dialog title="New model" onClose={onClose}>
       <SheetForm
         action="Create"
         onClose={onClose}
@@ -29,7 +30,7 @@ export function NewModel({ onClose }: { onClose: () => void }) {
           <textarea name="description" rows={3} />
         </label>
       </SheetForm>
-    </Sheet>
+    </Dialog>
   );
 }
 
@@ -43,7 +44,7 @@ export function RenameModel({
   onDone: (name: string) => void;
 }) {
   return (
-    <Sheet title={`Rename ${name}`} onClose={onClose}>
+    <Dialog title={`Rename ${name}`} onClose={onClose}>
       <p>
         Versions, aliases and tags go along. Whoever loads <code>models:/{name}/…</code> must be told: the old
         name stops working.
@@ -66,7 +67,7 @@ export function RenameModel({
           <input name="name" required maxLength={256} defaultValue={name} />
         </label>
       </SheetForm>
-    </Sheet>
+    </Dialog>
   );
 }
 
@@ -94,7 +95,7 @@ export function DeleteModel({ model, onClose, onDone }: DeleteProps) {
   const [typed, setTyped] = useState("");
   if (reasons.length > 0)
     return (
-      <Sheet title={`${name} is in use`} onClose={onClose}>
+      <Dialog title={`${name} is in use`} onClose={onClose}>
         <p>It is not deleted, because:</p>
         <ul>
           {reasons.map((reason) => (
@@ -108,10 +109,10 @@ export function DeleteModel({ model, onClose, onDone }: DeleteProps) {
             Go to the model
           </a>
         </form>
-      </Sheet>
+      </Dialog>
     );
   return (
-    <Sheet title={`Delete ${name}?`} onClose={onClose}>
+    <Dialog title={`Delete ${name}?`} onClose={onClose}>
       {isEmpty ? (
         <p>It has no versions. This can be undone for a moment.</p>
       ) : (
@@ -155,6 +156,6 @@ export function DeleteModel({ model, onClose, onDone }: DeleteProps) {
           </label>
         )}
       </SheetForm>
-    </Sheet>
+    </Dialog>
   );
 }

@@ -2,11 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { useResource } from "../api/resource";
+import { Dialog } from "../app/dialog";
 import { Failure } from "../app/states";
 import { tell, tellFailure } from "../app/toasts";
 import type { Alias } from "./messages";
 import { moveAlias, putAlias, readWhole } from "./requests";
-import { Sheet, SheetForm } from "./sheet";
+import { SheetForm } from "./sheet_form";
 import { VersionDifferences } from "./version_differences";
 
 /** Offered where a model has no alias yet. */
@@ -30,7 +31,7 @@ export function Promote({ name, version, aliases, onClose, onDone }: Props) {
   const holder = aliases.find((each) => each.alias === alias)?.version;
   const isHere = holder === version;
   return (
-    <Sheet title={`Give version ${version} of ${name} an alias`} isWide onClose={onClose}>
+    <Dialog title={`Give version ${version} of ${name} an alias`} kind="wide" onClose={onClose}>
       <SheetForm
         isEager
         action={holder && !isHere ? `Move @${alias} from v${holder} to v${version}` : `Set @${alias || "…"}`}
@@ -74,7 +75,7 @@ export function Promote({ name, version, aliases, onClose, onDone }: Props) {
           </p>
         )}
       </SheetForm>
-    </Sheet>
+    </Dialog>
   );
 }
 

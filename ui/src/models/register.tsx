@@ -4,12 +4,13 @@ import { useState } from "preact/hooks";
 import { ApiError, mlflow } from "../api/request";
 import { useResource } from "../api/resource";
 import type { ModelVersionResponse, SearchRegisteredModelsResponse } from "../api/schema";
+import { Dialog } from "../app/dialog";
 import { go } from "../app/router";
 import { tell } from "../app/toasts";
 import { visibleLine } from "../lib/visible";
 import { versionUrl } from "./marks";
 import { createModel } from "./requests";
-import { Sheet, SheetForm } from "./sheet";
+import { SheetForm } from "./sheet_form";
 
 const OFFERED = 100;
 
@@ -26,7 +27,7 @@ export function RegisterSheet(props: { run: string; model: string; name: string;
   });
   const names = known.value.value;
   return (
-    <Sheet title={`Register ${visibleLine(name)}`} onClose={onClose}>
+    <Dialog title={`Register ${visibleLine(name)}`} onClose={onClose}>
       <SheetForm
         action="Register"
         isReady={to.trim() !== ""}
@@ -71,7 +72,7 @@ export function RegisterSheet(props: { run: string; model: string; name: string;
                 : "If there is no such model, it is made."}
         </p>
       </SheetForm>
-    </Sheet>
+    </Dialog>
   );
 }
 

@@ -1,10 +1,11 @@
 /** Moving a version to a stage, with a reason that is kept. */
 
 import { useState } from "preact/hooks";
+import { Dialog } from "../app/dialog";
 import { tell, tellFailure } from "../app/toasts";
 import { type ModelVersion, STAGES } from "./messages";
 import { moveStage, readVersions } from "./requests";
-import { Sheet, SheetForm } from "./sheet";
+import { SheetForm } from "./sheet_form";
 
 interface Props {
   readonly version: ModelVersion;
@@ -18,7 +19,7 @@ export function MoveStage({ version, onClose, onDone }: Props) {
   );
   const isLive = stage === "Production" || stage === "Staging";
   return (
-    <Sheet title={`Stage of version ${version.version}`} onClose={onClose}>
+    <Dialog title={`Stage of version ${version.version}`} onClose={onClose}>
       <p class="quiet">
         It is in {version.current_stage === "None" ? "no stage" : version.current_stage} now.
       </p>
@@ -71,6 +72,6 @@ export function MoveStage({ version, onClose, onDone }: Props) {
           <input name="reason" maxLength={2000} autocomplete="off" />
         </label>
       </SheetForm>
-    </Sheet>
+    </Dialog>
   );
 }

@@ -5,6 +5,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError, mlflow, own } from "../api/request";
 import type { ExperimentOverview, ExperimentsOverviewResponse } from "../api/schema";
 import { useCalm } from "../app/calm";
+import { Dialog, DialogButtons } from "../app/dialog";
 import { FirstSteps } from "../app/first_steps";
 import { useLive } from "../app/live";
 import { go, pageUrl, query, setQuery } from "../app/router";
@@ -197,16 +198,8 @@ function NewExperiment({ onClose }: { onClose: () => void }) {
     }
   };
   return (
-    <dialog
-      class="sheet"
-      aria-labelledby="new-title"
-      onClose={onClose}
-      ref={(element) => {
-        if (element?.isConnected && !element.open) element.showModal();
-      }}
-    >
+    <Dialog title="New experiment" onClose={onClose}>
       <form onSubmit={create}>
-        <h2 id="new-title">New experiment</h2>
         <label>
           Name
           <input name="name" required maxLength={500} aria-describedby="new-refusal" />
@@ -214,8 +207,8 @@ function NewExperiment({ onClose }: { onClose: () => void }) {
         <div id="new-refusal" role="alert">
           {refusal}
         </div>
-        <button type="submit">Create</button>
+        <DialogButtons action="Create" onClose={onClose} />
       </form>
-    </dialog>
+    </Dialog>
   );
 }

@@ -62,7 +62,9 @@ export default function HomePage() {
           <ul class="lines">
             {shown.models.slice(0, MODELS_SHOWN).map((model) => (
               <li key={model.name}>
-                <a href={pageUrl(["models", model.name])}>{model.name}</a>
+                <a href={pageUrl(["models", model.name])} title={model.name}>
+                  {model.name}
+                </a>
                 <span class="quiet">
                   {[...Object.entries(model.aliases ?? {}), ...Object.entries(model.stages ?? {})]
                     .map(([name, version]) => `${name} ${version}`)
@@ -81,7 +83,9 @@ export default function HomePage() {
         <ul class="lines">
           {shown.experiments.slice(0, EXPERIMENTS_SHOWN).map((each) => (
             <li key={each.experiment_id}>
-              <a href={pageUrl(["experiments", each.experiment_id])}>{each.name}</a>
+              <a href={pageUrl(["experiments", each.experiment_id])} title={each.name}>
+                {each.name}
+              </a>
               <span class="quiet">
                 {count(each.runs)} {each.runs === 1 ? "run" : "runs"}
                 {each.running > 0 && `, ${count(each.running)} running`}
@@ -111,11 +115,11 @@ function RunList({ runs }: { runs: readonly RecentRun[] }) {
         <li key={run.run_id}>
           <span class={`status ${run.status}`}>
             <span class="hidden-text">{run.status.toLowerCase()}</span>
-            <a href={pageUrl(["experiments", run.experiment_id, "runs", run.run_id])}>
+            <a href={pageUrl(["experiments", run.experiment_id, "runs", run.run_id])} title={run.name}>
               {run.name || run.run_id.slice(0, 8)}
             </a>
           </span>
-          <span class="quiet">
+          <span class="quiet" title={[run.experiment_name, run.reason].filter(Boolean).join(" · ")}>
             <a href={pageUrl(["experiments", run.experiment_id])}>{run.experiment_name}</a>
             {run.reason ? ` · ${run.reason}` : ""}
             {run.status === "RUNNING" && run.step != null ? ` · step ${stepText(run.step)}` : ""}

@@ -14,27 +14,27 @@ import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
 import { tell, tellFailure } from "../app/toasts";
 import { forgetSparks } from "../charts/sparks";
-import { withClause } from "../lib/filter_language";
+import { hasBothQuotes, isFoundExactly, withClause } from "../lib/filter_language";
 import { count } from "../lib/format";
 import { ColumnPicker } from "../runs/column_picker";
 import { fieldNamed, orderTerm } from "../runs/columns";
 import { FilterBox } from "../runs/filter_box";
 import { GroupPicker } from "../runs/group_picker";
-import { filterOf, type GroupFacts } from "../runs/groups";
-import { compare, ManyRuns, MOST_COMPARED } from "../runs/many";
+import { filterOf } from "../runs/groups";
+import { compare, ManyRuns } from "../runs/many";
 import { RunsTable } from "../runs/runs_table";
 import { SaveTable } from "../runs/save_table";
+import { isEmpty, useSelectedCount } from "../runs/selection";
 import {
-  keepChosen,
   keepColumns,
   keepFilter,
   keepGrouping,
+  keepSelection,
   keepTrash,
   keepView,
-  type RunsState,
   readState,
 } from "../runs/state";
-import { readTable, type TableQuery } from "../runs/table";
+import type { TableQuery } from "../runs/table";
 import { useTable } from "../runs/use_table";
 import { useArrival, Views } from "../runs/views";
 
@@ -47,10 +47,6 @@ export default function RunsPage({ at }: PageProps) {
   const experiments = useMemo(() => [experiment], [experiment]);
   const state = readState();
   const [picking, setPicking] = useState<"columns" | "groups">();
-  const about = useResource(experiment, (abort) =>
-    mlflow.get<GetExperimentResponse>("experiments/get", { experiment_id: experiment }, abort),
-  );
-  useArrival(about.value.value?.experiment);
   const order = state.order && orderTerm(state.order.name, state.order.isDescending);
   const isGrouped = state.by.length > 0;
   const isTree = !state.filter && !order && !state.isTrash && !state.isFlat && !isGrouped;
@@ -64,9 +60,23 @@ export default function RunsPage({ at }: PageProps) {
     columns: state.columns,
     ...(isTree ? { roots_only: true } : {}),
   };
+  const latest = useRef(asked);
+  latest.current = asked;
+  const selected = useSelectedCount(state.selection, asked);
   const isCharts = state.view === "charts";
   const grouping = isGrouped ? { by: state.by, statistic: state.statistic, order: state.order } : undefined;
   const { shown, next } = useTable(isCharts ? undefined : asked, chosen.current, grouping);
+  const hasRead = useRef<string | undefined>(undefined);
+  const about = useResource(experiment, async (abort) => {
+    if (next && hasRead.current !== experiment) {
+      hasRead.current = experiment; // at first it comes with the rows; later only what changed is read
+      const told = await next.about.catch(() => undefined);
+      if (told) return told;
+    }
+    const query = { experiment_id: experiment };
+    return (await mlflow.get<GetExperimentResponse>("experiments/get", query, abort)).experiment;
+  });
+  useArrival(about.value.value);
   if (!state.columns && shown) chosen.current ??= shown.names.value;
   const names = state.columns ?? shown?.names.value;
   // Runs that log all the time change all the time; a table that is read needs no more than this.
@@ -75,6 +85,7 @@ export default function RunsPage({ at }: PageProps) {
       shown?.rows.refresh();
       // what is still on its way may have been read before the change
       if (next !== shown) next?.rows.refresh();
+      selected.reload();
     },
     CALM_MS,
     CALM_MS,
@@ -88,13 +99,17 @@ export default function RunsPage({ at }: PageProps) {
   const shortcuts = useMemo(
     () => [
       { keys: "/", what: "filter", run: () => document.getElementById("filter")?.focus() },
-      { keys: "c", what: "compare the selected runs", run: () => compare(readState().chosen) },
+      {
+        keys: "c",
+        what: "compare the selected runs",
+        run: () => void compare(readState().selection, latest.current).catch(tellFailure),
+      },
       { keys: "e", what: "choose columns", run: () => setPicking("columns") },
       { keys: "b", what: "group runs by params and tags", run: () => setPicking("groups") },
       { keys: "t", what: "go to the table", run: focusTable },
       {
         keys: "j k",
-        what: "move in the table (x selects, Enter opens, o sorts by the column, f filters by the cell, F leaves it out, . shows what else)",
+        what: "move in the table (x selects, Ctrl A all that are found, Enter opens, o sorts by the column, f filters by the cell, F leaves it out, . shows what else)",
         run: focusTable,
       },
       { keys: "j", what: "next row", run: focusTable },
@@ -104,13 +119,15 @@ export default function RunsPage({ at }: PageProps) {
   );
   useShortcuts(shortcuts);
   useEffect(() => {
-    document.title = `${about.value.value?.experiment?.name ?? "Runs"} · slipstream`;
+    document.title = `${about.value.value?.name ?? "Runs"} · slipstream`;
   }, [about.value.value]);
 
   const failure = next?.roots.error.value;
   const refusal = failure instanceof ApiError && failure.status === 400 ? failure.message : undefined;
   const total = shown?.roots.total.value;
   const refresh = () => shown?.rows.refresh();
+  // of a tree only roots are counted
+  const found = shown?.runs?.value ?? (isTree && shown?.hasNested.value ? undefined : total);
   if (about.error.value)
     return (
       <Failure
@@ -124,9 +141,7 @@ export default function RunsPage({ at }: PageProps) {
   return (
     <div class="runs">
       <div class="tools">
-        <h1 title={about.value.value?.experiment?.name ?? ""}>
-          {about.value.value?.experiment?.name ?? "…"}
-        </h1>
+        <h1 title={about.value.value?.name ?? ""}>{about.value.value?.name ?? "…"}</h1>
         <FilterBox
           experiments={experiments}
           value={state.filter}
@@ -138,8 +153,18 @@ export default function RunsPage({ at }: PageProps) {
           {foundText(total, shown?.runs?.value)}
           {isTree && shown?.hasNested.value ? " at the top" : ""}
         </output>
-        {state.chosen.length > 0 && (
-          <ManyRuns ids={state.chosen} experiment={experiment} isTrash={state.isTrash} onDone={refresh} />
+        {!isEmpty(state.selection) && (
+          <ManyRuns
+            state={state}
+            query={asked}
+            selected={selected.count}
+            found={found}
+            experiment={experiment}
+            onDone={() => {
+              refresh();
+              selected.reload();
+            }}
+          />
         )}
         <button type="button" aria-pressed={isCharts} onClick={() => keepView(isCharts ? "table" : "charts")}>
           Charts
@@ -150,13 +175,11 @@ export default function RunsPage({ at }: PageProps) {
         <button type="button" aria-pressed={isGrouped} onClick={() => setPicking("groups")}>
           Group
         </button>
-        {about.value.value?.experiment && (
-          <Views experiment={about.value.value.experiment} onChange={() => void about.reload()} />
-        )}
+        {about.value.value && <Views experiment={about.value.value} onChange={() => void about.reload()} />}
         <SaveTable
           query={total ? { ...asked, columns: names ?? [] } : undefined}
           grouping={grouping}
-          name={about.value.value?.experiment?.name ?? experiment}
+          name={about.value.value?.name ?? experiment}
         />
         <button type="button" aria-pressed={state.isTrash} onClick={() => keepTrash(!state.isTrash)}>
           Trash
@@ -173,7 +196,7 @@ export default function RunsPage({ at }: PageProps) {
         <NoRuns
           isFiltered={state.filter !== ""}
           isTrash={state.isTrash}
-          experiment={about.value.value?.experiment}
+          experiment={about.value.value}
           onChange={() => {
             void about.reload();
             refresh();
@@ -185,15 +208,22 @@ export default function RunsPage({ at }: PageProps) {
           found={shown}
           names={names ?? []}
           state={state}
-          onChoose={keepChosen}
+          onSelect={keepSelection}
           onFilter={(name, value, operator) => {
             const field = fieldNamed(name);
             if (field && field.aggregate !== "last")
               tell("The filter looks at the last value of a metric, which this column does not show.");
-            else if (field) keepFilter(withClause(state.filter, field.entity, field.key, operator, value));
+            else if (operator !== "=" && hasBothQuotes(value))
+              tell(
+                `The filter language cannot leave out a text with both ' and ". Its other values can be asked for.`,
+              );
+            else if (field) {
+              keepFilter(withClause(state.filter, field.entity, field.key, operator, value));
+              if (operator === "=" && !isFoundExactly(value))
+                tell("Values that differ only where this one has _ or % are found, too.");
+            }
           }}
           onFilterGroup={(group) => keepFilter(filterOf(state.filter, state.by, group.keys))}
-          onChooseGroup={(group) => void chooseGroup(asked, state, group)}
         />
       )}
       {picking === "columns" && (
@@ -223,21 +253,6 @@ function foundText(total: number | undefined, runsInGroups: number | undefined):
   if (total === undefined) return "";
   if (runsInGroups === undefined) return `${count(total)} ${total === 1 ? "run" : "runs"}`;
   return `${count(total)} ${total === 1 ? "group" : "groups"} of ${count(runsInGroups)} runs`;
-}
-
-/** Select the runs of a group; where all of them are selected, none of them. */
-async function chooseGroup(query: TableQuery, state: RunsState, group: GroupFacts) {
-  try {
-    const filter = filterOf(state.filter, state.by, group.keys);
-    const page = await readTable({ ...query, filter, columns: ["attributes.status"] }, 0, MOST_COMPARED);
-    const isAll = page.run_ids.every((id) => state.chosen.includes(id));
-    const others = state.chosen.filter((id) => !page.run_ids.includes(id));
-    keepChosen(isAll ? others : [...others, ...page.run_ids]);
-    if (page.total > page.run_ids.length && !isAll)
-      tell(`The first ${MOST_COMPARED} of the group's ${count(page.total)} runs are selected.`);
-  } catch (error) {
-    tellFailure(error);
-  }
 }
 
 function focusTable() {

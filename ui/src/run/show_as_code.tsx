@@ -2,6 +2,7 @@
 
 import { serverAddress } from "../api/request";
 import { CopyBlock } from "../app/copy";
+import { Dialog } from "../app/dialog";
 import type { RunFacts } from "./run_data";
 
 export function ShowAsCode({ run, onClose }: { run: RunFacts; onClose: () => void }) {
@@ -20,15 +21,7 @@ curl '${address}/api/slipstream/v1/metrics/histories?run_ids=${run.id}&format=cs
 slipstream runs history --run-id ${run.id}
 slipstream artifacts download --run-id ${run.id} --dst-path .`;
   return (
-    <dialog
-      class="sheet wide"
-      aria-label="Show as code"
-      ref={(element) => {
-        if (element?.isConnected && !element.open) element.showModal();
-      }}
-      onClose={onClose}
-    >
-      <h2>This run as code</h2>
+    <Dialog kind="wide" title="Show as code" onClose={onClose}>
       <h3>Python</h3>
       <CopyBlock label="Python" text={python} />
       <h3>curl</h3>
@@ -38,7 +31,7 @@ slipstream artifacts download --run-id ${run.id} --dst-path .`;
       <form method="dialog">
         <button type="submit">Close</button>
       </form>
-    </dialog>
+    </Dialog>
   );
 }
 

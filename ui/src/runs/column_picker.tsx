@@ -1,8 +1,9 @@
 /** Which columns a runs table shows, chosen from what its runs have; up to thousands, found by name. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { own } from "../api/request";
 import { useResource } from "../api/resource";
+import { Dialog } from "../app/dialog";
 import { Failure } from "../app/states";
 import { count, shortNumber } from "../lib/format";
 import { AGGREGATES, fieldNamed, nameOf, titleOf } from "./columns";
@@ -43,11 +44,9 @@ interface Props {
 }
 
 export function ColumnPicker({ experiments, filter, shown, onChange, onClose }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null);
   const [search, setSearch] = useState("");
   const [withConstant, setWithConstant] = useState(false);
   const known = useResource(search, (abort) => readColumns(experiments, filter, search, SHOWN, abort));
-  useEffect(() => dialog.current?.showModal(), []);
   const found = (known.value.value?.columns ?? []).filter((each) => withConstant || each.varies || search);
   const toggle = (name: string) =>
     onChange(shown.includes(name) ? shown.filter((each) => each !== name) : [...shown, name]);
@@ -59,8 +58,7 @@ export function ColumnPicker({ experiments, filter, shown, onChange, onClose }: 
     onChange(next);
   };
   return (
-    <dialog ref={dialog} class="sheet picker" aria-labelledby="picker-title" onClose={onClose}>
-      <h2 id="picker-title">Columns</h2>
+    <Dialog kind="picker" title="Columns" onClose={onClose}>
       <section aria-label="Shown">
         <ol class="shown">
           {shown.map((name) => {
@@ -155,6 +153,6 @@ export function ColumnPicker({ experiments, filter, shown, onChange, onClose }: 
         </button>
         <button type="submit">Done</button>
       </form>
-    </dialog>
+    </Dialog>
   );
 }

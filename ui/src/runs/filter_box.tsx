@@ -6,6 +6,7 @@ import {
   ATTRIBUTES,
   type Expected,
   expectedAt,
+  hasBothQuotes,
   isNumeric,
   operatorsOf,
   parse,
@@ -216,7 +217,9 @@ async function offersFor(
     },
     abort,
   );
-  return found.values.map((each) => ({ text: quotedValue(each.value), note: `${each.runs} runs` }));
+  return found.values
+    .filter((each) => !hasBothQuotes(each.value))
+    .map((each) => ({ text: quotedValue(each.value), note: `${each.runs} runs` }));
 }
 
 function starting(words: readonly string[], typed: string, note: string): Offer[] {

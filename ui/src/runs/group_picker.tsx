@@ -1,7 +1,8 @@
 /** What the runs of a table are grouped by, and which number of each group is shown. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { useResource } from "../api/resource";
+import { Dialog } from "../app/dialog";
 import { Failure } from "../app/states";
 import { count } from "../lib/format";
 import { readColumns } from "./column_picker";
@@ -28,20 +29,17 @@ interface Props {
 }
 
 export function GroupPicker({ experiments, filter, by, statistic, onChange, onClose }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null);
   const [search, setSearch] = useState("");
   const known = useResource(search, (abort) =>
     readColumns(experiments, filter, search, SHOWN, abort, ["params", "tags"]),
   );
-  useEffect(() => dialog.current?.showModal(), []);
   const found = (known.value.value?.columns ?? []).filter((each) => each.varies || search);
   const names = [...by, ...found.map((each) => each.key).filter((key) => !by.includes(key))];
   const runsOf = new Map(found.map((each) => [each.key, each]));
   const toggle = (name: string) =>
     onChange(by.includes(name) ? by.filter((each) => each !== name) : [...by, name], statistic);
   return (
-    <dialog ref={dialog} class="sheet picker" aria-labelledby="groups-title" onClose={onClose}>
-      <h2 id="groups-title">Group runs by</h2>
+    <Dialog kind="picker" title="Group runs by" onClose={onClose}>
       <input
         type="search"
         aria-label="Find a param or tag"
@@ -97,6 +95,6 @@ export function GroupPicker({ experiments, filter, by, statistic, onChange, onCl
         </button>
         <button type="submit">Done</button>
       </form>
-    </dialog>
+    </Dialog>
   );
 }

@@ -8,7 +8,7 @@ import { TreeRows } from "../grid/tree";
 import { withClause, withoutKey } from "../lib/filter_language";
 import { toNumber } from "../lib/format";
 import { fieldNamed, titleOf } from "./columns";
-import { type RunRow, type RunRows, readTable, rowsFrom, type TableQuery } from "./table";
+import { firstPage, type RunRow, type RunRows, readTable, rowsFrom, type TableQuery } from "./table";
 
 /** Which of a metric's numbers a group shows. */
 export const STATISTICS = ["mean", "median", "min", "max", "std"] as const;
@@ -102,10 +102,11 @@ export function groupRows(query: TableQuery, grouping: Grouping, known?: readonl
   const names = signal(query.columns ?? known);
   const runs = signal<number | undefined>(undefined);
   const { roots_only: _, ...flat } = query;
+  const first = firstPage();
   const roots = new Rows<RunRow>(async (offset, limit, abort) => {
     if (kinds.size === 0) {
       // which columns there are, and between what their values lie
-      const page = await readTable({ ...flat, columns: names.value }, 0, 1, abort);
+      const page = await first.watch(readTable({ ...flat, columns: names.value }, 0, 1, abort));
       names.value ??= page.columns.map((column) => column.key);
       for (const column of page.columns) {
         kinds.set(column.key, column.kind);
@@ -129,6 +130,7 @@ export function groupRows(query: TableQuery, grouping: Grouping, known?: readonl
     kinds,
     names,
     hasNested: signal(false),
+    about: first.about,
     runs,
   };
 }

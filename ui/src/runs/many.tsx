@@ -4,127 +4,177 @@ import { useState } from "preact/hooks";
 import { fetchChecked, hasToken, mlflow, own } from "../api/request";
 import { useResource } from "../api/resource";
 import type { SearchExperimentsResponse } from "../api/schema";
+import { Dialog, DialogButtons } from "../app/dialog";
 import { go, pageUrl } from "../app/router";
 import { tell, tellFailure } from "../app/toasts";
 import { count } from "../lib/format";
 import { saveBlob } from "./as_csv";
-import { keepChosen } from "./state";
+import { change, isAll, NOTHING, type Operation, readIds, type Selection, toggleAll } from "./selection";
+import { keepSelection, type RunsState } from "./state";
+import type { TableQuery } from "./table";
 
 export const MOST_COMPARED = 100;
 
-export function compare(ids: readonly string[]): void {
+export async function compare(selection: Selection, query: TableQuery): Promise<void> {
+  const ids = selection.filters.length ? await readIds(selection, query, MOST_COMPARED + 1) : selection.ids;
   if (ids.length < 2) tell("Select two runs or more with x, then compare them.");
   else if (ids.length > MOST_COMPARED)
-    tell(`Up to ${MOST_COMPARED} runs can be compared; ${ids.length} are selected.`);
+    tell(`Up to ${MOST_COMPARED} runs can be compared; more are selected.`);
   else go(pageUrl(["compare"], { runs: ids.join(",") }));
 }
 
-const named = (ids: readonly string[]) => `${count(ids.length)} ${ids.length === 1 ? "run" : "runs"}`;
+const named = (runs: number) => `${count(runs)} ${runs === 1 ? "run" : "runs"}`;
 
-/** Do something with each run; what fails is told, and the others are done all the same. */
-async function forEach(ids: readonly string[], act: (id: string) => Promise<unknown>): Promise<string[]> {
-  const done: string[] = [];
-  let failure: unknown;
-  for (const id of ids)
-    try {
-      await act(id);
-      done.push(id);
-    } catch (error) {
-      failure = error;
-    }
-  if (failure !== undefined) tellFailure(failure);
-  return done;
-}
+const DONE: Readonly<Record<Operation["operation"], (act: Operation) => string>> = {
+  tag: (act) => `tagged ${"key" in act ? act.key : ""}`,
+  untag: (act) => `without the tag ${"key" in act ? act.key : ""} now`,
+  move: () => "moved",
+  delete: () => "moved to the trash",
+  restore: () => "restored",
+};
 
-async function saveHistories(ids: readonly string[]): Promise<void> {
-  const answer = await fetchChecked(own.path("metrics/histories", { run_ids: ids, format: "csv" }));
+async function saveHistories(url: string): Promise<void> {
+  const answer = await fetchChecked(url);
   saveBlob(await answer.blob(), "histories.csv");
 }
 
 interface Props {
-  readonly ids: readonly string[];
+  readonly state: RunsState;
+  readonly query: TableQuery;
+  /** How many runs are selected, once that is known. */
+  readonly selected: number | undefined;
+  /** How many the page finds, where it knows that. */
+  readonly found: number | undefined;
   readonly experiment: string;
-  readonly isTrash: boolean;
   readonly onDone: () => void;
 }
 
-export function ManyRuns({ ids, experiment, isTrash, onDone }: Props) {
+export function ManyRuns({ state, query, selected, found, experiment, onDone }: Props) {
+  const { selection } = state;
   const [asked, setAsked] = useState<"tag" | "move">();
-  const change = async (what: "delete" | "restore", of: readonly string[]) => {
-    const done = await forEach(of, (run_id) => mlflow.post(`runs/${what}`, { run_id }));
+  const [isBusy, setBusy] = useState(false);
+  const act = async (what: Operation) => {
+    setAsked(undefined);
+    setBusy(true);
+    try {
+      const done = await change(what, selection, query, selection.filters.length ? selected : undefined);
+      const undo = done.undo;
+      const others = done.found - done.changed;
+      const text = done.changed
+        ? `${named(done.changed)} ${DONE[what.operation](what)}.${others ? ` The other ${count(others)} were so already.` : ""}`
+        : "Nothing was to be done: all of them are so already.";
+      if (what.operation !== "tag" && what.operation !== "untag") keepSelection(NOTHING);
+      const takeBack = () => void undo?.().then(onDone, tellFailure);
+      tell(
+        undo || !done.changed ? text : `${text} It cannot be undone here: what they had before is too much.`,
+        {
+          ...(undo ? { undo: takeBack } : {}),
+        },
+      );
+    } catch (error) {
+      tellFailure(error);
+    }
+    setBusy(false);
     onDone();
-    return done;
   };
-  const act = async (what: "delete" | "restore") => {
-    const done = await change(what, ids);
-    keepChosen([]);
-    if (done.length)
-      tell(`${named(done)} ${what === "delete" ? "moved to the trash" : "restored"}.`, {
-        undo: () => void change(what === "delete" ? "restore" : "delete", done),
-      });
-  };
+  const isMore = found === undefined || selected === undefined || selected < found;
+  const histories = historiesOf(selection, query);
   return (
     <div class="chosen-tools" role="group" aria-label="Selected runs">
-      <span>{count(ids.length)} selected</span>
-      {!isTrash && (
+      <span aria-live="polite">
+        {isBusy ? "Working on " : ""}
+        {selected === undefined ? "…" : count(selected)} selected
+      </span>
+      {!isAll(state) && isMore && (
+        <button
+          type="button"
+          title="Also those that are not loaded (Ctrl A)"
+          onClick={() => keepSelection(toggleAll(state))}
+        >
+          {found === undefined ? "All found" : `All ${count(found)} found`}
+        </button>
+      )}
+      {!state.isTrash && (
         <>
-          <button type="button" onClick={() => compare(ids)} disabled={ids.length < 2}>
+          <button
+            type="button"
+            onClick={() => void compare(selection, query).catch(tellFailure)}
+            disabled={isBusy || selected === undefined || selected < 2}
+          >
             Compare
           </button>
-          <button type="button" onClick={() => setAsked("tag")}>
+          <button type="button" disabled={isBusy} onClick={() => setAsked("tag")}>
             Tag…
           </button>
-          <button type="button" onClick={() => setAsked("move")}>
+          <button type="button" disabled={isBusy} onClick={() => setAsked("move")}>
             Move…
           </button>
-          <a
-            class="button"
-            data-leave
-            download="histories.csv"
-            href={own.url("metrics/histories", { run_ids: ids, format: "csv" })}
-            onClick={(event) => {
-              if (!hasToken()) return;
-              event.preventDefault(); // a link sends no token
-              void saveHistories(ids).catch(tellFailure);
-            }}
-          >
-            Histories
-          </a>
+          {histories && (
+            <a
+              class="button"
+              data-leave
+              download="histories.csv"
+              href={own.url("metrics/histories", histories)}
+              onClick={(event) => {
+                if (!hasToken()) return;
+                event.preventDefault(); // a link sends no token
+                void saveHistories(own.path("metrics/histories", histories)).catch(tellFailure);
+              }}
+            >
+              Histories
+            </a>
+          )}
         </>
       )}
-      <button type="button" onClick={() => void act(isTrash ? "restore" : "delete")}>
-        {isTrash ? "Restore" : "Delete"}
+      <button
+        type="button"
+        disabled={isBusy || selected === undefined}
+        onClick={() => void act({ operation: state.isTrash ? "restore" : "delete" })}
+      >
+        {state.isTrash ? "Restore" : "Delete"}
       </button>
-      <button type="button" class="plain" onClick={() => keepChosen([])}>
+      <button type="button" class="plain" onClick={() => keepSelection(NOTHING)}>
         Clear
       </button>
-      {asked === "tag" && <TagDialog ids={ids} onClose={() => setAsked(undefined)} onDone={onDone} />}
+      {asked === "tag" && (
+        <TagDialog
+          runs={selected ?? 0}
+          onClose={() => setAsked(undefined)}
+          onAct={(what) => void act(what)}
+        />
+      )}
       {asked === "move" && (
-        <MoveDialog ids={ids} from={experiment} onClose={() => setAsked(undefined)} onDone={onDone} />
+        <MoveDialog
+          runs={selected ?? 0}
+          from={experiment}
+          onClose={() => setAsked(undefined)}
+          onAct={(what) => void act(what)}
+        />
       )}
     </div>
   );
 }
 
-const showModal = (element: HTMLDialogElement | null) => {
-  if (element?.isConnected && !element.open) element.showModal();
-};
+/** What asks for all points of the selected runs, where one request can. */
+function historiesOf({ ids, filters, except }: Selection, query: TableQuery) {
+  if (!filters.length) return { run_ids: ids, format: "csv" };
+  if (ids.length || except.length || filters.length > 1) return undefined;
+  return { experiment_ids: query.experiment_ids, filter: filters[0], format: "csv" };
+}
 
-function TagDialog(props: { ids: readonly string[]; onClose: () => void; onDone: () => void }) {
-  const tag = async (event: SubmitEvent) => {
+function TagDialog(props: { runs: number; onClose: () => void; onAct: (what: Operation) => void }) {
+  const tag = (event: SubmitEvent) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
     const key = String(form.get("key")).trim();
-    const value = String(form.get("value"));
-    const done = await forEach(props.ids, (run_id) => mlflow.post("runs/set-tag", { run_id, key, value }));
-    if (done.length) tell(`${named(done)} tagged ${key}.`);
-    props.onClose();
-    props.onDone();
+    const isGone = event.submitter?.getAttribute("value") === "untag";
+    props.onAct(
+      isGone ? { operation: "untag", key } : { operation: "tag", key, value: String(form.get("value")) },
+    );
   };
   return (
-    <dialog class="sheet" aria-labelledby="tag-title" ref={showModal} onClose={props.onClose}>
+    <Dialog title={`Tag ${named(props.runs)}`} onClose={props.onClose}>
       <form onSubmit={tag}>
-        <h2 id="tag-title">Tag {named(props.ids)}</h2>
         <label>
           Name
           <input name="key" required maxLength={250} />
@@ -133,44 +183,34 @@ function TagDialog(props: { ids: readonly string[]; onClose: () => void; onDone:
           Value
           <input name="value" maxLength={8000} />
         </label>
-        <button type="submit">Set the tag</button>
+        <DialogButtons action="Set the tag" onClose={props.onClose}>
+          <button type="submit" value="untag">
+            Remove the tag
+          </button>
+        </DialogButtons>
       </form>
-    </dialog>
+    </Dialog>
   );
 }
 
 function MoveDialog(props: {
-  ids: readonly string[];
+  runs: number;
   from: string;
   onClose: () => void;
-  onDone: () => void;
+  onAct: (what: Operation) => void;
 }) {
   const [to, setTo] = useState("");
   const found = useResource("experiments", (abort) =>
     mlflow.post<SearchExperimentsResponse>("experiments/search", { max_results: 1000 }, abort),
   );
   const others = (found.value.value?.experiments ?? []).filter((each) => each.experiment_id !== props.from);
-  const move = async (event: SubmitEvent) => {
+  const move = (event: SubmitEvent) => {
     event.preventDefault();
-    try {
-      await own.post("runs/move", { run_ids: props.ids, experiment_id: to });
-      keepChosen([]);
-      tell(`${named(props.ids)} moved.`, {
-        undo: () =>
-          void own
-            .post("runs/move", { run_ids: props.ids, experiment_id: props.from })
-            .then(props.onDone, tellFailure),
-      });
-    } catch (error) {
-      tellFailure(error);
-    }
-    props.onClose();
-    props.onDone();
+    props.onAct({ operation: "move", value: to });
   };
   return (
-    <dialog class="sheet" aria-labelledby="move-title" ref={showModal} onClose={props.onClose}>
+    <Dialog title={`Move ${named(props.runs)}`} onClose={props.onClose}>
       <form onSubmit={move}>
-        <h2 id="move-title">Move {named(props.ids)}</h2>
         <label>
           To the experiment
           <select required value={to} onChange={(event) => setTo(event.currentTarget.value)}>
@@ -182,10 +222,8 @@ function MoveDialog(props: {
             ))}
           </select>
         </label>
-        <button type="submit" disabled={!to}>
-          Move
-        </button>
+        <DialogButtons action="Move" isReady={to !== ""} onClose={props.onClose} />
       </form>
-    </dialog>
+    </Dialog>
   );
 }

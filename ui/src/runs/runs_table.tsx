@@ -15,6 +15,7 @@ import { type CellOperator, cellMenu, moved } from "./cell_menu";
 import { fieldNamed, titleOf } from "./columns";
 import { type GroupFacts, isMetric, type Statistic, spreadText } from "./groups";
 import { litRun } from "./lit";
+import { isSelected, type Selection, toggleAll, toggleGroup, toggleRun } from "./selection";
 import { keepColumns, keepGrouping, keepOrder, keepWidths, type RunsState } from "./state";
 import type { RunRow, RunRows } from "./table";
 
@@ -30,35 +31,23 @@ interface Props {
   readonly found: RunRows;
   readonly names: readonly string[];
   readonly state: RunsState;
-  readonly onChoose: (ids: readonly string[]) => void;
+  readonly onSelect: (selection: Selection) => void;
   readonly onFilter: (name: string, value: string, operator: CellOperator) => void;
-  /** Select the runs of a group. */
-  readonly onChooseGroup: (group: GroupFacts) => void;
   /** Show the runs of a group only. */
   readonly onFilterGroup: (group: GroupFacts) => void;
 }
 
-export function RunsTable({
-  experiment,
-  found,
-  names,
-  state,
-  onChoose,
-  onFilter,
-  onChooseGroup,
-  onFilterGroup,
-}: Props) {
+export function RunsTable({ experiment, found, names, state, onSelect, onFilter, onFilterGroup }: Props) {
   void found.rows.version.value; // kinds and ranges come with the rows
   const [menu, setMenu] = useState<{ place: DOMRect; label: string; parts: MenuPart[] }>();
   const closeMenu = useCallback(() => {
     setMenu(undefined);
     document.querySelector<HTMLElement>(".grid")?.focus();
   }, []);
-  const chosen = new Set(state.chosen);
   const isGrouped = found.runs !== undefined;
   const openRun = (row: RunRow) => go(pageUrl(["experiments", row.experiment ?? experiment, "runs", row.id]));
   const choose = (row: RunRow) =>
-    onChoose(chosen.has(row.id) ? state.chosen.filter((id) => id !== row.id) : [...state.chosen, row.id]);
+    onSelect(row.group ? toggleGroup(row.group.keys, state) : toggleRun(row, state));
   const columns = useMemo(() => {
     const isNarrow = innerWidth < NARROW;
     const result: GridColumn<TreeRow<RunRow>>[] = [
@@ -68,6 +57,8 @@ export function RunsTable({
         isNumber: false,
         width: state.widths.name ?? (isNarrow ? 160 : NAME_WIDTH),
         pinned: true,
+        isRowHead: true,
+        label: ({ row, isOpen }) => rowLabel(row, isOpen),
         ...(isGrouped ? {} : sorting("attributes.run_name", state)),
         cell: ({ row, depth, isOpen }, index) => (
           <span class="run-name" style={depth ? { paddingLeft: `${depth * 16}px` } : undefined}>
@@ -90,7 +81,7 @@ export function RunsTable({
                   type="checkbox"
                   tabIndex={-1}
                   aria-label={`Select ${row.name}`}
-                  checked={chosen.has(row.id)}
+                  checked={isSelected(row, state)}
                   onChange={() => choose(row)}
                 />
                 <Status row={row} />
@@ -145,6 +136,11 @@ export function RunsTable({
               : row.below?.[index]
                 ? parentCell(row.values[index], row.below[index], name, found)
                 : valueCell(row.values[index], name, found),
+        look: ({ row }) => {
+          if (field.aggregate === "curve") return undefined;
+          if (!row.group) return valueLook(row.values[index], name, found);
+          return spreadLook(row.values[index], row.group.spreads[index], state.statistic, name, found);
+        },
       });
     }
     result.push({
@@ -154,7 +150,8 @@ export function RunsTable({
       width: state.widths.start ?? 104,
       pinned: false,
       ...sorting("attributes.start_time", state),
-      cell: ({ row }) => (row.start === null ? "" : <time title={moment(row.start)}>{ago(row.start)}</time>),
+      cell: ({ row }) => (row.start === null ? "" : ago(row.start)),
+      look: ({ row }) => (row.start === null ? undefined : { title: moment(row.start) }),
     });
     result.push({
       key: "duration",
@@ -185,18 +182,22 @@ export function RunsTable({
       onGroup: (by) => keepGrouping(by, state.statistic),
     });
     const group = row?.group;
-    if (group)
+    if (row && group)
       parts.unshift({
         items: [
           { text: "Only the runs of this group", keys: "f", run: () => onFilterGroup(group) },
-          { text: "Select its runs", keys: "x", run: () => onChooseGroup(group) },
+          { text: "Select its runs", keys: "x", run: () => choose(row) },
         ],
       });
     else if (row)
       parts.unshift({
         items: [
           { text: `Open ${row.name || row.id.slice(0, 8)}`, keys: "Enter", run: () => openRun(row) },
-          { text: chosen.has(row.id) ? "Do not select it" : "Select it", keys: "x", run: () => choose(row) },
+          {
+            text: isSelected(row, state) ? "Do not select it" : "Select it",
+            keys: "x",
+            run: () => choose(row),
+          },
         ],
       });
     if (parts.length) setMenu({ place, label: column.title, parts });
@@ -208,9 +209,9 @@ export function RunsTable({
         rows={found.rows}
         columns={columns}
         rowKey={({ row }) => row.id}
-        isChosen={({ row }) => chosen.has(row.id)}
+        isChosen={({ row }) => isSelected(row, state)}
         onOpen={({ row }, index) => (row.group ? found.rows.toggle(index) : openRun(row))}
-        onChoose={({ row }) => (row.group ? onChooseGroup(row.group) : choose(row))}
+        onChoose={({ row }) => choose(row)}
         tree={{
           level: ({ depth }) => depth,
           isOpen: ({ row, isOpen }) => (row.children > 0 ? isOpen : undefined),
@@ -222,6 +223,11 @@ export function RunsTable({
         onMenu={(place, column, at) => openMenu(place, column, at?.row)}
         onKey={(event, at, column) => {
           const row = at?.row;
+          if (event.key === "a" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
+            event.preventDefault(); // text of the page would be selected
+            onSelect(toggleAll(state));
+            return;
+          }
           if (!column || event.ctrlKey || event.metaKey || event.altKey) return;
           const isFilter = event.key === "f" || event.key === "F";
           const name = FIXED[column.key] ?? column.key;
@@ -267,22 +273,39 @@ function sorting(name: string, state: RunsState): Pick<GridColumn<TreeRow<RunRow
   };
 }
 
+function numberOf(value: unknown, name: string, found: RunRows): number | undefined {
+  if (value === undefined || value === null || found.kinds.get(name) !== "number") return undefined;
+  return toNumber(value as number);
+}
+
 function valueCell(value: unknown, name: string, found: RunRows): ComponentChildren {
   if (value === undefined || value === null) return "";
-  const kind = found.kinds.get(name);
-  if (kind === "time" && typeof value === "number") return <time title={moment(value)}>{ago(value)}</time>;
-  const number = kind === "number" ? toNumber(value as number) : undefined;
+  if (found.kinds.get(name) === "time" && typeof value === "number") return ago(value);
+  const number = numberOf(value, name, found);
   if (number === undefined) return String(value);
   const range = found.ranges.get(name);
-  const share =
-    range && range[1] > range[0] && Number.isFinite(number) ? (number - range[0]) / (range[1] - range[0]) : 0;
+  if (!range || !isBest(number, range, name)) return shortNumber(number);
   return (
     <>
-      {range && isBest(number, range, name) && <span class="best" role="img" aria-label="the best of all" />}
-      {share > 0 && <span class="bar-of-value" style={{ width: `${share * 100}%` }} />}
-      <span title={String(value)}>{shortNumber(number)}</span>
+      <span class="best" role="img" aria-label="the best of all" />
+      {shortNumber(number)}
     </>
   );
+}
+
+/** The whole value in words, and how far it is between the least and the largest of all found runs. */
+function valueLook(
+  value: unknown,
+  name: string,
+  found: RunRows,
+): { title?: string; bar?: number } | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (found.kinds.get(name) === "time" && typeof value === "number") return { title: moment(value) };
+  const number = numberOf(value, name, found);
+  if (number === undefined) return { title: String(value) };
+  const range = found.ranges.get(name);
+  const isBetween = range && range[1] > range[0] && Number.isFinite(number);
+  return { title: String(value), ...(isBetween ? { bar: (number - range[0]) / (range[1] - range[0]) } : {}) };
 }
 
 function plainTitle(name: string): string {
@@ -309,7 +332,7 @@ function parentCell(
       {valueCell(value, name, found)}
       <span class="quiet below" title={title}>
         <span aria-hidden="true">▾ </span>
-        <span class="hidden-text">below it </span>
+        <span class="hidden-text">, below it </span>
         {text}
       </span>
     </>
@@ -321,6 +344,20 @@ function isBest(value: number, [low, high]: readonly [number, number], name: str
   if (low === high || !name.startsWith("metrics.")) return false;
   const isHigher = isHigherBetter(name.slice("metrics.".length));
   return isHigher !== undefined && value === (isHigher ? high : low);
+}
+
+/** What the first cell of a row says: what the row is, and not what each of the signs in it does. */
+function rowLabel(row: RunRow, isOpen: boolean): string {
+  if (row.group) return row.group.keys.map((key) => (key === null ? "none" : key || "empty")).join(", ");
+  const below = row.children
+    ? `, ${count(row.children)} ${row.children === 1 ? "run" : "runs"} below${isOpen ? "" : ", closed"}`
+    : "";
+  return `${row.name || row.id.slice(0, 8)}, ${statusText(row)}${below}`;
+}
+
+function statusText(row: RunRow): string {
+  const silent = row.quietSince === undefined ? 0 : Date.now() - row.quietSince;
+  return `${row.status.toLowerCase()}${silent > FORGOTTEN_MS ? `, but nothing logged for ${duration(silent)}` : ""}`;
 }
 
 function GroupName({ row }: { row: RunRow }) {
@@ -342,26 +379,40 @@ function spreadCell(
   name: string,
   found: RunRows,
 ): ComponentChildren {
-  if (!spread) return value === undefined ? "" : String(value);
   if (value === undefined) return "";
+  if (!spread) return String(value);
   const isMean = statistic === "mean" && typeof spread.std === "number";
   // how wide runs spread is no value between the least and the largest
   const shown = statistic === "std" ? shortNumber(Number(value)) : valueCell(value, name, found);
   return (
-    <span class="spread" title={spreadText(spread)}>
+    <span class="spread">
       {shown}
       {isMean && <span class="quiet"> ± {shortNumber(Number(Number(spread.std).toPrecision(2)))}</span>}
     </span>
   );
 }
 
+function spreadLook(
+  value: unknown,
+  spread: Spread | undefined,
+  statistic: Statistic,
+  name: string,
+  found: RunRows,
+) {
+  if (!spread || value === undefined) return undefined;
+  const bar = statistic === "std" ? undefined : valueLook(value, name, found)?.bar;
+  return { title: spreadText(spread), ...(bar === undefined ? {} : { bar }) };
+}
+
 function Status({ row }: { row: RunRow }) {
-  const silent = row.quietSince === undefined ? 0 : Date.now() - row.quietSince;
-  const isSilent = silent > FORGOTTEN_MS;
-  const text = `${row.status.toLowerCase()}${isSilent ? `, but nothing logged for ${duration(silent)}` : ""}`;
+  const isSilent = row.quietSince !== undefined && Date.now() - row.quietSince > FORGOTTEN_MS;
+  const text = statusText(row);
   return (
-    <span class={`status ${row.status}${isSilent ? " silent" : ""}`} title={text}>
-      <span class="hidden-text">{text}</span>
-    </span>
+    <span
+      class={`status ${row.status}${isSilent ? " silent" : ""}`}
+      role="img"
+      aria-label={text}
+      title={text}
+    />
   );
 }

@@ -3,6 +3,7 @@
 import { query, setQuery } from "../app/router";
 import { listFromText, listToText } from "./columns";
 import { STATISTICS, type Statistic } from "./groups";
+import type { Selection } from "./selection";
 
 export interface RunsState {
   readonly filter: string;
@@ -19,7 +20,7 @@ export interface RunsState {
   /** Whether nested runs stand among the others also where nothing is searched or sorted. */
   readonly isFlat: boolean;
   readonly view: "table" | "charts";
-  readonly chosen: readonly string[];
+  readonly selection: Selection;
 }
 
 export function readState(): RunsState {
@@ -37,7 +38,11 @@ export function readState(): RunsState {
     isTrash: params.get("trash") === "1",
     isFlat: params.get("flat") === "1",
     view: params.get("view") === "charts" ? "charts" : "table",
-    chosen: listFromText(params.get("chosen") ?? ""),
+    selection: {
+      ids: listFromText(params.get("chosen") ?? ""),
+      filters: listFromText(params.get("all") ?? "").map((each) => each.slice(1)),
+      except: listFromText(params.get("but") ?? ""),
+    },
   };
 }
 
@@ -51,7 +56,10 @@ function widthsFrom(text: string): Record<string, number> {
   return widths;
 }
 
-export const keepFilter = (filter: string) => setQuery({ filter, searchFilter: null }, {});
+/** Filters that are selected are gone with what showed what they find. */
+const NO_FILTERS = { all: null, but: null };
+
+export const keepFilter = (filter: string) => setQuery({ filter, searchFilter: null, ...NO_FILTERS }, {});
 
 export const keepOrder = (name: string | undefined, isDescending: boolean) =>
   setQuery({ order: name === undefined ? null : (isDescending ? "-" : "") + name }, {});
@@ -66,8 +74,17 @@ export function keepWidths(widths: Readonly<Record<string, number>>): void {
 }
 
 export const keepPinned = (names: readonly string[]) => setQuery({ left: listToText(names) }, {});
-export const keepChosen = (ids: readonly string[]) => setQuery({ chosen: listToText(ids) });
-export const keepTrash = (isTrash: boolean) => setQuery({ trash: isTrash ? "1" : null, chosen: null }, {});
+export const keepSelection = ({ ids, filters, except }: Selection) =>
+  setQuery({
+    chosen: listToText(ids),
+    all: listToText(filters.map((each) => `=${each}`)),
+    but: listToText(except),
+  });
+export const keepTrash = (isTrash: boolean) =>
+  setQuery({ trash: isTrash ? "1" : null, chosen: null, ...NO_FILTERS }, {});
 export const keepView = (view: RunsState["view"]) => setQuery({ view: view === "table" ? null : view }, {});
 export const keepGrouping = (by: readonly string[], statistic: Statistic) =>
-  setQuery({ by: by.length ? listToText(by) : null, of: statistic === "mean" ? null : statistic }, {});
+  setQuery(
+    { by: by.length ? listToText(by) : null, of: statistic === "mean" ? null : statistic, ...NO_FILTERS },
+    {},
+  );

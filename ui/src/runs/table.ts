@@ -2,6 +2,7 @@
 
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { own } from "../api/request";
+import type { ExperimentMessage } from "../api/schema";
 import { Rows } from "../grid/rows";
 import { TreeRows } from "../grid/tree";
 import type { ApiNumber } from "../lib/format";
@@ -29,7 +30,11 @@ export interface TablePage {
   quiet_since?: (number | null)[];
   experiment_ids?: string[];
   children?: number[] | null;
+  /** Whether all ranges that were asked for are there. */
+  complete?: boolean;
   columns: TableColumn[];
+  /** With the first rows: what they are of. */
+  experiments?: ExperimentMessage[] | null;
 }
 
 export interface TableQuery {
@@ -57,6 +62,8 @@ export interface RunRow {
   readonly values: readonly (ApiNumber | string | undefined)[];
   /** Between what numbers the metrics of nested runs lie, in the same order; only where there are such runs. */
   readonly below?: readonly (readonly [number, number] | undefined)[];
+  /** The filter of the group that it is shown in. */
+  readonly of?: string;
   /** The row stands for a group of runs. */
   readonly group?: GroupFacts;
 }
@@ -72,6 +79,8 @@ export interface RunRows {
   readonly names: ReadonlySignal<readonly string[] | undefined>;
   /** Whether any run that was read has nested ones. */
   readonly hasNested: ReadonlySignal<boolean>;
+  /** The experiment, which comes with the first rows; refused where they did not come. */
+  readonly about: Promise<ExperimentMessage | undefined>;
   /** How many runs there are in all groups; nothing where each row is a run. */
   readonly runs?: ReadonlySignal<number | undefined>;
 }
@@ -94,6 +103,7 @@ export async function readTable(
     offset,
     limit,
     with_ranges: offset === 0,
+    with_experiments: offset === 0 && query.parent_run_id === undefined,
     with_child_ranges: isTree,
   };
   const page = await own.post<TablePage>("runs/table", body, abort);
@@ -130,32 +140,55 @@ export function tableRows(query: TableQuery, known?: readonly string[]): RunRows
   const kinds: RunRows["kinds"] = new Map();
   const names = signal(query.columns ?? known);
   const hasNested = signal(false);
-  const rowsFor = (asked: TableQuery) =>
-    new Rows<RunRow>(async (offset, limit, abort) => {
-      const page = await readTable({ ...asked, columns: names.value }, offset, limit, abort);
+  const first = firstPage();
+  const rowsFor = (asked: TableQuery) => {
+    let parts = 0;
+    return new Rows<RunRow>(async (offset, limit, abort) => {
+      const page = await first.watch(readTable({ ...asked, columns: names.value }, offset, limit, abort));
       names.value ??= page.columns.map((column) => column.key);
       for (const column of page.columns) {
         kinds.set(column.key, column.kind);
         if (column.range && !asked.parent_run_id) ranges.set(column.key, column.range);
       }
       if (page.children?.some((each) => each > 0)) hasNested.value = true;
-      return { total: page.total, rows: rowsOf(page) };
+      // Of a large experiment that nobody has looked at yet, ranges come with later answers, one column a time at least.
+      parts = page.complete === false ? parts + 1 : 0;
+      const isPart = parts > 0 && parts <= page.columns.length + 1;
+      return { total: page.total, rows: rowsOf(page), isPart };
     });
+  };
   const roots = rowsFor(query);
   const childrenOf = (parent: RunRow) => {
     const { roots_only: _, ...rest } = query;
     return rowsFor({ ...rest, parent_run_id: parent.id });
   };
-  return { rows: new TreeRows(roots, childrenOf, (row) => row.id), roots, ranges, kinds, names, hasNested };
+  const rows = new TreeRows(roots, childrenOf, (row) => row.id);
+  return { rows, roots, ranges, kinds, names, hasNested, about: first.about };
 }
 
-/** The runs that a query finds, one below the other, with columns that are known. */
+/** What the first answer tells beside the rows. */
+export function firstPage() {
+  let tell: (experiment: ExperimentMessage | undefined) => void = () => {};
+  let refuse: (fault: unknown) => void = () => {};
+  const about = new Promise<ExperimentMessage | undefined>((resolve, reject) => {
+    tell = resolve;
+    refuse = reject;
+  });
+  about.catch(() => {}); // who asks is told; nobody may be asking
+  const watch = async (reading: Promise<TablePage>) => {
+    reading.then((page) => tell(page.experiments?.[0]), refuse);
+    return reading;
+  };
+  return { about, watch };
+}
+
+/** The runs of a group, one below the other, with columns that are known. */
 export function rowsFrom(
   query: TableQuery,
   names: ReadonlySignal<readonly string[] | undefined>,
 ): Rows<RunRow> {
   return new Rows<RunRow>(async (offset, limit, abort) => {
     const page = await readTable({ ...query, columns: names.value }, offset, limit, abort);
-    return { total: page.total, rows: rowsOf(page) };
+    return { total: page.total, rows: rowsOf(page).map((row) => ({ ...row, of: query.filter })) };
   });
 }

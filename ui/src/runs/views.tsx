@@ -6,6 +6,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { mlflow } from "../api/request";
 import type { ExperimentMessage } from "../api/schema";
+import { Dialog, DialogButtons } from "../app/dialog";
 import { go, url } from "../app/router";
 import { tell, tellFailure } from "../app/toasts";
 
@@ -15,7 +16,7 @@ const DEFAULT_TAG = "slipstream.view-default";
 /** In an address: the name of a view, so that a link stays short and follows what the view becomes. */
 const LINK = "saved";
 /** Who selects runs does not mean to select them for all others. */
-const NOT_KEPT = ["chosen"];
+const NOT_KEPT = ["chosen", "all", "but"];
 
 export interface View {
   readonly name: string;
@@ -150,14 +151,7 @@ export function Views({ experiment, onChange }: Props) {
         {current && <option value="remove">Remove {current.name}</option>}
       </select>
       {isNaming && (
-        <dialog
-          class="sheet"
-          aria-labelledby="view-title"
-          onClose={() => setNaming(false)}
-          ref={(element) => {
-            if (element?.isConnected && !element.open) element.showModal();
-          }}
-        >
+        <Dialog title="Keep this view" onClose={() => setNaming(false)}>
           <form
             onSubmit={(event) => {
               event.preventDefault();
@@ -166,15 +160,14 @@ export function Views({ experiment, onChange }: Props) {
               setNaming(false);
             }}
           >
-            <h2 id="view-title">Keep this view</h2>
             <p class="quiet">Its filter, order and columns, under a name that everybody sees here.</p>
             <label>
               Name
               <input name="name" required maxLength={100} />
             </label>
-            <button type="submit">Keep</button>
+            <DialogButtons action="Keep" onClose={() => setNaming(false)} />
           </form>
-        </dialog>
+        </Dialog>
       )}
     </>
   );

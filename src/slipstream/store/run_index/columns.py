@@ -32,12 +32,35 @@ class TextColumn:
 
     def load(self, texts: Iterable[Text]) -> None:
         """Begin anew with these."""
-        numbers: dict[Text, int] = {None: 0}
-        codes = [numbers.setdefault(text, len(numbers)) for text in texts]
+        self.begin()
+        self.extend(list(texts))
+        self.end()
+
+    def begin(self) -> None:
+        """Begin anew: `extend` comes next, any number of times, and then `end`."""
+        self._numbers = {None: 0}
+        self.codes = array("I")
+
+    def extend(self, texts: Sequence[Text]) -> None:
+        """Append many, between `begin` and `end`."""
+        numbers = self._numbers
+        assert numbers is not None
+        for text in dict.fromkeys(texts):
+            numbers.setdefault(text, len(numbers))
+        codes = self.codes
+        assert isinstance(codes, array)
+        codes.extend(map(numbers.__getitem__, texts))
+
+    def end(self) -> None:
+        """Put together what `extend` was given."""
+        numbers, codes = self._numbers, self.codes
+        assert numbers is not None
         self.values = list(numbers)
-        self.codes = bytearray(codes) if len(numbers) <= _FEW + 1 else array("I", codes)
+        if len(numbers) <= _FEW + 1:
+            self.codes = bytearray(iter(codes))  # an array itself would give its memory
         # With as many texts as runs, knowing each one's number would take more room than writing some twice.
-        self._numbers = numbers if len(numbers) <= max(_FEW + 1, len(codes) // 4) else None
+        if len(numbers) > max(_FEW + 1, len(codes) // 4):
+            self._numbers = None
 
     @property
     def few(self) -> bool:
@@ -113,6 +136,11 @@ class NumberColumn:
     def append(self, value: float, rank: int = PRESENT) -> None:
         self.values.append(value if rank == PRESENT else self._nothing)
         self.ranks.append(rank)
+
+    def extend(self, values: Sequence[float]) -> None:
+        """Append many that are all there."""
+        self.values.extend(values)
+        self.ranks.extend(bytes([PRESENT]) * len(values))
 
     def set(self, slot: int, value: float, rank: int = PRESENT) -> None:
         self.values[slot] = value if rank == PRESENT else self._nothing

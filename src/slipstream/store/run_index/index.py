@@ -39,6 +39,7 @@ from slipstream.store.run_index.rows import (
     find_window,
 )
 from slipstream.store.run_index.table import RUN_BYTES, OutOfStepError, RunTable
+from slipstream.store.run_index.watched_lock import WatchedLock
 
 Encode: TypeAlias = Callable[[Run], bytes]
 
@@ -76,7 +77,7 @@ class RunIndex:
     """
 
     def __init__(self, memory: int = MEMORY, documents: int = DOCUMENTS) -> None:
-        self._lock = threading.Lock()
+        self._lock = WatchedLock()
         self._turn = threading.RLock()
         self._memory = memory
         self._most_documents = documents
@@ -162,7 +163,7 @@ class RunIndex:
                 conditions = _conditions(query.comparisons, stages, ascii_only=tx.dialect != "sqlite")
                 upto = self._catch_up(tx)
                 with self._tables_of(tx, numbers, upto) as tables:
-                    window = find_window(tx, tables, query, conditions, wanted, upto)
+                    window = find_window(tx, tables, query, conditions, wanted, upto, self._lock.others_wait)
             except (AheadError, UnsureError, _TooLargeError):
                 return None
             self._make_room()
@@ -216,7 +217,7 @@ class RunIndex:
             experiments: numbers.
             query: what `compile_runs` returned, without an order.
             stages: which runs to look at.
-            groups: `metric`, `parameter`, `tag`.
+            groups: `metric`, `parameter`, `tag`; with none, ended runs are not counted either.
             newest: how many of the newest runs to name.
         """
         numbers = list(dict.fromkeys(experiments))
@@ -405,6 +406,7 @@ class RunIndex:
     def _table(self, tx: Transaction, number: int, upto: int) -> RunTable:
         table = self._tables.get(number)
         if table is not None:
+            table.cells_read = 0
             try:
                 for run in table.catch_up(tx, upto):
                     self._forget(run)

@@ -86,6 +86,8 @@ class Order:
         else:
             base.settle()
             slots, fields = list(base.slots), self.fields[: -len(base.fields)]
+        if fields and _tells_apart(fields[0], count):
+            fields = fields[:1]
         for field in reversed(fields):
             slots = _sorted(slots, field)
         self.slots = array("I", slots)
@@ -200,6 +202,12 @@ def _rank(column: NumberColumn, rank: int) -> int:
     return 1 if rank == MISSING and column.values.typecode == "q" else rank
 
 
+def _tells_apart(field: OrderedBy, count: int) -> bool:
+    """Tell whether no two slots are equal in a field, so that no other has to be sorted by."""
+    column = field.column
+    return isinstance(column, NumberColumn) and not field.ranked and len(set(column.values)) == count
+
+
 def _sorted(slots: list[int], field: OrderedBy) -> list[int]:
     """Sort by one field, equal ones staying as they are."""
     column = field.column
@@ -215,7 +223,8 @@ def _sorted(slots: list[int], field: OrderedBy) -> list[int]:
                 places[code] = place
             slots.sort(key=lambda slot: places[codes[slot]], reverse=field.descending)
         else:
-            slots.sort(key=lambda slot: values[codes[slot]] or "", reverse=field.descending)
+            texts = [text or "" for text in map(values.__getitem__, codes)]
+            slots.sort(key=texts.__getitem__, reverse=field.descending)
         if field.ranked:
             slots.sort(key=lambda slot: codes[slot] == 0)
         return slots

@@ -1,10 +1,13 @@
-"""Read fields of runs from the database, for the columns of an index."""
+"""Read fields of runs from the database, for the columns of an index.
+
+Some runs are read by their ids; all of a table in pieces whose rows come in the order of the slots, so that a piece is
+copied and not looked up run by run.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
 from typing import Any, LiteralString, TypeAlias
 
-from slipstream.db.base import Transaction
+from slipstream.db.base import Row, Transaction
 from slipstream.store.run_index.columns import MISSING, NAN, PRESENT, NumberColumn, TextColumn
 from slipstream.store.run_index.conditions import Column, ColumnName
 
@@ -13,6 +16,7 @@ SELECT_RUN_IDS: LiteralString = "SELECT id FROM runs WHERE experiment = :experim
 SELECT_BASE: LiteralString = (
     "SELECT id, experiment, run_id, start_time, lifecycle_stage FROM runs WHERE id IN :runs__in"
 )
+_BASE_BY_ID: LiteralString = "SELECT id, run_id, start_time, lifecycle_stage FROM runs WHERE id IN :runs__in"
 _ATTRIBUTES: dict[str, LiteralString] = {
     "run_id": "SELECT id, run_id FROM runs WHERE id IN :runs__in",
     "start_time": "SELECT id, start_time FROM runs WHERE id IN :runs__in",
@@ -57,6 +61,42 @@ _KEYS: dict[str, LiteralString] = {
         " (SELECT run, key FROM run_tags WHERE run IN :runs__in ORDER BY run, key) k GROUP BY run"
     ),
 }
+
+# All runs of an experiment between two ids, one row each, in order. The plus keeps SQLite from its index of experiments: it
+# would go through all of their runs for each piece, and sort them.
+_PIECE_ATTRIBUTES: dict[str, LiteralString] = {
+    "run_id": "SELECT r.id, r.run_id FROM runs r",
+    "start_time": "SELECT r.id, r.start_time FROM runs r",
+    "lifecycle_stage": "SELECT r.id, r.lifecycle_stage FROM runs r",
+    "run_name": "SELECT r.id, r.run_name FROM runs r",
+    "user_id": "SELECT r.id, r.user_id FROM runs r",
+    "status": "SELECT r.id, r.status FROM runs r",
+    "artifact_uri": "SELECT r.id, r.artifact_uri FROM runs r",
+    "end_time": "SELECT r.id, r.end_time FROM runs r",
+}
+_PIECE_KEYED: dict[str, LiteralString] = {
+    "metric": (
+        "SELECT r.id, x.value, x.is_nan FROM runs r LEFT JOIN series x"
+        " ON x.run = r.id AND x.key = :key AND x.run BETWEEN :first AND :last"
+    ),
+    "parameter": (
+        "SELECT r.id, x.value FROM runs r LEFT JOIN params x"
+        " ON x.run = r.id AND x.key = :key AND x.run BETWEEN :first AND :last"
+    ),
+    "tag": (
+        "SELECT r.id, x.value FROM runs r LEFT JOIN run_tags x"
+        " ON x.run = r.id AND x.key = :key AND x.run BETWEEN :first AND :last"
+    ),
+}
+_BASE_PIECE: LiteralString = "SELECT r.id, r.run_id, r.start_time, r.lifecycle_stage FROM runs r"
+_OF_PIECE: LiteralString = (
+    " WHERE r.id BETWEEN :first AND :last AND +r.experiment = :experiment ORDER BY r.id"
+)
+_PIECE = 5_000
+"""Runs to read at a time: what the database hands over takes much more room than what is kept of it."""
+_SCATTERED = 4
+"""So many times as many runs as wanted may lie between two ids; of more, the wanted ones are read by their ids."""
+
 KEYS = "keys"
 """The group of columns that hold which keys a run has: `("keys", "metric")`."""
 
@@ -117,19 +157,93 @@ def _datasets(tx: Transaction, runs: Sequence[int], sql: LiteralString) -> Value
     return {run: tuple(sorted(values)) for run, values in several.items()}
 
 
-def new_column(name: ColumnName, chunks: Iterable[tuple[Sequence[int], Values]], count: int) -> Column:
-    """Make a column of `count` slots, of the values of all runs of a table, some runs at a time."""
-    if not is_number(name):
-        return TextColumn(chain.from_iterable(map(values.get, runs) for runs, values in chunks))
-    column = NumberColumn("d" if name[0] == "metric" else "q", count)
-    slot = 0
-    for runs, values in chunks:
-        for run in runs:
-            value = values.get(run)
-            if value is not None:
-                column.set(slot, *value)
-            slot += 1
-    return column
+def read_base(tx: Transaction, experiment: int, runs: Sequence[int]) -> dict[ColumnName, Column]:
+    """Return the columns that every table has, of all runs of an experiment.
+
+    Args:
+        tx: where to read.
+        experiment: its number.
+        runs: internal ids of all of its runs, in order.
+    """
+    start_times = NumberColumn("q")
+    run_ids, stages = TextColumn(), TextColumn()
+    run_ids.begin()
+    stages.begin()
+    for piece in _pieces(runs):
+        rows = _read_piece(tx, _BASE_PIECE, experiment, piece)
+        if rows is None:
+            found = {row[0]: row for row in tx.fetch_all(_BASE_BY_ID, runs__in=piece)}
+            rows = [found.get(run, (run, None, None, None)) for run in piece]
+        _, ids, times, of_stages = zip(*rows, strict=True)
+        run_ids.extend(ids)
+        stages.extend(of_stages)
+        _extend_numbers(start_times, times)
+    run_ids.end()
+    stages.end()
+    return {RUN_ID: run_ids, START_TIME: start_times, STAGE: stages}
+
+
+def read_column(tx: Transaction, experiment: int, runs: Sequence[int], name: ColumnName) -> Column:
+    """Return a column of all runs of an experiment; see `read_base`."""
+    group, key = name
+    sql = _PIECE_ATTRIBUTES[key] if group == "attribute" else _PIECE_KEYED.get(group)
+    if is_number(name):
+        numbers = NumberColumn("d" if group == "metric" else "q")
+        for piece in _pieces(runs):
+            rows = None if sql is None else _read_piece(tx, sql, experiment, piece, key=key)
+            if rows is None:
+                values = read_columns(tx, piece, [name])[name]
+                for value in map(values.get, piece):
+                    numbers.append(*(value or (0, MISSING)))
+            elif group == "metric":
+                _, values, nans = zip(*rows, strict=True)
+                _extend_numbers(numbers, values, nans)
+            else:
+                _, values = zip(*rows, strict=True)
+                _extend_numbers(numbers, values)
+        return numbers
+    texts = TextColumn()
+    texts.begin()
+    for piece in _pieces(runs):
+        rows = None if sql is None else _read_piece(tx, sql, experiment, piece, key=key)
+        if rows is None:
+            texts.extend(list(map(read_columns(tx, piece, [name])[name].get, piece)))
+        else:
+            texts.extend([row[1] for row in rows])
+    texts.end()
+    return texts
+
+
+def _read_piece(
+    tx: Transaction, sql: LiteralString, experiment: int, piece: list[int], **params: object
+) -> list[Row] | None:
+    """Return one row for each run of a piece, in order; nothing if they lie too far apart."""
+    first, last = piece[0], piece[-1]
+    if last - first >= _SCATTERED * len(piece):
+        return None
+    if ":key" not in sql:
+        params.pop("key", None)
+    rows = tx.fetch_all(f"{sql}{_OF_PIECE}", first=first, last=last, experiment=experiment, **params)
+    return rows if [row[0] for row in rows] == piece else None
+
+
+def _extend_numbers(
+    column: NumberColumn, values: Sequence[float | None], nans: Sequence[int | None] | None = None
+) -> None:
+    """Append numbers, of which some are missing; the second list says which of them stand for NaN."""
+    if None not in values and (nans is None or not any(nans)):
+        column.extend(values)  # pyright: ignore[reportArgumentType]
+        return
+    for value, nan in zip(values, nans or [0] * len(values), strict=True):
+        if value is None:
+            column.append(0, MISSING)
+        else:
+            column.append(value, NAN if nan else PRESENT)
+
+
+def _pieces(runs: Sequence[int]) -> Iterable[list[int]]:
+    for start in range(0, len(runs), _PIECE):
+        yield list(runs[start : start + _PIECE])
 
 
 def setter(column: Column) -> Callable[[int, Any], None]:

@@ -1,7 +1,7 @@
 """Windows of rows, cells and keys, in the tables of the experiments that are searched."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -16,8 +16,10 @@ from slipstream.store.run_index.reading import END_TIME, KEYS, RUN_ID
 from slipstream.store.run_index.table import RunTable
 from slipstream.store.run_index.windows import PARENT, Span, Tree
 
-_MOST_CELLS = 500_000
-"""Cells of columns that one request for ranges reads into memory, some 0.7 s: the others wait for it."""
+_MOST_CELLS = 300_000
+"""Cells that one request reads into memory for ranges, some 0.4 s; the others wait for it. The rest is left to later ones."""
+_MOST_BESIDE = 100_000
+"""The same for a request that had cells to read for its rows too: it is the first, and somebody waits to see rows."""
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -33,7 +35,7 @@ class Window(msgspec.Struct, frozen=True):
     ranges: dict[ColumnName, Span | None]
     upto: int
     complete: bool = True
-    """Whether all ranges that were asked for are there."""
+    """Whether all columns whose ranges were asked for are in memory."""
 
 
 class WindowRequest(msgspec.Struct, frozen=True):
@@ -45,6 +47,8 @@ class WindowRequest(msgspec.Struct, frozen=True):
     roots: bool
     columns: tuple[ColumnName, ...]
     ranges: bool
+    child_ranges: bool = False
+    """Whether metrics of the children of each row are looked at afterwards."""
 
 
 class KeyCounts(msgspec.Struct, frozen=True):
@@ -78,21 +82,24 @@ def find_window(
     conditions: list[Condition],
     wanted: WindowRequest,
     upto: int,
+    others_wait: Callable[[], bool],
 ) -> Window:
+    """Return some rows.
+
+    Args:
+        tx: where to read columns that are not in memory yet.
+        tables: of the experiments that are searched.
+        query: what `compile_runs` returned.
+        conditions: what runs have to meet.
+        wanted: which rows.
+        upto: the number of the last change that `tx` sees.
+        others_wait: whether another request waits for this one; then ranges are left to the next one earlier.
+    """
     of_parent = [] if wanted.parent is None else [parent_condition(wanted.parent)]
     names = [condition.column for condition in (*conditions, *of_parent)]
     shows_tree = wanted.roots or wanted.parent is not None
     if shows_tree:
         names += [PARENT]
-    ranged: list[ColumnName] = []
-    if wanted.ranges:
-        room = _MOST_CELLS
-        for name in dict.fromkeys(wanted.columns):
-            cells = sum(len(table.runs) for table in tables if table.column(name) is None)
-            if cells <= room or not ranged:
-                room -= cells
-                ranged.append(name)
-        names += ranged
     orders: list[Order] = []
     for table in tables:
         table.load(tx, names)
@@ -119,6 +126,12 @@ def find_window(
         rows = [
             (at, slot) for _, at, slot in islice(merge(*parts, key=lambda row: row[0]), wanted.offset, end)
         ]
+    ranged: list[ColumnName] = []
+    if wanted.ranges:
+        ranged = list(dict.fromkeys(wanted.columns))
+    elif wanted.child_ranges and tree is not None and tree.children:
+        ranged = [name for name in dict.fromkeys(wanted.columns) if name[0] == "metric"]
+    loaded = _load_some(tx, tables, ranged, others_wait)
     values: dict[ColumnName, list[Any]] = {}
     for name in wanted.columns:
         columns = [table.column(name) for table in tables]
@@ -132,7 +145,7 @@ def find_window(
         ]
     ranges: dict[ColumnName, Span | None] = {}
     if wanted.ranges:
-        for name in ranged:
+        for name in loaded:
             ranges[name] = join_ranges(
                 [table.range_of(mask, name) for table, mask in zip(tables, all_found, strict=True)]
             )
@@ -143,8 +156,28 @@ def find_window(
         values,
         ranges,
         upto,
-        not wanted.ranges or len(ranged) == len(set(wanted.columns)),
+        len(loaded) == len(ranged),
     )
+
+
+def _load_some(
+    tx: Transaction, tables: Sequence[RunTable], names: Sequence[ColumnName], others_wait: Callable[[], bool]
+) -> list[ColumnName]:
+    """Have columns in memory, as many as one request may read; return those that are there."""
+    loaded: list[ColumnName] = []
+    read = sum(table.cells_read for table in tables)
+    most = _MOST_CELLS if not read else _MOST_BESIDE
+    for name in names:
+        missing = [table for table in tables if table.column(name) is None]
+        cells = sum(len(table.runs) for table in missing)
+        # A request that has read nothing yet reads one column at least, so that the last of several has all.
+        if read and cells and (read + cells > most or others_wait()):
+            continue
+        read += cells
+        for table in missing:
+            table.load(tx, [name])
+        loaded.append(name)
+    return loaded
 
 
 def _tree_of_several(tables: Sequence[RunTable], masks: Sequence[Any]) -> Tree:
@@ -170,15 +203,16 @@ def count_keys(
     upto: int,
 ) -> KeyCounts:
     names = [(KEYS, group) for group in groups]
+    ends = [END_TIME] if groups else []
     keys: dict[str, Counter[str]] = {group: Counter() for group in groups}
     total = ended = 0
     parts: list[list[tuple[Key, int]]] = []
     for table in tables:
-        table.load(tx, [condition.column for condition in conditions] + [*names, END_TIME])
+        table.load(tx, [condition.column for condition in conditions] + [*names, *ends])
         order = table.prepare(tx, conditions, query.fields)
         mask = table.matches(conditions)
         total += mask.count
-        ended += table.count_present(mask, END_TIME)
+        ended += table.count_present(mask, END_TIME) if groups else 0
         for group in groups:
             keys[group].update(table.count_keys(mask, (KEYS, group)))
         slots = table.listing(mask, query.fields, None)[:newest]

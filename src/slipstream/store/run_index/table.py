@@ -22,14 +22,13 @@ from slipstream.store.run_index.reading import (
     START_TIME,
     Values,
     is_number,
-    new_column,
+    read_base,
+    read_column,
     read_columns,
     setter,
 )
 from slipstream.store.run_index.windows import PARENT, SlotChanges, Span, Tree, Windows
 
-_CHUNK = 5_000
-"""Runs to read at a time: what the database hands over takes much more room than what is kept of it."""
 _WALKED = 4_000
 """Slots to test one by one before all are, which is cheaper for each."""
 _FEW = 1_000
@@ -90,8 +89,9 @@ class RunTable:
         self.windows = Windows()
         self.state = next(_states)
         """Another one after each change of a run."""
-        for name in BASE:
-            self._load(tx, name)
+        self.cells_read = len(BASE) * len(runs)
+        """Since the request began that is answered now."""
+        self._columns |= read_base(tx, experiment, self.runs)
         self._order(_DEFAULT)
 
     # -- keeping in step ----------------------------------------------------------------------------
@@ -221,8 +221,8 @@ class RunTable:
         return self._order(tuple(fields))
 
     def _load(self, tx: Transaction, name: ColumnName) -> None:
-        chunks = ((chunk, read_columns(tx, chunk, [name])[name]) for chunk in _chunks(self.runs))
-        self._columns[name] = new_column(name, chunks, len(self.runs))
+        self.cells_read += len(self.runs)
+        self._columns[name] = read_column(tx, self.experiment, self.runs, name)
 
     def find(self, conditions: Conditions, order: Order, after: Key | None, limit: int) -> list[int]:
         """Return the first slots, in order, that meet all conditions and come after a key.
@@ -565,8 +565,3 @@ def _ones(mask: _Mask) -> Iterable[int]:
         found.append(at)
         at = bits.find(1, at + 1)
     return found
-
-
-def _chunks(runs: Sequence[int]) -> Iterable[list[int]]:
-    for start in range(0, len(runs), _CHUNK):
-        yield list(runs[start : start + _CHUNK])

@@ -1,31 +1,7 @@
-/** A question over the page: opened at once, closed by Escape, the focus kept inside. */
+/** The form of a question over the page: what went wrong is said in it, and it stays. */
 
 import type { ComponentChildren } from "preact";
-import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
-
-interface Props {
-  readonly title: string;
-  readonly onClose: () => void;
-  readonly isWide?: boolean;
-  readonly children: ComponentChildren;
-}
-
-export function Sheet({ title, onClose, isWide, children }: Props) {
-  const id = useId();
-  return (
-    <dialog
-      class={isWide ? "sheet wide" : "sheet"}
-      aria-labelledby={id}
-      onClose={onClose}
-      ref={(element) => {
-        if (element?.isConnected && !element.open) element.showModal();
-      }}
-    >
-      <h2 id={id}>{title}</h2>
-      {children}
-    </dialog>
-  );
-}
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 interface FormProps {
   /** What is done; its error is shown, and the sheet stays. */
