@@ -456,3 +456,54 @@ def png(width: int) -> bytes:
         + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
+
+
+def test_all_runs_that_are_found_are_brushed_into_the_filter(
+    open_page: OpenPage, sweep: Sweep, violations: Callable[[Page], list[str]]
+) -> None:
+    page = open_page(f"/experiments/{sweep.experiment}?view=charts&most=10")
+    page.get_by_text("All runs that are found").click()
+    status = page.locator(".all-runs [role=status]")
+    expect(status).to_have_text(f"All {RUNS} runs")  # not only the ten that are drawn
+    canvas = page.locator(".all-runs .parallel canvas")
+    canvas.scroll_into_view_if_needed()
+    surface = canvas.bounding_box()
+    assert surface
+
+    x = surface["x"] + surface["width"] - 60  # the last axis, that of a metric
+    page.mouse.move(x, surface["y"] + 16)
+    page.mouse.down()
+    page.mouse.move(x, surface["y"] + 110, steps=4)
+    page.mouse.up()
+
+    expect(status).to_have_text(re.compile(rf"All {RUNS} runs, \d+ within the brush"))
+    kept = int((status.text_content() or "").split(", ")[1].split()[0])
+    assert 0 < kept < RUNS
+    assert violations(page) == []
+    page.get_by_role("button", name="Filter to the brush").click()
+    expect(status).to_have_text(f"All {kept} runs")
+    assert parse_qs(urlsplit(page.url).query)["filter"][0].startswith("metrics.")
+    page.go_back()
+    expect(status).to_have_text(re.compile(f"All {RUNS} runs"))
+
+
+def test_steps_with_more_digits_than_a_browser_has_are_marked(
+    open_page: OpenPage, server: ServerProcess
+) -> None:
+    client = SlipstreamClient(server.url)
+    run_id = client.create_run("0", run_name="far out").info.run_id
+    first = 2**53 + 1
+    client.log_batch(run_id, metrics=[Metric("far", step / 7, BEGAN, first + 4 * step) for step in range(3)])
+    page = open_page(charts_of(run_id))
+
+    page.get_by_label("More of far").click()
+    page.get_by_role("button", name="Values as a table").click()
+
+    steps = page.get_by_role("dialog").get_by_role("rowheader")
+    expect(steps).to_have_text([re.compile("^≈ 9,007,199,254,74")] * 3)
+    page.get_by_role("button", name="Close").click()
+    page.get_by_label("More of far").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8"))))
+    assert [row["x"][:8] for row in rows] == ["≈9007199"] * 3

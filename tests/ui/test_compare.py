@@ -1,5 +1,6 @@
 """The page that compares runs: differences first, all runs in sight, brushes, code and packages beside each other."""
 
+import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from slipstream.entities import Metric, Param
 
 OpenPage = Callable[..., Page]
 RUNS = 20
+DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==")
+"""The smallest picture."""
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +260,39 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_shown(open_page: OpenPage
     expect(page.get_by_text(f"1 run may not be read by you: {closed[:8]}")).to_be_visible()
     expect(page.get_by_text("1 run is not there")).to_be_visible()
     expect(page.locator(".diff-table tbody tr")).to_have_count(2)
+
+
+def test_media_by_step_are_under_one_slider(
+    open_page: OpenPage, server: ServerProcess, tmp_path: Path, violations: Callable[[Page], list[str]]
+) -> None:
+    client = SlipstreamClient(server.url)
+    ids = []
+    for name, steps in {"often": (0, 5, 10), "seldom": (0, 10), "late": (10,)}.items():
+        ids.append(client.create_run("0", run_name=name).info.run_id)
+        for step in steps:
+            picture = tmp_path / f"sample%step%{step}%timestamp%1790000000000%{step:032x}.gif"
+            picture.write_bytes(DOT)
+            client.log_artifact(ids[-1], str(picture), "images")
+    page = open_page(f"/compare?runs={','.join(ids)}")
+    page.get_by_text("Images, sounds and tables by step").click()
+    pictures = page.get_by_role("region", name="sample").get_by_role("img")
+    expect(pictures).to_have_count(3)
+    slider = page.get_by_role("slider", name="Step")
+
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+
+    expect(page.locator("figure").filter(has_text="often").get_by_role("img")).to_have_attribute(
+        "alt", "sample of often at step 5"
+    )
+    expect(page.locator("figure").filter(has_text="seldom")).to_contain_text("step 0")
+    expect(page.locator("figure").filter(has_text="late")).to_contain_text("none up to this step")
+    expect(pictures).to_have_count(2)
+    assert of_address(page)["step"] == "5"
+    assert violations(page) == []
+    page.reload()
+    page.get_by_text("Images, sounds and tables by step").click()
+    expect(pictures).to_have_count(2)
 
 
 def test_nothing_to_compare_says_what_to_do(

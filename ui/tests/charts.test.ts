@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { type BandKind, bandSeries, filterOf, type WireBand } from "../src/charts/bands";
+import { filterOfBrushes } from "../src/charts/brush_filter";
 import { groupsOf } from "../src/charts/groups";
 import { COLOURS, markAt } from "../src/charts/marks";
 import { canvasPen, SvgPen } from "../src/charts/pen";
-import { scaleOver, share, stepFor, ticks, valueAt, zoomed } from "../src/charts/scale";
+import { labelOf, scaleOver, share, stepFor, ticks, valueAt, zoomed } from "../src/charts/scale";
 import { matching } from "../src/charts/search";
 import {
   appended,
@@ -14,6 +15,8 @@ import {
   overMetric,
   type Series,
 } from "../src/charts/series";
+import { fieldOf } from "../src/charts/small/values";
+import { axisFrom, wireInteger } from "../src/charts/wire_axis";
 
 function series(x: number[], y: number[], more: Partial<Series> = {}): Series {
   const mid = Float64Array.from(y);
@@ -316,5 +319,52 @@ describe("a pen on a canvas", () => {
       [11, 5, 3, 5],
       [16, 5, 2, 1],
     ]);
+  });
+});
+
+describe("steps beyond 2⁵³", () => {
+  it("are told to be rounded", () => {
+    expect(labelOf(2 ** 53 - 1, "step")).toBe("9,007,199,254,740,991");
+    expect(labelOf(2 ** 53, "step")).toMatch(/^≈ 9,007,199,254,740,99/);
+    expect(labelOf(-(2 ** 60), "step")).toMatch(/^≈ -1,152,921/);
+  });
+
+  it("do not stand still where they are far out", () => {
+    const found = axisFrom({ start: 2 ** 60, step: 1, deltas: Array(1000).fill(1) });
+    expect(found[1000]).toBe(2 ** 60 + 1024);
+    expect([...axisFrom({ start: 5, step: 2, count: 3 })]).toEqual([5, 7, 9]);
+  });
+
+  it("are asked for within 64 bits", () => {
+    expect(BigInt(wireInteger(1e30)) < 2n ** 63n).toBe(true);
+    expect(BigInt(wireInteger(-1e30))).toBe(-(2n ** 63n));
+    expect(wireInteger(7)).toBe(7);
+  });
+});
+
+describe("the filter of a brush", () => {
+  const fields = [
+    fieldOf("params.model", ["vit", "bert", "t5", "vit"]),
+    fieldOf("params.lr", ["1e-3", "0.1", "0.01", undefined]),
+    fieldOf("metrics.val/loss", ["0.5", "1.5", "NaN", "0.25"]),
+  ];
+  const ids = ["a", "b", "c", "d"];
+  const of = (name: string, from: number, to: number, filter = "") =>
+    filterOfBrushes(filter, [{ name, from, to }], fields, ids);
+
+  it("bounds metrics, and names values of params", () => {
+    expect(of("metrics.val/loss", 0.2, 0.6, "params.x = '1'")).toBe(
+      "params.x = '1' AND metrics.`val/loss` >= 0.2 AND metrics.`val/loss` <= 0.6",
+    );
+    expect(of("params.model", 1.9, 2.1)).toBe("params.model = 'vit'");
+    expect(of("params.lr", 0, 0.05)).toBe("params.lr != '0.1'");
+  });
+
+  it("names the runs where values outside are too many, and else says that it cannot", () => {
+    const texts = Array.from({ length: 300 }, (_, at) => String(at));
+    const many = [fieldOf("params.seed", texts)];
+    const brush = (to: number) => [{ name: "params.seed", from: 0, to }];
+    expect(filterOfBrushes("", brush(1), many, texts)).toBe("attributes.run_id IN ('0', '1')");
+    expect(filterOfBrushes("", brush(200), many, texts)).toBeUndefined();
   });
 });

@@ -4,6 +4,7 @@ import { importances, ranks } from "../src/charts/small/correlation";
 import { fieldOf, kindFor } from "../src/charts/small/values";
 import { comparedOf } from "../src/compare/compared";
 import { lineDiff } from "../src/compare/line_diff";
+import { stepsOf, upTo } from "../src/compare/media_at";
 import { differingPackages, packagesOf } from "../src/compare/packages";
 
 describe("rank correlation", () => {
@@ -161,5 +162,15 @@ describe("the answer of runs/compare", () => {
     expect(runs.map((run) => [...run.params])).toEqual([[["lr", "1e-3"]], []]);
     expect(runs.map((run) => run.metrics.get("loss"))).toEqual(["NaN", "0.5"]);
     expect(runs[1]?.datasets[0]?.context).toBe("");
+  });
+});
+
+describe("media of runs under one step", () => {
+  const files = [2, 5, 5, 9].flatMap((step, at) =>
+    [...mediaByKey([`images/a%step%${step}%timestamp%${at}%x.png`]).values()].flat(),
+  );
+  it("are those of the last step up to it", () => {
+    expect(stepsOf([files, files.slice(0, 1)])).toEqual([2, 5, 9]);
+    expect([1, 2, 4, 7, 100].map((step) => upTo(files, step)?.time)).toEqual([undefined, 0, 0, 2, 3]);
   });
 });

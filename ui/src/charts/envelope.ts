@@ -7,7 +7,7 @@ import { own } from "../api/request";
 import { type ApiNumber, toNumber } from "../lib/format";
 import { EMPTY, type Odd, type Series } from "./series";
 import type { XKind } from "./settings";
-import { axisFrom, type WireAxis } from "./wire_axis";
+import { axisFrom, type WireAxis, wireInteger } from "./wire_axis";
 
 export interface Asked {
   readonly runs: readonly string[];
@@ -93,8 +93,8 @@ async function sendOne(group: readonly Waiting[]): Promise<void> {
     x,
     width,
   };
-  if (start !== undefined) body.start = Math.floor(start);
-  if (end !== undefined) body.end = Math.ceil(end);
+  if (start !== undefined) body.start = wireInteger(Math.floor(start));
+  if (end !== undefined) body.end = wireInteger(Math.ceil(end));
   if (smoothing) body.smoothing = smoothing;
   try {
     const answer = await own.post<{ series: WireSeries[] }>("metrics/envelope", body, abort.signal);

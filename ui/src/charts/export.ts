@@ -40,6 +40,8 @@ export function csvOf(picture: Picture): string {
   const rows = [
     ["run_id", "run", "metric", "x", "value", "low", "high", ...(isSmoothed ? ["smoothed"] : [])],
   ];
+  // digits of a step beyond 2⁵³ are not all there
+  const isWhole = picture.xUnit === "step";
   for (const { series, label, isGroup } of picture.lines) {
     const last = lastUpTo(series.x, picture.x.max);
     for (let at = 0; at <= last; at++) {
@@ -49,7 +51,7 @@ export function csvOf(picture: Picture): string {
         isGroup ? "" : series.run,
         label,
         series.key,
-        x,
+        isWhole && !Number.isSafeInteger(x) && Math.abs(x) > Number.MAX_SAFE_INTEGER ? `≈${x}` : x,
         series.mid[at],
         series.low[at],
         series.high[at],

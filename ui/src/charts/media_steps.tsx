@@ -11,7 +11,7 @@ import type { ListArtifactsResponse } from "../api/schema";
 import { useLive } from "../app/live";
 import { query, setQuery } from "../app/router";
 import { Failure, Skeleton } from "../app/states";
-import { count, moment } from "../lib/format";
+import { count, moment, stepText } from "../lib/format";
 import { listFromText, listToText } from "../runs/columns";
 import { type MediaFile, mediaByKey, placeOf, placeText } from "./media_files";
 
@@ -20,7 +20,7 @@ const MOST_ROWS = 200;
 /** Files come seldom; a run that logs numbers all the time must not have its folders listed as often. */
 const CALM_MS = 5000;
 
-async function listMedia(run_id: string, abort: AbortSignal): Promise<Map<string, MediaFile[]>> {
+export async function listMedia(run_id: string, abort: AbortSignal): Promise<Map<string, MediaFile[]>> {
   const paths: string[] = [];
   const root = await mlflow.get<ListArtifactsResponse>("artifacts/list", { run_id }, abort);
   for (const { path, is_dir } of root.files ?? [])
@@ -78,7 +78,7 @@ function MediaCard({ name, files, runId }: { name: string; files: readonly Media
       <header>
         <h3 title={name}>{name}</h3>
         <output class="reading" aria-live="polite">
-          step {count(file.step)}
+          step {stepText(file.step)}
         </output>
       </header>
       <div class="medium">
@@ -104,7 +104,7 @@ function MediaCard({ name, files, runId }: { name: string; files: readonly Media
   );
 }
 
-function Medium({ file, runId, name }: { file: MediaFile; runId: string; name: string }) {
+export function Medium({ file, runId, name }: { file: MediaFile; runId: string; name: string }) {
   const path = withQuery("get-artifact", { run_id: runId, path: file.path });
   // read with the token, which an address in the page would not send
   const content = useResource(path, async (abort) => {

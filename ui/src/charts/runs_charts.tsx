@@ -16,6 +16,7 @@ import { fieldNamed, orderTerm } from "../runs/columns";
 import { litRun } from "../runs/lit";
 import type { RunsState } from "../runs/state";
 import { readTable, rowsOf } from "../runs/table";
+import { AllRuns } from "./all_runs";
 import type { DrawnRun } from "./chart_card";
 import { ChartGrid } from "./chart_grid";
 import { GroupChoice } from "./group_choice";
@@ -152,6 +153,7 @@ export function RunsCharts({ experiment, state, names }: Props) {
       <ChartToolbar settings={settings} metrics={byName} found={foundText(metrics.length, keys.length)}>
         <GroupChoice settings={settings} names={groupable} />
       </ChartToolbar>
+      <AllRuns asked={{ ...query, columns: undefined }} names={names} />
       <div class="beside">
         {groups ? (
           <GroupList experiment={experiment} groups={groups} settings={settings} />

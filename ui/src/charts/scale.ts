@@ -1,6 +1,6 @@
 /** From values to places along an axis and back, and where the axis has its ticks. */
 
-import { count, shortNumber } from "../lib/format";
+import { shortNumber, stepText } from "../lib/format";
 
 export type ScaleKind = "linear" | "log" | "symlog";
 /** Steps are whole numbers. */
@@ -217,7 +217,7 @@ export function labelOf(value: number, unit: Unit): string {
     const at = new Date(value);
     return `${at.toLocaleDateString("en-CA")} ${at.toLocaleTimeString("en-GB")}`;
   }
-  if (unit === "step") return count(Math.round(value));
+  if (unit === "step") return stepText(Math.round(value));
   if (unit === "number") return shortNumber(value);
   const size = Math.abs(value);
   const sign = value < 0 ? "−" : "";

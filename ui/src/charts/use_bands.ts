@@ -6,6 +6,7 @@ import { ApiError, own } from "../api/request";
 import { useLive } from "../app/live";
 import type { BandsAsked, BandsPage, GroupQuery } from "./bands";
 import type { XKind } from "./settings";
+import { wireInteger } from "./wire_axis";
 
 export interface BandsWanted {
   /** Nothing where runs are drawn one by one. */
@@ -159,7 +160,7 @@ class Source implements BandsFound {
       key,
       x: x === "step" && this.isByTime.peek() ? "time" : x,
       width,
-      ...(zoom ? { start: Math.floor(zoom[0]), end: Math.ceil(zoom[1]) } : {}),
+      ...(zoom ? { start: wireInteger(Math.floor(zoom[0])), end: wireInteger(Math.ceil(zoom[1])) } : {}),
       ...(smoothing ? { smoothing } : {}),
     };
   }

@@ -10,10 +10,16 @@ export interface WireAxis {
 
 export function axisFrom({ start, step, count, deltas }: WireAxis): Float64Array {
   const found = new Float64Array(deltas ? deltas.length + 1 : (count ?? 0));
-  let at = start;
+  // added up apart from the start, beside which small steps would be lost where it is beyond 2⁵³
+  let from = 0;
   for (let index = 0; index < found.length; index++) {
-    found[index] = at;
-    at += step * (deltas ? (deltas[index] ?? 0) : 1);
+    found[index] = start + from;
+    from += step * (deltas ? (deltas[index] ?? 0) : 1);
   }
   return found;
 }
+
+/** The largest double that a 64-bit integer holds: what lies further out is no place along x. */
+const MOST = 2 ** 63 - 1024;
+
+export const wireInteger = (value: number) => Math.max(-(2 ** 63), Math.min(MOST, value));

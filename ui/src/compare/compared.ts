@@ -2,9 +2,12 @@
 
 import type { CompareRunsResponse } from "../api/schema";
 
-export interface ComparedRun {
+export interface NamedRun {
   readonly id: string;
   readonly name: string;
+}
+
+export interface ComparedRun extends NamedRun {
   readonly experiment: string;
   readonly status: string;
   readonly start: number | undefined;

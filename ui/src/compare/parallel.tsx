@@ -14,11 +14,11 @@ import { colourAt } from "../charts/small/colours";
 import { scaleFor, ticksFor } from "../charts/small/paint";
 import type { Field } from "../charts/small/values";
 import { litRun } from "../runs/lit";
-import type { ComparedRun } from "./compared";
+import type { NamedRun } from "./compared";
 import { type Brush, keepAxes, keepBrushes } from "./state";
 
 interface Props {
-  readonly runs: readonly ComparedRun[];
+  readonly runs: readonly NamedRun[];
   readonly axes: readonly Field[];
   readonly all: readonly Field[];
   readonly brushes: readonly Brush[];
@@ -67,7 +67,7 @@ export function Parallel({ runs, axes, all, brushes, dimmed, target }: Props) {
   const colourOf = (at: number) =>
     target && targetScale
       ? colourAt(share(targetScale, target.numbers[at] as number))
-      : markAt(slotOf((runs[at] as ComparedRun).id), dark).colour;
+      : markAt(slotOf((runs[at] as NamedRun).id), dark).colour;
 
   useLayoutEffect(() => {
     if (width < 100) return;

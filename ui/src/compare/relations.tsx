@@ -16,7 +16,7 @@ import {
 } from "../charts/small/paint";
 import { type Field, rangeOf } from "../charts/small/values";
 import { shortNumber } from "../lib/format";
-import type { ComparedRun } from "./compared";
+import type { NamedRun } from "./compared";
 import { type CompareState, keepRelation, keepScatter, keepTarget, RELATIONS, type Relation } from "./state";
 
 const HEIGHT = 320;
@@ -29,7 +29,7 @@ const NAMES: Readonly<Record<Relation, string>> = {
 };
 
 interface Props {
-  readonly runs: readonly ComparedRun[];
+  readonly runs: readonly NamedRun[];
   readonly fields: readonly Field[];
   readonly target: Field;
   readonly state: CompareState;

@@ -38,6 +38,9 @@ export function count(value: number): string {
   return value.toLocaleString("en-US");
 }
 
+/** A step, which may be any 64-bit integer: a browser's numbers have all digits of those up to 2⁵³, and of others it is said. */
+export const stepText = (value: number) => (Number.isSafeInteger(value) ? "" : "≈ ") + count(value);
+
 /** "1 run", "2,000 runs". */
 export const many = (amount: number, one: string, more: string) =>
   `${count(amount)} ${amount === 1 ? one : more}`;

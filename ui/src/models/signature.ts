@@ -1,5 +1,6 @@
 /** Signatures: read as fields that a form can have, and what is filled in made to a request. */
 
+import { parseExact, wholeFrom } from "../lib/exact_json";
 import type { ModelCard, SchemaField } from "./messages";
 
 /** How a field is filled in. */
@@ -161,7 +162,7 @@ export function valueIn(field: Field, text: string): unknown {
   if (field.entry === "text") return text === "" && !field.isRequired ? undefined : text;
   if (field.entry === "json") {
     try {
-      return JSON.parse(text) as unknown;
+      return parseExact(text);
     } catch (error) {
       throw new FieldFault(
         field.name,
@@ -172,9 +173,14 @@ export function valueIn(field: Field, text: string): unknown {
   const number = Number(text);
   if (!Number.isFinite(number))
     throw new FieldFault(field.name, `${field.name} is '${text}', which is no number.`);
-  if (field.entry === "whole" && !Number.isSafeInteger(number))
-    throw new FieldFault(field.name, `${field.name} is '${text}'; it must be a whole number below 2⁵³.`);
-  return number;
+  if (field.entry !== "whole") return number;
+  const whole = wholeFrom(text);
+  if (whole === undefined || whole < -(2n ** 63n) || whole >= 2n ** 63n)
+    throw new FieldFault(
+      field.name,
+      `${field.name} is '${text}'; it must be a whole number from −2⁶³ to below 2⁶³, in digits.`,
+    );
+  return whole;
 }
 
 export type Texts = Readonly<Record<string, string>>;

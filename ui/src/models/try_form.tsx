@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { CopyBlock } from "../app/copy";
+import { parseExact, stringifyExact } from "../lib/exact_json";
 import { duration } from "../lib/format";
 import { shellQuote } from "../lib/shell_words";
 import type { ScoringServer } from "../serving/status";
@@ -31,7 +32,7 @@ export function TryForm({ server, model, form, example }: Props) {
   const isFree = form.layout === "free";
   /** The request as text, while it is changed as such. */
   const [text, setText] = useState<string | undefined>(
-    isFree ? JSON.stringify(example ?? { inputs: [] }, null, 2) : undefined,
+    isFree ? stringifyExact(example ?? { inputs: [] }, 2) : undefined,
   );
   const [outcome, setOutcome] = useState<Outcome>();
   const [isBusy, setBusy] = useState(false);
@@ -40,7 +41,7 @@ export function TryForm({ server, model, form, example }: Props) {
 
   const request = (): Record<string, unknown> => {
     if (text === undefined) return requestOf(form, rows, params);
-    const parsed: unknown = JSON.parse(text);
+    const parsed = parseExact(text);
     if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
       throw new Error("A request is an object: { … }.");
     return parsed as Record<string, unknown>;
@@ -63,7 +64,7 @@ export function TryForm({ server, model, form, example }: Props) {
   };
   const asJson = () => {
     try {
-      setText(JSON.stringify(requestOf(form, rows, params), null, 2));
+      setText(stringifyExact(requestOf(form, rows, params), 2));
       setOutcome(undefined);
     } catch (error) {
       setOutcome({
@@ -214,7 +215,7 @@ function AnswerView({ answer }: { answer: unknown }) {
     return (
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys
       <pre tabIndex={0} role="region" aria-label="Answer">
-        {JSON.stringify(found ?? answer, null, 2)?.slice(0, 200_000)}
+        {stringifyExact(found ?? answer, 2)?.slice(0, 200_000)}
       </pre>
     );
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].slice(0, 50);
@@ -236,7 +237,7 @@ function AnswerView({ answer }: { answer: unknown }) {
             <tr key={index}>
               {names.map((name) => (
                 <td key={name} class="mono">
-                  {typeof row[name] === "string" ? (row[name] as string) : JSON.stringify(row[name])}
+                  {typeof row[name] === "string" ? (row[name] as string) : stringifyExact(row[name])}
                 </td>
               ))}
             </tr>
@@ -267,7 +268,7 @@ function AsCurl({ server, model, request }: CurlProps) {
   const make = () => {
     try {
       setText(
-        `curl ${shellQuote(server.url + path)} -H 'Content-Type: application/json' \\\n  -d ${shellQuote(JSON.stringify(request()))}`,
+        `curl ${shellQuote(server.url + path)} -H 'Content-Type: application/json' \\\n  -d ${shellQuote(stringifyExact(request()))}`,
       );
     } catch (error) {
       setText(`# ${error instanceof Error ? error.message : error}`);

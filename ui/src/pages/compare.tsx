@@ -24,6 +24,7 @@ import type { Compared, ComparedRun } from "../compare/compared";
 import { DiffTable } from "../compare/diff_table";
 import { differencesOf } from "../compare/fields";
 import { loadRuns, MOST_RUNS } from "../compare/load";
+import { ComparedMedia } from "../compare/media";
 import { Parallel } from "../compare/parallel";
 import { Relations } from "../compare/relations";
 import { type CompareState, readCompare } from "../compare/state";
@@ -206,6 +207,9 @@ function Comparison(props: {
           <Relations runs={runs} fields={fields} target={target} state={state} />
         </Part>
       )}
+      <Opened id="media" title="Images, sounds and tables by step">
+        <ComparedMedia runs={kept} />
+      </Opened>
       <Opened id="code" title="Code and packages">
         <CodeDifferences runs={runs} base={base} />
       </Opened>
@@ -232,6 +236,7 @@ const PARTS = [
   ["parallel", "Parallel"],
   ["curves", "Curves"],
   ["relations", "Relations"],
+  ["media", "Media"],
   ["code", "Code"],
   ["data", "Data"],
   ["files", "Files"],

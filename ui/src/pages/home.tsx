@@ -12,7 +12,7 @@ import { useLive } from "../app/live";
 import { pageUrl } from "../app/router";
 import { Empty, Failure, Skeleton } from "../app/states";
 import { FORGOTTEN_MS } from "../lib/forgotten";
-import { ago, count, duration, moment } from "../lib/format";
+import { ago, count, duration, moment, stepText } from "../lib/format";
 
 /** Where many runs log, something changes all the time. */
 const CALM_MS = 1000;
@@ -122,7 +122,7 @@ function RunList({ runs }: { runs: readonly RecentRun[] }) {
           <span class="quiet" title={[run.experiment_name, run.reason].filter(Boolean).join(" · ")}>
             <a href={pageUrl(["experiments", run.experiment_id])}>{run.experiment_name}</a>
             {run.reason ? ` · ${run.reason}` : ""}
-            {run.status === "RUNNING" && run.step != null ? ` · step ${count(run.step)}` : ""}
+            {run.status === "RUNNING" && run.step != null ? ` · step ${stepText(run.step)}` : ""}
           </span>
           {isForgotten(run, now) ? (
             <strong

@@ -1,7 +1,7 @@
 /** What a run's params were before, and what it left behind when it was resumed from an earlier step. */
 
 import { CopyBlock } from "../app/copy";
-import { type ApiNumber, count, moment, shortNumber, toNumber } from "../lib/format";
+import { type ApiNumber, moment, shortNumber, stepText, toNumber } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import type { RunFacts } from "./run_data";
 
@@ -46,7 +46,7 @@ export function Earlier({ run }: { run: RunFacts }) {
           <ul class="plain-list">
             {branches.map((branch) => (
               <li key={branch.number}>
-                Branch {branch.number}: from step {count(Number(branch.from_step))},{" "}
+                Branch {branch.number}: from step {stepText(Number(branch.from_step))},{" "}
                 {moment(Number(branch.created_time))}
                 {branch.undone_time && <span class="quiet"> (put back)</span>}
                 <span class="quiet">

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { ApiError } from "../api/request";
 import type { GridColumn } from "../grid/grid";
-import { exactNumber, moment, shortNumber, toNumber } from "../lib/format";
+import { exactNumber, moment, shortNumber, stepText, toNumber } from "../lib/format";
 import { visibleLine } from "../lib/visible";
 import { nameOf } from "../runs/columns";
 import { readTable } from "../runs/table";
@@ -39,6 +39,7 @@ export function MetricsTable({ id, title, run, metrics }: Props) {
       key: string,
       title: string,
       value: (metric: Metric) => number | undefined,
+      isStep = false,
     ): GridColumn<Metric> => ({
       key,
       title,
@@ -47,7 +48,8 @@ export function MetricsTable({ id, title, run, metrics }: Props) {
       pinned: false,
       cell: (metric) => {
         const found = value(metric);
-        return found === undefined ? "" : <span title={exactNumber(found)}>{shortNumber(found)}</span>;
+        if (found === undefined) return "";
+        return <span title={isStep ? stepText(found) : exactNumber(found)}>{shortNumber(found)}</span>;
       },
     });
     return [
@@ -66,7 +68,7 @@ export function MetricsTable({ id, title, run, metrics }: Props) {
       number("last", "Last", (metric) => metric.last),
       number("min", "Min", (metric) => extremes.get(metric.key)?.least),
       number("max", "Max", (metric) => extremes.get(metric.key)?.most),
-      number("step", "Step", (metric) => metric.step),
+      number("step", "Step", (metric) => metric.step, true),
     ];
   }, [extremes]);
   return (

@@ -1,6 +1,7 @@
 /** One request to a served model, through the server that this page is from. */
 
-import { ApiError, fetchChecked, own } from "../api/request";
+import { ApiError, fetchChecked, fetchChecked, own, own } from "../api/request";
+import { parseExact, stringifyExact } from "../lib/exact_json";
 
 export interface Question {
   readonly server: string;
@@ -13,7 +14,7 @@ function sent(question: Question, abort: AbortSignal): Promise<Response> {
   return fetchChecked(own.path("serving/try"), {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify(question),
+    body: stringifyExact(question),
     signal: abort,
   });
 }
@@ -23,7 +24,7 @@ export async function ask(
   abort: AbortSignal,
 ): Promise<{ answer: unknown; milliseconds: number }> {
   const began = performance.now();
-  const answer: unknown = await (await sent(question, abort)).json();
+  const answer = parseExact(await (await sent(question, abort)).text());
   return { answer, milliseconds: performance.now() - began };
 }
 
