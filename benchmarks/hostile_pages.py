@@ -202,11 +202,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--attackers", type=int, default=8)
     parser.add_argument("--only", default="")
+    parser.add_argument("--program", default=str(Path(sys.executable).with_name("slipstream")))
     options = parser.parse_args()
     folder: Path = options.data
     ids = json.loads((folder / "ids.json").read_text())
     command = [
-        str(Path(sys.executable).with_name("slipstream")), "server", "--backend-store-uri", f"sqlite:///{folder}/tracking.db",
+        options.program, "server", "--backend-store-uri", f"sqlite:///{folder}/tracking.db",
         "--artifacts-destination", "{folder}/artifacts", "--host", "127.0.0.1", "--port", "{port}",
     ]  # fmt: skip
     server = Server("slipstream", command, folder)

@@ -106,16 +106,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, json.dumps({"predictions": body}).encode())
 
     def _chat(self, body: dict[str, Any]) -> None:
-        """Say what the user said, word by word; wait before the last word if it says `wait`."""
+        """Say what the user said, word by word; wait before the last word if it says `wait`; end at once at `cut-off`."""
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
+        self.close_connection = True
         words = str(body["messages"][-1]["content"]).split(" ")
         try:
             for number, word in enumerate(words):
                 if word == "wait":
                     self.fake.go_on.wait(20)
+                if word == "cut-off":
+                    return
                 if word == "for-ever":
                     while not self.fake.go_on.wait(0.05):
                         self.wfile.write(b": still here\n\n")

@@ -18,7 +18,7 @@ from postgres_cluster import PostgresCluster
 from server_process import ServerProcess
 from slipstream.client.rest import RestStore
 from slipstream.client.transport import Transport
-from slipstream.entities import Metric
+from slipstream.entities import Metric, RunTag
 from slipstream.entities.liveness import ConsoleChunk
 from slipstream.errors import SlipstreamError
 from slipstream.store.engine import open_store
@@ -256,6 +256,30 @@ def test_signs_of_life_and_prints_are_told_to_who_watches_closely(servers: list[
         store.set_tag(run, "a", "b")
         assert (event := far.next())["runs"] == [run]
         assert "consoles" not in event
+
+
+def test_runs_below_a_run_are_told_to_who_watches_it_closely(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    parent, other = (store.create_run("0").info.run_id for _ in range(2))
+    with (
+        Listener(servers[1].url, closely=[parent]) as near,
+        Listener(servers[1].url, run_ids=[parent, other]) as far,
+    ):
+        near.next()
+        far.next()
+        child = store.create_run("0", tags=[RunTag("mlflow.parentRunId", parent)]).info.run_id
+        event = near.next()
+        assert event["children"] == [parent]
+        assert event["runs"] == []
+        store.update_run(child, status="FINISHED")
+        assert near.next()["children"] == [parent]
+        store.create_run("0", tags=[RunTag("mlflow.parentRunId", other)])
+        store.set_tag(parent, "a", "b")
+        event = near.next()
+        assert event["runs"] == [parent]  # and nothing of the other one's
+        assert "children" not in event
+        assert (event := far.next())["runs"] == [parent]
+        assert "children" not in event
 
 
 def test_a_stream_goes_on_where_another_ended(servers: list[ServerProcess]) -> None:

@@ -244,3 +244,36 @@ def test_a_server_without_scoring_servers_says_how_to_have_some(
         page.close()  # before its server ends, of which it would complain
     finally:
         server.stop()
+
+
+def test_a_chat_goes_on_after_what_went_wrong(open_page: OpenPage, setup: ModelsSetup) -> None:
+    """What is sent goes by turns, whatever became of the answers; the last message is asked again, or another way."""
+    setup.fake.go_on.clear()
+    page = open_version(open_page, "/models/talker/versions/1", faults=False)
+    message = page.get_by_role("textbox", name="Message")
+    answer = page.locator(".said.assistant").last
+    message.fill("begin cut-off never")
+    page.keyboard.press("Enter")
+    expect(answer.get_by_role("alert")).to_contain_text("cut before the answer was whole")
+    expect(answer).to_contain_text("begin")
+    page.route("**/serving/try", lambda route: route.abort())
+    message.fill("lost")
+    page.keyboard.press("Enter")
+    expect(answer.get_by_role("alert")).to_contain_text("does not answer")
+    page.unroute("**/serving/try")
+
+    page.get_by_role("button", name="Ask again").click()
+    expect(answer).to_contain_text("5 tokens")
+    expect(page.locator(".said.user")).to_have_text(["You: begin cut-off never", "You: lost"])
+    expect(page.get_by_role("status").filter(has_text="The model: lost")).to_have_count(1)
+    page.get_by_role("button", name="Edit the last message").click()
+    expect(message).to_be_focused()
+    expect(message).to_have_value("lost")
+    message.fill("found")
+    page.keyboard.press("Enter")
+    expect(answer).to_contain_text("found")
+    expect(answer).to_contain_text("5 tokens")
+    asked = [each.body for each in setup.fake.asked if each.path == "/v1/chat/completions"]
+    for each in asked[-2:]:
+        assert [message["role"] for message in each["messages"]] == ["user", "assistant", "user"]
+    assert [message["content"] for message in asked[-1]["messages"]] == ["begin cut-off never", "begin", "found"]

@@ -1,5 +1,6 @@
 """The page of a run: what it shows, what can be changed on it, that it follows what goes on, and that keys are enough."""
 
+import re
 import time
 import urllib.request
 from collections.abc import Callable
@@ -486,3 +487,24 @@ def test_keys_are_enough(
     page.keyboard.press("Escape")
     page.keyboard.press("6")
     expect(page.get_by_role("heading", name="Run it again")).to_be_visible()
+
+
+def test_a_run_by_its_id_alone_is_read_once_and_told_of_runs_below_it(
+    open_page: Callable[..., Page], client: SlipstreamClient
+) -> None:
+    experiment = client.create_experiment("by id")
+    run = client.create_run(experiment, run_name="above").info.run_id
+    asked: list[str] = []
+    page = open_page("/settings")
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(page.url.replace("/settings", f"/runs/{run}"))
+    expect(page.get_by_role("heading", name="above")).to_be_visible()
+    expect(page).to_have_url(re.compile(f"/experiments/{experiment}/runs/{run}$"))
+    expect(page.locator("html")).to_have_attribute("data-live", "live")
+    assert len([url for url in asked if "runs/overview" in url]) == 1
+
+    below = client.create_run(experiment, run_name="below", tags={"mlflow.parentRunId": run}).info.run_id
+    link = page.get_by_role("region", name="Related runs").get_by_role("listitem")
+    expect(link).to_have_text("running below", timeout=3000)
+    client.set_terminated(below)
+    expect(link).to_have_text("finished below", timeout=6000)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from slipstream.db.sqlite import SqliteDatabase
@@ -16,6 +17,7 @@ from slipstream.server.app import TrackingApp
 from slipstream.server.asked import Asked
 from slipstream.server.dispatch import Dispatcher
 from slipstream.server.options import ServerOptions
+from slipstream.server.packing import Packing
 from slipstream.store.config import StoreConfig
 from slipstream.store.engine import Engine, Work
 from slipstream.store.pulse import Pulse
@@ -56,6 +58,48 @@ def test_reads_wait_in_a_line_that_has_an_end(app: TrackingApp, monkeypatch: pyt
     statuses = [status for status, _ in asyncio.run(run())]
     assert sorted(statuses) == [200] * 7 + [429] * 4
     assert statuses[-1] == 200
+
+
+def test_what_looks_at_whole_experiments_is_made_one_at_a_time(
+    app: TrackingApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.server.dispatch._WAITING_HEAVY", 3)
+    go_on = threading.Event()
+    at_once: list[int] = []
+    under_way = 0
+
+    def handler(_store: Any, _request: Any) -> dict[str, str]:
+        nonlocal under_way
+        under_way += 1
+        at_once.append(under_way)
+        assert go_on.wait(20)
+        under_way -= 1
+        return {}
+
+    async def run() -> list[Any]:
+        await app.open()
+        groups = app.dispatcher.exact["POST", "/api/slipstream/v1/runs/groups"]
+        table = app.dispatcher.exact["POST", "/api/slipstream/v1/runs/table"]
+        assert (groups.heavy, table.heavy) == (True, False)
+        route = msgspec.structs.replace(groups, handler=handler)
+        packing = Packing(False, frozenset())
+        asked = [
+            asyncio.ensure_future(app.dispatcher.call_packed(route, None, Asked(), packing)) for _ in range(5)
+        ]
+        refused: set[Any] = set()
+        while len(refused) < 2:
+            refused |= (await asyncio.wait(set(asked) - refused, return_when=asyncio.FIRST_COMPLETED))[0]
+        # others read meanwhile
+        assert (await app.dispatcher.read(lambda _: b"{}", Asked()))[0] == 200
+        go_on.set()
+        answers = await asyncio.gather(*asked)
+        app.close()
+        return answers
+
+    answers = asyncio.run(run())
+    assert sorted(answer[0] for answer in answers) == [200] * 3 + [429] * 2
+    assert b"whole experiments" in next(answer[1] for answer in answers if answer[0] == 429)
+    assert at_once == [1, 1, 1]
 
 
 def test_writes_wait_only_up_to_so_many_bytes(tmp_path: Path) -> None:

@@ -133,3 +133,15 @@ def test_many_files_are_cut(versions: Versions) -> None:
     many = {f"f{number}": "" for number in range(501)}
     _, card = versions.card(versions.add(MLmodel=MLMODEL, **many))
     assert (len(card["files"]), card["has_more_files"]) == (500, True)
+
+
+def test_a_version_made_of_a_run_by_its_uri(versions: Versions) -> None:
+    """What plain REST clients may give as a source: `runs:/ID/PATH` is within that run's files, or it is said what is missing."""
+    version = versions.add(MLmodel=MLMODEL)
+    run = versions.client.get_model_version("m", version).run_id
+    by_uri = versions.client.create_model_version("m", f"runs:/{run}/model", run).version
+    assert versions.card(by_uri) == versions.card(version)
+    gone = versions.client.create_model_version("m", f"runs:/{run}/elsewhere", run).version
+    status, found = versions.card(gone)
+    assert status == 404
+    assert "no MLmodel file" in found["message"]

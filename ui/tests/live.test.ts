@@ -24,6 +24,7 @@ function changes(told: Partial<Record<keyof Changes, unknown>> = {}): Changes {
     models: new Set(),
     consoles: new Set(),
     beats: new Map(),
+    children: new Set(),
     isReset: false,
     ...told,
   } as Changes;

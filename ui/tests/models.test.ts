@@ -8,6 +8,7 @@ import { change, differences, requirementsOf, schemaChanges } from "../src/model
 import { aliasMove, isMove, movesOf, stageMove } from "../src/models/moves";
 import { filterOf } from "../src/models/search";
 import { FieldFault, formOf, requestOf, typeText } from "../src/models/signature";
+import { messagesOf } from "../src/models/talk";
 
 const columns = [
   { type: "double", name: "a", required: true },
@@ -205,7 +206,12 @@ describe("a stream of a chat model", () => {
         text += more;
       });
       for (let at = 0; at < whole.length; at += size) reader.push(whole.slice(at, at + size));
-      expect(reader.finish()).toEqual({ reason: "stop", promptTokens: 3, completionTokens: 2 });
+      expect(reader.finish()).toEqual({
+        reason: "stop",
+        promptTokens: 3,
+        completionTokens: 2,
+        isWhole: true,
+      });
       expect(text).toBe("Héllo 🙂");
     }
   });
@@ -245,4 +251,34 @@ describe("words that models are searched by", () => {
 
 it("a model's name does nothing in a shell", () => {
   expect(serveCommands("a; rm -rf ~", "1")).toContain("-m 'models:/a; rm -rf ~/1' --port");
+});
+
+describe("a talk", () => {
+  it("is sent by turns, whatever became of the answers", () => {
+    const before = [
+      { question: "one", answer: "first", note: "2 tokens" },
+      { question: "lost", answer: "", failure: "away" },
+      { question: "cut", answer: "a par", failure: "cut" },
+      { question: "stopped at once", answer: "", note: "stopped" },
+      { question: "stopped", answer: "half", note: "stopped" },
+    ];
+    const sent = messagesOf(" be brief ", before, "next");
+    expect(sent.map((each) => each.role)).toEqual([
+      "system",
+      ...["user", "assistant", "user", "assistant", "user", "assistant", "user"],
+    ]);
+    expect(sent.map((each) => each.content)).toEqual([
+      "be brief",
+      ...["one", "first", "cut", "a par", "stopped", "half", "next"],
+    ]);
+    expect(messagesOf("", before.slice(1, 2), "next")).toEqual([{ role: "user", content: "next" }]);
+  });
+
+  it("knows an answer that was cut off", () => {
+    const reader = new ChatReader(() => {});
+    reader.push('data: {"choices":[{"delta":{"content":"a"}}]}\n\n');
+    expect(reader.finish().isWhole).toBe(false);
+    reader.push("data: [DONE]\n\n");
+    expect(reader.finish().isWhole).toBe(true);
+  });
 });

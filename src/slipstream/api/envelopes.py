@@ -139,7 +139,7 @@ class FindBandsResponse(Response, kw_only=True, omit_defaults=False):
     groups: list[BandMessage]
 
 
-@route("POST", "metrics/bands", permission=Permission.READ, prefixes=(OWN, OWN_AJAX))
+@route("POST", "metrics/bands", permission=Permission.READ, heavy=True, prefixes=(OWN, OWN_AJAX))
 def find_bands(store: Store, req: FindBands) -> FindBandsResponse | Encoded:
     """Return a metric of groups of runs, on common columns: mean, median and spread over runs, lowest and highest of all points."""
     page = store.find_bands(

@@ -85,7 +85,7 @@ class Subscription(msgspec.Struct, frozen=True):
     models: bool = False
     """Registered models, all of them."""
     closely: frozenset[str] = frozenset()
-    """Runs of which signs of life and what they print are told, too."""
+    """Runs of which signs of life, what they print and changes of the runs below them are told, too."""
 
     @property
     def is_everything(self) -> bool:
@@ -108,6 +108,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     lists_files: Callable[[Any], bool] | None
     """Tells whether a request asks what files there are. Then it runs outside of any transaction, too, since files may be
     in an object store."""
+    heavy: bool
+    """Whether an answer may be made of all runs of an experiment, so that only few are made at a time."""
     streams: tuple[str, ...]
     """The content types of a route that answers with a `Stream`. Each call of the store is a transaction of its own."""
     listens: bool
@@ -137,6 +139,7 @@ def route(
     writes: bool | None = None,
     aside: bool = False,
     lists_files: Callable[[Any], bool] | None = None,
+    heavy: bool = False,
     streams: tuple[str, ...] = (),
     listens: bool = False,
     also: Sequence[str] = (),
@@ -151,6 +154,7 @@ def route(
         writes: whether the handler needs a writing transaction; by default all but READ do.
         aside: whether the handler must not be inside a transaction, since it waits for other machines.
         lists_files: tells whether a request asks what files there are; it must not be inside a transaction either.
+        heavy: whether an answer may be made of all runs of an experiment; see `Route.heavy`.
         streams: the content types that it may answer with, where the handler returns a `Stream`.
         listens: whether the handler returns a `Subscription` instead.
         also: further methods that mean the same.
@@ -175,6 +179,7 @@ def route(
                     ),
                     aside=aside,
                     lists_files=lists_files,
+                    heavy=heavy,
                     streams=streams,
                     listens=listens,
                     handler=handler,

@@ -244,7 +244,7 @@ class RunColumnsResponse(Response, kw_only=True, omit_defaults=False):
     columns: list[RunColumnMessage]
 
 
-@route("POST", "runs/columns", permission=Permission.READ, also=("GET",), prefixes=PREFIXES)
+@route("POST", "runs/columns", permission=Permission.READ, heavy=True, also=("GET",), prefixes=PREFIXES)
 def search_run_columns(store: Store, req: RunColumns) -> RunColumnsResponse | Encoded:
     """Return which columns the runs that a search finds have; those that differ and that most have first."""
     page = store.search_run_columns(
@@ -313,7 +313,7 @@ class FindRunValuesResponse(Response, kw_only=True, omit_defaults=False):
     values: list[ValueCount]
 
 
-@route("POST", "runs/values", permission=Permission.READ, also=("GET",), prefixes=PREFIXES)
+@route("POST", "runs/values", permission=Permission.READ, heavy=True, also=("GET",), prefixes=PREFIXES)
 def find_run_values(store: Store, req: FindRunValues) -> FindRunValuesResponse:
     """Return which values a param, a tag or a textual attribute of the found runs has, those of most runs first."""
     request = ValuesRequest(selection=selection_of(req), key=req.key, prefix=req.prefix, limit=req.limit)
@@ -338,7 +338,7 @@ class FindRunGroupsResponse(Response, kw_only=True, omit_defaults=False):
     groups: list[RunGroup]
 
 
-@route("POST", "runs/groups", permission=Permission.READ, also=("GET",), prefixes=PREFIXES)
+@route("POST", "runs/groups", permission=Permission.READ, heavy=True, also=("GET",), prefixes=PREFIXES)
 def find_run_groups(store: Store, req: FindRunGroups) -> FindRunGroupsResponse | Encoded:
     """Group the found runs by columns, and return how the last values of metrics spread in each group, exactly."""
     request = GroupsRequest(

@@ -14,8 +14,8 @@ _PIECE = 256 * 1024
 _IN_MEMORY = 4 * 2**20
 _LOOK_SECONDS = 0.25
 """After so long without anything an empty piece is given, so that who waits can see whether its client is still there."""
-_AT_ONCE = 2
-"""Made at one time; the others wait. Each needs a processor as long as it lasts, and a connection to the database."""
+_AT_ONCE = 1
+"""Made at one time; the others wait. Each keeps a processor busy, which it shares with everything else of the server."""
 
 _turns = threading.BoundedSemaphore(_AT_ONCE)
 

@@ -9,32 +9,6 @@ from slipstream.errors import InvalidParameterError
 GroupKey = tuple[str | None, ...]
 
 
-def group_cells(
-    by: Sequence[Sequence[str | None]], metrics: Sequence[Sequence[float]], runs: int
-) -> list[tuple[GroupKey, int, list[list[float]]]]:
-    """Return groups, those of most runs first: what they have in common, how many runs, and the values of each metric.
-
-    Args:
-        by: columns to group by, one value a run.
-        metrics: columns of numbers, one a run.
-        runs: how many runs there are.
-    """
-    places: dict[GroupKey, int] = {}
-    keys: list[GroupKey] = list(zip(*by, strict=True)) if runs else []
-    of_runs = [places.setdefault(key, len(places)) for key in keys]
-    counts = [0] * len(places)
-    for place in of_runs:
-        counts[place] += 1
-    values: list[list[list[float]]] = [[[] for _ in metrics] for _ in places]
-    for number, metric in enumerate(metrics):
-        lists = [values[place][number] for place in range(len(places))]
-        for place, value in zip(of_runs, metric, strict=True):
-            lists[place].append(value)
-    groups = [(key, counts[place], values[place]) for key, place in places.items()]
-    groups.sort(key=lambda group: (-group[1], [(text is None, text or "") for text in group[0]]))
-    return groups
-
-
 def spread_of(values: Sequence[float]) -> Spread:
     """Return how the finite numbers among some spread."""
     numbers = sorted(filter(math.isfinite, values))
@@ -62,37 +36,75 @@ def spread_of(values: Sequence[float]) -> Spread:
     )
 
 
-def order_groups(groups: Sequence[RunGroup], request: GroupsRequest) -> list[RunGroup]:
-    """Return groups in the order that a request wants; those that have nothing there come last, up or down.
+def find_groups(
+    by: Sequence[Sequence[str | None]],
+    metrics: Sequence[Sequence[float]],
+    runs: int,
+    request: GroupsRequest,
+) -> tuple[int, list[RunGroup]]:
+    """Return how many groups there are, and those that a request shows, in its order.
 
-    What groups have in common is ordered as numbers where all of it is numbers.
+    Groups that have nothing of what is ordered by come last, up or down. What they have in common is ordered as numbers where all of
+    it is numbers. Values of metrics are put together for the groups that are shown, and of the metric that is ordered by.
+
+    Args:
+        by: columns to group by, one value a run.
+        metrics: columns of numbers, one a run.
+        runs: how many runs there are.
+        request: its order and window.
 
     Raises:
-        InvalidParameterError: it is none of the request's columns.
+        InvalidParameterError: `order_by` is none of the request's columns.
     """
     order_by = request.order_by
-    if order_by is None:
-        return list(groups)
-    values: list[float | str | None]
-    if order_by in request.metrics:
-        place = request.metrics.index(order_by)
-        values = [getattr(group.metrics[place], request.statistic) for group in groups]
-    elif order_by in request.by:
-        place = request.by.index(order_by)
-        texts = [group.keys[place] for group in groups]
-        numbers = [None if text is None else _number(text) for text in texts]
-        all_numbers = all(
-            text is None or number is not None for text, number in zip(texts, numbers, strict=True)
-        )
-        values = list(numbers if all_numbers else texts)
-    else:
+    if order_by is not None and order_by not in request.metrics and order_by not in request.by:
         raise InvalidParameterError(
             f"Invalid value {order_by[:200]!r} for 'order_by': name one of 'metrics' or of 'by'."
         )
-    pairs = list(zip(values, groups, strict=True))
-    there = [pair for pair in pairs if pair[0] is not None]
-    there.sort(key=lambda pair: pair[0], reverse=not request.ascending)  # type: ignore[arg-type,return-value]
-    return [group for _, group in there] + [group for value, group in pairs if value is None]
+    places: dict[GroupKey, int] = {}
+    of_runs = [places.setdefault(key, len(places)) for key in zip(*by, strict=True)] if runs else []
+    counts = [0] * len(places)
+    for place in of_runs:
+        counts[place] += 1
+    keys = list(places)
+    order = sorted(
+        range(len(keys)),
+        key=lambda place: (-counts[place], [(text is None, text or "") for text in keys[place]]),
+    )
+    if order_by is not None:
+        if order_by in request.metrics:
+            lists: list[list[float]] = [[] for _ in keys]
+            for place, value in zip(of_runs, metrics[request.metrics.index(order_by)], strict=True):
+                lists[place].append(value)
+            of_groups: list[float | str | None] = [
+                getattr(spread_of(values), request.statistic) for values in lists
+            ]
+        else:
+            of_groups = _comparable([key[request.by.index(order_by)] for key in keys])
+        there = [place for place in order if of_groups[place] is not None]
+        there.sort(key=of_groups.__getitem__, reverse=not request.ascending)  # type: ignore[arg-type]
+        order = there + [place for place in order if of_groups[place] is None]
+    shown = order[request.offset : request.offset + request.limit]
+    members: dict[int, list[int]] = {place: [] for place in shown}
+    for run, place in enumerate(of_runs):
+        if place in members:
+            members[place].append(run)
+    return len(keys), [
+        RunGroup(
+            keys=list(keys[place]),
+            runs=counts[place],
+            metrics=[spread_of([metric[run] for run in members[place]]) for metric in metrics],
+        )
+        for place in shown
+    ]
+
+
+def _comparable(texts: Sequence[str | None]) -> list[float | str | None]:
+    """Return texts, or the numbers that they are if all of them are."""
+    numbers = [None if text is None else _number(text) for text in texts]
+    if all(text is None or number is not None for text, number in zip(texts, numbers, strict=True)):
+        return list(numbers)
+    return list(texts)
 
 
 def _number(text: str) -> float | None:

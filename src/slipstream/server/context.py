@@ -1,7 +1,7 @@
 """What a server process has at hand: its database, its artifact roots, and the rule for what it may open."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from slipstream import settings
 from slipstream.artifact_store.local import LocalArtifactStore
@@ -91,7 +91,15 @@ class ServerContext:
         return self.engine.read(lambda store: store.get_logged_model(model_id).artifact_location)
 
     def version_root(self, name: str, version: str) -> str:
-        return self.engine.read(lambda store: store.get_model_version_download_uri(name, version))
+        """Return where a version's files are; for one that was made from `runs:/ID/PATH`, within that run's files."""
+        uri = self.engine.read(lambda store: store.get_model_version_download_uri(name, version))
+        parts = urlsplit(uri)
+        if parts.scheme != "runs":
+            return uri
+        run_id, _, path = parts.path.lstrip("/").partition("/")
+        root = urlsplit(self.run_root(run_id))
+        below = clean_path(path)
+        return urlunsplit(root._replace(path=f"{root.path.rstrip('/')}/{below}" if below else root.path))
 
     def facts(self) -> dict[str, str]:
         """Say where everything is, for people."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -33,6 +34,13 @@ _EMPTY = b"{}"
 _READERS = 4
 _WAITING_READS = 500
 """Reads under way or waiting; more are refused, since whoever waited for them would have given up."""
+_HEAVY = 1
+_WAITING_HEAVY = 100
+"""Requests that go over all runs of an experiment: under way or waiting; more are refused. One is made at a time: each keeps
+a processor busy, and threads of Python share one, with the writes of everybody else."""
+_SWITCH_SECONDS = 0.001
+"""After so long a thread lets another one go on. With Python's 5 ms a write, which goes from thread to thread, waits that long
+for each busy reader, several times over."""
 _LONGEST_RETRY_SECONDS = 30
 _ASIDE = 4
 _WAITING_ASIDE = 32
@@ -63,6 +71,9 @@ class Dispatcher:
             _WAITING_LISTINGS,
             f"{_WAITING_LISTINGS} requests wait for lists of files already. Try again in a few seconds.",
         )
+        self._heavy = ThreadPoolExecutor(_HEAVY, thread_name_prefix="slipstream-heavy")
+        self._count_heavy = 0
+        sys.setswitchinterval(_SWITCH_SECONDS)
         self._store = QueuedStore(engine)
         self._count_reads = 0
         self.exact: dict[tuple[str, str], Route] = {}
@@ -165,7 +176,24 @@ class Dispatcher:
         def run() -> Packed:
             return pack(self.engine.read(lambda store: route.handler(store, request)), packing)
 
+        if route.heavy:
+            return await self._in_heavy(run, asked)
         return await self._in_reader(run, asked)
+
+    async def _in_heavy(self, run: Callable[[], T], asked: Asked) -> T | Answer:
+        if self._count_heavy >= _WAITING_HEAVY:
+            return error_answer(
+                TooManyRequestsError(
+                    f"{_WAITING_HEAVY} requests that look at whole experiments wait already. Try again in a few seconds."
+                )
+            )
+        self._count_heavy += 1
+        try:
+            return await self._loop.run_in_executor(self._heavy, run)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
+            return error_answer(error, asked)
+        finally:
+            self._count_heavy -= 1
 
     async def read(self, run: Callable[[SqlStore], bytes], asked: Asked) -> Answer:
         """Run a read in a reader thread and return what it encodes."""
@@ -211,6 +239,7 @@ class Dispatcher:
 
     def close(self) -> None:
         self._readers.shutdown(wait=False, cancel_futures=True)
+        self._heavy.shutdown(wait=False, cancel_futures=True)
         self._aside.threads.shutdown(cancel_futures=True)
         self._listing.threads.shutdown(cancel_futures=True)
         self.engine.close()

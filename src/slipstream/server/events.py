@@ -55,6 +55,8 @@ class _Message(msgspec.Struct, omit_defaults=True):
     """Those of `experiments` that changed themselves, be it their name, their stage or a tag."""
     consoles: list[str] = []
     """Runs that printed something."""
+    children: list[str] = []
+    """Runs below which runs have changed or are new."""
     beats: dict[str, int] = {}
     """When runs gave their last signs of life."""
     reset: bool = False
@@ -75,6 +77,7 @@ class _Listener:
         self._about: set[int] = set()
         self._models: set[str] = set()
         self._consoles: set[str] = set()
+        self._children: set[str] = set()
         self._reset = False
         self._beats: dict[str, int] = {}
         self._known_beats: dict[str, int] = {}
@@ -101,13 +104,14 @@ class _Listener:
             self._experiments.update(changes.runs[run_id] for run_id in found)
             self._about |= changes.about & wanted.experiments
             self._consoles |= changes.consoles & wanted.closely
+            self._children |= changes.parents & wanted.closely
             if wanted.models:
                 self._models |= changes.models
         if max(len(self._runs), len(self._models)) > MOST_RUNS:
             self._reset = True
         if self._reset:
             self._clear()
-        if self._reset or self._runs or self._experiments or self._models or self._consoles:
+        if any((self._reset, self._runs, self._experiments, self._models, self._consoles, self._children)):
             self.has_news.set()
 
     def note_beats(self, beats: Mapping[str, int]) -> None:
@@ -127,6 +131,7 @@ class _Listener:
             sorted(self._models),
             about=_texts(self._about),
             consoles=sorted(self._consoles),
+            children=sorted(self._children),
             beats=self._beats,
             reset=self._reset,
         )
@@ -138,7 +143,8 @@ class _Listener:
         return event
 
     def _clear(self) -> None:
-        for each in (self._runs, self._experiments, self._about, self._models, self._consoles):
+        sets = (self._experiments, self._about, self._models, self._consoles, self._children)
+        for each in (self._runs, *sets):
             each.clear()
 
 

@@ -38,7 +38,11 @@ SELECT_OLD: LiteralString = """
     SELECT id, first, runs, experiments, models, experiments_alone, consoles FROM run_changes
     WHERE id <= :newest ORDER BY id
 """
-SELECT_NAMES: LiteralString = "SELECT id, run_id, experiment FROM runs WHERE id IN :runs__in"
+SELECT_NAMES: LiteralString = """
+    SELECT r.id, r.run_id, r.experiment, t.value
+    FROM runs r LEFT JOIN run_tags t ON t.run = r.id AND t.key = 'mlflow.parentRunId'
+    WHERE r.id IN :runs__in
+"""
 DELETE_OLD: LiteralString = "DELETE FROM run_changes WHERE id <= :newest"
 
 _NONE = "[]"
@@ -98,6 +102,8 @@ class ToldChanges(msgspec.Struct, frozen=True):
     """Numbers of experiments that changed themselves: their name, stage or tags."""
     consoles: frozenset[str] = frozenset()
     """Ids of runs that printed something."""
+    parents: frozenset[str] = frozenset()
+    """Ids of runs below which runs have changed or are new, as these say."""
     too_much: bool = False
     """The journal does not tell, or it is more than was asked for: anything may have changed."""
 
@@ -177,14 +183,15 @@ class RunChangesPart:
             return ToldChanges(changes.upto, {}, frozenset(), too_much=True)
         numbers = sorted(changes.runs | changes.consoles)
         rows = self.tx.fetch_all(SELECT_NAMES, runs__in=numbers) if numbers else []
-        runs = {run_id: experiment for number, run_id, experiment in rows if number in changes.runs}
+        runs = {run_id: experiment for number, run_id, experiment, _ in rows if number in changes.runs}
         return ToldChanges(
             changes.upto,
             runs,
             frozenset({*changes.experiments, *runs.values(), *changes.experiments_alone}),
             models=frozenset(changes.models),
             about=frozenset(changes.experiments_alone | changes.experiments),
-            consoles=frozenset(run_id for number, run_id, _ in rows if number in changes.consoles),
+            consoles=frozenset(run_id for number, run_id, *_ in rows if number in changes.consoles),
+            parents=frozenset(parent for number, *_, parent in rows if parent and number in changes.runs),
         )
 
 

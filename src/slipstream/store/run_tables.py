@@ -21,7 +21,6 @@ from slipstream.entities.run_table import (
     GroupsRequest,
     RunColumn,
     RunColumnsPage,
-    RunGroup,
     RunGroupsPage,
     RunSelection,
     RunTablePage,
@@ -34,7 +33,7 @@ from slipstream.entities.run_table import (
 from slipstream.errors import InvalidParameterError
 from slipstream.rules import names
 from slipstream.rules.child_ranges import child_ranges
-from slipstream.rules.groups import group_cells, order_groups, spread_of
+from slipstream.rules.groups import find_groups
 from slipstream.rules.windows import check_window
 from slipstream.search.columns import (
     GROUPS,
@@ -475,21 +474,18 @@ class RunTablesPart(SeriesSummariesPart):
         names_by = [(column.group, column.key) for column in by]
         names_of = [(column.group, column.key) for column in metrics]
         cells = self._cells(_Selected.of(request.selection), [*names_by, *names_of])
-        groups = group_cells(
-            [cells.values[name] for name in names_by], [cells.values[name] for name in names_of], cells.runs
+        total, groups = find_groups(
+            [cells.values[name] for name in names_by],
+            [cells.values[name] for name in names_of],
+            cells.runs,
+            request,
         )
-        window = slice(request.offset, request.offset + request.limit)
-        # Spreads of groups that are not shown are needed to order by them only.
-        spread = [
-            RunGroup(keys=list(keys), runs=runs, metrics=[spread_of(values) for values in of_metrics])
-            for keys, runs, of_metrics in (groups if request.order_by else groups[window])
-        ]
         return RunGroupsPage(
-            total=len(groups),
+            total=total,
             offset=request.offset,
             cursor=cells.upto,
             runs=cells.runs,
-            groups=order_groups(spread, request)[window] if request.order_by else spread,
+            groups=groups,
         )
 
     def find_cells(self, selection: RunSelection, wanted: Sequence[ColumnName]) -> Cells:

@@ -14,11 +14,10 @@ interface Props {
 
 export function Dialog({ title, onClose, kind = "", children }: Props) {
   const id = useId();
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useRef<HTMLDialogElement | null>(null);
   const isGone = useRef(false);
   useLayoutEffect(() => {
     const element = dialog.current;
-    element?.showModal();
     return () => {
       isGone.current = true;
       // one that is taken away while it is open gives the focus back to nobody
@@ -30,7 +29,11 @@ export function Dialog({ title, onClose, kind = "", children }: Props) {
   }, []);
   return (
     <dialog
-      ref={dialog}
+      ref={(element) => {
+        dialog.current ??= element;
+        // now, and not as an effect: what is in it may want the keys
+        if (element?.isConnected && !element.open) element.showModal();
+      }}
       class={`sheet ${kind}`.trim()}
       aria-labelledby={id}
       onClose={() => isGone.current || onClose()}

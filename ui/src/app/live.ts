@@ -17,6 +17,8 @@ export interface Changes {
   readonly models: ReadonlySet<string>;
   /** Runs that printed something; told of those watched closely. */
   readonly consoles: ReadonlySet<string>;
+  /** Runs below which runs are new or changed; told of those watched closely. */
+  readonly children: ReadonlySet<string>;
   /** When runs gave their last signs of life; told of those watched closely. */
   readonly beats: ReadonlyMap<string, number>;
   /** More changed than the server remembers: read everything again. */
@@ -26,7 +28,7 @@ export interface Changes {
 export interface Interest {
   readonly experiments?: readonly string[];
   readonly runs?: readonly string[];
-  /** Runs of which also signs of life are told, and that they print. */
+  /** Runs of which also signs of life are told, that they print, and that runs below them changed. */
   readonly closely?: readonly string[];
   /** Registered models, all of them. */
   readonly models?: boolean;
@@ -213,6 +215,7 @@ interface Told {
   about?: string[];
   models?: string[];
   consoles?: string[];
+  children?: string[];
   beats?: Record<string, number>;
   reset?: boolean;
 }
@@ -239,6 +242,7 @@ function take(part: string): void {
     about: new Set(told.about),
     models: new Set(told.models),
     consoles: new Set(told.consoles),
+    children: new Set(told.children),
     beats: new Map(Object.entries(told.beats ?? {})),
     isReset: event.name === "reset" || told.reset === true,
   };
@@ -255,10 +259,12 @@ export function concerns(interest: Interest, changes: Changes): boolean {
   if (changes.isReset) return true;
   if (interest.everything && (changes.runs.size || changes.experiments.size)) return true;
   if ((interest.models || interest.everything) && changes.models.size) return true;
-  const { runs, experiments, consoles, beats } = changes;
+  const { runs, experiments, consoles, beats, children } = changes;
   return (
     (interest.runs ?? []).some((id) => runs.has(id)) ||
-    (interest.closely ?? []).some((id) => runs.has(id) || consoles.has(id) || beats.has(id)) ||
+    (interest.closely ?? []).some(
+      (id) => runs.has(id) || consoles.has(id) || beats.has(id) || children.has(id),
+    ) ||
     (interest.experiments ?? []).some((id) => experiments.has(id))
   );
 }

@@ -76,7 +76,8 @@ function find(here: string): { load: Load; page: number; at: Record<string, stri
 
 /** What a page is of. A tab of it is not another page, and a run is the same in whichever experiment its address says. */
 function identityOf(at: Readonly<Record<string, string>>): string {
-  return JSON.stringify({ ...at, tab: "", experiment: at.run ? "" : at.experiment });
+  const { tab: _, experiment, ...others } = at;
+  return JSON.stringify([at.run ? "" : experiment, others]);
 }
 
 const ARRIVED_MS = 600;

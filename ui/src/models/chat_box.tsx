@@ -1,17 +1,13 @@
 /** A talk with a chat model: its answers come as they are made, and can be stopped. */
 
+import { Fragment } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { say } from "../app/say";
 import { count, duration } from "../lib/format";
-import { askStream } from "../serving/trying";
+import { askStream, CUT } from "../serving/trying";
 import { ChatReader } from "./chat_stream";
 import { type Field, FieldFault, type Texts, valueIn } from "./signature";
-
-interface Said {
-  readonly role: "user" | "assistant";
-  readonly content: string;
-  readonly failure?: string;
-  readonly note?: string;
-}
+import { messagesOf, type Turn } from "./talk";
 
 interface Props {
   readonly server: string;
@@ -26,15 +22,18 @@ const USUAL: readonly Field[] = [
   { name: "top_p", type: "double", entry: "number", isRequired: false, preset: "" },
 ];
 const MOST_PARAMS = 12;
+/** Letters of an answer that are read out by themselves; the rest is read where it stands. */
+const MOST_SAID = 2000;
 
 export function ChatBox({ server, model, params }: Props) {
-  const [talk, setTalk] = useState<readonly Said[]>([]);
+  const [talk, setTalk] = useState<readonly Turn[]>([]);
   const [draft, setDraft] = useState("");
   const [system, setSystem] = useState("");
   const [texts, setTexts] = useState<Texts>({});
   const current = useRef<AbortController | undefined>(undefined);
   const [isBusy, setBusy] = useState(false);
   const end = useRef<HTMLDivElement>(null);
+  const message = useRef<HTMLTextAreaElement>(null);
   useEffect(() => () => current.current?.abort(), []);
   useEffect(() => {
     if (end.current) end.current.scrollTop = end.current.scrollHeight;
@@ -47,19 +46,15 @@ export function ChatBox({ server, model, params }: Props) {
     ),
   ].slice(0, MOST_PARAMS);
 
-  const send = async () => {
-    const content = draft.trim();
-    if (content === "" || isBusy) return;
-    const before: readonly Said[] = [
-      ...talk.filter((each) => each.content !== "" && each.failure === undefined),
-      { role: "user", content },
-    ];
+  const last = talk.at(-1);
+  /** Ask; `before` are the turns that stand before the question. */
+  const send = async (question: string, before: readonly Turn[]) => {
+    if (question === "" || isBusy) return;
     const began = performance.now();
     let answer = "";
     let firstAt: number | undefined;
     let wanted = 0;
-    const show = (extra: Partial<Said> = {}) =>
-      setTalk([...before, { role: "assistant", content: answer, ...extra }]);
+    const show = (extra: Partial<Turn> = {}) => setTalk([...before, { question, answer, ...extra }]);
     // pieces come faster than screens are drawn
     const showSoon = () => {
       if (wanted) return;
@@ -83,11 +78,7 @@ export function ChatBox({ server, model, params }: Props) {
         const text = texts[field.name] ?? "";
         if (text.trim()) given[field.name] = valueIn(field, text);
       }
-      const messages = [
-        ...(system.trim() ? [{ role: "system", content: system.trim() }] : []),
-        ...before.map(({ role, content: text }) => ({ role, content: text })),
-      ];
-      setDraft("");
+      const messages = messagesOf(system, before, question);
       await askStream(
         {
           server,
@@ -98,8 +89,9 @@ export function ChatBox({ server, model, params }: Props) {
         abort.signal,
         (chunk) => reader.push(chunk),
       );
-      const { reason, completionTokens } = reader.finish();
+      const { reason, completionTokens, isWhole } = reader.finish();
       cancelAnimationFrame(wanted);
+      if (!isWhole) throw new Error(CUT);
       const parts = [`first words after ${duration((firstAt ?? performance.now()) - began)}`];
       if (completionTokens !== undefined) {
         const seconds = (performance.now() - (firstAt ?? began)) / 1000;
@@ -108,43 +100,87 @@ export function ChatBox({ server, model, params }: Props) {
       }
       if (reason && reason !== "stop") parts.push(`ended by ${reason}`);
       show({ note: parts.join(" · ") });
+      say(`The model: ${answer.slice(0, MOST_SAID)}`); // once, and not letter by letter
     } catch (error) {
       cancelAnimationFrame(wanted);
-      if (abort.signal.aborted) show({ note: "stopped" });
-      else {
-        if (error instanceof FieldFault) setDraft(content);
+      if (abort.signal.aborted) {
+        show({ note: "stopped" });
+        say("Stopped.");
+      } else {
+        if (error instanceof FieldFault) setDraft(question);
         show({ failure: error instanceof Error ? error.message : String(error) });
       }
     }
     setBusy(false);
   };
 
+  const sendDraft = () => {
+    if (isBusy) return;
+    void send(draft.trim(), talk);
+    setDraft("");
+  };
+  const edit = () => {
+    setDraft(last?.question ?? "");
+    setTalk(talk.slice(0, -1));
+    message.current?.focus();
+  };
+
   return (
     <div class="chat">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
-      <div ref={end} class="talk" role="log" aria-label="Talk" aria-busy={isBusy} tabIndex={0}>
+      <div
+        ref={end}
+        class="talk"
+        role="log"
+        aria-live="off"
+        aria-label="Talk"
+        aria-busy={isBusy}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys
+        tabIndex={0}
+      >
         {talk.length === 0 && <p class="quiet">Ask it something. Nothing of this is kept.</p>}
-        {talk.map((each, index) => (
-          <div key={index} class={`said ${each.role}${each.failure ? " failed" : ""}`}>
-            <span class="hidden-text">{each.role === "user" ? "You: " : "Model: "}</span>
-            {each.content || (each.failure ? "" : isBusy ? "…" : "")}
-            {each.failure && (
-              <span class="worse" role="alert">
-                {each.failure}
-              </span>
-            )}
-            {each.note && <div class="quiet">{each.note}</div>}
-          </div>
+        {talk.map((turn, index) => (
+          <Fragment key={index}>
+            <div class="said user">
+              <span class="hidden-text">You: </span>
+              {turn.question}
+            </div>
+            <div class={`said assistant${turn.failure ? " failed" : ""}`}>
+              <span class="hidden-text">Model: </span>
+              {turn.answer || (isBusy && turn === last ? "…" : "")}
+              {turn.failure && (
+                <div class="worse" role="alert">
+                  {turn.failure}
+                </div>
+              )}
+              {turn.note && <div class="quiet">{turn.note}</div>}
+            </div>
+          </Fragment>
         ))}
       </div>
+      {last && !isBusy && (
+        <div class="buttons">
+          {(last.failure || last.note === "stopped") && (
+            <button type="button" onClick={() => void send(last.question, talk.slice(0, -1))}>
+              Ask again
+            </button>
+          )}
+          <button type="button" onClick={edit}>
+            Edit the last message
+          </button>
+          <button type="button" onClick={() => setTalk([])}>
+            Begin anew
+          </button>
+        </div>
+      )}
       <form
         class="send"
         onSubmit={(event) => {
           event.preventDefault();
-          void send();
+          sendDraft();
         }}
       >
         <textarea
+          ref={message}
           rows={2}
           aria-label="Message"
           placeholder="Message (Enter sends, Shift+Enter makes a line)"
@@ -153,12 +189,18 @@ export function ChatBox({ server, model, params }: Props) {
           onKeyDown={(event) => {
             if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
               event.preventDefault();
-              void send();
+              sendDraft();
             } else if (event.key === "Escape" && isBusy) current.current?.abort();
           }}
         />
         {isBusy ? (
-          <button type="button" onClick={() => current.current?.abort()}>
+          <button
+            type="button"
+            onClick={() => {
+              current.current?.abort();
+              message.current?.focus(); // this button goes
+            }}
+          >
             Stop
           </button>
         ) : (
@@ -187,13 +229,6 @@ export function ChatBox({ server, model, params }: Props) {
           ))}
         </div>
       </details>
-      {talk.length > 0 && !isBusy && (
-        <div class="buttons">
-          <button type="button" onClick={() => setTalk([])}>
-            Begin anew
-          </button>
-        </div>
-      )}
     </div>
   );
 }

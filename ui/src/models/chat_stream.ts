@@ -4,6 +4,8 @@ export interface ChatEnd {
   readonly reason: string | undefined;
   readonly promptTokens: number | undefined;
   readonly completionTokens: number | undefined;
+  /** Whether the model said that it was done; a stream that is cut off just ends. */
+  readonly isWhole: boolean;
 }
 
 interface Piece {
@@ -19,6 +21,7 @@ interface Piece {
 /** Reads Server-Sent Events as they come, however they are cut. */
 export class ChatReader {
   #rest = "";
+  #isWhole = false;
   #end: { reason?: string; promptTokens?: number; completionTokens?: number } = {};
 
   constructor(private readonly tell: (text: string) => void) {}
@@ -35,7 +38,7 @@ export class ChatReader {
     if (this.#rest.trim()) this.#take(this.#rest);
     this.#rest = "";
     const { reason, promptTokens, completionTokens } = this.#end;
-    return { reason, promptTokens, completionTokens };
+    return { reason, promptTokens, completionTokens, isWhole: this.#isWhole };
   }
 
   #take(event: string): void {
@@ -44,6 +47,7 @@ export class ChatReader {
       .filter((line) => line.startsWith("data:"))
       .map((line) => line.slice(5).replace(/^ /, ""))
       .join("\n");
+    if (data === "[DONE]") this.#isWhole = true;
     if (data === "" || data === "[DONE]") return;
     const piece = JSON.parse(data) as Piece;
     if (piece.error)
@@ -53,7 +57,10 @@ export class ChatReader {
     const [choice] = piece.choices ?? [];
     const text = choice?.delta?.content ?? choice?.message?.content;
     if (text) this.tell(text);
-    if (choice?.finish_reason) this.#end.reason = choice.finish_reason;
+    if (choice?.finish_reason) {
+      this.#end.reason = choice.finish_reason;
+      this.#isWhole = true;
+    }
     if (piece.usage?.prompt_tokens !== undefined) this.#end.promptTokens = piece.usage.prompt_tokens;
     if (piece.usage?.completion_tokens !== undefined)
       this.#end.completionTokens = piece.usage.completion_tokens;

@@ -33,6 +33,9 @@ const TABS = [
 ] as const;
 /** A run that logs all the time is not read all the time. */
 const CALM_MS = 1000;
+/** Of many runs below it some log all the time. */
+const BELOW_MS = 3000;
+const BELOW_FIRST_MS = 200;
 /** The overview shows so many metrics before one scrolls. */
 const EXTREMES = 200;
 /** How often all points of a running run are looked at for them. */
@@ -55,10 +58,12 @@ export default function RunPage({ at }: PageProps) {
   const isRunning = run?.status === "RUNNING";
   const [beat, setBeat] = useState<number>();
   const refreshSoon = useCalmReload(found, CALM_MS);
+  const refreshBelow = useCalmReload(found, BELOW_MS, BELOW_FIRST_MS);
   useLive({ closely: [id], models: true }, (changes) => {
     const sign = changes.beats.get(id);
     if (sign !== undefined) setBeat(sign);
     const isOurs = found.value.peek()?.versions.some((version) => changes.models.has(version.name));
+    if (changes.children.has(id)) refreshBelow();
     // what it prints is the console's
     if (!changes.runs.has(id) && !isOurs && !changes.isReset && !(changes.consoles.has(id) && !isRunning))
       return;

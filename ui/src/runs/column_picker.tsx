@@ -31,8 +31,10 @@ export function readColumns(
   limit: number,
   abort?: AbortSignal,
   kinds: readonly string[] = [],
+  sampledOnly = false,
 ): Promise<KnownColumns> {
-  return own.post("runs/columns", { experiment_ids: experiments, filter, search, limit, kinds }, abort);
+  const body = { experiment_ids: experiments, filter, search, limit, kinds, sampled_only: sampledOnly };
+  return own.post("runs/columns", body, abort);
 }
 
 interface Props {
@@ -46,7 +48,10 @@ interface Props {
 export function ColumnPicker({ experiments, filter, shown, onChange, onClose }: Props) {
   const [search, setSearch] = useState("");
   const [withConstant, setWithConstant] = useState(false);
-  const known = useResource(search, (abort) => readColumns(experiments, filter, search, SHOWN, abort));
+  // What the newest runs have is known at once; of a large experiment that nobody has looked at, all of it takes a second.
+  const soon = useResource("", (abort) => readColumns(experiments, filter, "", SHOWN, abort, [], true));
+  const exact = useResource(search, (abort) => readColumns(experiments, filter, search, SHOWN, abort));
+  const known = exact.value.value || search ? exact : soon;
   const found = (known.value.value?.columns ?? []).filter((each) => withConstant || each.varies || search);
   const toggle = (name: string) =>
     onChange(shown.includes(name) ? shown.filter((each) => each !== name) : [...shown, name]);
@@ -138,7 +143,7 @@ export function ColumnPicker({ experiments, filter, shown, onChange, onClose }: 
         <input type="checkbox" checked={withConstant} onChange={() => setWithConstant(!withConstant)} />
         also those that are the same in all runs
       </label>
-      {known.error.value && <Failure error={known.error.value} retry={known.reload} />}
+      {exact.error.value && <Failure error={exact.error.value} retry={exact.reload} />}
       <ul class="known">
         {found.map((column) => (
           <li key={column.key}>

@@ -389,9 +389,10 @@ function parentCell(
   return (
     <>
       {valueCell(value, name, found)}
+      {value !== undefined && value !== null && <span class="hidden-text">, </span>}
       <span class="quiet below" title={title}>
         <span aria-hidden="true">▾ </span>
-        <span class="hidden-text">, below it </span>
+        <span class="hidden-text">below it </span>
         {text}
       </span>
     </>

@@ -1,6 +1,6 @@
 /** One request to a served model, through the server that this page is from. */
 
-import { fetchChecked, own } from "../api/request";
+import { ApiError, fetchChecked, own } from "../api/request";
 
 export interface Question {
   readonly server: string;
@@ -27,6 +27,9 @@ export async function ask(
   return { answer, milliseconds: performance.now() - began };
 }
 
+export const CUT =
+  "The connection was cut before the answer was whole: the server stopped, or is starting anew.";
+
 /** Ask for a stream, and be told each piece of its text as it comes. */
 export async function askStream(
   question: Question,
@@ -37,7 +40,9 @@ export async function askStream(
   if (!answer.body) return;
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch((error: unknown) => {
+      throw abort.aborted ? error : new ApiError(CUT, 0, "CUT");
+    });
     if (done) return;
     take(value);
   }

@@ -107,6 +107,8 @@ END_TIME: ColumnName = ("attribute", "end_time")
 BASE: tuple[ColumnName, ...] = (RUN_ID, START_TIME, STAGE)
 """Columns that every table has."""
 
+_NOTHING = (0, MISSING)
+
 Values: TypeAlias = dict[int, Any]
 """By internal id of the run: a text, several, or a number and its rank; runs without are left out."""
 
@@ -193,8 +195,12 @@ def read_column(tx: Transaction, experiment: int, runs: Sequence[int], name: Col
             rows = None if sql is None else _read_piece(tx, sql, experiment, piece, key=key)
             if rows is None:
                 values = read_columns(tx, piece, [name])[name]
-                for value in map(values.get, piece):
-                    numbers.append(*(value or (0, MISSING)))
+                found = [values.get(run, _NOTHING) for run in piece]
+                if any(rank != PRESENT for _, rank in found):
+                    for value in found:
+                        numbers.append(*value)
+                else:
+                    numbers.extend([value for value, _ in found])
             elif group == "metric":
                 _, values, nans = zip(*rows, strict=True)
                 _extend_numbers(numbers, values, nans)
