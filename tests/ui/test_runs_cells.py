@@ -360,3 +360,7 @@ def test_a_metric_is_shown_and_sorted_at_a_step(
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8"), newline="")))
     assert [row["metrics.loss:step=100"] for row in rows] == ["0.1", "1.09", "2.1"]
     assert [row["metrics.loss:step=100 of step"] for row in rows] == ["100", "90", "100"]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Parquet").click()
+    found = pyarrow.parquet.read_table(io.BytesIO(download.value.path().read_bytes()))
+    assert found["metrics.loss:step=100"].to_pylist() == [0.1, 1.09, 2.1]
