@@ -1,7 +1,7 @@
 """What axe-core does not see: magnification, spacing, no motion, forced colours, where the keys go, what is read out."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -55,7 +55,7 @@ class Seeded(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def seeded(server: ServerProcess) -> Iterator[Seeded]:
+def seeded(server: ServerProcess) -> Seeded:
     client = SlipstreamClient(server.url)
     experiment = client.create_experiment("access")
     parent = client.create_run(experiment, run_name="parent", start_time=1_700_000_000_000).info.run_id
@@ -71,7 +71,7 @@ def seeded(server: ServerProcess) -> Iterator[Seeded]:
         client.set_terminated(run, "FAILED" if number == 1 else "FINISHED")
     client.create_registered_model("reader", description="Reads.")
     client.create_model_version("reader", "s3://bucket/model", run_id=child)
-    yield Seeded(experiment, parent, child)
+    return Seeded(experiment, parent, child)
 
 
 def loaded(page: Page) -> None:
