@@ -2,6 +2,7 @@
 
 import { fetchChecked, hasToken, mlflow, serverUrl, withQuery } from "../api/request";
 import type { ListArtifactsResponse } from "../api/schema";
+import { saveBlob, saveFrom } from "../app/save_file";
 import { shellQuote } from "../lib/shell_words";
 
 export interface Entry {
@@ -136,21 +137,13 @@ export function plainUrl(source: ArtifactSource, path: string): string | undefin
 }
 
 export async function download(source: ArtifactSource, path: string): Promise<void> {
-  const link = document.createElement("a");
   const plain = plainUrl(source, path);
-  link.download = path.slice(path.lastIndexOf("/") + 1);
+  const name = path.slice(path.lastIndexOf("/") + 1);
   if (plain) {
-    link.href = plain;
-    link.dataset.leave = "";
-    link.click();
+    saveFrom(plain, name);
     return;
   }
   const answer = await fetchChecked(source.path(path));
   // no type that a browser would show
-  const url = URL.createObjectURL(
-    new Blob([await answer.arrayBuffer()], { type: "application/octet-stream" }),
-  );
-  link.href = url;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  saveBlob(new Blob([await answer.arrayBuffer()], { type: "application/octet-stream" }), name);
 }

@@ -1,6 +1,8 @@
 /** Files of what a chart shows: PNG, SVG, CSV; and the code that gets the same numbers. */
 
 import { serverAddress } from "../api/request";
+import { saveBlob } from "../app/save_file";
+import { csvCell } from "../lib/csv";
 import type { GroupQuery } from "./bands";
 import { type Picture, paint } from "./draw";
 import { canvasPen, SvgPen } from "./pen";
@@ -9,11 +11,7 @@ import { lastUpTo } from "./series";
 const PNG_RATIO = 2;
 
 export function save(content: Blob, name: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(content);
-  link.download = name.replace(/[^\w.-]+/g, "_");
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  saveBlob(content, name.replace(/[^\w.-]+/g, "_"));
 }
 
 export function svgOf(picture: Picture): string {
@@ -37,7 +35,7 @@ export function pngOf(picture: Picture): Promise<Blob | null> {
 /** A line of names and one for each point or column of pixels that is within the chart. */
 export function csvOf(picture: Picture): string {
   const isSmoothed = picture.isSmoothed;
-  const rows = [
+  const rows: unknown[][] = [
     ["run_id", "run", "metric", "x", "value", "low", "high", ...(isSmoothed ? ["smoothed"] : [])],
   ];
   // digits of a step beyond 2⁵³ are not all there
@@ -47,7 +45,7 @@ export function csvOf(picture: Picture): string {
     for (let at = 0; at <= last; at++) {
       const x = series.x[at] as number;
       if (x < picture.x.min) continue;
-      const row = [
+      const row: unknown[] = [
         isGroup ? "" : series.run,
         label,
         series.key,
@@ -57,16 +55,10 @@ export function csvOf(picture: Picture): string {
         series.high[at],
       ];
       if (isSmoothed) row.push(series.smooth?.[at] ?? "");
-      rows.push(row.map(String));
+      rows.push(row);
     }
   }
-  return rows.map((row) => row.map(quoted).join(",")).join("\n");
-}
-
-function quoted(field: string): string {
-  // a spreadsheet would take a name that begins like a formula for one
-  const safe = /^[=+@\t\r]|^-(?![\d.∞I])/.test(field) ? `'${field}` : field;
-  return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return rows.map((row) => row.map(csvCell).join(",")).join("\n");
 }
 
 export interface Shown {

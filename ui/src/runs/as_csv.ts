@@ -1,19 +1,13 @@
 /** The table as a file: all found runs, the columns that are shown, in their order. */
 
 import { fetchChecked, own } from "../api/request";
+import { saveBlob } from "../app/save_file";
+import { csvCell } from "../lib/csv";
 import { fieldNamed, isCurve } from "./columns";
 import { type Grouping, isMetric, readGroups, STATISTICS } from "./groups";
 import { readTable, rowsOf, type TableQuery } from "./table";
 
 const AT_ONCE = 1_000;
-
-/** Quote a cell where it must be; one that a spreadsheet would take for a formula begins with an apostrophe. */
-export function csvCell(value: unknown): string {
-  if (value === null || value === undefined) return "";
-  let text = String(value);
-  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text))) text = `'${text}`;
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
 
 /** Columns that a file can have: curves are pictures. */
 const written = (query: TableQuery) => ({
@@ -95,13 +89,4 @@ export async function saveGroupsCsv(query: TableQuery, grouping: Grouping, name:
     }
   }
   saveBlob(new Blob([`${parts.join("\r\n")}\r\n`], { type: "text/csv" }), name);
-}
-
-export function saveBlob(blob: Blob, name: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.dataset.leave = "";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -1,6 +1,6 @@
 /** One request to a served model, through the server that this page is from. */
 
-import { ApiError, fetchChecked, fetchChecked, own, own } from "../api/request";
+import { ApiError, fetchChecked, own } from "../api/request";
 import { parseExact, stringifyExact } from "../lib/exact_json";
 
 export interface Question {
