@@ -71,7 +71,7 @@ def seeded(server: ServerProcess) -> Iterator[Seeded]:
         client.set_terminated(run, "FAILED" if number == 1 else "FINISHED")
     client.create_registered_model("reader", description="Reads.")
     client.create_model_version("reader", "s3://bucket/model", run_id=child)
-    yield Seeded(experiment, parent, child)
+    return Seeded(experiment, parent, child)
 
 
 def loaded(page: Page) -> None:

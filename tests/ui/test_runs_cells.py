@@ -303,7 +303,7 @@ def test_a_value_with_all_kinds_of_quotes_becomes_a_filter(
     open_page: OpenPage, client: SlipstreamClient
 ) -> None:
     experiment = client.create_experiment("quotes")
-    said = ["it's \"so\" `it`", "it_s \"so\" `it`", "it's _so_ `it`", "plain"]
+    said = ['it\'s "so" `it`', 'it_s "so" `it`', "it's _so_ `it`", "plain"]
     for value in said:
         run = client.create_run(experiment, run_name=value).info.run_id
         client.set_tag(run, "said", value)
