@@ -24,6 +24,8 @@ describe("reading a filter", () => {
     ["params.a = 'x", "'x"],
     ["tags.a IS 'x'", "'x'"],
     ["run_id IN ('a' 'b')", "'b'"],
+    ["params.a IN ('x')", "IN"],
+    ["params.a = 'x' AND", ""],
     ["metrics.a < 1 AND (metrics.b > 2)", "("],
   ])("marks what is wrong in %s", (text, marked) => {
     const { fault } = parse(text);

@@ -165,6 +165,7 @@ export function parse(text: string): { clauses: Clause[]; fault: Fault | undefin
     const name = tokens[at] as Token;
     if (isWord(name, "AND")) {
       at++;
+      if (!tokens[at]) return fault("A condition is expected after AND.", undefined);
       continue;
     }
     if (name.kind === "broken")
@@ -186,6 +187,8 @@ export function parse(text: string): { clauses: Clause[]; fault: Fault | undefin
       continue;
     }
     if (word === "IN" || (word === "NOT" && isWord(tokens[at + 2], "IN"))) {
+      if (!operatorsOf(field).includes("IN"))
+        return fault(`${name.value} can be compared by ${operatorsOf(field).join(", ")}.`, operator);
       let next = at + (word === "IN" ? 2 : 3);
       if (tokens[next]?.value !== "(") return fault("A list in parentheses is expected.", tokens[next]);
       const values: string[] = [];
