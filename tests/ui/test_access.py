@@ -1,7 +1,7 @@
 """What axe-core does not see: magnification, spacing, no motion, forced colours, where the keys go, what is read out."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -55,7 +55,7 @@ class Seeded(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def seeded(server: ServerProcess) -> Iterator[Seeded]:
+def seeded(server: ServerProcess) -> Seeded:
     client = SlipstreamClient(server.url)
     experiment = client.create_experiment("access")
     parent = client.create_run(experiment, run_name="parent", start_time=1_700_000_000_000).info.run_id
