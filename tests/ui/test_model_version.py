@@ -276,4 +276,8 @@ def test_a_chat_goes_on_after_what_went_wrong(open_page: OpenPage, setup: Models
     asked = [each.body for each in setup.fake.asked if each.path == "/v1/chat/completions"]
     for each in asked[-2:]:
         assert [message["role"] for message in each["messages"]] == ["user", "assistant", "user"]
-    assert [message["content"] for message in asked[-1]["messages"]] == ["begin cut-off never", "begin", "found"]
+    assert [message["content"] for message in asked[-1]["messages"]] == [
+        "begin cut-off never",
+        "begin",
+        "found",
+    ]
