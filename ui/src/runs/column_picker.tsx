@@ -95,7 +95,8 @@ export function ColumnPicker({ experiments, filter, shown, onChange, onClose }: 
                     class="step"
                     aria-label={`Which step of ${field.key}; without a value there, the nearest before`}
                     title="Without a value at this step, the nearest before is shown"
-                    value={field.step}
+                    // not `value`: what is drawn anew meanwhile must not take back what is typed
+                    defaultValue={String(field.step ?? 0)}
                     onChange={(event) => {
                       const step = Math.round(Number(event.currentTarget.value));
                       if (!Number.isSafeInteger(step)) return;

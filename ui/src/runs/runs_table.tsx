@@ -58,7 +58,8 @@ export function RunsTable({ experiment, found, names, state, onSelect, onFilter,
         width: state.widths.name ?? (isNarrow ? 160 : NAME_WIDTH),
         pinned: true,
         isRowHead: true,
-        label: ({ row, isOpen }) => rowLabel(row, isOpen),
+        label: ({ row, isOpen, failure }) =>
+          failure ? `The runs below ${row.name} were not read` : rowLabel(row, isOpen),
         ...(isGrouped ? {} : sorting("attributes.run_name", state)),
         cell: ({ row, depth, isOpen, failure }, index) =>
           failure ? (
