@@ -463,7 +463,7 @@ def test_all_runs_that_are_found_are_brushed_into_the_filter(
 ) -> None:
     page = open_page(f"/experiments/{sweep.experiment}?view=charts&most=10")
     page.get_by_text("All runs that are found").click()
-    status = page.locator(".all-runs [role=status]")
+    status = page.locator(".all-runs .tools > [role=status]")
     expect(status).to_have_text(f"All {RUNS} runs")  # not only the ten that are drawn
     canvas = page.locator(".all-runs .parallel canvas")
     canvas.scroll_into_view_if_needed()
