@@ -307,6 +307,7 @@ def test_a_value_with_all_kinds_of_quotes_becomes_a_filter(
     for value in said:
         run = client.create_run(experiment, run_name=value).info.run_id
         client.set_tag(run, "said", value)
+    assert len(client.search_runs([experiment], "tags.said LIKE '%'")) == len(said)  # they are at the server
     page = open_page(f"/experiments/{experiment}?columns=tags.said")
     names = page.locator(".line a")
     expect(names).to_have_count(len(said))

@@ -38,6 +38,7 @@ def sent(page: Page) -> list[str]:
 
 
 def count(client: SlipstreamClient, sweep: Sweep, condition: str) -> int:
+    """Return how many runs are found; what the client itself has logged is at the server before."""
     return len(client.search_runs([sweep.experiment], condition, max_results=1000))
 
 
@@ -54,6 +55,7 @@ def test_all_that_a_filter_finds_are_tagged_by_one_request_and_that_is_undone(
     had = client.search_runs([sweep.experiment], VIT, max_results=3)
     for run in had:
         client.set_tag(run.info.run_id, "checked", "before")
+    assert count(client, sweep, "tags.checked = 'before'") == 3
     page = table(f"?filter={VIT}")
     expect(page.get_by_text("100 runs")).to_be_visible()
     page.keyboard.press("t")
@@ -81,6 +83,7 @@ def test_a_tag_is_removed_from_all_and_put_back(
 ) -> None:
     for run in client.search_runs([sweep.experiment], VIT, max_results=2):
         client.set_tag(run.info.run_id, "draft", "1")
+    assert count(client, sweep, "tags.draft = '1'") == 2
     page = table(f"?filter={VIT}&all=%3D{VIT}")
     page.get_by_role("button", name="Tag…").click()
     page.get_by_role("textbox", name="Name").fill("draft")
@@ -134,6 +137,7 @@ def test_nothing_is_done_when_others_are_found_than_were_seen(
     expect(page.get_by_text(f"{RUNS} selected")).to_be_visible()
     page.route("**/runs/table", lambda route: route.abort())  # what changes is not seen
     client.set_tag(sweep.run_ids[0], "batch", "1")
+    assert count(client, sweep, "tags.batch = '1'") == 1
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text(f"{RUNS - 1} runs are found now, and {RUNS} were expected")).to_be_visible()
     assert count(client, sweep, "") == RUNS
