@@ -18,8 +18,8 @@ from slipstream.rules.lifecycle import require_active_run
 from slipstream.search.sql import compile_runs
 from slipstream.store.experiments import STAGES
 from slipstream.store.params_tags import UPSERT_TAG, check_tag
-from slipstream.store.run_tables import FOUND
 from slipstream.store.runs import UPDATE_NAME
+from slipstream.store.selected_runs import FOUND
 
 MOST_RUNS = 100_000
 MOST_FILTERS = 100

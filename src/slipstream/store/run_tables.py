@@ -1,4 +1,4 @@
-"""Tables of runs: any window of all that a search finds, and which columns there are.
+"""Tables of runs: any window of all that a search finds, and its groups.
 
 Servers answer from memory where they can (`store/run_index/`), and every other process with the SQL of this file, which
 means the same.
@@ -9,18 +9,13 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, LiteralString, cast
-
-import msgspec
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from slipstream.db.base import Row, Transaction
 from slipstream.entities.run_table import (
     CellValue,
     ColumnKind,
-    ColumnsRequest,
     GroupsRequest,
-    RunColumn,
-    RunColumnsPage,
     RunGroupsPage,
     RunSelection,
     RunTablePage,
@@ -31,55 +26,37 @@ from slipstream.entities.run_table import (
     ValuesRequest,
 )
 from slipstream.errors import InvalidParameterError
-from slipstream.rules import names
 from slipstream.rules.child_ranges import child_ranges
 from slipstream.rules.groups import find_groups
 from slipstream.rules.windows import check_window
 from slipstream.search.columns import (
-    GROUPS,
     TIMES,
     Column,
-    name_column,
     parse_column,
     parse_columns,
     parse_points_order,
 )
 from slipstream.search.lexer import shown
-from slipstream.search.sql import Query, compile_runs
 from slipstream.store.config import StoreConfig
-from slipstream.store.experiments import STAGES
 from slipstream.store.run_changes import newest_change
-from slipstream.store.run_index.columns import NAN, PRESENT
+from slipstream.store.run_columns import KEYED, RunColumnsPart, cell_of, kind_of
+from slipstream.store.run_index.columns import PRESENT
 from slipstream.store.run_index.conditions import ColumnName
 from slipstream.store.run_index.reading import RUN_ID, is_number, read_columns
-from slipstream.store.run_index.rows import Cells, KeyCounts, Window, WindowRequest, join_ranges
+from slipstream.store.run_index.rows import Cells, Window, WindowRequest, join_ranges
 from slipstream.store.run_index.windows import PARENT, range_of_texts
+from slipstream.store.selected_runs import Selected
 from slipstream.store.series_summaries import SeriesSummariesPart
 
 _logger = logging.getLogger(__name__)
 
 MOST_ROWS = 1_000
 MOST_ORDERED_BY_POINTS = 2_000
-MOST_COLUMNS_LISTED = 1_000
 MOST_VALUES = 1_000
 MOST_GROUPS_LISTED = 1_000
 MOST_GROUPED_BY = 10
 _CHUNK = 5_000
-SAMPLED_RUNS = 2_000
-SAMPLED_VALUES = 100_000
-"""About so many values of the newest runs are looked at to tell which columns vary."""
-_SOME = 50
-"""Runs whose values are counted to tell how many the others have, where nobody has counted all."""
-_EXAMPLES = 3
-_EXAMPLE_LENGTH = 100
-_DISTINCT = 1_000
 
-FOUND: LiteralString = (
-    "SELECT r.id FROM runs r WHERE r.experiment IN :experiments__in AND r.lifecycle_stage IN :stages__in AND "
-)
-_KEYED: dict[str, LiteralString] = {"metric": "series", "parameter": "params", "tag": "run_tags"}
-_GROUP_OF: dict[str, str] = dict(zip(("attribute", "metric", "parameter", "tag"), GROUPS, strict=True))
-_LISTED_ATTRIBUTES = ("run_name", "status", "user_id", "start_time", "end_time")
 _COMMON_ATTRIBUTES: dict[str, LiteralString] = {
     "run_id": "SELECT DISTINCT run_id FROM runs WHERE id IN ",
     "run_name": "SELECT DISTINCT run_name FROM runs WHERE id IN ",
@@ -91,32 +68,7 @@ _COMMON_ATTRIBUTES: dict[str, LiteralString] = {
 }
 
 
-class _Selected(msgspec.Struct, frozen=True):
-    """Runs that a valid search means."""
-
-    experiments: list[int]
-    query: Query
-    stages: list[str]
-
-    @staticmethod
-    def of(selection: RunSelection, order_by: Sequence[str] = ()) -> "_Selected":
-        return _Selected(
-            [names.experiment_number(each, "experiment_ids") for each in selection.experiment_ids],
-            compile_runs(selection.filter_string, order_by, None),
-            STAGES[selection.view_type],
-        )
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return {"experiments__in": self.experiments, "stages__in": self.stages, **self.query.params}
-
-    @property
-    def found(self) -> LiteralString:
-        """The SELECT of the internal ids of all of them."""
-        return f"{FOUND}({self.query.where})"
-
-
-class RunTablesPart(SeriesSummariesPart):
+class RunTablesPart(RunColumnsPart, SeriesSummariesPart):
     tx: Transaction
     config: StoreConfig
     changed_runs: set[int]
@@ -134,7 +86,7 @@ class RunTablesPart(SeriesSummariesPart):
         check_window(request.offset, request.limit, MOST_ROWS)
         columns = parse_columns(request.columns)
         by_points = parse_points_order(request.order_by)
-        selected = _Selected.of(request.selection, () if by_points else request.order_by)
+        selected = Selected.of(request.selection, () if by_points else request.order_by)
         wanted = WindowRequest(
             request.offset,
             request.limit,
@@ -169,7 +121,7 @@ class RunTablesPart(SeriesSummariesPart):
         """
         columns = parse_columns(request.columns)
         by_points = parse_points_order(request.order_by)
-        selected = _Selected.of(request.selection, () if by_points else request.order_by)
+        selected = Selected.of(request.selection, () if by_points else request.order_by)
         upto = newest_change(self.tx)
         runs: array[int] = array("q")
         if by_points:
@@ -191,7 +143,7 @@ class RunTablesPart(SeriesSummariesPart):
         """Refuse what a search of runs or a name of a column cannot mean, without reading anything."""
         parse_columns(request.columns)
         by_points = parse_points_order(request.order_by)
-        _Selected.of(request.selection, () if by_points else request.order_by)
+        Selected.of(request.selection, () if by_points else request.order_by)
 
     def _show(
         self,
@@ -256,7 +208,7 @@ class RunTablesPart(SeriesSummariesPart):
 
     def _ranges_below(
         self,
-        selected: _Selected,
+        selected: Selected,
         request: TableRequest,
         window: Window,
         run_ids: Sequence[str],
@@ -274,7 +226,7 @@ class RunTablesPart(SeriesSummariesPart):
         )
         return dict(zip(metrics, found, strict=True))
 
-    def _window_in_memory(self, selected: _Selected, wanted: WindowRequest) -> Window | None:
+    def _window_in_memory(self, selected: Selected, wanted: WindowRequest) -> Window | None:
         index = self.config.run_index
         if index is None or not selected.experiments or self.changed_runs or self.changed_experiments:
             return None
@@ -297,11 +249,11 @@ class RunTablesPart(SeriesSummariesPart):
                 of_runs = read.get(name, {})
                 found[name] = [of_runs.get(run) for run in window.runs]
         return {
-            name: [_cell(each) for each in cells] if is_number(name) else cells
+            name: [cell_of(each) for each in cells] if is_number(name) else cells
             for name, cells in found.items()
         }
 
-    def _window_in_database(self, selected: _Selected, wanted: WindowRequest) -> Window:
+    def _window_in_database(self, selected: Selected, wanted: WindowRequest) -> Window:
         upto = newest_change(self.tx)
         if not selected.experiments:
             return Window(0, [], [] if wanted.roots or wanted.parent is not None else None, {}, {}, upto)
@@ -340,7 +292,7 @@ class RunTablesPart(SeriesSummariesPart):
         )
 
     def _window_by_points(
-        self, selected: _Selected, wanted: WindowRequest, column: Column, descending: bool
+        self, selected: Selected, wanted: WindowRequest, column: Column, descending: bool
     ) -> Window:
         if wanted.roots or wanted.parent is not None:
             raise InvalidParameterError(
@@ -354,7 +306,7 @@ class RunTablesPart(SeriesSummariesPart):
         return Window(len(runs), runs[wanted.offset : wanted.offset + wanted.limit], None, {}, ranges, upto)
 
     def _ordered_by_points(
-        self, selected: _Selected, column: Column, descending: bool, upto: int
+        self, selected: Selected, column: Column, descending: bool, upto: int
     ) -> list[int]:
         """Order found runs by what their points say: those of every one are read, so there may not be too many."""
         query = selected.query
@@ -406,7 +358,7 @@ class RunTablesPart(SeriesSummariesPart):
                 largest = 1.7976931348623157e308
                 rows = self.tx.fetch_all(sql, key_=key, least=-largest, most=largest, **params)
             else:
-                sql = f"SELECT DISTINCT value FROM {_KEYED[group]} WHERE key = :key_ AND run IN ({found})"
+                sql = f"SELECT DISTINCT value FROM {KEYED[group]} WHERE key = :key_ AND run IN ({found})"
                 rows = self.tx.fetch_all(sql, key_=key, **params)
             if is_number((group, key)):
                 low, high = rows[0]
@@ -415,41 +367,13 @@ class RunTablesPart(SeriesSummariesPart):
                 ranges[group, key] = join_ranges([range_of_texts(row[0] for row in rows)])
         return ranges
 
-    # -- columns ------------------------------------------------------------------------------------
-    def search_run_columns(self, request: ColumnsRequest) -> RunColumnsPage:
-        check_window(request.offset, request.limit, MOST_COLUMNS_LISTED)
-        for kind in request.kinds:
-            if kind not in GROUPS:
-                raise InvalidParameterError(
-                    f"Invalid value {kind[:100]!r} for 'kinds': use some of {', '.join(GROUPS)}."
-                )
-        selected = _Selected.of(request.selection)
-        groups = () if request.sampled_only else tuple(_KEYED)
-        counts = self._keys_in_memory(selected, groups) or self._keys_in_database(selected, groups)
-        sampled, columns = self._columns_of(counts)
-        words = (request.search or "").lower().split()
-        wanted = request.kinds or GROUPS
-        shown = [
-            column
-            for column in columns
-            if column.key.partition(".")[0] in wanted and _has_words(column.key, words)
-        ]
-        return RunColumnsPage(
-            total=len(shown),
-            offset=request.offset,
-            cursor=counts.upto,
-            runs=counts.runs,
-            sampled=sampled,
-            columns=shown[request.offset : request.offset + request.limit],
-        )
-
     # -- values and groups --------------------------------------------------------------------------
     def find_run_values(self, request: ValuesRequest) -> list[ValueCount]:
         check_window(0, request.limit, MOST_VALUES)
         column = parse_column(request.key)
         require_text(column, "key")
         name = (column.group, column.key)
-        cells = self._cells(_Selected.of(request.selection), [name])
+        cells = self._cells(Selected.of(request.selection), [name])
         prefix = request.prefix.lower()
         counts = Counter(cells.values[name])
         counts.pop(None, None)
@@ -473,7 +397,7 @@ class RunTablesPart(SeriesSummariesPart):
                 )
         names_by = [(column.group, column.key) for column in by]
         names_of = [(column.group, column.key) for column in metrics]
-        cells = self._cells(_Selected.of(request.selection), [*names_by, *names_of])
+        cells = self._cells(Selected.of(request.selection), [*names_by, *names_of])
         total, groups = find_groups(
             [cells.values[name] for name in names_by],
             [cells.values[name] for name in names_of],
@@ -490,9 +414,9 @@ class RunTablesPart(SeriesSummariesPart):
 
     def find_cells(self, selection: RunSelection, wanted: Sequence[ColumnName]) -> Cells:
         """Return columns of all runs that a search finds."""
-        return self._cells(_Selected.of(selection), wanted)
+        return self._cells(Selected.of(selection), wanted)
 
-    def _cells(self, selected: _Selected, wanted: Sequence[ColumnName]) -> Cells:
+    def _cells(self, selected: Selected, wanted: Sequence[ColumnName]) -> Cells:
         """Return columns of all runs that were found."""
         names_ = list(dict.fromkeys(wanted))
         index = self.config.run_index
@@ -516,141 +440,6 @@ class RunTablesPart(SeriesSummariesPart):
                     found[name] += map(values.get, some)
         return Cells(len(runs), found, upto)
 
-    # -- columns, read once -------------------------------------------------------------------------
-    def _columns_of(self, counts: KeyCounts) -> tuple[int, list[RunColumn]]:
-        """Return how many runs were looked at, and all columns of some runs in order."""
-        index = self.config.run_index
-        if index is not None and counts.identity is not None:
-            known = index.columns(counts.identity)
-            if known is not None:
-                return cast("tuple[int, list[RunColumn]]", known)
-        sample = self._sample(counts)
-        found = counts.runs
-        listed: list[tuple[str, str, int]] = []
-        if counts.keys:
-            if found:
-                listed += [
-                    ("attribute", key, counts.ended if key == "end_time" else found)
-                    for key in _LISTED_ATTRIBUTES
-                ]
-            for group, keys in counts.keys.items():
-                listed += [(group, key, runs) for key, runs in keys.items()]
-        else:
-            found = len(sample.runs)
-            listed += [(group, key, runs) for (group, key), runs in sample.counts.items()]
-        columns = [self._describe(group, key, runs, found, sample) for group, key, runs in listed]
-        columns.sort(key=_rank)
-        if index is not None and counts.identity is not None:
-            index.keep_columns(counts.identity, (len(sample.runs), columns))
-        return len(sample.runs), columns
-
-    def _keys_in_memory(self, selected: _Selected, groups: Sequence[str]) -> KeyCounts | None:
-        index = self.config.run_index
-        if index is None or not selected.experiments or self.changed_runs or self.changed_experiments:
-            return None
-        return index.count_keys(
-            self.tx, selected.experiments, selected.query, selected.stages, groups, SAMPLED_RUNS
-        )
-
-    def _keys_in_database(self, selected: _Selected, groups: Sequence[str]) -> KeyCounts:
-        upto = newest_change(self.tx)
-        keys: dict[str, Counter[str]] = {group: Counter() for group in groups}
-        if not selected.experiments:
-            return KeyCounts(0, keys, 0, [], upto)
-        found, query, params = selected.found, selected.query, selected.params
-        counted = self.tx.fetch_one(
-            f"SELECT COUNT(*), COUNT(end_time) FROM runs WHERE id IN ({found})", **params
-        )
-        assert counted is not None, "an aggregate has a row"
-        for group in groups:
-            table = _KEYED[group]
-            rows = self.tx.fetch_all(
-                f"SELECT key, COUNT(*) FROM {table} WHERE run IN ({found}) GROUP BY key", **params
-            )
-            keys[group].update(dict(rows))  # pyright: ignore[reportArgumentType]
-        newest = self.tx.fetch_all(
-            f"SELECT r.id, {query.keys} FROM runs r {query.joins} WHERE r.id IN ({found})"
-            f" ORDER BY {query.order_by} LIMIT :limit_",
-            limit_=SAMPLED_RUNS,
-            **params,
-        )
-        return KeyCounts(counted[0], keys, counted[1], [row[0] for row in newest], upto)
-
-    def _sample(self, counts: KeyCounts) -> "_Sample":
-        """Look at the values of the newest runs, of as many as keep it quick."""
-        held = sum(sum(keys.values()) for keys in counts.keys.values())
-        among = counts.runs
-        if not counts.keys:
-            some = counts.newest[:_SOME]
-            held = sum(self._count_values(some)) if some else 0
-            among = len(some)
-        each = max(1.0, held / max(1, among))
-        runs = counts.newest[: max(2, int(SAMPLED_VALUES / each))]
-        sample = _Sample(runs)
-        if not runs:
-            return sample
-        names_ = [("attribute", key) for key in _LISTED_ATTRIBUTES]
-        for name, values in read_columns(self.tx, runs, names_).items():
-            for value in values.values():
-                sample.add(name, value)
-        for key, value, is_nan in self.tx.fetch_all(SELECT_METRICS, runs__in=runs):
-            sample.add(("metric", key), (value, NAN if is_nan else PRESENT))
-        for group, sql in _TEXTS.items():
-            for key, value in self.tx.fetch_all(sql, runs__in=runs):
-                sample.add((group, key), value)
-        return sample
-
-    def _count_values(self, runs: list[int]) -> list[int]:
-        counted = [self.tx.fetch_one(sql, runs__in=runs) for sql in _COUNT_VALUES]
-        return [row[0] for row in counted if row is not None]
-
-    def _describe(self, group: str, key: str, runs: int, found: int, sample: "_Sample") -> RunColumn:
-        name = (group, key)
-        held = sample.values.get(name, {})
-        distinct = min(_DISTINCT, len(held))
-        span: Span | None
-        cells: list[CellValue]
-        if is_number(name):
-            numbers = [value for value, rank in held if rank == PRESENT and math.isfinite(value)]
-            span = (min(numbers), max(numbers)) if numbers else None
-            cells = [_cell(each) for each in list(held)[:_EXAMPLES]]
-        else:
-            span = join_ranges([range_of_texts(held)])
-            cells = [each[:_EXAMPLE_LENGTH] for each in list(held)[:_EXAMPLES]]
-        return RunColumn(
-            key=name_column(_GROUP_OF[group], key),
-            kind=_kind_of(name),
-            runs=runs,
-            distinct=distinct,
-            varies=distinct > 1 or runs < found,
-            range=span,
-            examples=cells,
-        )
-
-
-SELECT_METRICS: LiteralString = "SELECT key, value, is_nan FROM series WHERE run IN :runs__in"
-SELECT_PARAMS: LiteralString = "SELECT key, value FROM params WHERE run IN :runs__in"
-SELECT_TAGS: LiteralString = "SELECT key, value FROM run_tags WHERE run IN :runs__in"
-_COUNT_VALUES: tuple[LiteralString, ...] = (
-    "SELECT COUNT(*) FROM series WHERE run IN :runs__in",
-    "SELECT COUNT(*) FROM params WHERE run IN :runs__in",
-    "SELECT COUNT(*) FROM run_tags WHERE run IN :runs__in",
-)
-_TEXTS: dict[str, LiteralString] = {"parameter": SELECT_PARAMS, "tag": SELECT_TAGS}
-
-
-class _Sample:
-    """Different values of columns, among some runs."""
-
-    def __init__(self, runs: list[int]) -> None:
-        self.runs = runs
-        self.values: dict[ColumnName, dict[Any, None]] = {}
-        self.counts: Counter[ColumnName] = Counter()
-
-    def add(self, name: ColumnName, value: Any) -> None:
-        self.values.setdefault(name, {})[value] = None
-        self.counts[name] += 1
-
 
 def _number(value: "tuple[float, int] | None") -> float:
     """Return a number, or NaN where there is none."""
@@ -665,42 +454,5 @@ def require_text(column: Column, field: str) -> None:
         )
 
 
-def _cell(value: "tuple[float, int] | None") -> float | None:
-    """Return a number of a column."""
-    if value is None:
-        return None
-    number, rank = value
-    if rank == PRESENT:
-        return number
-    return math.nan if rank == NAN else None
-
-
 def _kind(column: Column) -> ColumnKind:
-    return _kind_of((column.group, column.key))
-
-
-def _kind_of(name: ColumnName) -> ColumnKind:
-    group, key = name
-    if group == "metric":
-        return "number"
-    return "time" if group == "attribute" and key in TIMES else "text"
-
-
-def _has_words(text: str, words: Sequence[str]) -> bool:
-    lowered = text.lower()
-    return all(word in lowered for word in words)
-
-
-_ORDER_OF_GROUPS = {"metrics": 0, "params": 1, "attributes": 2, "tags": 3}
-
-
-def _rank(column: RunColumn) -> tuple[bool, bool, int, int, str]:
-    """Order columns: those that vary first, then by how many runs have them; what the tools themselves write last."""
-    group, _, key = column.key.partition(".")
-    return (
-        key.startswith(("mlflow.", "slipstream.", "system/")),
-        not column.varies,
-        -column.runs,
-        _ORDER_OF_GROUPS[group],
-        column.key,
-    )
+    return kind_of((column.group, column.key))
