@@ -55,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
     if workerinput is None:
+        config.pluginmanager.register(SaysAtOnce(config))
         config.stash[MEETING] = Path(tempfile.mkdtemp(prefix="slipstream-tests-"))
     else:
         config.stash[MEETING] = Path(workerinput["meeting"])
@@ -153,7 +154,19 @@ def start_postgres(postgres_programs: Path) -> Iterator[Callable[..., PostgresCl
         cluster.remove()
 
 
-# -- where a test that hangs stands -----------------------------------------------------------------------
+# -- what fails, and where a test that hangs stands ------------------------------------------------------
+
+
+class SaysAtOnce:
+    """Names each test that fails when it fails: a run that is ended from outside says nothing at its end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line(f" {report.nodeid} failed ({report.when})")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -25,5 +25,6 @@ def test_the_report_of_a_test_that_hangs_names_its_children(tmp_path: Path) -> N
         check=False,
     )
     assert "1 failed" in done.stdout, done.stdout
+    assert done.stdout.index("test_hangs failed (call)") < done.stdout.index("= FAILURES =")
     _, _, told = done.stdout.partition("processes that it had started")
     assert "# the-one-that-hangs" in told
