@@ -58,7 +58,12 @@ class Dispatcher:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._loop = asyncio.get_running_loop()
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="slipstream-reader")
+        self._readers = _Lane(
+            _READERS,
+            "slipstream-reader",
+            _WAITING_READS,
+            f"{_WAITING_READS} requests wait to be read already. Try again in a few seconds.",
+        )
         self._aside = _Lane(
             _ASIDE,
             "slipstream-aside",
@@ -71,11 +76,14 @@ class Dispatcher:
             _WAITING_LISTINGS,
             f"{_WAITING_LISTINGS} requests wait for lists of files already. Try again in a few seconds.",
         )
-        self._heavy = ThreadPoolExecutor(_HEAVY, thread_name_prefix="slipstream-heavy")
-        self._count_heavy = 0
+        self._heavy = _Lane(
+            _HEAVY,
+            "slipstream-heavy",
+            _WAITING_HEAVY,
+            f"{_WAITING_HEAVY} requests that look at whole experiments wait already. Try again in a few seconds.",
+        )
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._store = QueuedStore(engine)
-        self._count_reads = 0
         self.exact: dict[tuple[str, str], Route] = {}
         self._patterns: list[tuple[str, list[str], Route]] = []
         self._paths: set[str] = set()
@@ -156,17 +164,7 @@ class Dispatcher:
 
     async def _call_outside(self, lane: "_Lane", route: Route, request: Any, asked: Asked) -> Answer:
         """Run a route that waits for other machines, where it keeps no reader and no transaction waiting."""
-        if lane.count >= lane.most:
-            return error_answer(TooManyRequestsError(lane.refusal))
-        lane.count += 1
-        try:
-            return 200, await self._loop.run_in_executor(
-                lane.threads, lambda: encode(route.handler(self._store, request))
-            )
-        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
-            return error_answer(error, asked)
-        finally:
-            lane.count -= 1
+        return await self._in_lane(lane, lambda: (200, encode(route.handler(self._store, request))), asked)
 
     async def call_packed(
         self, route: Route, request: Any, asked: Asked, packing: Packing
@@ -176,48 +174,27 @@ class Dispatcher:
         def run() -> Packed:
             return pack(self.engine.read(lambda store: route.handler(store, request)), packing)
 
-        if route.heavy:
-            return await self._in_heavy(run, asked)
-        return await self._in_reader(run, asked)
-
-    async def _in_heavy(self, run: Callable[[], T], asked: Asked) -> T | Answer:
-        if self._count_heavy >= _WAITING_HEAVY:
-            return error_answer(
-                TooManyRequestsError(
-                    f"{_WAITING_HEAVY} requests that look at whole experiments wait already. Try again in a few seconds."
-                )
-            )
-        self._count_heavy += 1
-        try:
-            return await self._loop.run_in_executor(self._heavy, run)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
-            return error_answer(error, asked)
-        finally:
-            self._count_heavy -= 1
+        return await self._in_lane(self._heavy if route.heavy else self._readers, run, asked)
 
     async def read(self, run: Callable[[SqlStore], bytes], asked: Asked) -> Answer:
         """Run a read in a reader thread and return what it encodes."""
-        return await self._in_reader(lambda: (200, self.engine.read(run)), asked)
+        return await self._in_lane(self._readers, lambda: (200, self.engine.read(run)), asked)
 
-    async def _in_reader(self, run: Callable[[], T], asked: Asked) -> T | Answer:
-        if self._count_reads >= _WAITING_READS:
-            return error_answer(
-                TooManyRequestsError(
-                    f"{_WAITING_READS} requests wait to be read already. Try again in a few seconds."
-                )
-            )
-        self._count_reads += 1
+    async def _in_lane(self, lane: "_Lane", run: Callable[[], T], asked: Asked) -> T | Answer:
+        if lane.count >= lane.most:
+            return error_answer(TooManyRequestsError(lane.refusal))
+        lane.count += 1
         try:
-            return await self._loop.run_in_executor(self._readers, run)
+            return await self._loop.run_in_executor(lane.threads, run)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             return error_answer(error, asked)
         finally:
-            self._count_reads -= 1
+            lane.count -= 1
 
     @property
     def waiting_reads(self) -> int:
         """How many reads wait or are under way."""
-        return self._count_reads
+        return self._readers.count
 
     def retry_after(self) -> int:
         """Return after how many seconds who was sent away may come again: the longer this lasts, the later.
@@ -238,15 +215,15 @@ class Dispatcher:
         self._loop.call_soon_threadsafe(_tell, finished)
 
     def close(self) -> None:
-        self._readers.shutdown(wait=False, cancel_futures=True)
-        self._heavy.shutdown(wait=False, cancel_futures=True)
+        self._readers.threads.shutdown(wait=False, cancel_futures=True)
+        self._heavy.threads.shutdown(wait=False, cancel_futures=True)
         self._aside.threads.shutdown(cancel_futures=True)
         self._listing.threads.shutdown(cancel_futures=True)
         self.engine.close()
 
 
 class _Lane:
-    """Threads for one kind of request that is in no transaction, and how many such requests there are."""
+    """Threads for one kind of request, and how many such requests are under way or wait."""
 
     def __init__(self, threads: int, name: str, most: int, refusal: str) -> None:
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
