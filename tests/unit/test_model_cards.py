@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,11 @@ def test_a_version_made_of_a_run_by_its_uri(versions: Versions) -> None:
     run = versions.client.get_model_version("m", version).run_id
     by_uri = versions.client.create_model_version("m", f"runs:/{run}/model", run).version
     assert versions.card(by_uri) == versions.card(version)
+    # signs that mean something in an address mean nothing in the name of a folder
+    root = versions.server.folder / "artifacts" / "0" / str(run) / "artifacts"
+    shutil.copytree(root / "model", root / "the#1")
+    by_odd = versions.client.create_model_version("m", f"runs:/{run}/the#1", run).version
+    assert versions.card(by_odd) == versions.card(version)
     gone = versions.client.create_model_version("m", f"runs:/{run}/elsewhere", run).version
     status, found = versions.card(gone)
     assert status == 404

@@ -216,10 +216,10 @@ class _Artifacts:
             if not value:
                 raise InvalidParameterError(f"Missing value for required parameter '{name}'.")
         clean = clean_path(values["path"] or "")
-        root = await asyncio.to_thread(
-            self._context.version_root, values["name"] or "", values["version"] or ""
+        store = await asyncio.to_thread(
+            self._context.open_version, values["name"] or "", values["version"] or ""
         )
-        return await _send_file(self._context.open(root), clean, request)
+        return await _send_file(store, clean, request)
 
     async def model_file(self, request: Request) -> Response:
         path = request.query_params.get("artifact_file_path")

@@ -76,7 +76,7 @@ def model_card_routes(context: ServerContext) -> list[Route]:
 
 
 def _read(context: ServerContext, name: str, version: str) -> ModelCard:
-    store = context.open(context.version_root(name, version))
+    store = context.open_version(name, version)
     text = _text(store, "MLmodel", _MLMODEL_BYTES)
     if text is None:
         raise NotFoundError(f"Version {version} of '{name}' has no MLmodel file that this server can show.")
