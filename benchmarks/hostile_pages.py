@@ -229,7 +229,7 @@ def main() -> None:
             ]
             for thread in attackers:
                 thread.start()
-            time.sleep(2)
+            time.sleep(2)  # by then all of them are at it
             before = server.cpu()
             took = log(server, run, options.seconds)
             used = (server.cpu() - before) / options.seconds

@@ -82,7 +82,7 @@ def find_groups(
         else:
             of_groups = _comparable([key[request.by.index(order_by)] for key in keys])
         there = [place for place in order if of_groups[place] is not None]
-        there.sort(key=of_groups.__getitem__, reverse=not request.ascending)  # type: ignore[arg-type]
+        there.sort(key=of_groups.__getitem__, reverse=not request.ascending)  # type: ignore[arg-type]  # those without a value are left out
         order = there + [place for place in order if of_groups[place] is None]
     shown = order[request.offset : request.offset + request.limit]
     members: dict[int, list[int]] = {place: [] for place in shown}
