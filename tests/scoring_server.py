@@ -26,6 +26,10 @@ Make = Callable[[Start], Any]
 """Returns a loaded model (what `pyfunc.load_model` returns); may raise a SlipstreamError."""
 
 
+class Died(Exception):  # noqa: N818  # no error of ours: the end of a process
+    """What `Make` raises to end its worker without a word, as a signal ends a process."""
+
+
 class ThreadHandle:
     """Stands in for a worker's process."""
 
@@ -69,6 +73,8 @@ def _work(sock: socket.socket, make: Make) -> None:
             worker = Worker(ServedModel(make(start), start.name), channel, start)
         except SlipstreamError as error:
             channel.send(CannotStart(str(error)))
+            return
+        except Died:
             return
         try:
             channel.send(Ready(worker.card))

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uvloop
 
-from scoring_server import start_thread
+from scoring_server import Died, start_thread
 from slipstream.errors import ExecutionError, InvalidParameterError
 from slipstream.models.schema import Schema, TensorSpec
 from slipstream.models.signature import ModelSignature
@@ -22,8 +23,8 @@ from slipstream.serving.pool import PoolLimits, WorkerPool
 class Loop:
     """An event loop that notes what its tasks and callbacks fail with, unseen."""
 
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.faults: list[str] = []
         self.loop.set_exception_handler(lambda _, context: self.faults.append(str(context["message"])))
 
@@ -39,9 +40,10 @@ class Loop:
         return tasks + self.faults
 
 
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest) -> Iterator[Loop]:
+    # Servers run on uvloop, whose transports raise where those of asyncio do nothing.
+    loop = Loop(uvloop.new_event_loop() if request.param == "uvloop" else asyncio.new_event_loop())
     yield loop
     loop.loop.close()
 
@@ -77,7 +79,7 @@ def pool_of(make: Any, workers: int = 1) -> WorkerPool:
     return WorkerPool(start, lambda: start_slowly(make), PoolLimits(workers=workers))
 
 
-def echo(data: Any) -> Any:
+def echo(data: Any, _params: Any = None) -> Any:
     return data
 
 
@@ -93,6 +95,16 @@ def refuse(_start: Start) -> Any:
 def test_a_refused_worker_leaves_nothing_behind(loop: Loop) -> None:
     with pytest.raises(ExecutionError, match="not a model"):
         loop.run(pool_of(refuse).open())
+    assert loop.left() == []
+
+
+def die(_start: Start) -> Any:
+    raise Died
+
+
+def test_a_worker_that_dies_while_it_loads_leaves_nothing_behind(loop: Loop) -> None:
+    with pytest.raises(ExecutionError, match="ended without a word"):
+        loop.run(pool_of(die).open())
     assert loop.left() == []
 
 
@@ -117,6 +129,83 @@ def test_a_pool_that_is_closed_leaves_nothing_behind(loop: Loop) -> None:
     pool = pool_of(model, workers=2)
     loop.run(pool.open())
     loop.run(pool.close(1.0))
+    assert loop.left() == []
+
+
+async def until(true: Any) -> None:
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110  # what it waits for tells nobody
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("fault", ["dies", "cannot be started"])
+def test_a_place_is_filled_though_whoever_takes_it_fails(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr("slipstream.serving.pool._FIRST_PAUSE_SECONDS", 0.01)
+    said: list[str] = []
+    started: list[Process] = []
+
+    def begin() -> Process:
+        if len(started) == 1 and fault == "cannot be started":
+            started.append(started[0])
+            raise RuntimeError("nobody thought of this")
+        started.append(start_thread(die if len(started) == 1 else model))
+        return started[-1]
+
+    pool = WorkerPool(Start(folder="m", name="m"), begin, PoolLimits(), said.append)
+
+    async def fail_once() -> None:
+        await pool.open()
+        started[0].handle.kill()
+        await until(lambda: len(started) == 3 and pool.ready)
+        await pool.close(1.0)
+
+    loop.run(fail_once())
+    assert sum("could not start" in line for line in said) == 1
+    assert loop.left() == []
+
+
+def test_requests_wait_for_the_worker_that_starts_though_another_could_not(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipstream.serving.pool._FIRST_PAUSE_SECONDS", 20)
+    said: list[str] = []
+    started: list[Process] = []
+    release = threading.Event()
+
+    def slow(start: Start) -> Any:
+        release.wait(20)
+        return model(start)
+
+    def begin() -> Process:
+        makes = [model, model, slow, die]
+        started.append(start_thread(makes[len(started)]))
+        return started[-1]
+
+    pool = WorkerPool(Start(folder="m", name="m"), begin, PoolLimits(workers=2), said.append)
+
+    async def ask() -> Any:
+        await pool.open()
+        started[0].handle.kill()
+        await until(lambda: len(started) == 3)
+        started[1].handle.kill()
+        await until(lambda: any("could not start" in line for line in said))
+        answer = asyncio.get_running_loop().create_future()
+        pool.submit(
+            "invocations",
+            "",
+            "application/json",
+            b'{"inputs": [[1.0]]}',
+            lambda _, news: answer.set_result(news),
+        )
+        release.set()
+        async with asyncio.timeout(20):
+            news = await answer
+        await pool.close(1.0)
+        return news
+
+    assert loop.run(ask()).body == b'{"predictions": [[1.0]]}'
     assert loop.left() == []
 
 

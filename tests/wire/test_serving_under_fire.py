@@ -191,16 +191,25 @@ def test_a_worker_is_killed_under_load(folder: Path, serve: Callable[..., Server
 
     with ThreadPoolExecutor(8) as threads:
         running = [threads.submit(load) for _ in range(8)]
-        for kills in range(1, 4):
-            until(lambda: statuses[200] > 300 * kills)  # noqa: B023  # called at once
-            before = server.workers()
-            os.kill(before[0], signal.SIGKILL)
-            until(lambda: len(set(server.workers()) - {before[0]}) == 2)  # noqa: B023
-        stop.set()
+        try:
+            for kills in range(1, 4):
+                until(lambda: statuses[200] > 300 * kills)  # noqa: B023  # called at once
+                before = server.workers()
+                os.kill(before[0], signal.SIGKILL)
+                until(lambda: len(set(server.workers()) - {before[0]}) == 2)  # noqa: B023
+            # One that is killed before it is ready leaves its place no more empty than another.
+            os.kill(server.workers()[-1], signal.SIGKILL)
+            until(lambda: any("could not start" in line for line in server.lines))
+            until(lambda: len(server.workers()) == 2)
+        except BaseException as error:
+            error.add_note("".join(server.lines))
+            raise
+        finally:
+            stop.set()
         for each in running:
             each.result()
     assert set(statuses) <= {200, 500}
-    assert statuses[500] <= 3 * 8  # what the killed workers had
+    assert statuses[500] <= 4 * 8  # what the killed workers had
     assert all("killed by SIGKILL" in message for message in messages)
 
 

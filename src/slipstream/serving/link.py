@@ -159,7 +159,8 @@ class Link(asyncio.Protocol):
         """Let the worker end after what it does now; kill it after so long. Nothing of it goes on after this."""
         self._first.cancel()  # if nobody waits for it any more
         self._serving = False
-        if self._transport is not None and self._transport.can_write_eof():
+        # A transport that is closing may be asked nothing: uvloop's raises RuntimeError.
+        if self._transport is not None and not self._transport.is_closing():
             with contextlib.suppress(OSError):  # the socket is closed already
                 self._transport.write_eof()
         if not await self._has_ended(seconds):

@@ -204,6 +204,7 @@ class WorkerPool:
         self._dispatch_planned = False
         self._batch_timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._starting = 0
         self._failures = 0
         self._problem: str | None = None
         """Why no worker could be started lately."""
@@ -232,6 +233,13 @@ class WorkerPool:
         return next((warning for warning in warnings if warning), None)
 
     async def _start_one(self) -> str | None:
+        self._starting += 1
+        try:
+            return await self._begin_one()
+        finally:
+            self._starting -= 1
+
+    async def _begin_one(self) -> str | None:
         link = Link(self._starter(), self._on_event, self._on_end)
         try:
             first = await link.begin(self._start)
@@ -487,14 +495,16 @@ class WorkerPool:
             self.restarts += 1
             try:
                 await self._start_one()
-            except SlipstreamError as error:
+            except Exception as error:  # whatever it is, the place must not stay empty
+                if not isinstance(error, SlipstreamError):
+                    _logger.exception("Starting a worker of '%s' failed", self._start.name)
                 pause = min(_FIRST_PAUSE_SECONDS * 2**self._failures, _LONGEST_PAUSE_SECONDS)
                 self._failures += 1
                 self._say(
                     f"A worker of '{self._start.name}' could not start: {error} {len(self._links)} of "
                     f"{self.limits.workers} go on; the next attempt is in {pause:g} s."
                 )
-                if not self._links:
+                if not self._links and not self._starting:
                     self._problem = str(error)
                     for pending in self._waiting:
                         pending.fail(UnavailableError(f"No worker of this model is running: {error}"))
