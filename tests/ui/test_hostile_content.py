@@ -244,6 +244,16 @@ def test_no_file_acts(guarded: Guarded, hostile_run: str, name: str) -> None:
         guarded.check()
 
 
+def test_a_page_is_drawn_however_late_this_page_paints(guarded: Guarded, hostile_run: str) -> None:
+    guarded.page.add_init_script(
+        "requestAnimationFrame = () => 0;"
+        " const wait = setTimeout; setTimeout = (act, ms = 0) => wait(act, ms + (ms < 200 ? 400 : 0));"
+    )
+    guarded.go(f"{hostile_run}/artifacts?file=page.html")
+
+    expect(guarded.page.locator("iframe.sealed[data-drawn=true]")).to_be_visible()
+
+
 def test_no_name_of_a_file_acts(guarded: Guarded, client: SlipstreamClient, tmp_path: Path) -> None:
     run_id = log_run(client, tmp_path, {f"folder/{name}": "x" for name in FILE_NAMES})
     guarded.go(f"/experiments/0/runs/{run_id}/artifacts")

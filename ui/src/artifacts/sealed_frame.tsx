@@ -5,7 +5,7 @@
  * nobody. Without `scripts` nothing of it runs either.
  */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { serverUrl } from "../api/request";
 
 interface Props {
@@ -20,7 +20,8 @@ export function SealedFrame({ html, title, scripts = false, mostHeight }: Props)
   const frame = useRef<HTMLIFrameElement>(null);
   /** As high as it says that it is, once it is drawn. */
   const [height, setHeight] = useState<number>();
-  useEffect(() => {
+  // Before the frame can say that it is ready, which it says once: on a busy machine an effect after painting came too late.
+  useLayoutEffect(() => {
     let isFilled = false;
     const listen = (event: MessageEvent<unknown>) => {
       if (event.source !== frame.current?.contentWindow) return;
