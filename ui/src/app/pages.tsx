@@ -124,7 +124,9 @@ export function CurrentPage() {
         </p>
       </Empty>
     );
-  if (failed === found.load) return <Failure error={NOT_LOADED} retry={() => location.reload()} />;
+  // it may have come on another try
+  if (failed === found.load && !loaded.has(found.load))
+    return <Failure error={NOT_LOADED} retry={() => location.reload()} />;
   const Page = loaded.get(found.load);
   return Page ? (
     <Boundary key={identityOf(found.at)} what="This page">

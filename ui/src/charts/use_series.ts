@@ -5,6 +5,7 @@
 
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { again } from "../api/again";
 import { ApiError } from "../api/request";
 import { useLive } from "../app/live";
 import { type Asked, readSeries } from "./envelope";
@@ -73,6 +74,7 @@ class Source implements SeriesFound {
   #tail: ReturnType<typeof setTimeout> | undefined;
   #isReadingTail = false;
   #lastTail = Number.NEGATIVE_INFINITY;
+  readonly #retry = again(() => this.reload());
 
   show(key: string, zoom: string): void {
     if (key === this.#key && zoom === this.#zoom && this.series.peek() && !this.#lacksRuns()) {
@@ -107,6 +109,7 @@ class Source implements SeriesFound {
     this.#current?.abort();
     clearTimeout(this.#calm);
     clearTimeout(this.#tail);
+    this.#retry.settled();
   };
 
   /** Runs of which something was logged. */
@@ -160,6 +163,9 @@ class Source implements SeriesFound {
     this.isLoading.value = true;
     // what another metric lies along is found in the whole only
     const zoom = typeof this.wanted.x === "string" ? this.wanted.zoom : undefined;
+    // what is read of a part says nothing of the rest, which was read before the change
+    if (zoom && this.#changed.size) this.#whole = undefined;
+    const changed = [...this.#changed];
     this.#changed.clear();
     this.#runs = new Set(this.wanted.runs);
     try {
@@ -181,13 +187,21 @@ class Source implements SeriesFound {
       if (!zoom) this.#whole = found;
       this.series.value = found;
       this.error.value = undefined;
+      this.#retry.settled();
     } catch (error) {
+      this.#missed(changed);
       if (mine.signal.aborted) return;
       this.#runs = new Set();
+      this.#retry.failed(error);
       this.error.value = error instanceof ApiError ? error : new ApiError(String(error), -1, "PAGE_FAULT");
     }
     this.isLoading.value = false;
     if (this.#changed.size) this.#plan();
+  }
+
+  /** What changed was not read after all: it is still to be. */
+  #missed(runs: readonly string[]): void {
+    for (const run of runs) this.#changed.add(run);
   }
 
   /** Read what came after the last points, of the runs that changed. */
@@ -209,6 +223,8 @@ class Source implements SeriesFound {
         const mine = new AbortController();
         const asked = { ...this.#asked(start, undefined), runs };
         const tails = await this.#fetch(asked, mine.signal);
+        this.error.value = undefined;
+        this.#retry.settled();
         const byRun = new Map(tails.map((series) => [series.run, series]));
         const grown = (all: readonly Series[]) =>
           all.map((series) => {
@@ -219,12 +235,18 @@ class Source implements SeriesFound {
           this.series.value = grown(shown);
           if (!zoom) this.#whole = this.series.peek();
           else this.#whole = undefined;
+        } else {
+          // one has zoomed or chosen something else meanwhile: these points are in neither
+          this.#whole = undefined;
+          this.#missed(runs);
         }
       } else this.#whole = undefined;
     } catch (error) {
+      this.#missed(runs);
       if (error instanceof ApiError) this.error.value = error;
+      this.#retry.failed(error);
     }
     this.#isReadingTail = false;
-    if (this.#changed.size) this.#plan();
+    if (this.#changed.size && !this.error.peek()) this.#plan();
   }
 }

@@ -128,7 +128,7 @@ export default function RunsPage({ at }: PageProps) {
   const refresh = () => shown?.rows.refresh();
   // of a tree only roots are counted
   const found = shown?.runs?.value ?? (isTree && shown?.hasNested.value ? undefined : total);
-  if (about.error.value)
+  if (about.error.value && !about.value.value)
     return (
       <Failure
         error={about.error.value}
