@@ -80,7 +80,10 @@ def test_a_tag_that_comes_under_the_pointer_is_not_removed(
     assert set(client.get_run(run).data.tags) & {"a", "b", "c"} == {"b"}
 
 
-def test_two_quick_clicks_on_a_box_open_no_run(open_page: OpenPage, run: str) -> None:
+def test_two_quick_clicks_on_a_box_open_no_run(
+    open_page: OpenPage, client: SlipstreamClient, run: str
+) -> None:
+    client.create_run("0", run_name="beside it")
     page = open_page(f"/experiments/0?chosen={run}")  # the bar of what is selected is there already
     box = page.locator(".grid .line input[type=checkbox]:not(:checked)").first
     bar = page.get_by_role("group", name="Selected runs")
