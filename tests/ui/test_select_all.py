@@ -128,6 +128,29 @@ def test_ctrl_a_selects_all_and_a_run_is_taken_out_again(
     expect(page.get_by_role("group", name="Selected runs")).to_have_count(0)
 
 
+def test_runs_that_are_named_and_found_count_once(
+    table: Callable[..., Page], client: SlipstreamClient, sweep: Sweep
+) -> None:
+    first = client.search_runs([sweep.experiment], f"{VIT} AND params.optimizer = 'sgd'", max_results=2)
+    other = client.search_runs([sweep.experiment], f"{VIT} AND params.optimizer = 'lion'", max_results=1)
+    named = ",".join(run.info.run_id for run in [*first, *other])
+    sgd, lion = (f"%3D{VIT} AND params.optimizer = '{each}'" for each in ("sgd", "lion"))
+
+    # two of them are in the group, one is not
+    page = table(f"?filter={VIT}&by=params.optimizer&chosen={named}&all={sgd}")
+    expect(page.get_by_text("26 selected")).to_be_visible()
+    set_tag(page, "counted", "once")
+    expect(page.get_by_text("26 runs tagged counted.")).to_be_visible()
+    assert count(client, sweep, "tags.counted = 'once'") == 26
+
+    # what was taken out of a group that is not selected any more is not missing from another
+    page = table(f"?filter={VIT}&by=params.optimizer&all={lion}&but={named}")
+    expect(page.get_by_text("24 selected")).to_be_visible()
+    set_tag(page, "counted", "without")
+    expect(page.get_by_text("24 runs tagged counted.")).to_be_visible()
+    assert count(client, sweep, "tags.counted = 'without'") == 24
+
+
 def test_nothing_is_done_when_others_are_found_than_were_seen(
     table: Callable[..., Page], client: SlipstreamClient, sweep: Sweep
 ) -> None:
