@@ -191,3 +191,34 @@ def test_the_runs_of_groups_are_moved_together(
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text(f"5 groups of {RUNS} runs")).to_be_visible()
     assert client.search_runs([other]) == []
+
+
+def test_runs_are_moved_to_an_experiment_among_very_many(
+    table: Callable[..., Page],
+    client: SlipstreamClient,
+    sweep: Sweep,
+    violations: Callable[[Page], list[str]],
+) -> None:
+    first = client.create_experiment("many, the first")
+    for number in range(101):
+        client.create_experiment(f"many {number}")
+    page = table(f"?chosen={sweep.run_ids[0]}")
+
+    page.get_by_role("button", name="Move…").click()
+    to = page.get_by_role("combobox", name="To the experiment")
+    expect(to.get_by_role("option", name="Choose one of the 100 latest of")).to_be_attached()
+    expect(to.get_by_role("option", name="many, the first")).to_have_count(0)
+    page.get_by_role("searchbox", name="Experiments whose names contain").fill("the first")
+    expect(to.get_by_role("option")).to_have_text(["Choose one", "many, the first"])
+    to.select_option("many, the first")
+    assert violations(page) == []
+    # what is not shown any more is not chosen any more
+    page.get_by_role("searchbox").fill("many 1")
+    expect(page.get_by_role("button", name="Move", exact=True)).to_be_disabled()
+    page.get_by_role("searchbox").fill("the first")
+    expect(to).to_have_value(first)
+    page.get_by_role("button", name="Move", exact=True).click()
+    expect(page.get_by_text("1 run moved.")).to_be_visible()
+    assert client.get_run(sweep.run_ids[0]).info.experiment_id == first
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text(f"{RUNS} runs", exact=True)).to_be_visible()

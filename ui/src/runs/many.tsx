@@ -1,14 +1,13 @@
 /** What is done with the runs that are selected. */
 
 import { useState } from "preact/hooks";
-import { fetchChecked, hasToken, mlflow, own } from "../api/request";
-import { useResource } from "../api/resource";
-import type { SearchExperimentsResponse } from "../api/schema";
+import { fetchChecked, hasToken, own } from "../api/request";
 import { Dialog, DialogButtons } from "../app/dialog";
 import { go, pageUrl } from "../app/router";
 import { saveBlob } from "../app/save_file";
 import { tell, tellFailure } from "../app/toasts";
 import { count } from "../lib/format";
+import { MoveDialog } from "./move_dialog";
 import { change, isAll, NOTHING, type Operation, readIds, type Selection, toggleAll } from "./selection";
 import { keepSelection, type RunsState } from "./state";
 import type { TableQuery } from "./table";
@@ -145,10 +144,10 @@ export function ManyRuns({ state, query, selected, found, experiment, onDone }: 
       )}
       {asked === "move" && (
         <MoveDialog
-          runs={selected ?? 0}
+          title={`Move ${named(selected ?? 0)}`}
           from={experiment}
           onClose={() => setAsked(undefined)}
-          onAct={(what) => void act(what)}
+          onMove={(value) => void act({ operation: "move", value })}
         />
       )}
     </div>
@@ -188,41 +187,6 @@ function TagDialog(props: { runs: number; onClose: () => void; onAct: (what: Ope
             Remove the tag
           </button>
         </DialogButtons>
-      </form>
-    </Dialog>
-  );
-}
-
-function MoveDialog(props: {
-  runs: number;
-  from: string;
-  onClose: () => void;
-  onAct: (what: Operation) => void;
-}) {
-  const [to, setTo] = useState("");
-  const found = useResource("experiments", (abort) =>
-    mlflow.post<SearchExperimentsResponse>("experiments/search", { max_results: 1000 }, abort),
-  );
-  const others = (found.value.value?.experiments ?? []).filter((each) => each.experiment_id !== props.from);
-  const move = (event: SubmitEvent) => {
-    event.preventDefault();
-    props.onAct({ operation: "move", value: to });
-  };
-  return (
-    <Dialog title={`Move ${named(props.runs)}`} onClose={props.onClose}>
-      <form onSubmit={move}>
-        <label>
-          To the experiment
-          <select required value={to} onChange={(event) => setTo(event.currentTarget.value)}>
-            <option value="">Choose one</option>
-            {others.map((each) => (
-              <option key={each.experiment_id} value={each.experiment_id}>
-                {each.name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <DialogButtons action="Move" isReady={to !== ""} onClose={props.onClose} />
       </form>
     </Dialog>
   );
