@@ -5,7 +5,7 @@ from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from run_sweep import Sweep, run_name
 from server_process import ServerProcess
@@ -71,6 +71,28 @@ def test_the_count_is_of_all_runs_and_values_are_seen_at_once(table: Callable[..
         " return b.width * b.height / (innerWidth * innerHeight) })()"
     )
     assert share >= 0.8
+
+
+def test_ranges_that_are_not_known_at_first_come_by_themselves(table: Callable[..., Page]) -> None:
+    page = table("?columns=metrics.val%2Facc&order=-metrics.val%2Facc")
+    answers: list[bool] = []
+
+    def answer(route: Route) -> None:
+        answers.append(not answers)
+        if not answers[-1]:
+            route.continue_()
+            return
+        response = route.fetch()
+        part = response.json()
+        part["complete"] = False
+        for column in part["columns"]:
+            column["range"] = None
+        route.fulfill(response=response, json=part)
+
+    page.route("**/runs/table", answer)
+    page.reload()
+    expect(page.locator(".line .best").first).to_be_visible()
+    assert len(answers) >= 2
 
 
 def test_what_is_typed_is_counted_before_it_is_applied(
