@@ -309,9 +309,7 @@ def test_a_parent_is_told_that_a_run_has_left_it(servers: list[ServerProcess]) -
     leaving: list[Callable[[], object]] = [
         lambda: store.set_tag(child, "mlflow.parentRunId", second),
         lambda: store.delete_tag(child, "mlflow.parentRunId"),
-        lambda: store.change_runs(
-            RunsChange(operation="untag", run_ids=(child,), key="mlflow.parentRunId")
-        ),
+        lambda: store.change_runs(RunsChange(operation="untag", run_ids=(child,), key="mlflow.parentRunId")),
     ]
     for leave in leaving:
         store.set_tag(child, "mlflow.parentRunId", first)
