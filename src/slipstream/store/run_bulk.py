@@ -217,8 +217,10 @@ def _check(change: RunsChange) -> None:
         raise InvalidParameterError("'filters' need 'experiment_ids': where they search.")
     if operation in ("tag", "untag"):
         names.check_key(change.key, "key")
-    if operation == "untag" and (change.value is not None or change.values is not None):
-        raise InvalidParameterError("'untag' takes neither 'value' nor 'values'; it removes the tag 'key'.")
+    if operation not in ("tag", "move") and (change.value is not None or change.values is not None):
+        raise InvalidParameterError(
+            f"'{operation}' takes neither 'value' nor 'values'; only 'tag' and 'move' give something to runs."
+        )
     if operation in ("tag", "move"):
         if (change.value is None) == (change.values is None):
             raise InvalidParameterError(
