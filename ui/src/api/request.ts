@@ -90,9 +90,9 @@ async function errorOf(answer: Response): Promise<ApiError> {
   }
 }
 
-async function contentOf<T>(answer: Response): Promise<T> {
+async function contentOf<T>(answer: Response, parse: Parse | undefined): Promise<T> {
   try {
-    return (await answer.json()) as T;
+    return (parse ? parse(await answer.text()) : await answer.json()) as T;
   } catch (error) {
     if (error instanceof DOMException) throw error; // given up
     throw new ApiError(
@@ -103,13 +103,15 @@ async function contentOf<T>(answer: Response): Promise<T> {
   }
 }
 
-async function json<T>(path: string, init: RequestInit): Promise<T> {
+type Parse = (text: string) => unknown;
+
+async function json<T>(path: string, init: RequestInit, parse?: Parse): Promise<T> {
   const isOwn = path.startsWith(OWN);
   if (isOwn) asking++;
   let cursor: number | undefined;
   try {
     const answer = await fetchChecked(path, init);
-    const found = await contentOf<T & { cursor?: unknown }>(answer);
+    const found = await contentOf<T & { cursor?: unknown }>(answer, parse);
     if (typeof found?.cursor === "number") cursor = found.cursor;
     return found;
   } finally {
@@ -130,8 +132,9 @@ function sent(method: string, body: unknown, signal?: AbortSignal): RequestInit 
 
 /** Slipstream's own routes, named below their prefix. */
 export const own = {
-  get: <T>(path: string, query?: Query, signal?: AbortSignal) =>
-    json<T>(OWN + withQuery(path, query), signal ? { signal } : {}),
+  /** `parse` reads what `JSON.parse` would round. */
+  get: <T>(path: string, query?: Query, signal?: AbortSignal, parse?: Parse) =>
+    json<T>(OWN + withQuery(path, query), signal ? { signal } : {}, parse),
   post: <T>(path: string, body: unknown, signal?: AbortSignal) =>
     json<T>(OWN + path, sent("POST", body, signal)),
   url: (path: string, query?: Query) => serverUrl(OWN + withQuery(path, query)),
