@@ -110,6 +110,13 @@ class EnvelopeContract:
         own = lines(store, (long, "m"), (short, "m"), width=100, own_grid=True)[1]
         assert own.column < one.column
 
+    def test_a_metric_with_far_steps_does_not_blur_others(self, store: Store, long: str) -> None:
+        alone = lines(store, (long, "wave"), width=100)
+        store.log_batch(long, [Metric("by/time", 1.0, 1_000, 2**53), Metric("by/time", 2.0, 1_001, 0)])
+        beside, far = lines(store, (long, "wave"), (long, "by/time"), width=100)
+        assert [beside] == alone
+        assert far.x == [0, 2**53]
+
     def test_steps_that_went_back_are_put_in_order(self, store: Store) -> None:
         run = new_run(store)
         store.log_batch(
@@ -229,6 +236,25 @@ class EnvelopeContract:
             store.find_bands(BandRequest(key="m", selection=selection, by=("metrics.m",)))
         with pytest.raises(InvalidParameterError, match="limit"):
             store.find_bands(BandRequest(key="m", selection=selection, limit=1_000))
+
+    def test_bands_reach_as_far_as_steps_and_times_do(self, store: Store) -> None:
+        least, most = -(2**63), 2**63 - 1
+        runs = [new_run(store) for _ in range(2)]
+        for number, run in enumerate(runs):
+            store.log_batch(
+                run,
+                [Metric("m", float(number + at), time, step) for at, (time, step) in enumerate(
+                    [(0, least), (1, 0), (most, most)]
+                )],
+            )  # fmt: skip
+        for x in ("step", "time", "relative"):
+            for width in (1, 3, 100):
+                request = BandRequest(
+                    key="m", groups=(RunSet(name="both", run_ids=tuple(runs)),), x=x, width=width
+                )
+                (band,) = store.find_bands(request).groups
+                assert (band.runs, band.points) == (2, 6), (x, width)
+                assert (min(band.low), max(band.high)) == (pytest.approx(0.0), pytest.approx(3.0))
 
     def test_runs_count_between_their_points(self, store: Store) -> None:
         often, seldom = new_run(store), new_run(store)

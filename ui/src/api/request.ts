@@ -93,9 +93,9 @@ async function errorOf(answer: Response): Promise<ApiError> {
   }
 }
 
-async function contentOf<T>(answer: Response): Promise<T> {
+async function contentOf<T>(answer: Response, parse: Parse | undefined): Promise<T> {
   try {
-    return (await answer.json()) as T;
+    return (parse ? parse(await answer.text()) : await answer.json()) as T;
   } catch (error) {
     if (error instanceof DOMException) throw error; // given up
     throw new ApiError(
@@ -105,6 +105,8 @@ async function contentOf<T>(answer: Response): Promise<T> {
     );
   }
 }
+
+type Parse = (text: string) => unknown;
 
 /** An end to waiting, beside the one that who asks has. */
 function patience(asked: AbortSignal | null | undefined) {
@@ -132,7 +134,7 @@ function patience(asked: AbortSignal | null | undefined) {
   };
 }
 
-async function json<T>(path: string, init: RequestInit, isRead = false): Promise<T> {
+async function json<T>(path: string, init: RequestInit, isRead = false, parse?: Parse): Promise<T> {
   const isOwn = path.startsWith(OWN);
   if (isOwn) asking++;
   let cursor: number | undefined;
@@ -141,7 +143,7 @@ async function json<T>(path: string, init: RequestInit, isRead = false): Promise
   try {
     const answer = await fetchChecked(path, wait ? { ...init, signal: wait.signal } : init);
     wait?.begun();
-    const found = await contentOf<T & { cursor?: unknown }>(answer);
+    const found = await contentOf<T & { cursor?: unknown }>(answer, parse);
     if (typeof found?.cursor === "number") cursor = found.cursor;
     return found;
   } catch (error) {
@@ -171,8 +173,9 @@ function sent(method: string, body: unknown, signal?: AbortSignal): RequestInit 
 
 /** Slipstream's own routes, named below their prefix. */
 export const own = {
-  get: <T>(path: string, query?: Query, signal?: AbortSignal) =>
-    json<T>(OWN + withQuery(path, query), signal ? { signal } : {}, true),
+  /** `parse` reads what `JSON.parse` would round. */
+  get: <T>(path: string, query?: Query, signal?: AbortSignal, parse?: Parse) =>
+    json<T>(OWN + withQuery(path, query), signal ? { signal } : {}, true, parse),
   /** With a `signal` it is one that only reads. */
   post: <T>(path: string, body: unknown, signal?: AbortSignal) =>
     json<T>(OWN + path, sent("POST", body, signal), signal !== undefined),

@@ -9,7 +9,7 @@ import { again } from "../api/again";
 import { ApiError } from "../api/request";
 import { useLive } from "../app/live";
 import { type Asked, readSeries } from "./envelope";
-import { appended, overMetric, type Series } from "./series";
+import { appended, isBehind, overMetric, type Series } from "./series";
 import type { XKind } from "./settings";
 
 export interface SeriesWanted {
@@ -37,6 +37,10 @@ export interface SeriesFound {
 const CALM_MS = 120;
 /** Points come in at most this often. */
 const LIVE_MS = 200;
+/** Where all that is shown has to be read for it. */
+const WHOLE_MS = 1000;
+/** New points that could not be read are asked for again. */
+const RETRY_MS = 3000;
 
 export function useSeries(wanted: SeriesWanted): SeriesFound {
   const source = useMemo(() => new Source(), []);
@@ -74,6 +78,7 @@ class Source implements SeriesFound {
   #tail: ReturnType<typeof setTimeout> | undefined;
   #isReadingTail = false;
   #lastTail = Number.NEGATIVE_INFINITY;
+  #pause = LIVE_MS;
   readonly #retry = again(() => this.reload());
 
   show(key: string, zoom: string): void {
@@ -126,7 +131,7 @@ class Source implements SeriesFound {
         this.#lastTail = performance.now();
         void this.#readTail();
       },
-      Math.max(0, this.#lastTail + LIVE_MS - performance.now()),
+      Math.max(0, this.#lastTail + this.#pause - performance.now()),
     );
   }
 
@@ -156,31 +161,30 @@ class Source implements SeriesFound {
     });
   }
 
-  async #read(): Promise<void> {
+  /** `isQuiet` where the same is read again, for new points. */
+  async #read(isQuiet = false): Promise<void> {
     this.#current?.abort();
     const mine = new AbortController();
     this.#current = mine;
-    this.isLoading.value = true;
+    if (!isQuiet) this.isLoading.value = true;
+    const { x } = this.wanted;
     // what another metric lies along is found in the whole only
-    const zoom = typeof this.wanted.x === "string" ? this.wanted.zoom : undefined;
-    // what is read of a part says nothing of the rest, which was read before the change
-    if (zoom && this.#changed.size) this.#whole = undefined;
+    let zoom = typeof x === "string" ? this.wanted.zoom : undefined;
     const changed = [...this.#changed];
     this.#changed.clear();
+    // it lacks what is read now, and may be shown again before this is there
+    if (changed.length) this.#whole = undefined;
     this.#runs = new Set(this.wanted.runs);
     try {
       let found = await this.#fetch(this.#asked(zoom?.[0], zoom?.[1]), mine.signal);
       if (this.#current !== mine) return;
       // all at one step: logged without steps, so that time is what tells the points apart
-      const isFlat = found.some((series) => series.total > 1);
-      if (
-        !zoom &&
-        this.wanted.x === "step" &&
-        !this.isByTime.peek() &&
-        isFlat &&
-        found.every((series) => series.firstStep === series.lastStep)
-      ) {
-        this.isByTime.value = true;
+      const isFlat =
+        found.some((series) => series.total > 1) &&
+        found.every((series) => series.firstStep === series.lastStep);
+      if (x === "step" && found.length && isFlat !== this.isByTime.peek()) {
+        this.isByTime.value = isFlat;
+        zoom = undefined; // it was of the other axis
         found = await this.#fetch(this.#asked(undefined, undefined), mine.signal);
         if (this.#current !== mine) return;
       }
@@ -189,9 +193,9 @@ class Source implements SeriesFound {
       this.error.value = undefined;
       this.#retry.settled();
     } catch (error) {
-      this.#missed(changed);
       if (mine.signal.aborted) return;
       this.#runs = new Set();
+      this.#tellLater(changed);
       this.#retry.failed(error);
       this.error.value = error instanceof ApiError ? error : new ApiError(String(error), -1, "PAGE_FAULT");
     }
@@ -199,54 +203,72 @@ class Source implements SeriesFound {
     if (this.#changed.size) this.#plan();
   }
 
-  /** What changed was not read after all: it is still to be. */
-  #missed(runs: readonly string[]): void {
+  #tellLater(runs: readonly string[]): void {
     for (const run of runs) this.#changed.add(run);
+    if (runs.length) this.#pause = RETRY_MS;
   }
 
   /** Read what came after the last points, of the runs that changed. */
   async #readTail(): Promise<void> {
     const shown = this.series.peek();
     const runs = [...this.#changed].filter((run) => this.wanted.runs.includes(run));
-    this.#changed.clear();
-    if (!shown || runs.length === 0) return;
+    if (!shown || runs.length === 0) {
+      this.#changed.clear();
+      return;
+    }
     const { zoom, width, x } = this.wanted;
     const ends = runs.map((run) => shown.find((series) => series.run === run)?.x.at(-1));
     const isNew = ends.some((end) => end === undefined);
-    const start = Math.min(...ends.map((end) => end ?? 0));
     const isFull = shown.some((series) => runs.includes(series.run) && series.x.length > 3 * width);
-    const key = this.#key;
     this.#isReadingTail = true;
-    try {
-      if (typeof x !== "string" || isNew || isFull) await this.#read();
-      else if (!zoom || start < zoom[1]) {
-        const mine = new AbortController();
-        const asked = { ...this.#asked(start, undefined), runs };
-        const tails = await this.#fetch(asked, mine.signal);
-        this.error.value = undefined;
-        this.#retry.settled();
-        const byRun = new Map(tails.map((series) => [series.run, series]));
-        const grown = (all: readonly Series[]) =>
-          all.map((series) => {
-            const tail = byRun.get(series.run);
-            return tail ? appended(series, tail) : series;
-          });
-        if (this.series.peek() === shown && this.#key === key) {
-          this.series.value = grown(shown);
-          if (!zoom) this.#whole = this.series.peek();
-          else this.#whole = undefined;
-        } else {
-          // one has zoomed or chosen something else meanwhile: these points are in neither
-          this.#whole = undefined;
-          this.#missed(runs);
-        }
-      } else this.#whole = undefined;
-    } catch (error) {
-      this.#missed(runs);
-      if (error instanceof ApiError) this.error.value = error;
-      this.#retry.failed(error);
-    }
+    // of a part that is zoomed into, nothing tells whether points came within it
+    if (zoom || typeof x !== "string" || isNew || isFull) await this.#readAgain();
+    else await this.#append(shown, runs, Math.min(...ends.map((end) => end ?? 0)));
     this.#isReadingTail = false;
-    if (this.#changed.size && !this.error.peek()) this.#plan();
+    if (this.#changed.size) this.#plan();
+  }
+
+  async #readAgain(): Promise<void> {
+    this.#pause = WHOLE_MS;
+    await this.#read(true);
+  }
+
+  async #append(shown: readonly Series[], runs: readonly string[], start: number): Promise<void> {
+    const key = this.#key;
+    this.#pause = LIVE_MS;
+    this.#changed.clear();
+    try {
+      const mine = new AbortController();
+      const tails = await this.#fetch({ ...this.#asked(start, undefined), runs }, mine.signal);
+      const isSame = this.series.peek() === shown && this.#key === key && !this.wanted.zoom;
+      const byRun = new Map(tails.map((series) => [series.run, series]));
+      const grows = (series: Series) => byRun.get(series.run);
+      const hasSteps = this.isByTime.peek() && tails.some((series) => series.firstStep !== series.lastStep);
+      if (!isSame) {
+        // what was read meanwhile may be without them
+        this.#whole = undefined;
+        for (const run of runs) this.#changed.add(run);
+      } else if (
+        !hasSteps &&
+        shown.every((series) => {
+          const tail = grows(series);
+          return !tail || isBehind(series, tail);
+        })
+      ) {
+        this.series.value = shown.map((series) => {
+          const tail = grows(series);
+          return tail ? appended(series, tail) : series;
+        });
+        this.#whole = this.series.peek();
+        this.error.value = undefined;
+      } else {
+        // points came that are not behind the last one: steps went back, or are the same
+        for (const run of runs) this.#changed.add(run);
+        await this.#readAgain();
+      }
+    } catch (error) {
+      this.#tellLater(runs);
+      if (error instanceof ApiError) this.error.value = error;
+    }
   }
 }

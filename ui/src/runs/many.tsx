@@ -1,15 +1,14 @@
 /** What is done with the runs that are selected. */
 
 import { useState } from "preact/hooks";
-import { fetchChecked, hasToken, mlflow, own } from "../api/request";
-import { useResource } from "../api/resource";
-import type { SearchExperimentsResponse } from "../api/schema";
+import { fetchChecked, hasToken, own } from "../api/request";
 import { Dialog } from "../app/dialog";
 import { go, pageUrl, path } from "../app/router";
 import { saveBlob } from "../app/save_file";
 import { SheetForm } from "../app/sheet_form";
 import { tell, tellFailure } from "../app/toasts";
 import { count } from "../lib/format";
+import { MoveDialog } from "./move_dialog";
 import { change, isAll, NOTHING, type Operation, readIds, type Selection, toggleAll } from "./selection";
 import { keepSelection, type RunsState, readState } from "./state";
 import type { TableQuery } from "./table";
@@ -144,7 +143,12 @@ export function ManyRuns({ state, query, selected, found, experiment, onDone }: 
       </button>
       {asked === "tag" && <TagDialog runs={selected ?? 0} onClose={() => setAsked(undefined)} onAct={act} />}
       {asked === "move" && (
-        <MoveDialog runs={selected ?? 0} from={experiment} onClose={() => setAsked(undefined)} onAct={act} />
+        <MoveDialog
+          title={`Move ${named(selected ?? 0)}`}
+          from={experiment}
+          onClose={() => setAsked(undefined)}
+          onMove={(value) => act({ operation: "move", value })}
+        />
       )}
     </div>
   );
@@ -185,41 +189,6 @@ function TagDialog(props: { runs: number; onClose: () => void; onAct: (what: Ope
         <label>
           Value
           <input name="value" maxLength={8000} />
-        </label>
-      </SheetForm>
-    </Dialog>
-  );
-}
-
-function MoveDialog(props: {
-  runs: number;
-  from: string;
-  onClose: () => void;
-  onAct: (what: Operation) => Promise<void>;
-}) {
-  const [to, setTo] = useState("");
-  const found = useResource("experiments", (abort) =>
-    mlflow.post<SearchExperimentsResponse>("experiments/search", { max_results: 1000 }, abort),
-  );
-  const others = (found.value.value?.experiments ?? []).filter((each) => each.experiment_id !== props.from);
-  return (
-    <Dialog title={`Move ${named(props.runs)}`} onClose={props.onClose}>
-      <SheetForm
-        action="Move"
-        isReady={to !== ""}
-        onSubmit={() => props.onAct({ operation: "move", value: to })}
-        onClose={props.onClose}
-      >
-        <label>
-          To the experiment
-          <select required value={to} onChange={(event) => setTo(event.currentTarget.value)}>
-            <option value="">Choose one</option>
-            {others.map((each) => (
-              <option key={each.experiment_id} value={each.experiment_id}>
-                {each.name}
-              </option>
-            ))}
-          </select>
         </label>
       </SheetForm>
     </Dialog>
