@@ -29,6 +29,9 @@ FAULTS = """least => {
         const box = (each.closest('label') ?? each).getBoundingClientRect();
         if (!each.checkVisibility() || box.width <= 1 || style.visibility === 'hidden' || style.clipPath !== 'none') continue;
         const name = `${each.tagName} ${each.getAttribute('aria-label') ?? each.textContent.trim().slice(0, 30)}`;
+        const isInSentence = each.tagName === 'A' && style.display === 'inline'
+            && each.parentElement.textContent.trim() !== each.textContent.trim();
+        if (isInSentence) continue;
         if (box.width < least || box.height < least)
             faults.push(`small: ${name} ${Math.round(box.width)} x ${Math.round(box.height)}`);
         if ((box.right > width + 1 || box.left < -1) && !scrolls(each)) faults.push(`cut off: ${name}`);
