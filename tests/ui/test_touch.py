@@ -26,7 +26,11 @@ FAULTS = """least => {
     let before;
     for (const each of document.querySelectorAll('button, a[href], input, select, textarea, summary')) {
         const style = getComputedStyle(each);
-        const box = (each.closest('label') ?? each).getBoundingClientRect();
+        const own = each.getBoundingClientRect(), label = each.closest('label')?.getBoundingClientRect() ?? own;
+        const box = {
+            width: Math.max(own.width, label.width), height: Math.max(own.height, label.height),
+            left: own.left, right: own.right,
+        };
         if (!each.checkVisibility() || box.width <= 1 || style.visibility === 'hidden' || style.clipPath !== 'none') continue;
         const name = `${each.tagName} ${each.getAttribute('aria-label') ?? each.textContent.trim().slice(0, 30)}`;
         const isInSentence = each.tagName === 'A' && style.display === 'inline'
