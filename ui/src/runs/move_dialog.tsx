@@ -4,7 +4,8 @@ import { useState } from "preact/hooks";
 import { own } from "../api/request";
 import { useResource } from "../api/resource";
 import type { ExperimentsOverviewResponse } from "../api/schema";
-import { Dialog, DialogButtons } from "../app/dialog";
+import { Dialog } from "../app/dialog";
+import { SheetForm } from "../app/sheet_form";
 import { count } from "../lib/format";
 
 const SHOWN = 100;
@@ -14,7 +15,7 @@ interface Props {
   /** The experiment that they are in. */
   readonly from: string;
   readonly onClose: () => void;
-  readonly onMove: (experiment: string) => void;
+  readonly onMove: (experiment: string) => Promise<void>;
 }
 
 export function MoveDialog({ title, from, onClose, onMove }: Props) {
@@ -27,13 +28,9 @@ export function MoveDialog({ title, from, onClose, onMove }: Props) {
   const others = experiments.filter((each) => each.experiment_id !== from);
   const chosen = others.some((each) => each.experiment_id === to) ? to : "";
   const isSearched = words !== "" || total > SHOWN;
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    if (chosen) onMove(chosen);
-  };
   return (
     <Dialog title={title} onClose={onClose}>
-      <form onSubmit={submit}>
+      <SheetForm action="Move" isReady={chosen !== ""} onSubmit={() => onMove(chosen)} onClose={onClose}>
         {isSearched && (
           <label>
             Experiments whose names contain
@@ -54,8 +51,7 @@ export function MoveDialog({ title, from, onClose, onMove }: Props) {
           </select>
         </label>
         {found.error.value && <p role="alert">{found.error.value.message}</p>}
-        <DialogButtons action="Move" isReady={chosen !== ""} onClose={onClose} />
-      </form>
+      </SheetForm>
     </Dialog>
   );
 }
