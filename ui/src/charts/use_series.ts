@@ -193,14 +193,22 @@ class Source implements SeriesFound {
       this.error.value = undefined;
       this.#retry.settled();
     } catch (error) {
-      if (mine.signal.aborted) return;
+      if (mine.signal.aborted) {
+        for (const run of changed) this.#changed.add(run); // of them nothing was read after all
+        return;
+      }
       this.#runs = new Set();
       this.#tellLater(changed);
       this.#retry.failed(error);
       this.error.value = error instanceof ApiError ? error : new ApiError(String(error), -1, "PAGE_FAULT");
     }
     this.isLoading.value = false;
-    if (this.#changed.size) this.#plan();
+    this.#goOn();
+  }
+
+  /** Read what changed meanwhile; after a failure that may pass, all is read again by itself. */
+  #goOn(): void {
+    if (this.#changed.size && !this.error.peek()?.mayPass) this.#plan();
   }
 
   #tellLater(runs: readonly string[]): void {
@@ -225,7 +233,7 @@ class Source implements SeriesFound {
     if (zoom || typeof x !== "string" || isNew || isFull) await this.#readAgain();
     else await this.#append(shown, runs, Math.min(...ends.map((end) => end ?? 0)));
     this.#isReadingTail = false;
-    if (this.#changed.size) this.#plan();
+    this.#goOn();
   }
 
   async #readAgain(): Promise<void> {
@@ -261,6 +269,7 @@ class Source implements SeriesFound {
         });
         this.#whole = this.series.peek();
         this.error.value = undefined;
+        this.#retry.settled();
       } else {
         // points came that are not behind the last one: steps went back, or are the same
         for (const run of runs) this.#changed.add(run);
@@ -268,6 +277,7 @@ class Source implements SeriesFound {
       }
     } catch (error) {
       this.#tellLater(runs);
+      this.#retry.failed(error);
       if (error instanceof ApiError) this.error.value = error;
     }
   }
