@@ -295,6 +295,42 @@ def test_media_by_step_are_under_one_slider(
     expect(pictures).to_have_count(2)
 
 
+def test_pictures_stay_with_their_runs_while_others_are_listed(
+    open_page: OpenPage, client: SlipstreamClient, tmp_path: Path
+) -> None:
+    ids = []
+    for number in range(3):
+        ids.append(client.create_run("0", run_name=f"run {number}").info.run_id)
+        picture = tmp_path / f"sample%step%{number}%timestamp%1790000000000%{number:032x}.gif"
+        picture.write_bytes(DOT)
+        client.log_artifact(ids[-1], str(picture), "images")
+    page = open_page(f"/compare?runs={','.join(ids)}")
+    page.get_by_text("Images, sounds and tables by step").click()
+    figure = page.locator("figure").filter(has_text="run 2")
+    expect(figure.get_by_role("img")).to_have_attribute("alt", "sample of run 2 at step 2")
+    held: list[Route] = []
+    page.route("**/artifacts/list*", lambda route: held.append(route))  # noqa: PLW0108  # Playwright marks what it calls
+    page.get_by_role("button", name="Take run 0 out").click()
+    expect(page.locator("figure")).to_have_count(2)
+    expect(figure.get_by_role("img")).to_have_attribute("alt", "sample of run 2 at step 2")
+    page.unroute("**/artifacts/list*")  # which lets those go on that were held
+    expect(figure.get_by_role("img")).to_have_attribute("alt", "sample of run 2 at step 2")
+
+
+def test_params_that_differ_in_the_last_digit_look_different(
+    open_page: OpenPage, client: SlipstreamClient
+) -> None:
+    ids = []
+    for seed in ("123456781", "123456789"):
+        run_id = client.create_run("0", run_name=f"seed {seed}").info.run_id
+        client.log_param(run_id, "seed", seed)
+        ids.append(run_id)
+    page = open_page(f"/compare?runs={','.join(ids)}")
+    expect(page.locator(".diff-table tbody td.number").filter(has_text="1234567")).to_have_text(
+        ["123456781", "123456789"]
+    )
+
+
 def test_nothing_to_compare_says_what_to_do(
     open_page: OpenPage, violations: Callable[[Page], list[str]]
 ) -> None:

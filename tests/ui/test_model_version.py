@@ -1,6 +1,8 @@
 """The page of a version: what it is, and asking it where it is served, by a form and by a chat box."""
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -281,3 +283,30 @@ def test_a_chat_goes_on_after_what_went_wrong(open_page: OpenPage, setup: Models
         "begin",
         "found",
     ]
+
+
+def test_a_signature_with_odd_names_and_long_numbers_is_shown(
+    open_page: OpenPage, client: SlipstreamClient, tmp_path: Path
+) -> None:
+    inputs = [
+        {"name": "constructor", "type": "string", "required": False},
+        {"name": "__proto__", "type": "long"},
+    ]
+    params = [{"name": "seed", "type": "long", "default": 2**53 + 1, "shape": None}]
+    signature = (
+        f"signature: {{inputs: {json.dumps(json.dumps(inputs))}, params: {json.dumps(json.dumps(params))}}}"
+    )
+    (tmp_path / "MLmodel").write_text(f"flavors: {{python_function: {{loader_module: x}}}}\n{signature}\n")
+    run_id = client.create_run("0").info.run_id
+    client.log_artifacts(run_id, str(tmp_path), "model")
+    client.create_registered_model("odd")
+    client.create_model_version("odd", f"runs:/{run_id}/model", run_id)
+    page = open_page("/models/odd/versions/1")
+    expect(page.get_by_role("row", name="seed long 9007199254740993")).to_be_visible()
+    page.get_by_label("Scoring server").select_option("fake")
+    page.get_by_label("It serves nothing named odd").select_option("m")
+    page.locator("#try").get_by_label("__proto__").fill("5")
+    page.locator("#try").get_by_text("This request as curl").click()
+    expect(page.locator("#try pre").last).to_contain_text(
+        '"columns":["__proto__"],"data":[[5]]},"params":{"seed":9007199254740993}'
+    )

@@ -17,7 +17,7 @@ from slipstream.api.envelopes import AxisMessage, FindEnvelopesResponse, find_en
 from slipstream.api.envelopes import FindEnvelopes as Asked
 from slipstream.entities.envelope import EncodedEnvelopes, Envelope
 from slipstream.rules.envelope import Line, LineCutter, OutOfOrderError, Smoother, column_width
-from slipstream.wire.short_numbers import Shades, axis_text, float32_texts
+from slipstream.wire.short_numbers import Shades, axis_text, float32_texts, point_texts
 
 VALUES = st.floats(width=64) | st.sampled_from(
     [math.nan, math.inf, -math.inf, 0.0, -0.0, 1.7e308, -1.7e308, 5e-324]
@@ -200,6 +200,24 @@ def test_texts_are_of_the_same_float(values: list[float]) -> None:
             assert read == pytest.approx(value, rel=6e-8)
         else:
             assert struct.pack("f", read) == struct.pack("f", value) or read == value == 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [16_777_217.0, 16_777_218.0, 16_777_219.0],
+        [123_456_789.0, 1.0],
+        [1e8 + 0.001, 1e8 + 0.002],
+        [1.00001, 1.00002],
+    ],
+)
+def test_points_that_a_float_would_round_together_have_all_digits(values: list[float]) -> None:
+    assert [json.loads(text) for text in point_texts(values)] == values
+
+
+def test_other_points_have_few_digits() -> None:
+    assert point_texts([1 / 3, 2 / 3, 0.0]) == ["0.33333334", "0.6666667", "0"]
+    assert point_texts([]) == []
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))

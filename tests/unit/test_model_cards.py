@@ -151,3 +151,10 @@ def test_a_version_made_of_a_run_by_its_uri(versions: Versions) -> None:
     status, found = versions.card(gone)
     assert status == 404
     assert "no MLmodel file" in found["message"]
+
+
+def test_half_a_pair_of_utf_16_in_a_name_is_no_failure(versions: Versions) -> None:
+    inputs = r'[{"type": "double", "name": "a\ud800"}]'
+    version = versions.add(MLmodel=f"flavors: {{}}\nsignature:\n  inputs: '{inputs}'\n")
+    status, card = versions.card(version)
+    assert (status, card["inputs"][0]["name"]) == (200, "a?")

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { mediaByKey, mediaFrom, placeOf, placeText } from "../src/charts/media_files";
+import { SvgPen } from "../src/charts/pen";
 import { importances, ranks } from "../src/charts/small/correlation";
+import { paintHistogram } from "../src/charts/small/paint";
 import { fieldOf, kindFor } from "../src/charts/small/values";
 import { comparedOf } from "../src/compare/compared";
 import { lineDiff } from "../src/compare/line_diff";
@@ -172,5 +174,35 @@ describe("media of runs under one step", () => {
   it("are those of the last step up to it", () => {
     expect(stepsOf([files, files.slice(0, 1)])).toEqual([2, 5, 9]);
     expect([1, 2, 4, 7, 100].map((step) => upTo(files, step)?.time)).toEqual([undefined, 0, 0, 2, 3]);
+  });
+});
+
+describe("histograms", () => {
+  const drawn = (field: ReturnType<typeof fieldOf>) => {
+    const pen = new SvgPen(400, 300);
+    const inks = { back: "#fff", text: "#000", quiet: "#444", line: "#ccc", accent: "#06c" };
+    const hits = paintHistogram({ pen, width: 400, height: 300, inks, lit: undefined }, field);
+    const texts = [...pen.document().matchAll(/<text x="([\d.]+)".*?text-anchor="middle".*?>(.*?)<\/text>/g)];
+    return { hits, places: new Map(texts.map((each) => [each[2], Number(each[1])])) };
+  };
+
+  it("have their bars where the axis says", () => {
+    const { hits, places } = drawn(fieldOf("metrics.loss", ["0", "1", "9", "10"]));
+    const wide = (hits[1]?.x ?? 0) - (hits[0]?.x ?? 0);
+    expect(places.get("0")).toBeCloseTo((hits[0]?.x ?? 0) - wide / 2, -0.5);
+    expect(places.get("10")).toBeCloseTo((hits.at(-1)?.x ?? 0) + wide / 2, -0.5);
+    expect(hits.map((hit) => hit.text)).toEqual([
+      "2 runs from 0 to 2.5",
+      "0 runs from 2.5 to 5",
+      "0 runs from 5 to 7.5",
+      "2 runs from 7.5 to 10",
+    ]);
+  });
+
+  it("of names have each name below its bar", () => {
+    const { hits, places } = drawn(fieldOf("params.model", ["a", "b", "c", "c"]));
+    for (const [at, name] of ["a", "b", "c"].entries())
+      expect(places.get(name)).toBeCloseTo(hits[at]?.x ?? 0, -0.5);
+    expect(hits.at(-1)?.text).toBe("2 runs: c");
   });
 });

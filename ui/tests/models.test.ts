@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { isHigherBetter } from "../src/lib/better";
+import { parseAnswer, parseExact, stringifyExact } from "../src/lib/exact_json";
 import { shellQuote } from "../src/lib/shell_words";
 import { ChatReader } from "../src/models/chat_stream";
 import { samples, serveCommands } from "../src/models/code";
 import { change, differences, requirementsOf, schemaChanges } from "../src/models/differences";
 
+import type { SchemaField } from "../src/models/messages";
 import { aliasMove, isMove, movesOf, stageMove } from "../src/models/moves";
 import { filterOf } from "../src/models/search";
 import { FieldFault, formOf, requestOf, typeText } from "../src/models/signature";
@@ -280,5 +282,135 @@ describe("a talk", () => {
     expect(reader.finish().isWhole).toBe(false);
     reader.push("data: [DONE]\n\n");
     expect(reader.finish().isWhole).toBe(true);
+  });
+});
+
+describe("odd streams of chat models", () => {
+  const read = (chunks: readonly string[]) => {
+    let text = "";
+    const reader = new ChatReader((piece) => {
+      text += piece;
+    });
+    for (const chunk of chunks) reader.push(chunk);
+    return { ...reader.finish(), text };
+  };
+  const piece = (content: unknown) => `data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`;
+  const whole = `: a comment\n\nid: 7\n${piece("héllo 😀")}retry: 3\n\n${piece(" wörld")}data: [DONE]\n\n`;
+
+  it.each([
+    ["\n", "LF"],
+    ["\r\n", "CRLF"],
+    ["\r", "CR"],
+  ])("are the same however they are cut (%#: %s)", (end) => {
+    const text = whole.replaceAll("\n", end);
+    for (let size = 1; size < 9; size++) {
+      const chunks = text.match(new RegExp(`[^]{1,${size}}`, "g")) ?? [];
+      expect(read(chunks)).toMatchObject({ text: "héllo 😀 wörld", isWhole: true });
+    }
+  });
+
+  it("may say null where others say nothing", () => {
+    const odd = [
+      "null",
+      '{"choices":null}',
+      '{"choices":[null]}',
+      '{"choices":[{"delta":null}],"usage":null}',
+    ];
+    const usage = '{"choices":[],"usage":{"prompt_tokens":null,"completion_tokens":null}}';
+    const found = read(
+      [...odd, usage].map((data) => `data: ${data}\n\n`).concat(piece("after"), "data: [DONE]\n\n"),
+    );
+    expect(found).toMatchObject({ text: "after", isWhole: true, completionTokens: undefined });
+  });
+
+  it("may have parts for texts", () =>
+    expect(read([piece([{ type: "text", text: "one" }, { type: "image" }])]).text).toBe("one"));
+
+  it("may be no streams", () => {
+    const answer = { choices: [{ message: { content: "at once" } }], usage: { completion_tokens: 2 } };
+    expect(read([JSON.stringify(answer)])).toMatchObject({
+      text: "at once",
+      isWhole: true,
+      completionTokens: 2,
+    });
+    expect(() => read(['{"text":"<html>busy"}'])).toThrow("no answer of a chat: <html>busy");
+  });
+
+  it("say what went wrong in words", () => {
+    expect(() => read(["event: error\ndata: out of memory\n\n"])).toThrow("out of memory");
+    expect(() => read(['event: error\ndata: {"message":"no room"}\n\n'])).toThrow("no room");
+    expect(() => read(['data: {"error":{"message":"too long"}}\n\n'])).toThrow("too long");
+    expect(() => read(["data: <html>\n\n"])).toThrow("no piece of an answer: <html>");
+  });
+
+  it("of one long event are not searched again and again", () => {
+    const long = piece("y".repeat(4_000_000));
+    const began = performance.now();
+    expect(read(long.match(/.{1,1000}/gs) ?? []).text).toHaveLength(4_000_000);
+    expect(performance.now() - began).toBeLessThan(2000); // 0.1 s, and 30 s where each piece is joined to those before
+  });
+});
+
+describe("odd signatures", () => {
+  const card = (
+    inputs: SchemaField[] | null,
+    params: SchemaField[] | null = null,
+    example: unknown = null,
+  ) => ({
+    inputs,
+    params,
+    task: null,
+    example,
+  });
+
+  it("have names that every object has", () => {
+    const form = formOf(
+      card(
+        [
+          { name: "__proto__", type: "double", required: true },
+          { name: "constructor", type: "string", required: false },
+        ],
+        [{ name: "toString", type: "long", default: 3 }],
+      ),
+    );
+    const row = JSON.parse('{"__proto__":"2.5"}') as Record<string, string>;
+    expect(JSON.stringify(requestOf(form, [row], {}))).toBe(
+      '{"dataframe_split":{"columns":["__proto__"],"data":[[2.5]]},"params":{"toString":3}}',
+    );
+  });
+
+  it("do not say false where nothing was said", () => {
+    const form = formOf(
+      card(
+        [
+          { name: "may", type: "boolean", required: false },
+          { name: "must", type: "boolean", required: true },
+        ],
+        [{ name: "p", type: "boolean", default: null }],
+      ),
+    );
+    expect(requestOf(form, [{}], {})).toEqual({ dataframe_split: { columns: ["must"], data: [[false]] } });
+    expect(requestOf(form, [{ may: "true" }], { p: "false" })).toEqual({
+      dataframe_split: { columns: ["may", "must"], data: [[true, false]] },
+      params: { p: false },
+    });
+  });
+
+  it("keep whole numbers of presets", () => {
+    const said = parseExact(
+      '{"inputs":[{"name":"id","type":"long"}],"params":[{"name":"seed","type":"long","default":9007199254740993}],"example":{"dataframe_split":{"columns":["id"],"data":[[9007199254740995]]}}}',
+    ) as Parameters<typeof formOf>[0];
+    const form = formOf({ ...said, task: null });
+    expect(stringifyExact(requestOf(form, [{}], {}))).toBe(
+      '{"dataframe_split":{"columns":["id"],"data":[[9007199254740995]]},"params":{"seed":9007199254740993}}',
+    );
+    expect(schemaChanges(null, said.params, "params")[0]?.after).toBe("long = 9007199254740993");
+  });
+
+  it("answer with what JSON has not", () => {
+    expect(parseAnswer('{"predictions":[NaN,-Infinity,{"a":"NaN, \\" Infinity"},1]}')).toEqual({
+      predictions: ["NaN", "-Infinity", { a: 'NaN, " Infinity' }, 1],
+    });
+    expect(() => parseAnswer("<html>")).toThrow(SyntaxError);
   });
 });

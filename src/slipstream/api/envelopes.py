@@ -22,7 +22,7 @@ from slipstream.entities.envelope import (
 from slipstream.errors import InvalidParameterError
 from slipstream.store.base import Store
 from slipstream.wire.parsing import Int64
-from slipstream.wire.short_numbers import Shades, axis_text, float32_texts, list_text
+from slipstream.wire.short_numbers import Shades, axis_text, list_text, point_texts
 
 
 class FindEnvelopes(Request, kw_only=True):
@@ -232,7 +232,7 @@ def _to_text(line: Envelope) -> bytes:
         f'"column":{line.column},"x":{axis_text(line.x, 1 if line.raw else line.column)}',
     ]
     if line.y is not None:
-        parts.append(f'"y":{list_text(line.y, float32_texts)}')
+        parts.append(f'"y":{list_text(line.y, point_texts)}')
     numbers = [
         value for column in (line.y, line.low, line.high) if column for value in column if value is not None
     ]

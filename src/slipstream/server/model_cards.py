@@ -68,11 +68,21 @@ def model_card_routes(context: ServerContext) -> list[Route]:
             if not value:
                 raise InvalidParameterError(f"Missing value for required parameter '{name}'.")
         found = await asyncio.to_thread(_read, context, values["name"] or "", values["version"] or "")
-        return Response(msgspec.json.encode(found), media_type="application/json")
+        return Response(_encoded(found), media_type="application/json")
 
     return [
         DeclaredRoute("GET", f"{base}model-versions/card", Permission.READ, card) for base in (OWN, OWN_AJAX)
     ]
+
+
+def _encoded(card: ModelCard) -> bytes:
+    try:
+        return msgspec.json.encode(card)
+    except (
+        UnicodeEncodeError
+    ):  # half of a pair of UTF-16, which texts may have as an escape and UTF-8 has not
+        text = json.dumps(msgspec.to_builtins(card), ensure_ascii=False).encode("utf-8", "replace")
+        return msgspec.json.encode(json.loads(text))
 
 
 def _read(context: ServerContext, name: str, version: str) -> ModelCard:

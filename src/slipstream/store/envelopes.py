@@ -108,18 +108,20 @@ class EnvelopesPart(PointBlocksPart):
     def _line_columns(
         self, found: Sequence[FoundLine], request: EnvelopeRequest, state: int | None
     ) -> dict[int, int]:
-        """Return how wide the columns of each series are."""
-        if not found:
-            return {}
+        """Return how wide the columns of each series are: those of one chart, which has a key, have the same."""
         extents = {line.series: self._known_extent(line, request.x, state) for line in found}
-        first = min(low for low, _ in extents.values())
-        last = max(high for _, high in extents.values())
+        charts: dict[object, list[int]] = {}
+        for line in found:
+            charts.setdefault(line.series if request.own_grid else line.key, []).append(line.series)
         columns: dict[int, int] = {}
-        for series, (own_low, own_high) in extents.items():
-            low, high = (own_low, own_high) if request.own_grid else (first, last)
-            low = low if request.start is None else request.start
-            high = high if request.end is None else request.end
-            columns[series] = column_width(low, max(low, high), request.width)
+        for chart in charts.values():
+            low = request.start
+            if low is None:
+                low = min(extents[series][0] for series in chart)
+            high = request.end
+            if high is None:
+                high = max(extents[series][1] for series in chart)
+            columns.update(dict.fromkeys(chart, column_width(low, max(low, high), request.width)))
         return columns
 
     def _known_extent(self, line: FoundLine, x: XAxis, state: int | None) -> tuple[int, int]:

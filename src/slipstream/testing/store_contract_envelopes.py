@@ -110,6 +110,13 @@ class EnvelopeContract:
         own = lines(store, (long, "m"), (short, "m"), width=100, own_grid=True)[1]
         assert own.column < one.column
 
+    def test_a_metric_with_far_steps_does_not_blur_others(self, store: Store, long: str) -> None:
+        alone = lines(store, (long, "wave"), width=100)
+        store.log_batch(long, [Metric("by/time", 1.0, 1_000, 2**53), Metric("by/time", 2.0, 1_001, 0)])
+        beside, far = lines(store, (long, "wave"), (long, "by/time"), width=100)
+        assert [beside] == alone
+        assert far.x == [0, 2**53]
+
     def test_steps_that_went_back_are_put_in_order(self, store: Store) -> None:
         run = new_run(store)
         store.log_batch(

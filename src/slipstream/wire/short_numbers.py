@@ -11,6 +11,10 @@ _LEAST_DIGITS = 3
 """Of each number, for axes that are logarithmic."""
 _MOST_DIGITS = 15
 _NEAR_INFINITY = 1e307
+_WHOLE_FLOAT32 = 2.0**24
+"""Up to it 32-bit floats have all whole numbers."""
+_COARSE = 2.0**-12
+"""Where numbers differ by less than this share of them, 32-bit floats are fewer than a chart's rows of pixels."""
 _DIGITS_OF_ONE = 12
 """Of a number that is the only one."""
 
@@ -29,6 +33,18 @@ def float32_texts(values: Sequence[float]) -> list[str]:
                 short = f"{single:.8g}"
                 texts[place] = short if array("f", (float(short),))[0] == single else f"{single:.9g}"
     return texts
+
+
+def point_texts(values: Sequence[float]) -> list[str]:
+    """Return finite numbers as 32-bit floats, or with all of their digits where those would not tell them apart in a chart.
+
+    A count of tokens beyond 2**24 is a whole number that a 32-bit float rounds, and so is a loss of 1e8 + 0.001.
+    """
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    largest = max(abs(low), abs(high))
+    if largest >= _WHOLE_FLOAT32 or (high / 2 - low / 2) < largest * _COARSE:
+        return list(map(repr, values))
+    return float32_texts(values)
 
 
 class Shades:

@@ -47,13 +47,20 @@ interface Props {
 const LEAST_PIXELS = 60;
 
 export function ChartCard(props: Props) {
-  const { metric, runs, settings, link, height, groupOf, groups } = props;
+  const { metric, runs, link, height, groupOf, groups } = props;
   const id = useId();
   const card = useRef<HTMLElement>(null);
   const [isInSight, setInSight] = useState(false);
   const [width, setWidth] = useState(0);
   const [zoomY, setZoomY] = useState<readonly [number, number] | undefined>(undefined);
   const [sheet, setSheet] = useState<"" | "table" | "code">("");
+  /** Of a chart that lies along time because it was logged without steps: the others' is of steps. */
+  const [timeZoom, setTimeZoom] = useState<readonly [number, number] | undefined>(undefined);
+  const [hasOwnTime, setOwnTime] = useState(false);
+  const settings = useMemo(
+    () => (hasOwnTime ? { ...props.settings, zoom: timeZoom } : props.settings),
+    [props.settings, hasOwnTime, timeZoom],
+  );
   useLayoutEffect(() => {
     const element = card.current;
     if (!element) return;
@@ -95,6 +102,8 @@ export function ChartCard(props: Props) {
   const series = found.series.value;
   const page = bands.page.value;
   const isByTime = groups ? bands.isByTime.value : found.isByTime.value;
+  const isOwnTime = isByTime && settings.x === "step";
+  if (isOwnTime !== hasOwnTime) setOwnTime(isOwnTime);
   const error = (groups ? bands : found).error.value;
   const dark = isDark.value;
   const ink = inks();
@@ -123,11 +132,12 @@ export function ChartCard(props: Props) {
     });
   }, [series, page, groups, runs, dark, groupOf, settings.centre, settings.band, settings.hidden.join()]);
 
-  const xTitle = typeof settings.x !== "string" ? settings.x.metric : isByTime ? "time" : xTitles[settings.x];
+  const xTitle =
+    typeof settings.x !== "string" ? settings.x.metric : isOwnTime ? "time" : xTitles[settings.x];
   const picture = useMemo<Picture | undefined>(() => {
     if (!lines?.length || width < LEAST_PIXELS) return undefined;
     const all = lines.map((line) => line.series);
-    const unit = unitOf(settings.x, isByTime);
+    const unit = unitOf(settings.x, isOwnTime);
     const x = xScale(all, settings, unit);
     return {
       width,
@@ -140,7 +150,7 @@ export function ChartCard(props: Props) {
       inks: ink,
       isSmoothed: settings.smoothing > 0,
     };
-  }, [lines, width, height, settings, zoomY, ink, isByTime]);
+  }, [lines, width, height, settings, zoomY, ink, isOwnTime]);
 
   const title = props.title ?? metric;
   const shown = {
@@ -180,7 +190,7 @@ export function ChartCard(props: Props) {
           picture={picture}
           link={link}
           isZoomed={settings.zoom !== undefined || zoomY !== undefined}
-          onZoom={keepZoom}
+          onZoom={isOwnTime ? setTimeZoom : keepZoom}
           onZoomY={setZoomY}
           onTable={() => setSheet("table")}
         />
@@ -244,7 +254,9 @@ function xScale(all: readonly Series[], settings: ChartSettings, unit: Unit): Sc
     see(odd[0]?.x);
     see(odd.at(-1)?.x);
   }
-  return scaleOver(low, high, kind);
+  // room around the only place
+  const room = low === high && kind === "linear" ? (unit === "step" ? 1 : unit === "number" ? 0 : 30_000) : 0;
+  return scaleOver(low - room, high + room, kind);
 }
 
 function yScale(
@@ -319,9 +331,11 @@ function noteOf(
   if (isPart)
     parts[0] = `${isRaw ? "" : "min/max of "}${count(longest.count)} of ${count(longest.total)} points`;
   else if (isRaw && longest.total === 1) parts[0] = "one point";
-  if (lines.length > 1) parts[0] += " a line";
+  const isAlike = lines.every((line) => line.series.total === longest.total);
+  if (lines.length > 1) parts[0] += isAlike ? " a line" : " in the longest line";
   const odd = lines.reduce((sum, line) => sum + line.series.odd.length, 0);
-  if (odd) parts.push(`${count(odd)} not finite`);
+  // of columns it is said which have any, not how many
+  if (odd) parts.push(isRaw ? `${count(odd)} not finite` : `not finite at ${many(odd, "place", "places")}`);
   return parts.join(" · ");
 }
 

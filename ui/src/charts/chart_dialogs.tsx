@@ -2,11 +2,11 @@
 
 import { CopyBlock } from "../app/copy";
 import { Dialog } from "../app/dialog";
-import { count, shortNumber } from "../lib/format";
-import type { Picture } from "./draw";
+import { count, many, shortNumber } from "../lib/format";
+import type { Line, Picture } from "./draw";
 import { curlOf, pythonOf, type Shown } from "./export";
 import { labelOf, valueAt } from "./scale";
-import { nearest } from "./series";
+import { isElsewhere, nearest } from "./series";
 
 const ROWS = 25;
 const COLUMNS = 12;
@@ -27,20 +27,14 @@ export function ValueTable(props: { title: string; picture: Picture; onClose: ()
   const { picture } = props;
   const lines = picture.lines.slice(0, COLUMNS);
   const wanted = Array.from({ length: ROWS }, (_, at) => valueAt(picture.x, at / (ROWS - 1)));
-  const first = picture.lines[0]?.series;
-  // whole steps, and each of them once
-  const places = [
-    ...new Set(
-      wanted.map((x) => {
-        const at = first ? nearest(first.x, x) : -1;
-        return at < 0 ? x : (first?.x[at] as number);
-      }),
-    ),
-  ];
+  // clocks of runs do not tick together
+  const close = picture.xUnit === "step" ? 0 : (picture.x.max - picture.x.min) / (4 * ROWS);
+  // where any line has a point, and each of them once
+  const places = [...new Set(wanted.map((x) => nearestOf(lines, x)))].sort((one, other) => one - other);
   return (
     <Sheet title={props.title} onClose={props.onClose}>
       <p class="quiet">
-        {places.length} places of what the chart shows
+        {many(places.length, "place", "places")} of what the chart shows
         {picture.lines.length > COLUMNS && `, ${COLUMNS} of ${count(picture.lines.length)} lines`}; all of it
         is in the CSV file.
       </p>
@@ -67,6 +61,9 @@ export function ValueTable(props: { title: string; picture: Picture; onClose: ()
                   return (
                     <td key={series.run + series.key} class="number">
                       {isThere ? shortNumber((series.smooth ?? series.mid)[at] as number) : ""}
+                      {isThere && isElsewhere(series, at, x, close) && (
+                        <small class="quiet"> at {labelOf(series.x[at] as number, picture.xUnit)}</small>
+                      )}
                     </td>
                   );
                 })}
@@ -77,6 +74,18 @@ export function ValueTable(props: { title: string; picture: Picture; onClose: ()
       </div>
     </Sheet>
   );
+}
+
+/** The place of the point that is nearest to x, of whatever line. */
+function nearestOf(lines: readonly Line[], x: number): number {
+  let best = x;
+  let far = Number.POSITIVE_INFINITY;
+  for (const { series } of lines) {
+    const at = nearest(series.x, x);
+    const distance = Math.abs((series.x[at] ?? Number.POSITIVE_INFINITY) - x);
+    if (distance < far) [best, far] = [series.x[at] as number, distance];
+  }
+  return best;
 }
 
 export function CodeSheet(props: { shown: Shown; onClose: () => void }) {

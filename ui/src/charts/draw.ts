@@ -2,7 +2,7 @@
 
 import type { Mark } from "./marks";
 import type { Box, Pen } from "./pen";
-import { bend, type Scale, type Tick, ticks, type Unit } from "./scale";
+import { bend, PART, type Scale, type Tick, ticks, type Unit } from "./scale";
 import { lastUpTo, nearest, type Series } from "./series";
 
 export interface Line {
@@ -63,16 +63,17 @@ export function frameOf(picture: Picture): Frame {
 /** Places in pixels; what the scale cannot have is NaN. */
 function placer(scale: Scale, start: number, size: number): (value: number) => number {
   const from = bend(scale.min, scale.kind, scale.straight);
-  const by = size / (bend(scale.max, scale.kind, scale.straight) - from);
+  const extent = bend(scale.max, scale.kind, scale.straight) - from;
   const { kind, straight } = scale;
   if (kind === "linear")
     return (value) => {
-      const at = start + (value - from) * by;
+      if (!Number.isFinite(value)) return Number.NaN;
+      const at = start + ((value * PART - from) / extent) * size; // its inverse, of the smallest numbers, is none
       return Math.max(-FAR, Math.min(FAR, at));
     };
   return (value) => {
-    if (kind === "log" && value <= 0) return Number.NaN;
-    const at = start + (bend(value, kind, straight) - from) * by;
+    if (!Number.isFinite(value) || (kind === "log" && value <= 0)) return Number.NaN;
+    const at = start + ((bend(value, kind, straight) - from) / extent) * size;
     return Math.max(-FAR, Math.min(FAR, at));
   };
 }
@@ -241,8 +242,10 @@ function paintEdges(pen: Pen, picture: Picture, box: Box, line: Line): void {
     pen.marker(kind, x, kind === "up" ? box.top + 3 : bottom - 4, 3.5, mark.colour);
   };
   for (let at = first; at < end; at++) {
-    if ((series.high[at] as number) > picture.y.max) arrow("up", toX(series.x[at] as number));
-    if ((series.low[at] as number) < picture.y.min) arrow("down", toX(series.x[at] as number));
+    const high = series.high[at] as number;
+    const low = series.low[at] as number;
+    if (high > picture.y.max && high < Number.POSITIVE_INFINITY) arrow("up", toX(series.x[at] as number));
+    if (low < picture.y.min && low > Number.NEGATIVE_INFINITY) arrow("down", toX(series.x[at] as number));
   }
   let last = Number.NEGATIVE_INFINITY;
   for (const odd of series.odd) {

@@ -124,8 +124,8 @@ export function seriesFrom(wire: WireSeries): Series {
   const x = axisFrom(wire.x);
   const smooth = wire.smooth ? numbersFrom(wire.smooth) : undefined;
   if (wire.raw) {
-    const broken = withGaps(x, numbersFrom(wire.y ?? []), smooth, odd);
-    return { ...about, ...broken, low: broken.mid, high: broken.mid };
+    const said = withOdd(x, numbersFrom(wire.y ?? []), smooth, odd);
+    return { ...about, x, ...said, low: said.mid, high: said.mid };
   }
   // a column stands for what is in it, so that its place is its middle
   const half = (wire.column - 1) / 2;
@@ -135,37 +135,32 @@ export function seriesFrom(wire: WireSeries): Series {
   return { ...about, x, low, high, mid: numbersFrom(wire.mean ?? []), smooth };
 }
 
-/** Break a line where something was logged that is no number. */
-function withGaps(
+const NOT_FINITE = {
+  NaN: Number.NaN,
+  Infinity: Number.POSITIVE_INFINITY,
+  "-Infinity": Number.NEGATIVE_INFINITY,
+} as const;
+
+/** Say what was logged where the wire has null, which is what JSON has instead; a smooth line goes on over it. */
+function withOdd(
   x: Float64Array,
   mid: Float64Array,
   smooth: Float64Array | undefined,
   odd: readonly Odd[],
-): Pick<Series, "x" | "mid" | "smooth"> {
-  if (odd.length === 0) return { x, mid, smooth };
-  const size = x.length + odd.length;
-  const joined = {
-    x: new Float64Array(size),
-    mid: new Float64Array(size),
-    smooth: smooth && new Float64Array(size),
-  };
-  let one = 0;
-  let other = 0;
-  for (let at = 0; at < size; at++) {
-    const gap = odd[other];
-    if (gap && (one >= x.length || gap.x < (x[one] as number))) {
-      joined.x[at] = gap.x;
-      joined.mid[at] = Number.NaN;
-      if (joined.smooth && smooth) joined.smooth[at] = one ? (smooth[one - 1] as number) : Number.NaN;
-      other++;
-    } else {
-      joined.x[at] = x[one] as number;
-      joined.mid[at] = mid[one] as number;
-      if (joined.smooth && smooth) joined.smooth[at] = smooth[one] as number;
-      one++;
-    }
+): Pick<Series, "mid" | "smooth"> {
+  let next = 0;
+  for (let at = 0; at < mid.length && next < odd.length; at++) {
+    if (!Number.isNaN(mid[at])) continue;
+    const here = x[at] as number;
+    while (next < odd.length && (odd[next] as Odd).x < here) next++;
+    const found = odd[next];
+    if (!found || found.x > here) continue;
+    mid[at] = NOT_FINITE[found.kind];
+    if (smooth && at) smooth[at] = smooth[at - 1] as number;
+    // of several at one place each is used once, the last of them for what is left
+    if (odd[next + 1]?.x === here) next++;
   }
-  return joined;
+  return { mid, smooth };
 }
 
 function numbersFrom(wire: readonly ApiNumber[]): Float64Array {

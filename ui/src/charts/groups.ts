@@ -57,7 +57,7 @@ function meanOf(group: readonly Series[], value: string, band: "minmax" | "std")
       if (where < (series.x[0] as number) || where > (series.x[end] as number)) continue;
       while (at < end && (series.x[at + 1] as number) <= where) at++;
       const mid = between(series.x, series.mid, at, where);
-      if (Number.isNaN(mid)) continue;
+      if (!Number.isFinite(mid)) continue;
       sums[place] = (sums[place] as number) + mid;
       squares[place] = (squares[place] as number) + mid * mid;
       counts[place] = (counts[place] as number) + 1;

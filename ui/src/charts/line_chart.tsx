@@ -26,6 +26,8 @@ interface Props {
 
 const NEAR = 40;
 const DRAG = 5;
+/** What is read further away than this is said to be elsewhere. */
+const SAME_PLACE = 4;
 const SAID_AFTER_MS = 250;
 const LISTED = 14;
 
@@ -251,7 +253,7 @@ const nameOf = (picture: Picture, run: string) =>
   picture.lines.find((line) => line.series.run === run)?.label ?? "";
 
 export function readingText(reading: Reading): string {
-  if (Number.isNaN(reading.mid)) return "NaN";
+  if (!Number.isFinite(reading.mid)) return shortNumber(reading.mid);
   if (reading.smooth !== undefined) return `${shortNumber(reading.smooth)} (${shortNumber(reading.mid)})`;
   if (reading.low === reading.high) return shortNumber(reading.mid);
   return `${shortNumber(reading.mid)} (${shortNumber(reading.low)} to ${shortNumber(reading.high)})`;
@@ -316,13 +318,16 @@ function showTip(
     sorted.findIndex((reading) => reading.line.series.run === lit),
   );
   const first = Math.max(0, Math.min(at - Math.floor(LISTED / 2), sorted.length - LISTED));
-  const rows: Node[] = [made("strong", labelOf(sorted[at]?.x ?? x, picture.xUnit))];
+  const here = sorted[at];
+  const rows: Node[] = [made("strong", labelOf(here?.x ?? x, picture.xUnit))];
   for (const reading of sorted.slice(first, first + LISTED)) {
     const row = made("div", "");
     if (reading.line.series.run === lit) row.className = "lit";
     const swatch = made("i", "");
     swatch.style.background = reading.line.mark.colour;
     row.append(swatch, made("span", reading.line.label), made("b", readingText(reading)));
+    if (here && Math.abs(reading.left - here.left) > SAME_PLACE)
+      row.append(made("small", `at ${labelOf(reading.x, picture.xUnit)}`));
     rows.push(row);
   }
   if (sorted.length > LISTED) rows.push(made("small", `${sorted.length - LISTED} more`));

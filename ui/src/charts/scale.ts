@@ -19,38 +19,51 @@ export interface Tick {
   readonly label: string;
 }
 
+/** A quarter, so that from the lowest double to the highest is a double too. */
+export const PART = 0.25;
+/** The smallest number whose inverse is a double: a logarithmic axis does not go below it. */
+const LEAST = 2 ** -1022;
+
 /** What lies evenly along the axis. */
 export function bend(value: number, kind: ScaleKind, straight = 1): number {
   if (kind === "log") return Math.log10(value);
   if (kind === "symlog") return Math.sign(value) * Math.log1p(Math.abs(value) / straight);
-  return value;
+  return value * PART;
 }
 
 function unbend(value: number, kind: ScaleKind, straight: number): number {
-  if (kind === "log") return 10 ** value;
-  if (kind === "symlog") return Math.sign(value) * Math.expm1(Math.abs(value)) * straight;
-  return value;
+  if (kind === "log") return Math.max(LEAST, within(10 ** value));
+  if (kind === "symlog") return within(Math.sign(value) * Math.expm1(Math.abs(value)) * straight);
+  return within(value / PART);
 }
+
+const within = (value: number) => Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, value));
 
 /** A scale over a range; one of no extent, or that a logarithm cannot have, is mended. */
 export function scaleOver(low: number, high: number, kind: ScaleKind, straight = 1, pad = 0): Scale {
-  let min = low;
-  let max = high;
+  let min = within(low);
+  let max = within(high);
   if (!(min <= max)) [min, max] = kind === "log" ? [1, 10] : [0, 1];
   if (kind === "log") {
     if (max <= 0) [min, max] = [1, 10];
-    if (min <= 0) min = max / 1e6;
+    max = Math.max(max, 2 * LEAST);
+    min = Math.max(min <= 0 ? max / 1e6 : min, LEAST);
   }
   if (min === max) {
     const room = kind === "log" ? 0 : Math.abs(min) * 0.05 || 0.5;
-    min = kind === "log" ? min / 2 : min - room;
-    max = kind === "log" ? max * 2 : max + room;
+    min = kind === "log" ? Math.max(LEAST, min / 2) : within(min - room);
+    max = within(kind === "log" ? max * 2 : max + room);
   } else if (pad) {
     const from = bend(min, kind, straight);
     const to = bend(max, kind, straight);
     const room = (to - from) * pad;
     min = unbend(from - room, kind, straight);
     max = unbend(to + room, kind, straight);
+  }
+  // of the smallest doubles a part is none
+  if (!(bend(min, kind, straight) < bend(max, kind, straight))) {
+    min -= kind === "log" ? 0 : LEAST;
+    max += LEAST;
   }
   return { kind, min, max, straight };
 }
@@ -81,7 +94,10 @@ export const moved = (scale: Scale, by: number): [number, number] => [
 const STEPS = [1, 2, 5, 10];
 
 export function stepFor(extent: number, most: number): number {
-  const rough = extent / Math.max(1, most);
+  return roundStep(extent / Math.max(1, most));
+}
+
+function roundStep(rough: number): number {
   const power = 10 ** Math.floor(Math.log10(rough));
   return (STEPS.find((step) => step * power >= rough * 0.999) ?? 10) * power;
 }
@@ -124,11 +140,14 @@ export function ticks(scale: Scale, most: number, unit: Unit = "number"): Tick[]
   if (scale.kind === "linear") return linearTicks(scale.min, scale.max, most, unit);
   const found = scale.kind === "log" ? logTicks(scale, most) : symlogTicks(scale, most);
   if (found.length >= 2) return found;
-  return linearTicks(scale.min, scale.max, most, unit);
+  return linearTicks(scale.min, scale.max, most, unit).filter(
+    (tick) => scale.kind !== "log" || tick.value > 0,
+  );
 }
 
 function linearTicks(min: number, max: number, most: number, unit: Unit): Tick[] {
-  const step = Math.max(unit === "step" ? 1 : 0, stepFor(max - min, most));
+  const step = Math.max(unit === "step" ? 1 : 0, roundStep(max / most - min / most));
+  if (!(step > 0)) return []; // between the smallest doubles there is no room
   const first = Math.ceil(min / step - 1e-9);
   const last = Math.floor(max / step + 1e-9);
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
@@ -147,15 +166,29 @@ function linearTicks(min: number, max: number, most: number, unit: Unit): Tick[]
 
 /** The ticks of an axis alike: all in thousands, or none. */
 function numberLabel(value: number, step: number, digits: number, top: number): string {
+  // so many that two ticks never read alike
+  const needed = Math.min(
+    17,
+    Math.max(4, 1 + Math.floor(Math.log10(top)) - Math.floor(Math.log10(step) + 1e-9)),
+  );
   if (value !== 0 && top >= 1e4 && step >= 100) {
-    if (top >= 1e9) return shortNumber(value);
-    return top >= 1e6 ? `${tidy(value / 1e6)}M` : `${tidy(value / 1e3)}k`;
+    if (top >= 1e9) return needed > 9 ? tidy(value, needed) : exponentLabel(value, needed);
+    return top >= 1e6 ? `${tidy(value / 1e6, needed)}M` : `${tidy(value / 1e3, needed)}k`;
   }
-  if (digits > 6) return shortNumber(Number(value.toPrecision(6)));
+  if (digits > 6 || top >= 1e21) return exponentLabel(value, needed);
   return value === 0 ? "0" : value.toFixed(digits).replace(/^-/, "−");
 }
 
-const tidy = (value: number) => String(Number(value.toPrecision(6))).replace(/^-/, "−");
+function exponentLabel(value: number, digits: number): string {
+  if (value === 0) return "0";
+  const short = shortNumber(Number(value.toPrecision(6)));
+  if (digits <= 4) return short;
+  const [figures, exponent] = value.toExponential(digits - 1).split("e") as [string, string];
+  return `${figures.replace(/\.?0+$/, "")}e${exponent.replace("+", "")}`.replace(/^-/, "−");
+}
+
+const tidy = (value: number, digits = 6) =>
+  String(Number(value.toPrecision(Math.max(6, digits)))).replace(/^-/, "−");
 
 function logTicks(scale: Scale, most: number): Tick[] {
   const first = Math.ceil(Math.log10(scale.min) - 1e-9);
@@ -168,7 +201,7 @@ function logTicks(scale: Scale, most: number): Tick[] {
     if (every > 1 && (power - first) % every) continue;
     for (const factor of between) {
       const value = factor * 10 ** power;
-      if (value >= scale.min * 0.999 && value <= scale.max * 1.001)
+      if (value >= scale.min * 0.999 && value <= within(scale.max * 1.001))
         found.push({ value, label: shortNumber(Number(value.toPrecision(3))) });
     }
   }
@@ -195,7 +228,8 @@ function timeTicks(scale: Scale, most: number, unit: Unit): Tick[] {
   // days begin where people are, not in Greenwich
   const shift = unit === "time" ? new Date(scale.min).getTimezoneOffset() * MINUTE : 0;
   const found: Tick[] = [];
-  for (let at = Math.ceil((scale.min - shift) / step); at * step + shift <= scale.max; at++) {
+  const first = Math.ceil((scale.min - shift) / step);
+  for (let at = first; at <= first + 2 * most && at * step + shift <= scale.max; at++) {
     const value = at * step + shift;
     found.push({ value, label: unit === "time" ? timeLabel(value, step) : labelOf(value, unit) });
   }
@@ -217,7 +251,7 @@ export function labelOf(value: number, unit: Unit): string {
     const at = new Date(value);
     return `${at.toLocaleDateString("en-CA")} ${at.toLocaleTimeString("en-GB")}`;
   }
-  if (unit === "step") return stepText(Math.round(value));
+  if (unit === "step") return stepText(Math.round(value) || 0); // and not −0
   if (unit === "number") return shortNumber(value);
   const size = Math.abs(value);
   const sign = value < 0 ? "−" : "";

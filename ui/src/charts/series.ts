@@ -13,7 +13,7 @@ export interface Series {
   readonly isRaw: boolean;
   readonly firstStep: number;
   readonly lastStep: number;
-  /** Ascending; a NaN in `mid` breaks the line. */
+  /** Ascending; what is not finite in `mid` breaks the line. */
   readonly x: Float64Array;
   /** The same array as `mid` where every point is here. */
   readonly low: Float64Array;
@@ -51,6 +51,20 @@ export function nearest(x: Float64Array, value: number): number {
   return value - (x[before] as number) <= (x[before + 1] as number) - value ? before : before + 1;
 }
 
+/**
+ * Whether what a line has nearest to x lies somewhere else, not only as close as given, so that it must be said. A column
+ * is as wide as to the next.
+ */
+export function isElsewhere(series: Series, at: number, x: number, close: number): boolean {
+  const here = series.x[at] as number;
+  if (Math.abs(here - x) <= close) return false;
+  if (series.isRaw) return true;
+  const before = at > 0 ? here - (series.x[at - 1] as number) : Number.POSITIVE_INFINITY;
+  const after = at + 1 < series.x.length ? (series.x[at + 1] as number) - here : Number.POSITIVE_INFINITY;
+  const column = Math.min(before, after);
+  return Number.isFinite(column) && Math.abs(here - x) > column;
+}
+
 /** Put points that came after the last one behind it; what is not after it is left out. */
 export function appended(series: Series, tail: Series): Series {
   const end = series.x.length ? (series.x.at(-1) as number) : Number.NEGATIVE_INFINITY;
@@ -65,10 +79,11 @@ export function appended(series: Series, tail: Series): Series {
   };
   const mid = lineOf(series.mid, tail.mid);
   const isRaw = series.isRaw && tail.isRaw;
+  const lastOdd = Math.max(end, series.odd.at(-1)?.x ?? end);
   return {
     ...series,
     total: tail.total,
-    count: series.count + tail.x.length - from,
+    count: series.count + tail.total - series.total,
     isRaw,
     lastStep: tail.lastStep,
     x: lineOf(series.x, tail.x),
@@ -76,8 +91,18 @@ export function appended(series: Series, tail: Series): Series {
     low: isRaw ? mid : lineOf(series.low, tail.low),
     high: isRaw ? mid : lineOf(series.high, tail.high),
     smooth: series.smooth && tail.smooth ? lineOf(series.smooth, tail.smooth) : undefined,
-    odd: [...series.odd, ...tail.odd.filter((each) => each.x > end)],
+    odd: [...series.odd, ...tail.odd.filter((each) => each.x > lastOdd)],
   };
+}
+
+/** Whether all points that came since `series` was read lie behind its last one; else it must be read again as a whole. */
+export function isBehind(series: Series, tail: Series): boolean {
+  if (!tail.isRaw) return false;
+  const end = series.x.length ? (series.x.at(-1) as number) : Number.NEGATIVE_INFINITY;
+  const came = tail.x.length - (lastUpTo(tail.x, end) + 1);
+  const grown = tail.total - series.total;
+  // the last column's middle is before its last points, which come again
+  return series.isRaw ? came === grown : came >= grown;
 }
 
 export interface Extent {
@@ -94,6 +119,8 @@ export function extentOf(
 ): Extent {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
+  const { onlyPositive } = options;
+  const least = onlyPositive ? 0 : Number.NEGATIVE_INFINITY;
   for (const series of all) {
     const first = Math.max(0, lastUpTo(series.x, from));
     const last = Math.min(series.x.length - 1, lastUpTo(series.x, to) + 1);
@@ -102,8 +129,13 @@ export function extentOf(
     for (let at = first; at <= last; at++) {
       const one = lows[at] as number;
       const other = highs[at] as number;
-      if (one < low && (!options.onlyPositive || one > 0)) low = one;
-      if (other > high) high = other;
+      if (one < low && one > least) low = one;
+      if (other > high && other < Number.POSITIVE_INFINITY) high = other;
+      if (!onlyPositive || one > 0) continue;
+      // of a column that reaches below zero, what else a logarithm has
+      const middle = series.mid[at] as number;
+      if (middle > 0 && middle < low) low = middle;
+      if (other > 0 && other < low) low = other;
     }
   }
   return { low, high };
@@ -141,6 +173,7 @@ export function straightPart(all: readonly Series[]): number {
   for (const { mid } of all)
     for (const value of mid) {
       const size = Math.abs(value);
+      if (size === Number.POSITIVE_INFINITY) continue;
       if (size > top) top = size;
       if (size > 0 && size < smallest) smallest = size;
     }

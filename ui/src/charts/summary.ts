@@ -1,6 +1,6 @@
 /** A chart in words: what those are told who do not see it. */
 
-import { shortNumber } from "../lib/format";
+import { many, shortNumber } from "../lib/format";
 import type { Line, Picture } from "./draw";
 import { labelOf } from "./scale";
 
@@ -19,6 +19,9 @@ export function summaryOf(picture: Picture): string {
 
 function lineText({ x, xUnit }: Picture, { series, label }: Line): string[] {
   const values = series.smooth ?? series.mid;
+  // a mean is not what is least or most
+  const lows = series.smooth ?? series.low;
+  const highs = series.smooth ?? series.high;
   let first = -1;
   let last = -1;
   let least = -1;
@@ -29,12 +32,17 @@ function lineText({ x, xUnit }: Picture, { series, label }: Line): string[] {
     if (place < x.min || place > x.max || !Number.isFinite(value)) continue;
     if (first < 0) first = at;
     last = at;
-    if (least < 0 || value < (values[least] as number)) least = at;
-    if (most < 0 || value > (values[most] as number)) most = at;
+    if (least < 0 || (lows[at] as number) < (lows[least] as number)) least = at;
+    if (most < 0 || (highs[at] as number) > (highs[most] as number)) most = at;
   }
-  if (first < 0) return [`${label}: no value here.`];
+  const odd = series.odd.filter((each) => each.x >= x.min && each.x <= x.max).length;
+  const also = odd ? `, not finite at ${many(odd, "place", "places")}` : "";
+  if (first < 0) return [`${label}: no value here${also}.`];
   const value = (at: number) => shortNumber(values[at] as number);
-  const placed = (at: number) => `${value(at)} at ${labelOf(series.x[at] as number, xUnit)}`;
-  if (first === last) return [`${label}: ${placed(first)}.`];
-  return [`${label}: from ${value(first)} to ${value(last)}, least ${placed(least)}, most ${placed(most)}.`];
+  const placed = (at: number, of = values) =>
+    `${shortNumber(of[at] as number)} at ${labelOf(series.x[at] as number, xUnit)}`;
+  if (first === last) return [`${label}: ${placed(first)}${also}.`];
+  return [
+    `${label}: from ${value(first)} to ${value(last)}, least ${placed(least, lows)}, most ${placed(most, highs)}${also}.`,
+  ];
 }

@@ -5,10 +5,11 @@
 
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { again } from "../api/again";
 import { ApiError } from "../api/request";
 import { useLive } from "../app/live";
 import { type Asked, readSeries } from "./envelope";
-import { appended, overMetric, type Series } from "./series";
+import { appended, isBehind, overMetric, type Series } from "./series";
 import type { XKind } from "./settings";
 
 export interface SeriesWanted {
@@ -36,6 +37,10 @@ export interface SeriesFound {
 const CALM_MS = 120;
 /** Points come in at most this often. */
 const LIVE_MS = 200;
+/** Where all that is shown has to be read for it. */
+const WHOLE_MS = 1000;
+/** New points that could not be read are asked for again. */
+const RETRY_MS = 3000;
 
 export function useSeries(wanted: SeriesWanted): SeriesFound {
   const source = useMemo(() => new Source(), []);
@@ -73,6 +78,8 @@ class Source implements SeriesFound {
   #tail: ReturnType<typeof setTimeout> | undefined;
   #isReadingTail = false;
   #lastTail = Number.NEGATIVE_INFINITY;
+  #pause = LIVE_MS;
+  readonly #retry = again(() => this.reload());
 
   show(key: string, zoom: string): void {
     if (key === this.#key && zoom === this.#zoom && this.series.peek() && !this.#lacksRuns()) {
@@ -107,6 +114,7 @@ class Source implements SeriesFound {
     this.#current?.abort();
     clearTimeout(this.#calm);
     clearTimeout(this.#tail);
+    this.#retry.settled();
   };
 
   /** Runs of which something was logged. */
@@ -123,7 +131,7 @@ class Source implements SeriesFound {
         this.#lastTail = performance.now();
         void this.#readTail();
       },
-      Math.max(0, this.#lastTail + LIVE_MS - performance.now()),
+      Math.max(0, this.#lastTail + this.#pause - performance.now()),
     );
   }
 
@@ -153,78 +161,124 @@ class Source implements SeriesFound {
     });
   }
 
-  async #read(): Promise<void> {
+  /** `isQuiet` where the same is read again, for new points. */
+  async #read(isQuiet = false): Promise<void> {
     this.#current?.abort();
     const mine = new AbortController();
     this.#current = mine;
-    this.isLoading.value = true;
+    if (!isQuiet) this.isLoading.value = true;
+    const { x } = this.wanted;
     // what another metric lies along is found in the whole only
-    const zoom = typeof this.wanted.x === "string" ? this.wanted.zoom : undefined;
+    let zoom = typeof x === "string" ? this.wanted.zoom : undefined;
+    const changed = [...this.#changed];
     this.#changed.clear();
+    // it lacks what is read now, and may be shown again before this is there
+    if (changed.length) this.#whole = undefined;
     this.#runs = new Set(this.wanted.runs);
     try {
       let found = await this.#fetch(this.#asked(zoom?.[0], zoom?.[1]), mine.signal);
       if (this.#current !== mine) return;
       // all at one step: logged without steps, so that time is what tells the points apart
-      const isFlat = found.some((series) => series.total > 1);
-      if (
-        !zoom &&
-        this.wanted.x === "step" &&
-        !this.isByTime.peek() &&
-        isFlat &&
-        found.every((series) => series.firstStep === series.lastStep)
-      ) {
-        this.isByTime.value = true;
+      const isFlat =
+        found.some((series) => series.total > 1) &&
+        found.every((series) => series.firstStep === series.lastStep);
+      if (x === "step" && found.length && isFlat !== this.isByTime.peek()) {
+        this.isByTime.value = isFlat;
+        zoom = undefined; // it was of the other axis
         found = await this.#fetch(this.#asked(undefined, undefined), mine.signal);
         if (this.#current !== mine) return;
       }
       if (!zoom) this.#whole = found;
       this.series.value = found;
       this.error.value = undefined;
+      this.#retry.settled();
     } catch (error) {
-      if (mine.signal.aborted) return;
+      if (mine.signal.aborted) {
+        for (const run of changed) this.#changed.add(run); // of them nothing was read after all
+        return;
+      }
       this.#runs = new Set();
+      this.#tellLater(changed);
+      this.#retry.failed(error);
       this.error.value = error instanceof ApiError ? error : new ApiError(String(error), -1, "PAGE_FAULT");
     }
     this.isLoading.value = false;
-    if (this.#changed.size) this.#plan();
+    this.#goOn();
+  }
+
+  /** Read what changed meanwhile; after a failure that may pass, all is read again by itself. */
+  #goOn(): void {
+    if (this.#changed.size && !this.error.peek()?.mayPass) this.#plan();
+  }
+
+  #tellLater(runs: readonly string[]): void {
+    for (const run of runs) this.#changed.add(run);
+    if (runs.length) this.#pause = RETRY_MS;
   }
 
   /** Read what came after the last points, of the runs that changed. */
   async #readTail(): Promise<void> {
     const shown = this.series.peek();
     const runs = [...this.#changed].filter((run) => this.wanted.runs.includes(run));
-    this.#changed.clear();
-    if (!shown || runs.length === 0) return;
+    if (!shown || runs.length === 0) {
+      this.#changed.clear();
+      return;
+    }
     const { zoom, width, x } = this.wanted;
     const ends = runs.map((run) => shown.find((series) => series.run === run)?.x.at(-1));
     const isNew = ends.some((end) => end === undefined);
-    const start = Math.min(...ends.map((end) => end ?? 0));
     const isFull = shown.some((series) => runs.includes(series.run) && series.x.length > 3 * width);
-    const key = this.#key;
     this.#isReadingTail = true;
+    // of a part that is zoomed into, nothing tells whether points came within it
+    if (zoom || typeof x !== "string" || isNew || isFull) await this.#readAgain();
+    else await this.#append(shown, runs, Math.min(...ends.map((end) => end ?? 0)));
+    this.#isReadingTail = false;
+    this.#goOn();
+  }
+
+  async #readAgain(): Promise<void> {
+    this.#pause = WHOLE_MS;
+    await this.#read(true);
+  }
+
+  async #append(shown: readonly Series[], runs: readonly string[], start: number): Promise<void> {
+    const key = this.#key;
+    this.#pause = LIVE_MS;
+    this.#changed.clear();
     try {
-      if (typeof x !== "string" || isNew || isFull) await this.#read();
-      else if (!zoom || start < zoom[1]) {
-        const mine = new AbortController();
-        const asked = { ...this.#asked(start, undefined), runs };
-        const tails = await this.#fetch(asked, mine.signal);
-        const byRun = new Map(tails.map((series) => [series.run, series]));
-        const grown = (all: readonly Series[]) =>
-          all.map((series) => {
-            const tail = byRun.get(series.run);
-            return tail ? appended(series, tail) : series;
-          });
-        if (this.series.peek() === shown && this.#key === key) {
-          this.series.value = grown(shown);
-          if (!zoom) this.#whole = this.series.peek();
-          else this.#whole = undefined;
-        }
-      } else this.#whole = undefined;
+      const mine = new AbortController();
+      const tails = await this.#fetch({ ...this.#asked(start, undefined), runs }, mine.signal);
+      const isSame = this.series.peek() === shown && this.#key === key && !this.wanted.zoom;
+      const byRun = new Map(tails.map((series) => [series.run, series]));
+      const grows = (series: Series) => byRun.get(series.run);
+      const hasSteps = this.isByTime.peek() && tails.some((series) => series.firstStep !== series.lastStep);
+      if (!isSame) {
+        // what was read meanwhile may be without them
+        this.#whole = undefined;
+        for (const run of runs) this.#changed.add(run);
+      } else if (
+        !hasSteps &&
+        shown.every((series) => {
+          const tail = grows(series);
+          return !tail || isBehind(series, tail);
+        })
+      ) {
+        this.series.value = shown.map((series) => {
+          const tail = grows(series);
+          return tail ? appended(series, tail) : series;
+        });
+        this.#whole = this.series.peek();
+        this.error.value = undefined;
+        this.#retry.settled();
+      } else {
+        // points came that are not behind the last one: steps went back, or are the same
+        for (const run of runs) this.#changed.add(run);
+        await this.#readAgain();
+      }
     } catch (error) {
+      this.#tellLater(runs);
+      this.#retry.failed(error);
       if (error instanceof ApiError) this.error.value = error;
     }
-    this.#isReadingTail = false;
-    if (this.#changed.size) this.#plan();
   }
 }

@@ -201,7 +201,9 @@ function Cell({ field, at, base }: { field: Field; at: number; base: number }) {
   if (text === undefined) return <td class="quiet">–</td>;
   const isNumber = field.names.length === 0;
   const value = field.numbers[at] as number;
-  const plain = isNumber ? shortNumber(value) : text;
+  const isMetric = field.name.startsWith("metrics.");
+  // a param is what was written, or two that differ would look alike
+  const plain = isNumber && isMetric ? shortNumber(value) : text;
   if (base < 0 || at === base || field.texts[base] === undefined)
     return (
       <td class={isNumber ? "number" : ""} title={text}>
@@ -210,7 +212,6 @@ function Cell({ field, at, base }: { field: Field; at: number; base: number }) {
     );
   const isOther = text !== field.texts[base];
   const from = field.numbers[base] as number;
-  const isMetric = field.name.startsWith("metrics.");
   const by = isMetric && isOther && Number.isFinite(value - from) ? apart(value, from) : "";
   return (
     <td class={`${isNumber ? "number" : ""}${isOther && !isMetric ? " other" : ""}`} title={text}>

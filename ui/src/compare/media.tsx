@@ -26,9 +26,11 @@ const MOST_KEYS = 8;
 export function ComparedMedia({ runs }: { readonly runs: readonly NamedRun[] }) {
   const shown = runs.slice(0, MOST_RUNS);
   const media = useResource(shown.map((run) => run.id).join(), (abort) =>
-    eachOf(shown, (run) => listMedia(run.id, abort)),
+    eachOf(shown, async (run) => [run.id, await listMedia(run.id, abort)] as const),
   );
-  const found = media.value.value;
+  // by run: until the next are there, these are of those that were shown before
+  const byRun = new Map(media.value.value);
+  const found = useMemo(() => media.value.value?.map(([, files]) => files), [media.value.value]);
   const steps = useMemo(() => stepsOf((found ?? []).flatMap((each) => [...each.values()])), [found]);
   const dark = isDark.value;
   const lit = litRun.value;
@@ -76,8 +78,8 @@ export function ComparedMedia({ runs }: { readonly runs: readonly NamedRun[] }) 
         <section key={key} aria-label={key}>
           <h3>{key}</h3>
           <div class="media-row">
-            {shown.map((run, at) => {
-              const file = upTo(found[at]?.get(key) ?? [], steps[place] as number);
+            {shown.map((run) => {
+              const file = upTo(byRun.get(run.id)?.get(key) ?? [], steps[place] as number);
               return (
                 <figure
                   key={run.id}

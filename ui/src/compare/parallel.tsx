@@ -52,7 +52,9 @@ export function Parallel({ runs, axes, all, brushes, dimmed, target }: Props) {
   const scales = useMemo(() => axes.map((axis) => scaleFor(axis, 0.02)), [axes]);
   const placeX = (axis: number) =>
     SIDE + (axes.length < 2 ? 0.5 : axis / (axes.length - 1)) * (width - 2 * SIDE);
-  const placeY = (scale: Scale, value: number) => TOP + (1 - share(scale, value)) * (HEIGHT - TOP - BOTTOM);
+  // a line is broken where a run has no value, or none that an axis has
+  const placeY = (scale: Scale, value: number) =>
+    Number.isFinite(value) ? TOP + (1 - share(scale, value)) * (HEIGHT - TOP - BOTTOM) : Number.NaN;
   const lines = useMemo(
     () =>
       runs.map((run, at) => ({

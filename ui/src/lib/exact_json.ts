@@ -17,6 +17,19 @@ export function parseExact(text: string): unknown {
   );
 }
 
+const WORDS = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
+
+/** What a program answered that writes NaN and Infinity as numbers, which JSON has not: they become text. */
+export function parseAnswer(text: string): unknown {
+  try {
+    return parseExact(text);
+  } catch (error) {
+    const quoted = text.replace(WORDS, (found) => (found.startsWith('"') ? found : `"${found}"`));
+    if (quoted === text) throw error;
+    return parseExact(quoted);
+  }
+}
+
 export function stringifyExact(value: unknown, indent?: number): string {
   const numbers: bigint[] = [];
   const plain = JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? Number(each) : each));

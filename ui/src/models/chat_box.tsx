@@ -6,7 +6,7 @@ import { say } from "../app/say";
 import { count, duration } from "../lib/format";
 import { askStream, CUT } from "../serving/trying";
 import { ChatReader } from "./chat_stream";
-import { type Field, FieldFault, type Texts, valueIn } from "./signature";
+import { type Field, FieldFault, type Texts, textIn, valueIn } from "./signature";
 import { messagesOf, type Turn } from "./talk";
 
 interface Props {
@@ -22,6 +22,9 @@ const USUAL: readonly Field[] = [
   { name: "top_p", type: "double", entry: "number", isRequired: false, preset: "" },
 ];
 const MOST_PARAMS = 12;
+const FRAME_MS = 16;
+/** Letters that are drawn in a millisecond, and as many again are left for all else. */
+const DRAWN_A_MS = 5000;
 /** Letters of an answer that are read out by themselves; the rest is read where it stands. */
 const MOST_SAID = 2000;
 
@@ -46,6 +49,9 @@ export function ChatBox({ server, model, params }: Props) {
     ),
   ].slice(0, MOST_PARAMS);
 
+  // the model has presets of its own
+  const typed = (field: Field) => textIn(texts, { ...field, preset: "" });
+
   const last = talk.at(-1);
   /** Ask; `before` are the turns that stand before the question. */
   const send = async (question: string, before: readonly Turn[]) => {
@@ -53,15 +59,17 @@ export function ChatBox({ server, model, params }: Props) {
     const began = performance.now();
     let answer = "";
     let firstAt: number | undefined;
-    let wanted = 0;
+    let wanted: ReturnType<typeof setTimeout> | undefined;
     const show = (extra: Partial<Turn> = {}) => setTalk([...before, { question, answer, ...extra }]);
-    // pieces come faster than screens are drawn
+    // pieces come faster than screens are drawn, and a long answer takes long to draw
     const showSoon = () => {
-      if (wanted) return;
-      wanted = requestAnimationFrame(() => {
-        wanted = 0;
-        show();
-      });
+      wanted ??= setTimeout(
+        () => {
+          wanted = undefined;
+          show();
+        },
+        Math.max(FRAME_MS, answer.length / DRAWN_A_MS),
+      );
     };
     const abort = new AbortController();
     current.current = abort;
@@ -75,7 +83,7 @@ export function ChatBox({ server, model, params }: Props) {
     try {
       const given: Record<string, unknown> = {};
       for (const field of fields) {
-        const text = texts[field.name] ?? "";
+        const text = typed(field);
         if (text.trim()) given[field.name] = valueIn(field, text);
       }
       const messages = messagesOf(system, before, question);
@@ -90,9 +98,9 @@ export function ChatBox({ server, model, params }: Props) {
         (chunk) => reader.push(chunk),
       );
       const { reason, completionTokens, isWhole } = reader.finish();
-      cancelAnimationFrame(wanted);
+      clearTimeout(wanted);
       if (!isWhole) throw new Error(CUT);
-      const parts = [`first words after ${duration((firstAt ?? performance.now()) - began)}`];
+      const parts = [firstAt === undefined ? "no words" : `first words after ${duration(firstAt - began)}`];
       if (completionTokens !== undefined) {
         const seconds = (performance.now() - (firstAt ?? began)) / 1000;
         parts.push(`${count(completionTokens)} tokens`);
@@ -102,7 +110,7 @@ export function ChatBox({ server, model, params }: Props) {
       show({ note: parts.join(" · ") });
       say(`The model: ${answer.slice(0, MOST_SAID)}`); // once, and not letter by letter
     } catch (error) {
-      cancelAnimationFrame(wanted);
+      clearTimeout(wanted);
       if (abort.signal.aborted) {
         show({ note: "stopped" });
         say("Stopped.");
@@ -195,6 +203,7 @@ export function ChatBox({ server, model, params }: Props) {
         />
         {isBusy ? (
           <button
+            key="stop" // another one than Send: the second click of a double click is not for it
             type="button"
             onClick={() => {
               current.current?.abort();
@@ -204,7 +213,7 @@ export function ChatBox({ server, model, params }: Props) {
             Stop
           </button>
         ) : (
-          <button type="submit" disabled={draft.trim() === ""}>
+          <button key="send" type="submit" disabled={draft.trim() === ""}>
             Send
           </button>
         )}
@@ -222,7 +231,7 @@ export function ChatBox({ server, model, params }: Props) {
               <input
                 autocomplete="off"
                 placeholder={field.preset || "its own"}
-                value={texts[field.name] ?? ""}
+                value={typed(field)}
                 onInput={(event) => setTexts({ ...texts, [field.name]: event.currentTarget.value })}
               />
             </label>

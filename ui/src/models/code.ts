@@ -1,5 +1,6 @@
 /** Code to copy: how a version is loaded, served and asked from elsewhere. */
 
+import { stringifyExact } from "../lib/exact_json";
 import { shellQuote } from "../lib/shell_words";
 import { type Form, requestOf } from "./signature";
 
@@ -49,7 +50,7 @@ slipstream models serve -m ${shellQuote(uri)} --port 5001`,
       title: "curl",
       text: `curl http://127.0.0.1:5001${path} \\
   -H 'Content-Type: application/json' \\
-  -d ${shellQuote(JSON.stringify(request))}`,
+  -d ${shellQuote(stringifyExact(request))}`,
     },
     {
       title: "Download",

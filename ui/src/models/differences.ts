@@ -1,5 +1,6 @@
 /** What is not the same in two versions. */
 
+import { stringifyExact } from "../lib/exact_json";
 import type { ModelCard, SchemaField } from "./messages";
 import { typeText } from "./signature";
 
@@ -32,7 +33,7 @@ function described(
   return new Map(
     (fields ?? []).map((field, index) => {
       const isRequired = field.required !== false && field.default === undefined;
-      const preset = field.default === undefined ? "" : ` = ${JSON.stringify(field.default)}`;
+      const preset = field.default === undefined ? "" : ` = ${stringifyExact(field.default)}`;
       return [
         field.name === undefined ? `${index + 1}` : String(field.name),
         { text: `${typeText(field)}${isRequired ? "" : preset || ", optional"}`, isRequired },

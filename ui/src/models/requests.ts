@@ -7,6 +7,7 @@ import type {
   SearchModelOverviewsResponse,
   SearchVersionOverviewsResponse,
 } from "../api/schema";
+import { parseExact } from "../lib/exact_json";
 import type { ModelCard, ModelVersion, VersionRow } from "./messages";
 import { aliasMove, stageMove } from "./moves";
 
@@ -32,7 +33,7 @@ export async function readVersion(name: string, version: string, abort?: AbortSi
 }
 
 export const readCard = (name: string, version: string, abort?: AbortSignal) =>
-  own.get<ModelCard>("model-versions/card", { name, version }, abort);
+  own.get<ModelCard>("model-versions/card", { name, version }, abort, parseExact);
 
 export const createModel = (name: string, description: string, tags: { key: string; value: string }[] = []) =>
   mlflow.post("registered-models/create", { name, description, tags });

@@ -1,6 +1,6 @@
 /** Signatures: read as fields that a form can have, and what is filled in made to a request. */
 
-import { parseExact, wholeFrom } from "../lib/exact_json";
+import { parseExact, stringifyExact, wholeFrom } from "../lib/exact_json";
 import type { ModelCard, SchemaField } from "./messages";
 
 /** How a field is filled in. */
@@ -57,27 +57,34 @@ function entryOf(field: SchemaField): Entry {
 
 function presetOf(value: unknown, entry: Entry): string {
   if (value === undefined || value === null) return "";
-  return entry === "json" || typeof value === "object" ? JSON.stringify(value) : String(value);
+  return entry === "json" || typeof value === "object" ? stringifyExact(value) : String(value);
 }
 
-function fieldOf(field: SchemaField, index: number, preset: unknown): Field {
+function fieldOf(
+  field: SchemaField,
+  index: number,
+  preset: unknown,
+  isRequired = field.required !== false,
+): Field {
   const entry = entryOf(field);
   return {
     name: field.name === undefined ? `input ${index + 1}` : String(field.name),
     type: typeText(field),
     entry,
-    isRequired: field.required !== false,
-    preset: presetOf(preset ?? (entry === "truth" ? false : undefined), entry),
+    isRequired,
+    // what may be left out is not said unless somebody says it
+    preset: presetOf(preset ?? (entry === "truth" && isRequired ? false : undefined), entry),
   };
 }
 
 /** The form of a version; what was logged as an example fills it in. */
 export function formOf(card: Pick<ModelCard, "inputs" | "params" | "task" | "example">): Form {
   const example = exampleOf(card.example);
-  const params = (card.params ?? []).map((each, index) => ({
-    ...fieldOf(each, index, example.params[String(each.name)] ?? each.default),
-    isRequired: false,
-  }));
+  const params = (card.params ?? []).map((each, index) => {
+    const name = String(each.name);
+    const given = Object.hasOwn(example.params, name) ? example.params[name] : undefined;
+    return fieldOf(each, index, given ?? each.default, false);
+  });
   const inputs = card.inputs ?? [];
   if (card.task === CHAT_TASK) return { layout: "chat", inputs: [], params };
   if (inputs.length === 0) return { layout: "free", inputs: [], params };
@@ -183,12 +190,16 @@ export function valueIn(field: Field, text: string): unknown {
   return whole;
 }
 
+/** By the names of fields, which may be those of what every object has: read by `textIn` only. */
 export type Texts = Readonly<Record<string, string>>;
+
+export const textIn = (texts: Texts | undefined, field: Field): string =>
+  texts && Object.hasOwn(texts, field.name) ? (texts[field.name] as string) : field.preset;
 
 /** The body of a request to a scoring server, from the texts of each row and of the params. */
 export function requestOf(form: Form, rows: readonly Texts[], params: Texts): Record<string, unknown> {
   const request: Record<string, unknown> = {};
-  const text = (texts: Texts | undefined, field: Field) => texts?.[field.name] ?? field.preset;
+  const text = textIn;
   if (form.layout === "columns") {
     // a column that is optional and empty in all rows is left out, or the model would be told of a null
     const parsed = rows.map((row) => form.inputs.map((field) => valueIn(field, text(row, field))));
@@ -198,12 +209,8 @@ export function requestOf(form: Form, rows: readonly Texts[], params: Texts): Re
       data: parsed.map((row) => row.filter((_, index) => kept[index]).map((value) => value ?? null)),
     };
   } else if (form.layout === "tensors") {
-    const inputs: Record<string, unknown> = {};
-    for (const field of form.inputs) {
-      const value = valueIn(field, text(rows[0], field));
-      if (value !== undefined) inputs[field.name] = value;
-    }
-    request.inputs = inputs;
+    const inputs = form.inputs.map((field) => [field.name, valueIn(field, text(rows[0], field))] as const);
+    request.inputs = Object.fromEntries(inputs.filter(([, value]) => value !== undefined));
   } else if (form.layout === "single") {
     const [field] = form.inputs;
     if (field) request.inputs = valueIn(field, text(rows[0], field));

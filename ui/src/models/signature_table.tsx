@@ -1,5 +1,6 @@
 /** A signature as tables: what a model takes, gives, and may be told. */
 
+import { stringifyExact } from "../lib/exact_json";
 import type { ModelCard, SchemaField } from "./messages";
 import { typeText } from "./signature";
 
@@ -47,7 +48,7 @@ function SchemaTable({ title, fields, hasPresets }: Props) {
               </th>
               <td class="mono">{typeText(field)}</td>
               <td class={hasPresets ? "mono" : undefined}>
-                {hasPresets ? JSON.stringify(field.default ?? null) : field.required === false ? "no" : "yes"}
+                {hasPresets ? stringifyExact(field.default ?? null) : field.required === false ? "no" : "yes"}
               </td>
             </tr>
           ))}

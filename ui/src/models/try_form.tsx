@@ -7,7 +7,7 @@ import { duration } from "../lib/format";
 import { shellQuote } from "../lib/shell_words";
 import type { ScoringServer } from "../serving/status";
 import { ask } from "../serving/trying";
-import { type Field, FieldFault, type Form, requestOf, type Texts } from "./signature";
+import { type Field, FieldFault, type Form, requestOf, type Texts, textIn } from "./signature";
 
 const MOST_ROWS = 20;
 
@@ -118,7 +118,7 @@ export function TryForm({ server, model, form, example }: Props) {
                 <FieldEntry
                   key={field.name}
                   field={field}
-                  value={row[field.name] ?? field.preset}
+                  value={textIn(row, field)}
                   isWrong={outcome?.field === field.name}
                   onChange={(value) => setRow(index, field.name, value)}
                 />
@@ -132,7 +132,7 @@ export function TryForm({ server, model, form, example }: Props) {
                 <FieldEntry
                   key={field.name}
                   field={field}
-                  value={params[field.name] ?? field.preset}
+                  value={textIn(params, field)}
                   isWrong={outcome?.field === field.name}
                   onChange={(value) => setParams({ ...params, [field.name]: value })}
                 />
@@ -300,7 +300,8 @@ function FieldEntry({ field, value, isWrong, onChange }: FieldProps) {
     return (
       <label>
         {named}
-        <select value={value || "false"} onChange={(event) => onChange(event.currentTarget.value)}>
+        <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+          {!field.isRequired && <option value="">not given</option>}
           <option value="false">false</option>
           <option value="true">true</option>
         </select>

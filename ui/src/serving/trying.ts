@@ -1,7 +1,7 @@
 /** One request to a served model, through the server that this page is from. */
 
 import { ApiError, fetchChecked, own } from "../api/request";
-import { parseExact, stringifyExact } from "../lib/exact_json";
+import { parseAnswer, stringifyExact } from "../lib/exact_json";
 
 export interface Question {
   readonly server: string;
@@ -9,6 +9,8 @@ export interface Question {
   readonly kind: "invocations" | "chat";
   readonly request: Readonly<Record<string, unknown>>;
 }
+
+const SHOWN = 300;
 
 function sent(question: Question, abort: AbortSignal): Promise<Response> {
   return fetchChecked(own.path("serving/try"), {
@@ -24,8 +26,13 @@ export async function ask(
   abort: AbortSignal,
 ): Promise<{ answer: unknown; milliseconds: number }> {
   const began = performance.now();
-  const answer = parseExact(await (await sent(question, abort)).text());
-  return { answer, milliseconds: performance.now() - began };
+  const text = await (await sent(question, abort)).text();
+  const milliseconds = performance.now() - began;
+  try {
+    return { answer: parseAnswer(text), milliseconds };
+  } catch {
+    throw new Error(`The model answered what is no JSON: ${text.slice(0, SHOWN)}`);
+  }
 }
 
 export const CUT =
@@ -40,11 +47,16 @@ export async function askStream(
   const answer = await sent(question, abort);
   if (!answer.body) return;
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  for (;;) {
-    const { value, done } = await reader.read().catch((error: unknown) => {
-      throw abort.aborted ? error : new ApiError(CUT, 0, "CUT");
-    });
-    if (done) return;
-    take(value);
+  try {
+    for (;;) {
+      const { value, done } = await reader.read().catch((error: unknown) => {
+        throw abort.aborted ? error : new ApiError(CUT, 0, "CUT");
+      });
+      if (done) return;
+      take(value);
+    }
+  } finally {
+    // what nobody reads any more must not go on being made; of a stream that has ended this does nothing
+    reader.cancel().catch(() => {});
   }
 }

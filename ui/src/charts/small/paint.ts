@@ -1,10 +1,10 @@
 /** Small charts, drawn by any pen: scatter, contour, bars, histogram, importance. Each tells where its runs are. */
 
-import { shortNumber } from "../../lib/format";
+import { many, shortNumber } from "../../lib/format";
 import type { Inks } from "../draw";
 import type { Marker } from "../marks";
 import type { Box, Pen } from "../pen";
-import { type Scale, scaleOver, share, type Tick, ticks } from "../scale";
+import { type Scale, scaleOver, share, type Tick, ticks, valueAt } from "../scale";
 import { colourAt } from "./colours";
 import type { Importance } from "./correlation";
 import { type Field, kindFor, rangeOf } from "./values";
@@ -36,7 +36,7 @@ const LETTER = 6.3;
 
 export function scaleFor(field: Field, pad = 0.05): Scale {
   const [low, high] = rangeOf(field.numbers);
-  return scaleOver(low, high, kindFor(field), 1, field.names.length && low < high ? 0.1 : pad);
+  return scaleOver(low, high, kindFor(field), 1, pad && field.names.length && low < high ? 0.1 : pad);
 }
 
 export function ticksFor(field: Field, scale: Scale, most: number): Tick[] {
@@ -47,12 +47,12 @@ export function ticksFor(field: Field, scale: Scale, most: number): Tick[] {
     .filter((_, at) => at % every === 0);
 }
 
-function axes({ pen, width, height, inks }: Canvas, x: Field, y: Field) {
+function axes({ pen, width, height, inks }: Canvas, x: Field, y: Field, padX?: number) {
   const yScale = scaleFor(y);
   const yTicks = ticksFor(y, yScale, Math.max(2, Math.floor(height / 40)));
   const left = 12 + LETTER * Math.max(1, ...yTicks.map((tick) => tick.label.length));
   const box: Box = { left, top: 20, width: width - left - 14, height: height - 20 - 36 };
-  const xScale = scaleFor(x);
+  const xScale = scaleFor(x, padX);
   const toX = (value: number) => box.left + share(xScale, value) * box.width;
   const toY = (value: number) => box.top + (1 - share(yScale, value)) * box.height;
   pen.box({ left: 0, top: 0, width, height }, inks.back);
@@ -237,7 +237,12 @@ export function paintHistogram(canvas: Canvas, field: Field): Hit[] {
     canvas,
     field.names.length ? { ...field, numbers: [-0.5, most - 0.5] } : field,
     counts,
+    0, // the bars have all of the axis
   );
+  const ends = (at: number) =>
+    field.names.length
+      ? `: ${field.names[at]}`
+      : ` from ${shortNumber(valueAt(scale, at / most))} to ${shortNumber(valueAt(scale, (at + 1) / most))}`;
   const wide = box.width / most;
   const ground = toY(0);
   return sizes.map((size, at) => {
@@ -256,7 +261,7 @@ export function paintHistogram(canvas: Canvas, field: Field): Hit[] {
       run: "",
       x: box.left + (at + 0.5) * wide,
       y: top,
-      text: `${size} ${size === 1 ? "run" : "runs"}`,
+      text: many(size, "run", "runs") + ends(at),
     };
   });
 }
