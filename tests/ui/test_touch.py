@@ -27,7 +27,7 @@ FAULTS = """least => {
     for (const each of document.querySelectorAll('button, a[href], input, select, textarea, summary')) {
         const style = getComputedStyle(each);
         const box = (each.closest('label') ?? each).getBoundingClientRect();
-        if (!box.width || box.width <= 1 || style.visibility === 'hidden' || style.clipPath !== 'none') continue;
+        if (!each.checkVisibility() || box.width <= 1 || style.visibility === 'hidden' || style.clipPath !== 'none') continue;
         const name = `${each.tagName} ${each.getAttribute('aria-label') ?? each.textContent.trim().slice(0, 30)}`;
         if (box.width < least || box.height < least)
             faults.push(`small: ${name} ${Math.round(box.width)} x ${Math.round(box.height)}`);
@@ -82,7 +82,7 @@ def test_everything_can_be_pressed_by_a_finger(
         (f"/experiments/{experiment}?all=%3D", ".chosen-tools"),
         (f"/experiments/{experiment}?view=charts", ".run-list li a"),
         (f"/runs/{runs[0]}", "#metrics-title, h2:has-text('Metrics')"),
-        (f"/runs/{runs[0]}/charts", "nav.tabs"),
+        (f"/experiments/{experiment}/runs/{runs[0]}/charts", "nav.tabs"),
         (f"/compare?runs={','.join(runs)}", ".diff-table tbody a"),
         ("/models", ".grid .line a"),
         ("/models/house-prices/versions/1", "h1"),
@@ -91,6 +91,7 @@ def test_everything_can_be_pressed_by_a_finger(
         page.goto(origin + path)
         expect(page.locator(shown).first, path).to_be_visible()
         expect(page.locator(".skeleton"), path).to_have_count(0)
+        page.evaluate("for (const each of document.querySelectorAll('details.menu')) each.open = true")
         assert page.evaluate(FAULTS, LEAST) == [], path
 
 
