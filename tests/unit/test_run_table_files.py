@@ -1,11 +1,12 @@
 """The runs table as a file: all found runs, each once, in the formats that other programs read."""
 
+import asyncio
 import csv
 import io
 import json
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import cast
@@ -18,6 +19,8 @@ import pytest
 
 from server_process import ServerProcess
 from slipstream.api import run_exports
+from slipstream.api.routing import OWN, ROUTES
+from slipstream.bulk import spool
 from slipstream.bulk.formats import Format
 from slipstream.bulk.run_tables import run_table_chunks
 from slipstream.bulk.spool import made_ahead
@@ -25,6 +28,8 @@ from slipstream.client.rest import RestStore
 from slipstream.client.transport import Transport
 from slipstream.entities import Metric
 from slipstream.entities.run_table import RunTablePage, TableColumn
+from slipstream.server.streams import Streams
+from slipstream.store import run_tables
 from slipstream.store.base import Store
 from slipstream.store.engine import QueuedStore, open_engine
 
@@ -240,6 +245,44 @@ def test_a_slow_maker_gives_empty_pieces_meanwhile() -> None:
     assert next(pieces) == b""
     may_end.set()
     assert b"".join(pieces) == b"late"
+
+
+def test_what_goes_wrong_after_a_while_is_an_answer_and_no_broken_file(
+    store: QueuedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another export is made first, and then the rows of this one turn out to be too many for its order."""
+    monkeypatch.setattr(run_tables, "MOST_ORDERED_BY_POINTS", 1)
+    experiment = store.create_experiment("many")
+    for _ in range(2):
+        store.create_run(experiment)
+    sent: list[dict[str, object]] = []
+
+    async def ask() -> object:
+        streams = Streams(store.engine)
+        waited = asyncio.Event()
+
+        async def receive() -> dict[str, object]:
+            await waited.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, object]) -> None:
+            sent.append(dict(message))
+
+        request = run_exports.ExportRunTable(
+            experiment_ids=[experiment], order_by=["metrics.m:min"], format="csv"
+        )
+        route = ROUTES["POST", OWN + "runs/export"]
+        loop = asyncio.get_running_loop()
+        assert spool._turns.acquire(timeout=30)
+        loop.call_later(4 * spool._LOOK_SECONDS, spool._turns.release)
+        try:
+            return await streams.answer(route, request, None, [], receive, send)
+        finally:
+            streams.close()
+
+    status, body = cast("tuple[int, bytes]", asyncio.run(ask()))
+    assert (status, sent) == (400, [])
+    assert b"Narrow the filter" in body
 
 
 def test_a_server_writes_what_a_search_finds(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ MOST_STREAMS = 16
 """Streams under way; more are refused."""
 _STALLED_SECONDS = 60.0
 """How long a client may take none of what is sent, before it counts as gone."""
+_SILENT_SECONDS = 10.0
+"""How long the head of an answer waits for what comes behind it; longer, and who is in between takes it for lost."""
 
 _logger = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class Streams:
         gone.add_done_callback(lambda _: client.tell())
         try:
             stream = await in_thread(self._threads, _begin, client, route, self._store, request)
-            first = await in_thread(self._threads, next, stream.chunks, None)
+            first = await self._first(stream.chunks, gone)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told
             gone.cancel()
             return error_answer(error)
@@ -100,6 +102,15 @@ class Streams:
             gone.cancel()
             await in_thread(self._threads, _close, stream.chunks)
         return None
+
+    async def _first(self, chunks: Iterator[bytes], gone: "asyncio.Future[None]") -> bytes | None:
+        """Return the first piece that says something: what goes wrong before it is an answer, and after it a broken file."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SILENT_SECONDS
+        while True:
+            piece = await loop.run_in_executor(self._threads, next, chunks, None)
+            if piece != b"" or gone.done() or loop.time() > until:
+                return piece
 
     def close(self) -> None:
         end_queries()  # which would be waited for

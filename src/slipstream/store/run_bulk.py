@@ -4,7 +4,7 @@ Which runs are meant is found by SQL in the transaction itself, so that nobody c
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
@@ -18,6 +18,7 @@ from slipstream.rules.lifecycle import require_active_run
 from slipstream.search.sql import compile_runs
 from slipstream.store.experiments import STAGES
 from slipstream.store.params_tags import PARENT, UPSERT_TAG, check_tag
+from slipstream.store.run_index.any_of_filters import find_any
 from slipstream.store.runs import UPDATE_NAME
 from slipstream.store.selected_runs import FOUND
 
@@ -25,6 +26,8 @@ MOST_RUNS = 100_000
 MOST_FILTERS = 100
 MOST_BEFORE = 8 * 2**20
 """Characters of what runs had before that an answer tells."""
+_TOGETHER = 3
+"""From so many filters on, columns are read for all of them."""
 _AT_ONCE = 50
 """So many different values are written by a statement for each; more by a row for each run."""
 _NAME_TAG = "mlflow.runName"
@@ -108,10 +111,9 @@ class RunBulkPart:
                 wanted = change.value if change.values is None else change.values[place]
                 found[run_id] = _run(rows[run_id], wanted)
         left_out = set(change.except_run_ids)
-        for filter_string in dict.fromkeys(change.filters):
-            for row in self._found(change, filter_string):
-                if row[1] not in left_out and row[1] not in found:
-                    found[row[1]] = _run(row, change.value)
+        for row in self._found(change):
+            if row[1] not in left_out and row[1] not in found:
+                found[row[1]] = _run(row, change.value)
         if len(found) > MOST_RUNS:
             raise InvalidParameterError(
                 f"More than {MOST_RUNS} runs are meant; so many are changed at once. Narrow the filter, and do it in parts."
@@ -122,17 +124,25 @@ class RunBulkPart:
         stages = ["active", "deleted"]
         return self.tx.fetch_all(SELECT_NAMED, run_ids__in=list(run_ids), stages__in=stages)
 
-    def _found(self, change: RunsChange, filter_string: str) -> list[Row]:
+    def _found(self, change: RunsChange) -> Iterator[Row]:
+        """Yield what the filters find; a run that several of them find may come more than once."""
         experiments = [names.experiment_number(each, "experiment_ids") for each in change.experiment_ids]
-        query = compile_runs(filter_string, (), None)
-        found: LiteralString = f"{SELECT_BY_ID}({FOUND}({query.where})) ORDER BY id LIMIT :limit_"
-        return self.tx.fetch_all(
-            found,
-            experiments__in=experiments,
-            stages__in=STAGES[change.view_type],
-            limit_=MOST_RUNS + len(change.except_run_ids) + 1,
-            **query.params,
-        )
+        queries = [compile_runs(each, (), None) for each in dict.fromkeys(change.filters)]
+        stages = STAGES[change.view_type]
+        if len(queries) >= _TOGETHER:
+            together = find_any(self.tx, experiments, [query.comparisons for query in queries], stages)
+            if together is not None:
+                yield from together
+                return
+        for query in queries:
+            found: LiteralString = f"{SELECT_BY_ID}({FOUND}({query.where})) ORDER BY id LIMIT :limit_"
+            yield from self.tx.fetch_all(
+                found,
+                experiments__in=experiments,
+                stages__in=stages,
+                limit_=MOST_RUNS + len(change.except_run_ids) + 1,
+                **query.params,
+            )
 
     # -- what is done -------------------------------------------------------------------------------
     def _tag_all(self, change: RunsChange, runs: Sequence[_Run]) -> RunsChanged:
