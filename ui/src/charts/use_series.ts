@@ -67,7 +67,7 @@ class Source implements SeriesFound {
   readonly isByTime = signal(false);
   wanted!: SeriesWanted;
   #whole: readonly Series[] | undefined;
-  /** Those that were read, also where they have no such metric. */
+  /** Those that were read and are followed, also where they have no such metric. */
   #runs: ReadonlySet<string> = new Set();
   #key = "";
   #zoom = "";
@@ -80,6 +80,9 @@ class Source implements SeriesFound {
   #pause = LIVE_MS;
 
   show(key: string, zoom: string): void {
+    // what is logged of runs that are not drawn is not followed: one that comes back is read again
+    const wanted = new Set(this.wanted.runs);
+    this.#runs = new Set([...this.#runs].filter((run) => wanted.has(run)));
     if (key === this.#key && zoom === this.#zoom && this.series.peek() && !this.#lacksRuns()) {
       if (this.#changed.size) this.#plan();
       return;
@@ -98,7 +101,7 @@ class Source implements SeriesFound {
     else void this.#read();
   }
 
-  /** Whether a run is wanted that was not read; those that are wanted no more are only not drawn. */
+  /** Whether a run is wanted that was not read, or not followed since; those that are wanted no more are only not drawn. */
   #lacksRuns(): boolean {
     return this.wanted.runs.some((run) => !this.#runs.has(run));
   }
