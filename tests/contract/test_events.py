@@ -20,6 +20,7 @@ from slipstream.client.rest import RestStore
 from slipstream.client.transport import Transport
 from slipstream.entities import Metric, RunTag
 from slipstream.entities.liveness import ConsoleChunk
+from slipstream.entities.run_bulk import RunsChange
 from slipstream.errors import SlipstreamError
 from slipstream.store.engine import open_store
 
@@ -201,6 +202,25 @@ def test_every_change_of_an_experiment_is_told(servers: list[ServerProcess]) -> 
             assert "about" not in until(listener, run)
 
 
+def test_an_experiment_is_told_that_runs_have_left_it(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[1])
+    here, there = (store.create_experiment(f"e{time.monotonic_ns()}") for _ in range(2))
+    runs = [store.create_run(here).info.run_id for _ in range(3)]
+    with Listener(servers[0].url, experiment_ids=[here]) as left:
+        left.next()
+        leaving: list[Callable[[], object]] = [
+            lambda: store.move_runs(runs[:1], there),
+            lambda: store.change_runs(RunsChange(operation="move", run_ids=tuple(runs[:2]), value=there)),
+        ]
+        for number, leave in enumerate(leaving):
+            leave()
+            store.set_tag(runs[2], "a", str(number))  # which is told in any case, perhaps in the same event
+            event = left.next()
+            assert event.get("about") == [here]
+            if not event["runs"]:
+                until(left, runs[2])
+
+
 def test_a_cursor_misses_nothing_of_models_and_experiments(servers: list[ServerProcess]) -> None:
     store = store_of(servers[0])
     name = f"model {time.monotonic_ns()}"
@@ -280,6 +300,24 @@ def test_runs_below_a_run_are_told_to_who_watches_it_closely(servers: list[Serve
         assert "children" not in event
         assert (event := far.next())["runs"] == [parent]
         assert "children" not in event
+
+
+def test_a_parent_is_told_that_a_run_has_left_it(servers: list[ServerProcess]) -> None:
+    store = store_of(servers[0])
+    first, second = (store.create_run("0").info.run_id for _ in range(2))
+    child = store.create_run("0", tags=[RunTag("mlflow.parentRunId", first)]).info.run_id
+    leaving: list[Callable[[], object]] = [
+        lambda: store.set_tag(child, "mlflow.parentRunId", second),
+        lambda: store.delete_tag(child, "mlflow.parentRunId"),
+        lambda: store.change_runs(RunsChange(operation="untag", run_ids=(child,), key="mlflow.parentRunId")),
+    ]
+    for leave in leaving:
+        store.set_tag(child, "mlflow.parentRunId", first)
+        with Listener(servers[1].url, closely=[first]) as near:
+            near.next()
+            leave()
+            store.create_run("0", tags=[RunTag("mlflow.parentRunId", first)])  # which is told in any case
+            assert near.next()["runs"] == [first]
 
 
 def test_a_stream_goes_on_where_another_ended(servers: list[ServerProcess]) -> None:

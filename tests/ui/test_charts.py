@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree as ET
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from run_sweep import Sweep
 from server_process import ServerProcess
@@ -507,3 +507,32 @@ def test_steps_with_more_digits_than_a_browser_has_are_marked(
         page.get_by_role("button", name="Save as CSV").click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8"))))
     assert [row["x"][:8] for row in rows] == ["≈9007199"] * 3
+
+
+def test_points_that_come_while_one_zooms_are_there_afterwards(
+    open_page: OpenPage, server: ServerProcess
+) -> None:
+    client = SlipstreamClient(server.url)
+    run_id = client.create_run("0", run_name="zoomed while it logs").info.run_id
+    client.log_batch(run_id, metrics=[Metric("loss", 1.0 / (step + 1), BEGAN + step, step) for step in range(3)])
+    page = open_page(charts_of(run_id))
+    footer = drawn(page, "loss").locator("footer")
+    expect(footer).to_have_text("all 3 points")
+    expect(page.locator("html[data-live=live]")).to_be_attached()
+    held: list[Route] = []
+    page.route("**/metrics/envelope", lambda route: held.append(route))  # noqa: PLW0108  # it marks what it is given
+    with page.expect_request("**/metrics/envelope"):  # for the new points
+        client.log_metric(run_id, "loss", 0.1, step=3, timestamp=BEGAN + 3)
+    page.locator(".plot").first.focus()
+    with page.expect_request("**/metrics/envelope"):  # for what is zoomed into
+        page.keyboard.press("+")
+    expect(page).to_have_url(re.compile("zoom"))
+    tail, zoomed = held
+    with page.expect_response("**/metrics/envelope"):
+        zoomed.continue_()
+    expect(footer).not_to_have_text("all 3 points")
+    with page.expect_response("**/metrics/envelope"):
+        tail.continue_()
+    page.unroute_all()
+    page.keyboard.press("0")
+    expect(footer).to_have_text("all 4 points")

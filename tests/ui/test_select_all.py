@@ -128,6 +128,29 @@ def test_ctrl_a_selects_all_and_a_run_is_taken_out_again(
     expect(page.get_by_role("group", name="Selected runs")).to_have_count(0)
 
 
+def test_runs_that_are_named_and_found_count_once(
+    table: Callable[..., Page], client: SlipstreamClient, sweep: Sweep
+) -> None:
+    first = client.search_runs([sweep.experiment], f"{VIT} AND params.optimizer = 'sgd'", max_results=2)
+    other = client.search_runs([sweep.experiment], f"{VIT} AND params.optimizer = 'lion'", max_results=1)
+    named = ",".join(run.info.run_id for run in [*first, *other])
+    sgd, lion = (f"%3D{VIT} AND params.optimizer = '{each}'" for each in ("sgd", "lion"))
+
+    # two of them are in the group, one is not
+    page = table(f"?filter={VIT}&by=params.optimizer&chosen={named}&all={sgd}")
+    expect(page.get_by_text("26 selected")).to_be_visible()
+    set_tag(page, "counted", "once")
+    expect(page.get_by_text("26 runs tagged counted.")).to_be_visible()
+    assert count(client, sweep, "tags.counted = 'once'") == 26
+
+    # what was taken out of a group that is not selected any more is not missing from another
+    page = table(f"?filter={VIT}&by=params.optimizer&all={lion}&but={named}")
+    expect(page.get_by_text("24 selected")).to_be_visible()
+    set_tag(page, "counted", "without")
+    expect(page.get_by_text("24 runs tagged counted.")).to_be_visible()
+    assert count(client, sweep, "tags.counted = 'without'") == 24
+
+
 def test_nothing_is_done_when_others_are_found_than_were_seen(
     table: Callable[..., Page], client: SlipstreamClient, sweep: Sweep
 ) -> None:
@@ -168,3 +191,34 @@ def test_the_runs_of_groups_are_moved_together(
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text(f"5 groups of {RUNS} runs")).to_be_visible()
     assert client.search_runs([other]) == []
+
+
+def test_runs_are_moved_to_an_experiment_among_very_many(
+    table: Callable[..., Page],
+    client: SlipstreamClient,
+    sweep: Sweep,
+    violations: Callable[[Page], list[str]],
+) -> None:
+    first = client.create_experiment("many, the first")
+    for number in range(101):
+        client.create_experiment(f"many {number}")
+    page = table(f"?chosen={sweep.run_ids[0]}")
+
+    page.get_by_role("button", name="Move…").click()
+    to = page.get_by_role("combobox", name="To the experiment")
+    expect(to.get_by_role("option", name="Choose one of the 100 latest of")).to_be_attached()
+    expect(to.get_by_role("option", name="many, the first")).to_have_count(0)
+    page.get_by_role("searchbox", name="Experiments whose names contain").fill("the first")
+    expect(to.get_by_role("option")).to_have_text(["Choose one", "many, the first"])
+    to.select_option("many, the first")
+    assert violations(page) == []
+    # what is not shown any more is not chosen any more
+    page.get_by_role("searchbox").fill("many 1")
+    expect(page.get_by_role("button", name="Move", exact=True)).to_be_disabled()
+    page.get_by_role("searchbox").fill("the first")
+    expect(to).to_have_value(first)
+    page.get_by_role("button", name="Move", exact=True).click()
+    expect(page.get_by_text("1 run moved.")).to_be_visible()
+    assert client.get_run(sweep.run_ids[0]).info.experiment_id == first
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text(f"{RUNS} runs", exact=True)).to_be_visible()

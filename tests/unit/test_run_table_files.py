@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
+import msgspec
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
@@ -92,6 +93,57 @@ def test_arrow_and_csv_say_the_same() -> None:
         "Infinity",
         "-5e-324",
     ]
+
+
+def stepped(runs: int) -> RunTablePage:
+    whole = page(0, list(range(runs)), runs)
+    of_step = TableColumn(
+        key="metrics.m:step=5",
+        kind="number",
+        values=[0.5 if each % 2 else None for each in range(runs)],
+        steps=[(1 << 53) + 1 if each % 2 else None for each in range(runs)],
+    )
+    return msgspec.structs.replace(whole, columns=[of_step, *whole.columns])
+
+
+def test_a_value_at_a_step_stands_beside_the_step_that_it_is_of() -> None:
+    body = b"".join(run_table_chunks(iter([stepped(4)]), Format.PARQUET))
+    table = pyarrow.parquet.read_table(io.BytesIO(body))
+    text = b"".join(run_table_chunks(iter([stepped(4)]), Format.CSV)).decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+
+    assert table.column_names[5:8] == ["metrics.m:step=5", "metrics.m:step=5 of step", "metrics.val/loss"]
+    assert table["metrics.m:step=5"].to_pylist() == [None, 0.5, None, 0.5]
+    assert table["metrics.m:step=5 of step"].to_pylist() == [None, (1 << 53) + 1, None, (1 << 53) + 1]
+    assert [row["metrics.m:step=5 of step"] for row in rows] == ["", "9007199254740993"] * 2
+    assert [row["params.p"] for row in rows] == [TEXTS[each] or "" for each in range(4)]
+
+
+def test_no_text_is_a_formula_where_a_spreadsheet_opens_it() -> None:
+    texts = ["=1+1", "+1", "-0.5", "-x", "@SUM(A1)", "\t=1", "a=1", "-1e-3", '=1+"1"', "\n=1", "\r=1"]
+    whole = page(0, list(range(len(texts))), len(texts))
+    column = TableColumn(key="params.=p", kind="text", values=list(texts))
+    pages = msgspec.structs.replace(whole, names=texts, columns=[column])
+
+    text = b"".join(run_table_chunks(iter([pages]), Format.CSV, for_spreadsheets=True)).decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    plain = b"".join(run_table_chunks(iter([pages]), Format.CSV)).decode()
+
+    assert [row["params.=p"] for row in rows] == [
+        "'=1+1",
+        "+1",
+        "-0.5",
+        "'-x",
+        "'@SUM(A1)",
+        "'\t=1",
+        "a=1",
+        "-1e-3",
+        '\'=1+"1"',
+        "'\n=1",
+        "'\r=1",
+    ]
+    assert [row["name"] for row in rows] == [row["params.=p"] for row in rows]
+    assert [row["name"] for row in csv.DictReader(io.StringIO(plain, newline=""))] == texts
 
 
 def test_a_table_without_rows_has_its_columns() -> None:

@@ -216,6 +216,24 @@ def test_ranges_of_many_columns_come_in_several_answers(
         ]
 
 
+def test_texts_of_one_experiment_leave_no_range_of_two(connection: Connection) -> None:
+    with search_tables.scratch(connection) as tx:
+        search_tables.insert_runs(
+            tx, [Run(run_id="r0", params={"p": "1"}), Run(run_id="r1", params={"p": "adam"})]
+        )
+        search_tables.insert_experiment(tx, 2, "second")
+        tx.execute("UPDATE runs SET experiment = 2 WHERE id = 2")
+        write_changes(tx, Changes())
+        sql = SqlStore(tx, StoreConfig(artifact_root="/a"))
+        memory = SqlStore(tx, StoreConfig(artifact_root="/a", run_index=RunIndex()))
+        for experiments, expected in ((("1",), (1.0, 1.0)), (("1", "2"), None)):
+            request = TableRequest(
+                selection=RunSelection(experiment_ids=experiments), columns=("params.p",), with_ranges=True
+            )
+            for store in (sql, memory):
+                assert store.search_run_table(request).columns[0].range == expected
+
+
 def test_ranges_are_left_to_later_when_another_request_waits(connection: Connection) -> None:
     with search_tables.scratch(connection) as tx:
         search_tables.insert_runs(tx, [Run(run_id=f"r{i}", metrics={"m": i, "n o": -i}) for i in range(4)])

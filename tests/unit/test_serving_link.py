@@ -209,6 +209,30 @@ def test_requests_wait_for_the_worker_that_starts_though_another_could_not(
     assert loop.left() == []
 
 
+def test_a_worker_that_loads_for_long_is_told_of(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipstream.serving.pool._LONG_START_SECONDS", 0.05)
+    said: list[str] = []
+    release = threading.Event()
+
+    def slow(start: Start) -> Any:
+        release.wait(20)
+        return model(start)
+
+    pool = WorkerPool(Start(folder="m", name="m"), lambda: start_thread(slow), PoolLimits(), said.append)
+
+    async def wait() -> None:
+        opening = asyncio.ensure_future(pool.open())
+        await until(lambda: said)
+        release.set()
+        await opening
+        await pool.close(1.0)
+
+    loop.run(wait())
+    assert len(said) == 1
+    assert "has been loading its model" in said[0]
+    assert loop.left() == []
+
+
 def test_first_words_that_come_too_late_harm_nothing(loop: Loop) -> None:
     loading, release = threading.Event(), threading.Event()
 

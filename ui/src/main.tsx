@@ -10,6 +10,7 @@ import "./app/states";
 import "./grid/grid";
 import "./grid/rows";
 import "./lib/format";
+import { ignoreStrayClicks } from "./app/hasty";
 import { CurrentPage } from "./app/pages";
 import { followLinks } from "./app/router";
 import { Shell } from "./app/shell";
@@ -17,6 +18,7 @@ import { listenToKeys } from "./app/shortcuts";
 import { keepTheme } from "./app/theme";
 
 keepTheme();
+ignoreStrayClicks();
 followLinks();
 listenToKeys();
 const root = document.getElementById("app");

@@ -65,6 +65,7 @@ test("one that stumbles over a change keeps it from nobody, and the stream goes 
     const event = `id: 1\ndata: {"cursor":${asked},"runs":["r"],"experiments":[],"models":[]}\n\n`;
     return new Response(
       new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode(event)) }),
+      { headers: { "content-type": "text/event-stream" } },
     );
   });
   const told = vi.fn();

@@ -34,6 +34,10 @@ class ExportRunTable(StreamRequest, kw_only=True):
     view_type: Annotated[str | int, msgspec.Meta(description="ACTIVE_ONLY, DELETED_ONLY or ALL")] = 1
     order_by: list[str] = []
     columns: list[str] = []
+    for_spreadsheets: Annotated[
+        bool,
+        msgspec.Meta(description="CSV in which texts that are no numbers do not begin with =, +, - or @"),
+    ] = False
 
 
 @route(
@@ -74,7 +78,8 @@ def export_run_table(store: Store, req: ExportRunTable) -> Stream:
             if begun:  # the database could not finish it, and some of it may have been sent
                 raise UnavailableError("The database broke off while runs were exported. Export them again.")
             begun = True
-            for chunk in run_table_chunks(snapshot.read_run_table(wanted, _AT_ONCE), form):
+            pages = snapshot.read_run_table(wanted, _AT_ONCE)
+            for chunk in run_table_chunks(pages, form, for_spreadsheets=req.for_spreadsheets):
                 put(chunk)
 
         source.read_snapshot(write)

@@ -57,7 +57,7 @@ def band_line(line: Line, column: int) -> BandLine:
         if all(map(operator.lt, xs, xs[1:])):  # a point a column
             values = array("d", [value for _, value, _ in points])
             smooths = None if line.smooth is None else array("d", [smooth for _, _, smooth in points])
-            return BandLine(line.total, array("q", xs), values, values, values, smooths)
+            return BandLine(line.total, _places(xs), values, values, values, smooths)
         rows = [_joined(x, list(some)) for x, some in groupby(points, operator.itemgetter(0))]
     else:
         smooths = line.smooth or line.mean or ()
@@ -71,12 +71,20 @@ def band_line(line: Line, column: int) -> BandLine:
     xs, low, high, mean, smooth = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     return BandLine(
         line.total,
-        array("q", xs),
+        _places(xs),
         array("d", low),
         array("d", high),
         array("d", mean),
         None if line.smooth is None else array("d", smooth),
     )
+
+
+def _places(xs: Sequence[int]) -> Sequence[int]:
+    """Return where columns begin, in little room; the first may begin before the smallest step that there can be."""
+    try:
+        return array("q", xs)
+    except OverflowError:
+        return tuple(xs)
 
 
 def _finite_points(line: Line) -> list[tuple[int, float, float]]:

@@ -41,6 +41,8 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _MOST_UNREAD_PIECES = 10_000
 _MOST_UNREAD_BYTES = 256 << 20
 _LEAST_HANG_SECONDS = 10.0
+_LONG_START_SECONDS = 300.0
+"""A worker that takes longer to load its model is told of: it may never be ready."""
 
 Starter = Callable[[], Process]
 """Starts one worker process; returns at once."""
@@ -241,12 +243,15 @@ class WorkerPool:
 
     async def _begin_one(self) -> str | None:
         link = Link(self._starter(), self._on_event, self._on_end)
+        late = asyncio.get_running_loop().call_later(_LONG_START_SECONDS, self._say_late, link)
         try:
             first = await link.begin(self._start)
         except BaseException:
             link.kill()
             await link.end(0)
             raise
+        finally:
+            late.cancel()
         if isinstance(first, CannotStart):
             await link.end(5.0)
             raise ExecutionError(first.message)
@@ -256,6 +261,12 @@ class WorkerPool:
         self._failures = 0
         self._plan_dispatch()
         return first.warning
+
+    def _say_late(self, link: Link) -> None:
+        self._say(
+            f"A worker of '{self._start.name}' (process {link.pid}) has been loading its model for "
+            f"{_LONG_START_SECONDS:g} seconds and is not ready; {len(self._links)} of {self.limits.workers} are."
+        )
 
     async def close(self, seconds: float) -> None:
         """Let the workers finish what was submitted, for so long, then end them. Nothing may be submitted any more."""

@@ -18,10 +18,15 @@ UPSERT_TAG: LiteralString = """
     ON CONFLICT (run, key) DO UPDATE SET value = excluded.value
 """
 DELETE_TAG: LiteralString = "DELETE FROM run_tags WHERE run = :run AND key = :key"
+PARENT = "mlflow.parentRunId"
+SELECT_PARENTS: LiteralString = """
+    SELECT p.id FROM run_tags t JOIN runs p ON p.run_id = t.value WHERE t.run IN :runs__in AND t.key = :key
+"""
 
 
 class ParamsTagsPart:
     tx: Transaction
+    changed_runs: set[int]
 
     if TYPE_CHECKING:  # in store/runs.py and store/metrics.py
 
@@ -66,10 +71,24 @@ class ParamsTagsPart:
 
     def delete_tag(self, run_id: str, key: str) -> None:
         run, _ = self.require_run(run_id, active=True)
+        if key == PARENT:
+            self.note_parents([run])
         if not self.tx.count_changed(DELETE_TAG, run=run, key=key):
             raise NotFoundError(f"Run {run_id} has no tag '{key}'")
 
+    def note_parents(self, runs: Sequence[int]) -> None:
+        """Note the parents that some runs still have, before they get others: who looks at such a one is told that they have left it.
+
+        Of the new parents the journal knows by the tags.
+        """
+        if runs:
+            self.changed_runs.update(
+                row[0] for row in self.tx.fetch_all(SELECT_PARENTS, runs__in=list(runs), key=PARENT)
+            )
+
     def _set_tags(self, run: int, pairs: dict[str, str]) -> None:
+        if PARENT in pairs:
+            self.note_parents([run])
         self.tx.execute_many(UPSERT_TAG, [(run, key, value) for key, value in pairs.items()])
         if "mlflow.runName" in pairs:
             self.rename_run(run, pairs["mlflow.runName"])

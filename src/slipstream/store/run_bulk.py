@@ -17,7 +17,7 @@ from slipstream.rules import names
 from slipstream.rules.lifecycle import require_active_run
 from slipstream.search.sql import compile_runs
 from slipstream.store.experiments import STAGES
-from slipstream.store.params_tags import UPSERT_TAG, check_tag
+from slipstream.store.params_tags import PARENT, UPSERT_TAG, check_tag
 from slipstream.store.runs import UPDATE_NAME
 from slipstream.store.selected_runs import FOUND
 
@@ -70,9 +70,10 @@ class RunBulkPart:
     tx: Transaction
     changed_runs: set[int]
 
-    if TYPE_CHECKING:  # in store/run_moves.py
+    if TYPE_CHECKING:  # in store/run_moves.py and store/params_tags.py
 
         def move_to(self, moved: Mapping[int, str], experiment_id: str) -> None: ...
+        def note_parents(self, runs: Sequence[int]) -> None: ...
 
     def change_runs(self, change: RunsChange) -> RunsChanged:
         _check(change)
@@ -144,6 +145,8 @@ class RunBulkPart:
             require_active_run(run.run_id, run.stage)
         had: dict[int, str] = dict(self.tx.fetch_all(SELECT_VALUES, key=key, runs__in=list(wanted)))
         changed = [run for run in runs if had.get(run.id) != wanted[run.id]]
+        if key == PARENT:
+            self.note_parents([run.id for run in changed])
         by_value: dict[str | None, list[int]] = defaultdict(list)
         for run in changed:
             by_value[wanted[run.id]].append(run.id)
@@ -214,8 +217,10 @@ def _check(change: RunsChange) -> None:
         raise InvalidParameterError("'filters' need 'experiment_ids': where they search.")
     if operation in ("tag", "untag"):
         names.check_key(change.key, "key")
-    if operation == "untag" and (change.value is not None or change.values is not None):
-        raise InvalidParameterError("'untag' takes neither 'value' nor 'values'; it removes the tag 'key'.")
+    if operation not in ("tag", "move") and (change.value is not None or change.values is not None):
+        raise InvalidParameterError(
+            f"'{operation}' takes neither 'value' nor 'values'; only 'tag' and 'move' give something to runs."
+        )
     if operation in ("tag", "move"):
         if (change.value is None) == (change.values is None):
             raise InvalidParameterError(

@@ -17,15 +17,16 @@ from slipstream.entities import RunCopy, RunStatus
 from slipstream.errors import AlreadyExistsError, InvalidParameterError
 from slipstream.rules import names
 from slipstream.store.branches import OFFSET
+from slipstream.store.params_tags import PARENT
 from slipstream.store.point_blocks import SELECT_CONTENTS, in_groups
 from slipstream.store.removals import DELETE_UNUSED_DATASETS
 from slipstream.store.runs import SELECT_EXPERIMENT
 
 COPIED_FROM = "slipstream.copied_from"
 """The tag of a copy: the id of the run that it was copied from."""
-PARENT = "mlflow.parentRunId"
 
 UPDATE_EXPERIMENT: LiteralString = "UPDATE runs SET experiment = :experiment WHERE id IN :runs__in"
+SELECT_EXPERIMENTS: LiteralString = "SELECT DISTINCT experiment FROM runs WHERE id IN :runs__in"
 UPDATE_MODELS: LiteralString = """
     UPDATE logged_models SET experiment = :experiment
     WHERE source_run_id IN :run_ids__in AND lifecycle_stage <> 'removing'
@@ -133,6 +134,7 @@ SELECT_TAG: LiteralString = "SELECT value FROM run_tags WHERE run = :run AND key
 class RunMovesPart:
     tx: Transaction
     changed_runs: set[int]
+    changed_alone: set[int]
 
     if TYPE_CHECKING:  # in store/runs.py and store/experiments.py
 
@@ -163,6 +165,9 @@ class RunMovesPart:
             self.tx.execute(DELETE_LINK, run=run, dataset=old)
         if here:
             self.tx.execute(DELETE_UNUSED_DATASETS, ids__in=list(here))
+        # Pages that show an experiment which loses runs are told by its number: of the runs the journal knows where they are now.
+        left = self.tx.fetch_all(SELECT_EXPERIMENTS, runs__in=list(moved))
+        self.changed_alone.update(row[0] for row in left)
         self.tx.execute(UPDATE_EXPERIMENT, experiment=number, runs__in=list(moved))
         self.tx.execute(UPDATE_MODELS, experiment=number, run_ids__in=list(moved.values()))
 

@@ -45,10 +45,12 @@ class SeriesSummariesPart(PointBlocksPart):
         if not by_key or not runs:
             return {}
         index = self.config.run_index
+        if index is not None:
+            index.state(self.tx)  # nobody else may have asked since something was written
         found: dict[tuple[int, str, Aggregate], float | int | None] = {}
         rows = self.tx.fetch_all(SELECT_SERIES_OF_RUNS, runs__in=list(runs), keys__in=sorted(by_key))
         for run, series, key in rows:
-            known: Any = None if index is None else index.summary(run, series)
+            known: Any = None if index is None else index.summary(run, series, upto)
             if known is None:
                 known = self._summarize(run, series)
                 if index is not None:

@@ -237,6 +237,25 @@ class EnvelopeContract:
         with pytest.raises(InvalidParameterError, match="limit"):
             store.find_bands(BandRequest(key="m", selection=selection, limit=1_000))
 
+    def test_bands_reach_as_far_as_steps_and_times_do(self, store: Store) -> None:
+        least, most = -(2**63), 2**63 - 1
+        runs = [new_run(store) for _ in range(2)]
+        for number, run in enumerate(runs):
+            store.log_batch(
+                run,
+                [Metric("m", float(number + at), time, step) for at, (time, step) in enumerate(
+                    [(0, least), (1, 0), (most, most)]
+                )],
+            )  # fmt: skip
+        for x in ("step", "time", "relative"):
+            for width in (1, 3, 100):
+                request = BandRequest(
+                    key="m", groups=(RunSet(name="both", run_ids=tuple(runs)),), x=x, width=width
+                )
+                (band,) = store.find_bands(request).groups
+                assert (band.runs, band.points) == (2, 6), (x, width)
+                assert (min(band.low), max(band.high)) == (pytest.approx(0.0), pytest.approx(3.0))
+
     def test_runs_count_between_their_points(self, store: Store) -> None:
         often, seldom = new_run(store), new_run(store)
         store.log_batch(often, [Metric("m", 0.0, 1 + step, step) for step in range(9)])

@@ -140,6 +140,8 @@ class RunBulkContract:
                 {**tag, "run_ids": (runs[0],), "value": None, "values": ("a", "b")},
             ),
             (InvalidParameterError, "neither", {**tag, **found, "operation": "untag"}),
+            (InvalidParameterError, "neither", {"operation": "delete", "run_ids": (runs[0],), "values": ()}),
+            (InvalidParameterError, "neither", {"operation": "restore", "run_ids": (runs[0],), "value": "x"}),
             (InvalidParameterError, "filter", {**tag, **found, "filters": ("params.lr ==",)}),
             (NotFoundError, "123456789", {"operation": "move", **found, "value": "123456789"}),
         ]

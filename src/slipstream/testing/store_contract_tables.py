@@ -136,6 +136,27 @@ class RunTableContract:
         page = table(store, experiment, columns=("metrics.loss:min", "metrics.loss:count"), limit=2)
         assert values(page) == {"metrics.loss:min": [-50.0, 0.0], "metrics.loss:count": [4, 3]}
 
+    def test_an_order_by_points_follows_what_is_logged(
+        self, store: Store, ten: tuple[str, list[str]]
+    ) -> None:
+        experiment, runs = ten
+        newest = runs[::-1]
+        table(store, experiment, columns=("metrics.loss",))  # memory knows the runs from now on
+        for order, first in (("ASC", newest[0]), ("DESC", runs[0])):
+            page = table(store, experiment, order_by=(f"metrics.loss:min {order}",), limit=1)
+            assert page.run_ids == [first]
+        store.log_metric(runs[4], Metric("loss", -50.0, 6, 3))
+        for order, by, first in (("ASC", "min", runs[4]), ("DESC", "count", runs[4])):
+            page = table(
+                store,
+                experiment,
+                columns=("metrics.loss:min", "metrics.loss:count"),
+                order_by=(f"metrics.loss:{by} {order}",),
+                limit=1,
+            )
+            assert page.run_ids == [first], by
+            assert values(page) == {"metrics.loss:min": [-50.0], "metrics.loss:count": [4]}
+
     def test_a_tree_of_runs(self, store: Store, ten: tuple[str, list[str]]) -> None:
         experiment, runs = ten
         for number in (1, 2, 3):

@@ -4,6 +4,9 @@ const BASE = new URL(".", document.baseURI).pathname;
 const OWN = "ajax-api/slipstream/v1/";
 const MLFLOW = "ajax-api/2.0/mlflow/";
 const TOKEN_KEY = "slipstream-token";
+/** What is only read is waited for so long until its answer begins, and until it is here: a way that is cut says nothing. */
+const BEGINS_MS = 60_000;
+const WHOLE_MS = 300_000;
 
 /** What the server said no to, or that it could not be asked. */
 export class ApiError extends Error {
@@ -105,16 +108,54 @@ async function contentOf<T>(answer: Response, parse: Parse | undefined): Promise
 
 type Parse = (text: string) => unknown;
 
-async function json<T>(path: string, init: RequestInit, parse?: Parse): Promise<T> {
+/** An end to waiting, beside the one that who asks has. */
+function patience(asked: AbortSignal | null | undefined) {
+  const limit = new AbortController();
+  const giveUp = () => limit.abort(asked?.reason);
+  if (asked?.aborted) giveUp();
+  asked?.addEventListener("abort", giveUp, { once: true });
+  let isOver = false;
+  const end = () => {
+    isOver = true;
+    limit.abort();
+  };
+  let timer = setTimeout(end, BEGINS_MS);
+  return {
+    signal: limit.signal,
+    isOver: () => isOver,
+    begun() {
+      clearTimeout(timer);
+      timer = setTimeout(end, WHOLE_MS);
+    },
+    done() {
+      clearTimeout(timer);
+      asked?.removeEventListener("abort", giveUp);
+    },
+  };
+}
+
+async function json<T>(path: string, init: RequestInit, isRead = false, parse?: Parse): Promise<T> {
   const isOwn = path.startsWith(OWN);
   if (isOwn) asking++;
   let cursor: number | undefined;
+  // what changes something is not given up: it may have been done all the same
+  const wait = isRead ? patience(init.signal) : undefined;
   try {
-    const answer = await fetchChecked(path, init);
+    const answer = await fetchChecked(path, wait ? { ...init, signal: wait.signal } : init);
+    wait?.begun();
     const found = await contentOf<T & { cursor?: unknown }>(answer, parse);
     if (typeof found?.cursor === "number") cursor = found.cursor;
     return found;
+  } catch (error) {
+    if (wait?.isOver())
+      throw new ApiError(
+        "The server took too long to answer. What you see may be out of date.",
+        0,
+        "NO_ANSWER",
+      );
+    throw error;
   } finally {
+    wait?.done();
     if (isOwn) asking--;
     onCursor.call(cursor);
   }
@@ -134,9 +175,10 @@ function sent(method: string, body: unknown, signal?: AbortSignal): RequestInit 
 export const own = {
   /** `parse` reads what `JSON.parse` would round. */
   get: <T>(path: string, query?: Query, signal?: AbortSignal, parse?: Parse) =>
-    json<T>(OWN + withQuery(path, query), signal ? { signal } : {}, parse),
+    json<T>(OWN + withQuery(path, query), signal ? { signal } : {}, true, parse),
+  /** With a `signal` it is one that only reads. */
   post: <T>(path: string, body: unknown, signal?: AbortSignal) =>
-    json<T>(OWN + path, sent("POST", body, signal)),
+    json<T>(OWN + path, sent("POST", body, signal), signal !== undefined),
   url: (path: string, query?: Query) => serverUrl(OWN + withQuery(path, query)),
   path: (path: string, query?: Query) => OWN + withQuery(path, query),
 };
@@ -144,9 +186,9 @@ export const own = {
 /** MLflow's routes, named below their prefix. */
 export const mlflow = {
   get: <T>(path: string, query?: Query, signal?: AbortSignal) =>
-    json<T>(MLFLOW + withQuery(path, query), signal ? { signal } : {}),
+    json<T>(MLFLOW + withQuery(path, query), signal ? { signal } : {}, true),
   post: <T>(path: string, body: unknown, signal?: AbortSignal) =>
-    json<T>(MLFLOW + path, sent("POST", body, signal)),
+    json<T>(MLFLOW + path, sent("POST", body, signal), signal !== undefined),
   send: <T>(method: "PATCH" | "PUT" | "DELETE", path: string, body: unknown) =>
     json<T>(MLFLOW + path, sent(method, body)),
 };

@@ -2,6 +2,7 @@
 
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
+import { again } from "./again";
 import { ApiError } from "./request";
 
 export interface Resource<T> {
@@ -13,13 +14,17 @@ export interface Resource<T> {
   reload(): Promise<void>;
 }
 
-/** Read when the component appears, and again when `key` changes; the request before is given up. */
+/**
+ * Read when the component appears, and again when `key` changes; the request before is given up. What could not be read
+ * because the server was away is read again by itself.
+ */
 export function useResource<T>(key: string, read: (signal: AbortSignal) => Promise<T>): Resource<T> {
   const resource = useMemo(() => {
     const value = signal<T | undefined>(undefined);
     const error = signal<ApiError | undefined>(undefined);
     const isLoading = signal(true);
     let current: AbortController | undefined;
+    const retry = again(() => void state.reload());
     const state = {
       value,
       error,
@@ -35,14 +40,19 @@ export function useResource<T>(key: string, read: (signal: AbortSignal) => Promi
           if (current !== mine) return;
           value.value = found;
           error.value = undefined;
+          retry.settled();
         } catch (failure) {
           if (mine.signal.aborted) return;
           error.value =
             failure instanceof ApiError ? failure : new ApiError(String(failure), -1, "PAGE_FAULT");
+          retry.failed(failure);
         }
         if (current === mine) isLoading.value = false;
       },
-      stop: () => current?.abort(),
+      stop() {
+        current?.abort();
+        retry.settled();
+      },
     };
     return state;
   }, []);

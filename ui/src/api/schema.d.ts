@@ -388,6 +388,8 @@ export type ExportRunTable = {
   view_type?: string | number;
   order_by?: string[];
   columns?: string[];
+  /** CSV in which texts that are no numbers do not begin with =, +, - or @ */
+  for_spreadsheets?: boolean;
 };
 
 export type FileInfoMessage = {

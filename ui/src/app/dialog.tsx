@@ -45,18 +45,10 @@ export function Dialog({ title, onClose, kind = "", children }: Props) {
 }
 
 /** What is done, and the way out: not every device has an Escape key. */
-export function DialogButtons(props: {
-  action: string;
-  onClose: () => void;
-  isReady?: boolean;
-  children?: ComponentChildren;
-}) {
+export function DialogButtons(props: { action: string; onClose: () => void }) {
   return (
     <div class="buttons">
-      <button type="submit" disabled={props.isReady === false}>
-        {props.action}
-      </button>
-      {props.children}
+      <button type="submit">{props.action}</button>
       <button type="button" onClick={props.onClose}>
         Cancel
       </button>

@@ -7,6 +7,7 @@
 
 import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { askAgain } from "../api/again";
 import { ApiError, fetchChecked, mayTellCursor, onCursor, own } from "../api/request";
 
 export interface Changes {
@@ -46,6 +47,11 @@ export const liveState = signal<"off" | "waiting" | "live">("off");
 effect(() => {
   document.documentElement.dataset.live = liveState.value;
 });
+
+/** Whether the way to the server is cut, so that what is shown may be out of date. */
+export const isCut = signal(false);
+/** Once may be a server that starts anew. */
+const CUT_AFTER = 2;
 
 const PAUSES_MS = [500, 1000, 2000, 5000, 10_000, 30_000];
 /** Components come and go together; one new stream serves all that came at once. */
@@ -134,6 +140,7 @@ function connect(): void {
   if (listeners.size === 0 || document.hidden) {
     stop();
     liveState.value = "off";
+    isCut.value = false;
     return;
   }
   if (cursor === "" && !current && mayTellCursor()) {
@@ -180,8 +187,12 @@ async function read(path: string, mine: AbortController): Promise<void> {
       headers: { accept: "text/event-stream" },
       cache: "no-store",
     });
-    if (!answer.body) return;
+    // a page to sign in, say, of what is before the server
+    if (!answer.body || !answer.headers.get("content-type")?.startsWith("text/event-stream"))
+      throw new ApiError("There came no stream of changes.", 0, "NO_STREAM");
     liveState.value = "live";
+    isCut.value = false;
+    if (failures > 0) askAgain();
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -202,6 +213,7 @@ async function read(path: string, mine: AbortController): Promise<void> {
   if (current !== mine) return; // another stream is in its place, or none is wanted
   current = undefined;
   liveState.value = "off";
+  isCut.value = !isRefused && failures + 1 >= CUT_AFTER;
   if (isRefused) return;
   liveState.value = "waiting";
   const pause = PAUSES_MS[Math.min(failures++, PAUSES_MS.length - 1)] as number;
@@ -269,7 +281,24 @@ export function concerns(interest: Interest, changes: Changes): boolean {
   );
 }
 
-document.addEventListener("visibilitychange", connect);
+/** Ask at once for all that was cut off, and not only when the pause is over. */
+export function reconnect(): void {
+  if (failures > 0 || isCut.peek()) {
+    stop();
+    connect();
+  }
+  askAgain();
+}
+
+document.addEventListener("visibilitychange", () => {
+  connect();
+  if (!document.hidden) askAgain();
+});
+addEventListener("online", reconnect);
+addEventListener("offline", () => {
+  // what is still open may say nothing for long
+  if (listeners.size) isCut.value = true;
+});
 // what a browser keeps for Back must not hold a connection
 addEventListener("pagehide", stop);
 addEventListener("pageshow", (event) => event.persisted && connect());

@@ -2,7 +2,8 @@
 
 import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiError } from "../api/request";
+import { again } from "../api/again";
+import { ApiError, serverUrl } from "../api/request";
 import { Boundary } from "./boundary";
 import { path } from "./router";
 import { say } from "./say";
@@ -66,6 +67,29 @@ const NOT_LOADED = new ApiError(
 );
 const loaded = new Map<Load, Page>();
 
+const RELOADED_KEY = "slipstream-reloaded";
+/** A file that never comes must not have the page loaded for ever. */
+const RELOADED_MS = 60_000;
+
+/** Load everything anew as soon as the server answers: browsers do not fetch a file again that did not come. */
+async function loadAnew(): Promise<void> {
+  const last = Number(sessionStorage.getItem(RELOADED_KEY));
+  if (Date.now() - last < RELOADED_MS) return;
+  const answer = await fetch(serverUrl(""), { method: "HEAD", cache: "no-store" });
+  if (!answer.ok) throw NOT_LOADED;
+  sessionStorage.setItem(RELOADED_KEY, String(Date.now()));
+  location.reload();
+}
+
+function NotLoaded() {
+  useEffect(() => {
+    const retry = again(() => void loadAnew().catch(() => retry.failed(NOT_LOADED)));
+    retry.failed(NOT_LOADED);
+    return retry.settled;
+  }, []);
+  return <Failure error={NOT_LOADED} retry={() => location.reload()} />;
+}
+
 function find(here: string): { load: Load; page: number; at: Record<string, string> } | undefined {
   for (const [pattern, load] of PAGES) {
     const at = match(pattern, here);
@@ -124,7 +148,7 @@ export function CurrentPage() {
         </p>
       </Empty>
     );
-  if (failed === found.load) return <Failure error={NOT_LOADED} retry={() => location.reload()} />;
+  if (failed === found.load && !loaded.has(found.load)) return <NotLoaded />;
   const Page = loaded.get(found.load);
   return Page ? (
     <Boundary key={identityOf(found.at)} what="This page">

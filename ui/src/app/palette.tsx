@@ -68,7 +68,8 @@ export function Palette() {
     return () => document.removeEventListener("keydown", listen);
   }, []);
 
-  useEffect(() => {
+  // the same: what is typed right after the key is meant for the box, and not for the page
+  useLayoutEffect(() => {
     if (!open) {
       dialog.current?.close();
       return;

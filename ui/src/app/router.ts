@@ -1,6 +1,7 @@
 /** Where the user is: the address bar is the only state of that. */
 
 import { computed, signal } from "@preact/signals";
+import { turnScrolled, writeScrolled } from "./scrolled";
 
 const BASE = new URL(".", document.baseURI).pathname;
 
@@ -30,7 +31,12 @@ export function pageUrl(segments: readonly string[], params: Record<string, stri
 export function go(to: string, options: { replace?: boolean } = {}): void {
   const next = new URL(to, url.value);
   if (next.href === url.value.href) return;
-  history[options.replace ? "replaceState" : "pushState"](null, "", next.href);
+  if (options.replace) history.replaceState(history.state, "", next.href);
+  else {
+    writeScrolled();
+    history.pushState(null, "", next.href);
+    turnScrolled();
+  }
   const isOtherPage = next.pathname !== url.value.pathname;
   url.value = next;
   if (isOtherPage) window.scrollTo(0, 0);
@@ -68,6 +74,7 @@ export function followLinks(): void {
     go(link.href);
   });
   window.addEventListener("popstate", () => {
+    turnScrolled();
     url.value = new URL(location.href);
   });
   window.addEventListener("hashchange", () => {

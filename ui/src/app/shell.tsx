@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { hasToken, onUnauthorised, setToken } from "../api/request";
+import { Away } from "./away";
 import { Dialog, DialogButtons } from "./dialog";
 import { focusContent } from "./focus";
 import { isPaletteOpen, Palette } from "./palette";
@@ -73,6 +74,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         {children}
       </main>
       <Said />
+      <Away />
       <Toasts />
       <Palette />
       <ShortcutList />

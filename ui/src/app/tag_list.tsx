@@ -1,6 +1,6 @@
 /** Tags of a run, a model or a version, changed in place. */
 
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { visibleLine } from "../lib/visible";
 import { tell, tellFailure } from "./toasts";
 
@@ -20,28 +20,25 @@ export function TagList({ tags, put }: Props) {
   const own = tags.toSorted(([a], [b]) => a.localeCompare(b));
   // what is being changed stays, though somebody else may remove it meanwhile
   if (edited && !own.some(([key]) => key === edited)) own.unshift([edited, ""]);
-  const change = async (key: string, value: string | undefined) => {
+  /** Tells whether it is done. */
+  const change = async (key: string, value: string | undefined): Promise<boolean> => {
     const before = tags.find(([name]) => name === key)?.[1];
     try {
       await put(key, value);
       tell(`Tag ${visibleLine(key)} is ${value === undefined ? "removed" : "set"}.`, {
         undo: () => void put(key, before).catch(tellFailure),
       });
+      return true;
     } catch (error) {
       tellFailure(error);
+      return false;
     }
   };
   return (
     <div class="tags" role="group" aria-label="Tags">
       {own.slice(0, isAll ? own.length : SHOWN).map(([key, value]) =>
         edited === key ? (
-          <TagForm
-            key={key}
-            name={key}
-            value={value}
-            onSave={(_, to) => void change(key, to)}
-            onClose={() => setEdited(undefined)}
-          />
+          <TagForm key={key} name={key} value={value} onSave={change} onClose={() => setEdited(undefined)} />
         ) : (
           <span key={key} class="tag">
             <button
@@ -70,12 +67,7 @@ export function TagList({ tags, put }: Props) {
         </button>
       )}
       {edited === "" ? (
-        <TagForm
-          name=""
-          value=""
-          onSave={(key, value) => void change(key, value)}
-          onClose={() => setEdited(undefined)}
-        />
+        <TagForm name="" value="" onSave={change} onClose={() => setEdited(undefined)} />
       ) : (
         <button type="button" class="plain" onClick={() => setEdited("")}>
           + tag
@@ -88,20 +80,34 @@ export function TagList({ tags, put }: Props) {
 interface FormProps {
   readonly name: string;
   readonly value: string;
-  readonly onSave: (name: string, value: string) => void;
+  readonly onSave: (name: string, value: string) => Promise<boolean>;
   readonly onClose: () => void;
 }
 
 function TagForm({ name, value, onSave, onClose }: FormProps) {
+  const isBusy = useRef(false);
+  const isOpen = useRef(true);
+  useLayoutEffect(
+    () => () => {
+      isOpen.current = false;
+    },
+    [],
+  );
+  const save = async (given: FormData) => {
+    if (isBusy.current) return; // Enter pressed twice
+    const key = name || String(given.get("key")).trim();
+    isBusy.current = true;
+    // what could not be kept stays to be sent again; another form that was opened meanwhile stays, too
+    const isDone = !key || (await onSave(key, String(given.get("value"))));
+    if (isDone && isOpen.current) onClose();
+    isBusy.current = false;
+  };
   return (
     <form
       class="tag-form"
       onSubmit={(event) => {
         event.preventDefault();
-        const given = new FormData(event.currentTarget);
-        const key = name || String(given.get("key")).trim();
-        if (key) onSave(key, String(given.get("value")));
-        onClose();
+        void save(new FormData(event.currentTarget));
       }}
       onKeyDown={(event) => event.key === "Escape" && onClose()}
     >

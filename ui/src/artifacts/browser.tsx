@@ -11,7 +11,8 @@ export function ArtifactBrowser({ source }: { source: ArtifactSource }) {
   const chosen = query.value.get("file") ?? undefined;
   /** How often the list was read: what goes on writes more files. */
   const round = useSignal(0);
-  const size = useSignal<number | undefined>(undefined);
+  /** Of the file that was chosen in the tree; Back may show another one. */
+  const size = useSignal<{ path: string; size: number | undefined } | undefined>(undefined);
   return (
     <div class="artifacts">
       <nav class="artifact-tree" aria-label="Files">
@@ -20,7 +21,7 @@ export function ArtifactBrowser({ source }: { source: ArtifactSource }) {
           source={source}
           chosen={chosen}
           onChoose={(entry) => {
-            size.value = entry.size;
+            size.value = entry;
             setQuery({ file: entry.path }, {});
           }}
         />
@@ -34,7 +35,12 @@ export function ArtifactBrowser({ source }: { source: ArtifactSource }) {
           <CopyBlock label="Download all files" text={source.command("")} />
         </div>
       ) : (
-        <Preview key={chosen} source={source} path={chosen} size={size.value} />
+        <Preview
+          key={chosen}
+          source={source}
+          path={chosen}
+          size={size.value?.path === chosen ? size.value.size : undefined}
+        />
       )}
     </div>
   );

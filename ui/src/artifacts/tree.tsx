@@ -1,7 +1,8 @@
 /** Folders and files as a tree: a folder is read when it is opened, and a large one shown page by page. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { again } from "../api/again";
 import { ApiError } from "../api/request";
 import { Empty, Failure, Skeleton } from "../app/states";
 import { bytes, count } from "../lib/format";
@@ -48,8 +49,16 @@ export function ArtifactTree({ source, chosen, onChoose }: Props) {
       if (abort?.aborted) return;
       const failure = error instanceof ApiError ? error : new ApiError(String(error), -1, "");
       put({ entries: undefined, error: failure, shown: PAGE });
+      retry.failed(failure);
     }
   };
+  const retry = useMemo(
+    () =>
+      again(() => {
+        for (const [folder, { error }] of folders.peek()) if (error) void read(folder);
+      }),
+    [source.key],
+  );
   const toggle = (folder: string, isOpen: boolean) => {
     const next = new Set(open.peek());
     if (isOpen) next.add(folder);
@@ -64,7 +73,10 @@ export function ArtifactTree({ source, chosen, onChoose }: Props) {
     const wanted = ["", ...above.map((_, index) => above.slice(0, index + 1).join("/"))];
     open.value = new Set([...open.peek(), ...wanted]);
     for (const folder of wanted) if (!folders.peek().get(folder)?.entries) void read(folder, abort.signal);
-    return () => abort.abort();
+    return () => {
+      abort.abort();
+      retry.settled();
+    };
   }, [source.key]);
 
   const root = folders.value.get("");

@@ -2,6 +2,7 @@
 
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
+import { again } from "../api/again";
 import { ApiError, own } from "../api/request";
 import { useLive } from "../app/live";
 import type { BandsAsked, BandsPage, GroupQuery } from "./bands";
@@ -81,6 +82,7 @@ class Source implements BandsFound {
   #isStale = false;
   #took = 0;
   #last = Number.NEGATIVE_INFINITY;
+  readonly #retry = again(() => this.reload());
 
   show(whole: string, zoom: string): void {
     const key = `${whole} ${zoom}`;
@@ -103,6 +105,7 @@ class Source implements BandsFound {
   readonly stop = (): void => {
     this.#current?.abort();
     clearTimeout(this.#timer);
+    this.#retry.settled();
   };
 
   readonly changed = (): void => {
@@ -150,8 +153,10 @@ class Source implements BandsFound {
       if (!zoom && whole) this.#whole = { key: whole, page: found };
       this.page.value = found;
       this.error.value = undefined;
+      this.#retry.settled();
     } catch (error) {
       if (mine.signal.aborted) return;
+      this.#retry.failed(error);
       this.error.value = error instanceof ApiError ? error : new ApiError(String(error), -1, "PAGE_FAULT");
     }
     this.#last = performance.now();

@@ -5,6 +5,7 @@
 
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { again } from "../api/again";
 import { ApiError } from "../api/request";
 import { useLive } from "../app/live";
 import { type Asked, readSeries } from "./envelope";
@@ -78,6 +79,7 @@ class Source implements SeriesFound {
   #isReadingTail = false;
   #lastTail = Number.NEGATIVE_INFINITY;
   #pause = LIVE_MS;
+  readonly #retry = again(() => this.reload());
 
   show(key: string, zoom: string): void {
     // what is logged of runs that are not drawn is not followed: one that comes back is read again
@@ -115,6 +117,7 @@ class Source implements SeriesFound {
     this.#current?.abort();
     clearTimeout(this.#calm);
     clearTimeout(this.#tail);
+    this.#retry.settled();
   };
 
   /** Runs of which something was logged. */
@@ -191,14 +194,24 @@ class Source implements SeriesFound {
       if (!zoom) this.#whole = found;
       this.series.value = found;
       this.error.value = undefined;
+      this.#retry.settled();
     } catch (error) {
-      if (mine.signal.aborted) return;
+      if (mine.signal.aborted) {
+        for (const run of changed) this.#changed.add(run); // of them nothing was read after all
+        return;
+      }
       this.#runs = new Set();
       this.#tellLater(changed);
+      this.#retry.failed(error);
       this.error.value = error instanceof ApiError ? error : new ApiError(String(error), -1, "PAGE_FAULT");
     }
     this.isLoading.value = false;
-    if (this.#changed.size) this.#plan();
+    this.#goOn();
+  }
+
+  /** Read what changed meanwhile; after a failure that may pass, all is read again by itself. */
+  #goOn(): void {
+    if (this.#changed.size && !this.error.peek()?.mayPass) this.#plan();
   }
 
   #tellLater(runs: readonly string[]): void {
@@ -223,7 +236,7 @@ class Source implements SeriesFound {
     if (zoom || typeof x !== "string" || isNew || isFull) await this.#readAgain();
     else await this.#append(shown, runs, Math.min(...ends.map((end) => end ?? 0)));
     this.#isReadingTail = false;
-    if (this.#changed.size) this.#plan();
+    this.#goOn();
   }
 
   async #readAgain(): Promise<void> {
@@ -259,6 +272,7 @@ class Source implements SeriesFound {
         });
         this.#whole = this.series.peek();
         this.error.value = undefined;
+        this.#retry.settled();
       } else {
         // points came that are not behind the last one: steps went back, or are the same
         for (const run of runs) this.#changed.add(run);
@@ -266,6 +280,7 @@ class Source implements SeriesFound {
       }
     } catch (error) {
       this.#tellLater(runs);
+      this.#retry.failed(error);
       if (error instanceof ApiError) this.error.value = error;
     }
   }

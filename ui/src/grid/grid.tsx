@@ -8,6 +8,7 @@
 import { type ReadonlySignal, useSignal } from "@preact/signals";
 import type { ComponentChildren, TargetedEvent } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { keepScrolled, takeScrolled } from "../app/scrolled";
 import { type Layout, Line, px } from "./line";
 import type { RowSource } from "./rows";
 import { type Column, columnsInSight, rowsDrawn, rowsInSight } from "./window";
@@ -95,8 +96,9 @@ export function Grid<R>(props: GridProps<R>) {
     [rows, inSight.first, inSight.end, size.value.height],
   );
   useEffect(() => {
-    top.value = 0;
-    frame.current?.scrollTo({ top: 0 });
+    const [down, aside] = takeScrolled(props.label);
+    top.value = down;
+    frame.current?.scrollTo(down || aside ? { top: down, left: aside } : { top: 0 });
     active.value = { row: 0, column: active.peek().column };
     activeKey.current = undefined;
     return () => rows.stop();
@@ -122,6 +124,7 @@ export function Grid<R>(props: GridProps<R>) {
   const onScroll = (event: TargetedEvent<HTMLDivElement>) => {
     top.value = event.currentTarget.scrollTop;
     left.value = event.currentTarget.scrollLeft;
+    keepScrolled(props.label, top.value, left.value);
   };
 
   /** Bring the active cell into sight. */

@@ -62,7 +62,11 @@ export class Line<R> extends Component<Props<R>> {
         class={isChosen ? "line chosen" : "line"}
         style={{ transform: `translateY(${index * layout.rowHeight}px)`, width: px(layout.width) }}
         onMouseEnter={() => props.onHover?.(row)}
-        onDblClick={(event) => row !== undefined && props.onOpen?.(row, index, event)}
+        onDblClick={(event) => {
+          // two quick clicks on what has its own use are no wish to open the row
+          const isOwn = (event.target as Element).closest("a, button, input, label, select");
+          if (row !== undefined && !isOwn) props.onOpen?.(row, index, event);
+        }}
         onMouseDown={(event) => {
           const column = columnOf(cellAround(event.target));
           if (column !== undefined) onPress(index, column);

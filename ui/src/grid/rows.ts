@@ -1,6 +1,7 @@
 /** Rows of a table that is too large to be read whole: read in blocks where the user looks, a few blocks kept. */
 
 import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { again } from "../api/again";
 
 export interface Block<R> {
   readonly total: number;
@@ -41,6 +42,7 @@ export class Rows<R> implements RowSource<R> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isStale = false;
   #seen = { first: 0, end: 1 };
+  readonly #retry = again(() => this.refresh());
 
   constructor(
     private readonly read: ReadBlock<R>,
@@ -97,6 +99,7 @@ export class Rows<R> implements RowSource<R> {
     for (const coming of this.#coming.values()) coming.abort();
     this.#coming.clear();
     this.#again.clear();
+    this.#retry.settled();
   }
 
   #load(block: number): void {
@@ -117,9 +120,12 @@ export class Rows<R> implements RowSource<R> {
         this.total.value = found.total;
         this.error.value = undefined;
         this.version.value++;
+        this.#retry.settled();
       })
       .catch((error: unknown) => {
-        if (!mine.signal.aborted) this.error.value = error;
+        if (mine.signal.aborted) return;
+        this.error.value = error;
+        this.#retry.failed(error);
       })
       .finally(() => {
         if (this.#coming.get(block) !== mine) return;

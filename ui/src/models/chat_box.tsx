@@ -203,6 +203,7 @@ export function ChatBox({ server, model, params }: Props) {
         />
         {isBusy ? (
           <button
+            key="stop" // another one than Send: the second click of a double click is not for it
             type="button"
             onClick={() => {
               current.current?.abort();
@@ -212,7 +213,7 @@ export function ChatBox({ server, model, params }: Props) {
             Stop
           </button>
         ) : (
-          <button type="submit" disabled={draft.trim() === ""}>
+          <button key="send" type="submit" disabled={draft.trim() === ""}>
             Send
           </button>
         )}

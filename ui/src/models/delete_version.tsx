@@ -1,10 +1,10 @@
 /** Deleting a version: refused while something points to it, since there is no way back. */
 
 import { Dialog } from "../app/dialog";
+import { SheetForm } from "../app/sheet_form";
 import { tell } from "../app/toasts";
 import type { VersionRow } from "./messages";
 import { deleteVersion } from "./requests";
-import { SheetForm } from "./sheet_form";
 
 interface DeleteVersionProps {
   readonly row: VersionRow;

@@ -4,9 +4,9 @@ import { useState } from "preact/hooks";
 import type { RegisteredModelMessage } from "../api/schema";
 import { Dialog } from "../app/dialog";
 import { go, pageUrl } from "../app/router";
+import { SheetForm } from "../app/sheet_form";
 import { tell, tellFailure } from "../app/toasts";
 import { createModel, deleteModel, renameModel } from "./requests";
-import { SheetForm } from "./sheet_form";
 
 export function NewModel({ onClose }: { onClose: () => void }) {
   return (
@@ -14,9 +14,13 @@ export function NewModel({ onClose }: { onClose: () => void }) {
       <SheetForm
         action="Create"
         onClose={onClose}
-        onSubmit={async (given) => {
+        onSubmit={async (given, isOpen) => {
           const name = String(given.get("name")).trim();
           await createModel(name, String(given.get("description")));
+          if (!isOpen()) {
+            tell(`The model ${name} is made.`);
+            return;
+          }
           onClose();
           go(pageUrl(["models", name]));
         }}
@@ -41,7 +45,7 @@ export function RenameModel({
 }: {
   name: string;
   onClose: () => void;
-  onDone: (name: string) => void;
+  onDone: (to: string, from: string) => void;
 }) {
   return (
     <Dialog title={`Rename ${name}`} onClose={onClose}>
@@ -56,9 +60,9 @@ export function RenameModel({
           const next = String(given.get("name")).trim();
           await renameModel(name, next);
           onClose();
-          onDone(next);
+          onDone(next, name);
           tell(`${name} is now ${next}.`, {
-            undo: () => void renameModel(next, name).then(() => onDone(name), tellFailure),
+            undo: () => void renameModel(next, name).then(() => onDone(name, next), tellFailure),
           });
         }}
       >

@@ -3,11 +3,11 @@
 import { useState } from "preact/hooks";
 import { useResource } from "../api/resource";
 import { Dialog } from "../app/dialog";
+import { SheetForm } from "../app/sheet_form";
 import { Failure } from "../app/states";
 import { tell, tellFailure } from "../app/toasts";
 import type { Alias } from "./messages";
 import { moveAlias, putAlias, readWhole } from "./requests";
-import { SheetForm } from "./sheet_form";
 import { VersionDifferences } from "./version_differences";
 
 /** Offered where a model has no alias yet. */

@@ -6,11 +6,11 @@ import { useResource } from "../api/resource";
 import type { ModelVersionResponse, SearchRegisteredModelsResponse } from "../api/schema";
 import { Dialog } from "../app/dialog";
 import { go } from "../app/router";
+import { SheetForm } from "../app/sheet_form";
 import { tell } from "../app/toasts";
 import { visibleLine } from "../lib/visible";
 import { versionUrl } from "./marks";
 import { createModel } from "./requests";
-import { SheetForm } from "./sheet_form";
 
 const OFFERED = 100;
 
@@ -32,7 +32,7 @@ export function RegisterSheet(props: { run: string; model: string; name: string;
         action="Register"
         isReady={to.trim() !== ""}
         onClose={onClose}
-        onSubmit={async () => {
+        onSubmit={async (_, isOpen) => {
           const chosen = to.trim();
           if (!names?.includes(chosen)) await createModel(chosen, "").catch(unlessThere);
           const made = await mlflow.post<ModelVersionResponse>("model-versions/create", {
@@ -41,9 +41,10 @@ export function RegisterSheet(props: { run: string; model: string; name: string;
             run_id: run,
             model_id: model,
           });
+          const isHere = isOpen();
           onClose();
           tell(`Registered as version ${made.model_version.version} of ${visibleLine(chosen)}.`);
-          go(versionUrl(chosen, made.model_version.version));
+          if (isHere) go(versionUrl(chosen, made.model_version.version));
         }}
       >
         <label>

@@ -2,10 +2,10 @@
 
 import { useState } from "preact/hooks";
 import { Dialog } from "../app/dialog";
+import { SheetForm } from "../app/sheet_form";
 import { tell, tellFailure } from "../app/toasts";
 import { type ModelVersion, STAGES } from "./messages";
 import { moveStage, readVersions } from "./requests";
-import { SheetForm } from "./sheet_form";
 
 interface Props {
   readonly version: ModelVersion;

@@ -5,15 +5,17 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError, mlflow, own } from "../api/request";
 import type { ExperimentOverview, ExperimentsOverviewResponse } from "../api/schema";
 import { useCalm } from "../app/calm";
-import { Dialog, DialogButtons } from "../app/dialog";
+import { Dialog } from "../app/dialog";
 import { FirstSteps } from "../app/first_steps";
 import { useLive } from "../app/live";
 import { go, pageUrl, query, setQuery } from "../app/router";
+import { SheetForm } from "../app/sheet_form";
 import { useShortcuts } from "../app/shortcuts";
-import { Empty, Failure } from "../app/states";
+import { Empty, Failure, Skeleton } from "../app/states";
 import { tell, tellFailure } from "../app/toasts";
 import { Grid, type GridColumn } from "../grid/grid";
 import { Rows } from "../grid/rows";
+import { useRows } from "../grid/use_rows";
 import { ago, count, moment } from "../lib/format";
 
 /** Where many runs log, something changes all the time. */
@@ -36,6 +38,7 @@ export default function ExperimentsPage() {
       }),
     [text, isTrash],
   );
+  const shown = useRows(rows, String(isTrash));
   const refreshSoon = useCalm(() => rows.refresh(), CALM_MS);
   useLive({ everything: true }, (changes) => {
     if (changes.runs.size || changes.experiments.size || changes.isReset) refreshSoon();
@@ -143,7 +146,7 @@ export default function ExperimentsPage() {
           onInput={(event) => setQuery({ search: event.currentTarget.value })}
         />
         <output class="quiet" aria-live="polite">
-          {rows.total.value === undefined ? "" : count(rows.total.value)}
+          {shown.total.value === undefined ? "" : count(shown.total.value)}
         </output>
         <span class="stretch" />
         <button type="button" onClick={() => setNaming(true)}>
@@ -157,9 +160,10 @@ export default function ExperimentsPage() {
           Trash
         </button>
       </div>
-      {error instanceof ApiError ? (
-        <Failure error={error} retry={() => rows.refresh()} />
-      ) : rows.total.value === 0 ? (
+      {error instanceof ApiError && <Failure error={error} retry={() => rows.refresh()} />}
+      {shown.total.value === undefined ? (
+        !error && <Skeleton lines={16} />
+      ) : shown.total.value === 0 ? (
         <Empty
           title={text ? "No experiment has such a name" : isTrash ? "The trash is empty" : "No experiments"}
         >
@@ -168,7 +172,7 @@ export default function ExperimentsPage() {
       ) : (
         <Grid
           label="Experiments"
-          rows={rows}
+          rows={shown}
           columns={columns}
           rowKey={(row) => row.experiment_id}
           onOpen={(row) => go(pageUrl(["experiments", row.experiment_id]))}
@@ -185,30 +189,27 @@ export default function ExperimentsPage() {
 }
 
 function NewExperiment({ onClose }: { onClose: () => void }) {
-  const [refusal, setRefusal] = useState("");
-  const create = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const name = String(new FormData(event.currentTarget as HTMLFormElement).get("name")).trim();
-    try {
-      const made = await mlflow.post<{ experiment_id: string }>("experiments/create", { name });
-      onClose();
-      go(pageUrl(["experiments", made.experiment_id]));
-    } catch (error) {
-      setRefusal(error instanceof Error ? error.message : String(error));
-    }
-  };
   return (
     <Dialog title="New experiment" onClose={onClose}>
-      <form onSubmit={create}>
+      <SheetForm
+        action="Create"
+        onClose={onClose}
+        onSubmit={async (given, isOpen) => {
+          const name = String(given.get("name")).trim();
+          const made = await mlflow.post<{ experiment_id: string }>("experiments/create", { name });
+          if (!isOpen()) {
+            tell(`The experiment ${name} is made.`);
+            return;
+          }
+          onClose();
+          go(pageUrl(["experiments", made.experiment_id]));
+        }}
+      >
         <label>
           Name
-          <input name="name" required maxLength={500} aria-describedby="new-refusal" />
+          <input name="name" required maxLength={500} />
         </label>
-        <div id="new-refusal" role="alert">
-          {refusal}
-        </div>
-        <DialogButtons action="Create" onClose={onClose} />
-      </form>
+      </SheetForm>
     </Dialog>
   );
 }

@@ -8,12 +8,13 @@ import { useCalm } from "../app/calm";
 import { CopyBlock } from "../app/copy";
 import { useLive } from "../app/live";
 import type { PageProps } from "../app/pages";
-import { go, pageUrl, query, setQuery } from "../app/router";
+import { go, pageUrl, query, setQuery, url } from "../app/router";
 import { useShortcuts } from "../app/shortcuts";
 import { Empty, Failure, Skeleton } from "../app/states";
 import { TagList } from "../app/tag_list";
 import { tell } from "../app/toasts";
 import { Rows } from "../grid/rows";
+import { useRows } from "../grid/use_rows";
 import { DeleteVersion } from "../models/delete_version";
 import { Described } from "../models/described";
 import { AliasMark, versionUrl } from "../models/marks";
@@ -172,14 +173,14 @@ export default function ModelPage({ at }: PageProps) {
         <RenameModel
           name={name}
           onClose={() => setOpen(undefined)}
-          onDone={(next) => go(pageUrl(["models", next]), { replace: true })}
+          onDone={(to, from) => isHere(from) && go(pageUrl(["models", to]), { replace: true })}
         />
       )}
       {open === "delete" && (
         <DeleteModel
           model={found}
           onClose={() => setOpen(undefined)}
-          onDone={() => go(pageUrl(["models"]))}
+          onDone={() => isHere(name) && go(pageUrl(["models"]))}
         />
       )}
       {typeof open === "object" && open.what === "promote" && (
@@ -201,17 +202,18 @@ export default function ModelPage({ at }: PageProps) {
   );
 }
 
+/** Whether the page of a model is still what is looked at: who has gone on must not be taken away from where he is. */
+const isHere = (name: string) => url.peek().pathname === pageUrl(["models", name]);
+
 type VersionsProps = Parameters<typeof VersionsGrid>[0];
 
 function Versions(props: VersionsProps) {
   const { rows, name } = props;
-  const total = rows.total.value;
+  const shown = useRows(rows, name);
+  const total = shown.total.value;
   const error = rows.error.value;
-  useEffect(() => {
-    if (total === undefined) rows.want(0, 40);
-  }, [rows]);
-  if (error instanceof ApiError) return <Failure error={error} retry={() => rows.refresh()} />;
-  if (total === undefined) return <Skeleton />;
+  const failure = error instanceof ApiError && <Failure error={error} retry={() => rows.refresh()} />;
+  if (total === undefined) return failure || <Skeleton />;
   if (total === 0)
     return (
       <Empty title="No versions yet">
@@ -222,7 +224,12 @@ function Versions(props: VersionsProps) {
         />
       </Empty>
     );
-  return <VersionsGrid {...props} />;
+  return (
+    <>
+      {failure}
+      <VersionsGrid {...props} rows={shown} />
+    </>
+  );
 }
 
 function Comparison({ name, before, after }: { name: string; before: string; after: string }) {

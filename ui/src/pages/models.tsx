@@ -2,7 +2,7 @@
 
 import "../styles/lists.css";
 import "../styles/models.css";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { ApiError, serverAddress } from "../api/request";
 import type { RegisteredModelMessage } from "../api/schema";
 import { useCalm } from "../app/calm";
@@ -14,6 +14,7 @@ import { Empty, Failure, Skeleton } from "../app/states";
 import { tellFailure } from "../app/toasts";
 import { Grid, type GridColumn } from "../grid/grid";
 import { Rows } from "../grid/rows";
+import { useRows } from "../grid/use_rows";
 import { ago, count, moment, shortNumber, toNumber } from "../lib/format";
 import { AliasMark, MetricText, StageMark, versionUrl } from "../models/marks";
 import type { ModelRow } from "../models/messages";
@@ -53,6 +54,7 @@ export default function ModelsPage() {
       }),
     [text, order, isDescending, metrics],
   );
+  const found = useRows(rows);
   const refresh = () => rows.refresh();
   const refreshSoon = useCalm(refresh, CALM_MS);
   useLive({ models: true }, refreshSoon);
@@ -236,7 +238,7 @@ export default function ModelsPage() {
         <h1>Models</h1>
         <SearchBox text={text} />
         <output class="quiet" aria-live="polite">
-          {rows.total.value === undefined ? "" : count(rows.total.value)}
+          {found.total.value === undefined ? "" : count(found.total.value)}
         </output>
         <span class="stretch" />
         <label class="line-label wide-only">
@@ -265,14 +267,10 @@ export default function ModelsPage() {
           New model
         </button>
       </div>
-      {error instanceof ApiError ? (
-        <Failure error={error} retry={refresh} />
-      ) : rows.total.value === undefined ? (
-        <>
-          <FirstRead rows={rows} />
-          <Skeleton />
-        </>
-      ) : rows.total.value === 0 ? (
+      {error instanceof ApiError && <Failure error={error} retry={refresh} />}
+      {found.total.value === undefined ? (
+        !error && <Skeleton />
+      ) : found.total.value === 0 ? (
         <Empty title={text ? "No model is found" : "No models yet"}>
           {text ? (
             <p>
@@ -285,7 +283,7 @@ export default function ModelsPage() {
       ) : (
         <Grid
           label="Models"
-          rows={rows}
+          rows={found}
           columns={columns}
           rowKey={(row) => row.name}
           onOpen={(row) => go(pageUrl(["models", row.name]))}
@@ -308,15 +306,10 @@ export default function ModelsPage() {
   );
 }
 
-/** The table asks for what it shows; without rows there is no table yet to ask. */
-function FirstRead({ rows }: { rows: Rows<ModelRow> }) {
-  useEffect(() => rows.want(0, 40), [rows]);
-  return null;
-}
-
 function SearchBox({ text }: { text: string }) {
   const [typed, setTyped] = useState(text);
-  useEffect(() => setTyped(text), [text]);
+  // with what is drawn: after it, letters that were typed meanwhile would be gone
+  useLayoutEffect(() => setTyped(text), [text]);
   useEffect(() => {
     if (typed === text) return;
     const timer = setTimeout(() => setQuery({ search: typed }), TYPING_MS);

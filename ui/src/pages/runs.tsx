@@ -128,7 +128,7 @@ export default function RunsPage({ at }: PageProps) {
   const refresh = () => shown?.rows.refresh();
   // of a tree only roots are counted
   const found = shown?.runs?.value ?? (isTree && shown?.hasNested.value ? undefined : total);
-  if (about.error.value)
+  if (about.error.value && !about.value.value)
     return (
       <Failure
         error={about.error.value}
@@ -188,11 +188,11 @@ export default function RunsPage({ at }: PageProps) {
       {failure instanceof ApiError && !refusal && (
         <Failure error={failure} retry={() => next?.roots.refresh()} />
       )}
-      {isCharts ? (
+      {isCharts && (state.isTrash || about.value.value?.lifecycle_stage !== "deleted") ? (
         <RunsCharts experiment={experiment} state={state} names={names ?? []} />
-      ) : shown === undefined ? (
+      ) : shown === undefined && !isCharts ? (
         !failure && <Skeleton lines={24} />
-      ) : total === 0 && !refusal ? (
+      ) : isCharts || shown === undefined || (total === 0 && !refusal) ? (
         <NoRuns
           isFiltered={state.filter !== ""}
           isTrash={state.isTrash}

@@ -1,6 +1,7 @@
 /** What a run prints: as it goes, and afterwards the file that keeps it. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { again } from "../api/again";
 import { ApiError, own } from "../api/request";
 import type { FindConsoleResponse } from "../api/schema";
 import { useLive } from "../app/live";
@@ -39,8 +40,8 @@ export function Console({ run, isTail = false }: Props) {
   const take = (found: Printed) => {
     latest.current = found;
     setPrinted(found);
-    setError(undefined);
   };
+  const retry = useMemo(() => again(() => void lookNow.current()), []);
   const look = async () => {
     if (isLooking.current) {
       isMore.current = true;
@@ -49,10 +50,14 @@ export function Console({ run, isTail = false }: Props) {
     isLooking.current = true;
     try {
       const found = await readOn(now.current, latest.current, isTail);
+      setError(undefined);
+      retry.settled();
       if (found !== latest.current) take(found);
     } catch (failure) {
-      if (failure instanceof ApiError) setError(failure);
-      else throw failure;
+      if (failure instanceof ApiError) {
+        setError(failure);
+        retry.failed(failure);
+      } else throw failure;
     } finally {
       isLooking.current = false;
     }
@@ -61,6 +66,8 @@ export function Console({ run, isTail = false }: Props) {
       soon();
     }
   };
+  const lookNow = useRef(look);
+  lookNow.current = look;
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const soon = () => {
     timer.current ??= setTimeout(() => {
@@ -68,7 +75,13 @@ export function Console({ run, isTail = false }: Props) {
       void look();
     }, CALM_MS);
   };
-  useEffect(() => () => clearTimeout(timer.current), []);
+  useEffect(
+    () => () => {
+      clearTimeout(timer.current);
+      retry.settled();
+    },
+    [],
+  );
   useEffect(() => {
     // what came with the run is enough for the last lines, whether it goes on or has ended
     const end = isTail ? endOf(run) : undefined;

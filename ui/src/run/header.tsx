@@ -1,6 +1,6 @@
 /** What a run is, and what can be done with it. */
 
-import { useMemo, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { mlflow } from "../api/request";
 import { useClock } from "../app/clock";
 import { CopyButton } from "../app/copy";
@@ -36,20 +36,27 @@ export function RunHeader({ run, lastSign, onChange }: Props) {
     [],
   );
   useShortcuts(shortcuts);
+  const isNaming = useRef(false);
   const rename = async (name: string) => {
-    setRenaming(false);
     const before = run.name;
-    if (name.trim() === "" || name === before) return;
+    if (name.trim() === "" || name === before) {
+      setRenaming(false);
+      return;
+    }
+    if (isNaming.current) return; // Enter pressed twice
+    isNaming.current = true;
     const put = async (run_name: string) => {
       await mlflow.post("runs/update", { run_id: run.id, run_name });
       onChange();
     };
     try {
       await put(name);
+      setRenaming(false); // what could not be kept stays to be sent again
       tell("The run has a new name.", { undo: () => void put(before).catch(tellFailure) });
     } catch (error) {
       tellFailure(error);
     }
+    isNaming.current = false;
   };
   const move = async (what: "delete" | "restore") => {
     await mlflow.post(`runs/${what}`, { run_id: run.id });

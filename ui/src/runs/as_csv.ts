@@ -3,27 +3,28 @@
 import { fetchChecked, own } from "../api/request";
 import { saveBlob } from "../app/save_file";
 import { csvCell } from "../lib/csv";
-import { fieldNamed, isCurve } from "./columns";
+import { isCurve } from "./columns";
 import { type Grouping, isMetric, readGroups, STATISTICS } from "./groups";
-import { readTable, rowsOf, type TableQuery } from "./table";
+import type { TableQuery } from "./table";
 
 const AT_ONCE = 1_000;
+const KINDS = { csv: "text/csv", parquet: "application/vnd.apache.parquet" };
 
-/** Columns that a file can have: curves are pictures. */
-const written = (query: TableQuery) => ({
-  ...query,
-  columns: (query.columns ?? []).filter((name) => !isCurve(name)),
-});
-
-/** Have the server write all rows as Parquet, and save them under a name. How long it becomes is not known before; how much is here is told. */
-export async function saveParquet(
+/**
+ * Have the server write all rows, as they are at one time, and save them under a name.
+ *
+ * How long the file becomes is not known before; how much is here is told.
+ */
+export async function saveRows(
   query: TableQuery,
+  format: keyof typeof KINDS,
   name: string,
   onProgress: (read: number) => void,
 ): Promise<void> {
+  const columns = (query.columns ?? []).filter((column) => !isCurve(column)); // curves are pictures
   const answer = await fetchChecked(own.path("runs/export"), {
     method: "POST",
-    body: JSON.stringify({ ...written(query), format: "parquet" }),
+    body: JSON.stringify({ ...query, columns, format, for_spreadsheets: true }),
     headers: { "content-type": "application/json" },
   });
   const parts: BlobPart[] = [];
@@ -35,41 +36,7 @@ export async function saveParquet(
     read += value.length;
     onProgress(read);
   }
-  saveBlob(new Blob(parts, { type: "application/vnd.apache.parquet" }), name);
-}
-
-/** Read all rows, and save them under a name. */
-export async function saveCsv(
-  shown: TableQuery,
-  name: string,
-  onProgress: (share: number) => void,
-): Promise<void> {
-  const query = written(shown);
-  const names = query.columns ?? [];
-  // a value at a step may be of an earlier one
-  const stepped = names.flatMap((name, index) => (fieldNamed(name)?.aggregate === "step" ? [index] : []));
-  const heads = [...names, ...stepped.map((index) => `${names[index]} of step`)];
-  const parts = [["run_id", "name", "status", "start_time", "end_time", ...heads].map(csvCell).join(",")];
-  for (let offset = 0, total = 1; offset < total; offset += AT_ONCE) {
-    const page = await readTable(query, offset, AT_ONCE);
-    total = page.total;
-    for (const row of rowsOf(page))
-      parts.push(
-        [
-          row.id,
-          row.name,
-          row.status,
-          row.start,
-          row.end,
-          ...row.values,
-          ...stepped.map((index) => row.steps?.[index]),
-        ]
-          .map(csvCell)
-          .join(","),
-      );
-    onProgress(Math.min(1, (offset + AT_ONCE) / total));
-  }
-  saveBlob(new Blob([`${parts.join("\r\n")}\r\n`], { type: "text/csv" }), name);
+  saveBlob(new Blob(parts, { type: KINDS[format] }), name);
 }
 
 /** Read all groups, and save what each has, how many runs it is of, and how each metric spreads. */

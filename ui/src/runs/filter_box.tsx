@@ -1,6 +1,6 @@
 /** The filter of a runs table: completion of names and values, and faults marked while the rows stay as they are. */
 
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { own } from "../api/request";
 import {
   ATTRIBUTES,
@@ -42,7 +42,8 @@ export function FilterBox({ experiments, value, isTrash, onApply, refusal }: Pro
   const [isOpen, setOpen] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   const id = useId();
-  useEffect(() => setText(value), [value]);
+  // with what is drawn: after it, letters that were typed meanwhile would be gone
+  useLayoutEffect(() => setText(value), [value]);
 
   const { fault } = parse(text);
   const expected = expectedAt(text, caret);

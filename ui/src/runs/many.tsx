@@ -1,16 +1,16 @@
 /** What is done with the runs that are selected. */
 
 import { useState } from "preact/hooks";
-import { fetchChecked, hasToken, mlflow, own } from "../api/request";
-import { useResource } from "../api/resource";
-import type { SearchExperimentsResponse } from "../api/schema";
-import { Dialog, DialogButtons } from "../app/dialog";
-import { go, pageUrl } from "../app/router";
+import { fetchChecked, hasToken, own } from "../api/request";
+import { Dialog } from "../app/dialog";
+import { go, pageUrl, path } from "../app/router";
 import { saveBlob } from "../app/save_file";
+import { SheetForm } from "../app/sheet_form";
 import { tell, tellFailure } from "../app/toasts";
 import { count } from "../lib/format";
+import { MoveDialog } from "./move_dialog";
 import { change, isAll, NOTHING, type Operation, readIds, type Selection, toggleAll } from "./selection";
-import { keepSelection, type RunsState } from "./state";
+import { keepSelection, type RunsState, readState } from "./state";
 import type { TableQuery } from "./table";
 
 export const MOST_COMPARED = 100;
@@ -33,6 +33,8 @@ const DONE: Readonly<Record<Operation["operation"], (act: Operation) => string>>
   restore: () => "restored",
 };
 
+const same = (one: Selection, other: Selection) => JSON.stringify(one) === JSON.stringify(other);
+
 async function saveHistories(url: string): Promise<void> {
   const answer = await fetchChecked(url);
   saveBlob(await answer.blob(), "histories.csv");
@@ -53,9 +55,10 @@ export function ManyRuns({ state, query, selected, found, experiment, onDone }: 
   const { selection } = state;
   const [asked, setAsked] = useState<"tag" | "move">();
   const [isBusy, setBusy] = useState(false);
+  /** Do it; what goes wrong is for who asked. */
   const act = async (what: Operation) => {
-    setAsked(undefined);
     setBusy(true);
+    const here = path.peek();
     try {
       const done = await change(what, selection, query, selection.filters.length ? selected : undefined);
       const undo = done.undo;
@@ -63,7 +66,10 @@ export function ManyRuns({ state, query, selected, found, experiment, onDone }: 
       const text = done.changed
         ? `${named(done.changed)} ${DONE[what.operation](what)}.${others ? ` The other ${count(others)} were so already.` : ""}`
         : "Nothing was to be done: all of them are so already.";
-      if (what.operation !== "tag" && what.operation !== "untag") keepSelection(NOTHING);
+      setAsked(undefined);
+      // not what somebody has selected meanwhile, here or elsewhere
+      const isSame = here === path.peek() && same(selection, readState().selection);
+      if (isSame && what.operation !== "tag" && what.operation !== "untag") keepSelection(NOTHING);
       const takeBack = () => void undo?.().then(onDone, tellFailure);
       tell(
         undo || !done.changed ? text : `${text} It cannot be undone here: what they had before is too much.`,
@@ -71,11 +77,10 @@ export function ManyRuns({ state, query, selected, found, experiment, onDone }: 
           ...(undo ? { undo: takeBack } : {}),
         },
       );
-    } catch (error) {
-      tellFailure(error);
+    } finally {
+      setBusy(false);
+      onDone();
     }
-    setBusy(false);
-    onDone();
   };
   const isMore = found === undefined || selected === undefined || selected < found;
   const histories = historiesOf(selection, query);
@@ -129,26 +134,20 @@ export function ManyRuns({ state, query, selected, found, experiment, onDone }: 
       <button
         type="button"
         disabled={isBusy || selected === undefined}
-        onClick={() => void act({ operation: state.isTrash ? "restore" : "delete" })}
+        onClick={() => void act({ operation: state.isTrash ? "restore" : "delete" }).catch(tellFailure)}
       >
         {state.isTrash ? "Restore" : "Delete"}
       </button>
       <button type="button" class="plain" onClick={() => keepSelection(NOTHING)}>
         Clear
       </button>
-      {asked === "tag" && (
-        <TagDialog
-          runs={selected ?? 0}
-          onClose={() => setAsked(undefined)}
-          onAct={(what) => void act(what)}
-        />
-      )}
+      {asked === "tag" && <TagDialog runs={selected ?? 0} onClose={() => setAsked(undefined)} onAct={act} />}
       {asked === "move" && (
         <MoveDialog
-          runs={selected ?? 0}
+          title={`Move ${named(selected ?? 0)}`}
           from={experiment}
           onClose={() => setAsked(undefined)}
-          onAct={(what) => void act(what)}
+          onMove={(value) => act({ operation: "move", value })}
         />
       )}
     </div>
@@ -162,19 +161,27 @@ function historiesOf({ ids, filters, except }: Selection, query: TableQuery) {
   return { experiment_ids: query.experiment_ids, filter: filters[0], format: "csv" };
 }
 
-function TagDialog(props: { runs: number; onClose: () => void; onAct: (what: Operation) => void }) {
-  const tag = (event: SubmitEvent) => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget as HTMLFormElement);
-    const key = String(form.get("key")).trim();
-    const isGone = event.submitter?.getAttribute("value") === "untag";
-    props.onAct(
-      isGone ? { operation: "untag", key } : { operation: "tag", key, value: String(form.get("value")) },
+function TagDialog(props: { runs: number; onClose: () => void; onAct: (what: Operation) => Promise<void> }) {
+  const tag = (given: FormData) => {
+    const key = String(given.get("key")).trim();
+    return props.onAct(
+      given.get("what") === "untag"
+        ? { operation: "untag", key }
+        : { operation: "tag", key, value: String(given.get("value")) },
     );
   };
   return (
     <Dialog title={`Tag ${named(props.runs)}`} onClose={props.onClose}>
-      <form onSubmit={tag}>
+      <SheetForm
+        action="Set the tag"
+        onSubmit={tag}
+        onClose={props.onClose}
+        more={
+          <button type="submit" name="what" value="untag">
+            Remove the tag
+          </button>
+        }
+      >
         <label>
           Name
           <input name="key" required maxLength={250} />
@@ -183,47 +190,7 @@ function TagDialog(props: { runs: number; onClose: () => void; onAct: (what: Ope
           Value
           <input name="value" maxLength={8000} />
         </label>
-        <DialogButtons action="Set the tag" onClose={props.onClose}>
-          <button type="submit" value="untag">
-            Remove the tag
-          </button>
-        </DialogButtons>
-      </form>
-    </Dialog>
-  );
-}
-
-function MoveDialog(props: {
-  runs: number;
-  from: string;
-  onClose: () => void;
-  onAct: (what: Operation) => void;
-}) {
-  const [to, setTo] = useState("");
-  const found = useResource("experiments", (abort) =>
-    mlflow.post<SearchExperimentsResponse>("experiments/search", { max_results: 1000 }, abort),
-  );
-  const others = (found.value.value?.experiments ?? []).filter((each) => each.experiment_id !== props.from);
-  const move = (event: SubmitEvent) => {
-    event.preventDefault();
-    props.onAct({ operation: "move", value: to });
-  };
-  return (
-    <Dialog title={`Move ${named(props.runs)}`} onClose={props.onClose}>
-      <form onSubmit={move}>
-        <label>
-          To the experiment
-          <select required value={to} onChange={(event) => setTo(event.currentTarget.value)}>
-            <option value="">Choose one</option>
-            {others.map((each) => (
-              <option key={each.experiment_id} value={each.experiment_id}>
-                {each.name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <DialogButtons action="Move" isReady={to !== ""} onClose={props.onClose} />
-      </form>
+      </SheetForm>
     </Dialog>
   );
 }

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { tellFailure } from "../app/toasts";
 import { bytes } from "../lib/format";
-import { saveCsv, saveGroupsCsv, saveParquet } from "./as_csv";
+import { saveGroupsCsv, saveRows } from "./as_csv";
 import type { Grouping } from "./groups";
 import type { TableQuery } from "./table";
 
@@ -23,9 +23,7 @@ export function SaveTable({ query, grouping, name }: Props) {
     setProgress("");
     try {
       if (grouping) await saveGroupsCsv(all, grouping, file);
-      else if (form === "csv")
-        await saveCsv(all, file, (share) => setProgress(`${Math.round(100 * share)} %`));
-      else await saveParquet(all, file, (read) => setProgress(bytes(read)));
+      else await saveRows(all, form, file, (read) => setProgress(bytes(read)));
     } catch (error) {
       tellFailure(error);
     }

@@ -71,22 +71,36 @@ export function useSelectedCount(
   { ids, filters, except }: Selection,
   query: TableQuery,
 ): { count: number | undefined; reload: () => void } {
-  const key = JSON.stringify([filters, query.experiment_ids, query.view_type]);
-  const found = useResource(key, async (abort) => {
-    const pages = await Promise.all(
-      filters.map((filter) => readTable({ ...flat(query), filter }, 0, 1, abort)),
-    );
-    return { key, total: pages.reduce((sum, page) => sum + page.total, 0) };
+  const all = JSON.stringify([filters, query.experiment_ids, query.view_type]);
+  const found = useResource(all, async (abort) => ({ all, total: await countFound(filters, query, abort) }));
+  // A run can be named and found, too; and one that was taken out may not be found any more.
+  const named = JSON.stringify([all, ids, except]);
+  const isNamed = filters.length > 0 && ids.length + except.length > 0;
+  const both = useResource(named, async (abort) => {
+    const those = isNamed ? filters.map((filter) => withRuns(filter, [...new Set([...ids, ...except])])) : [];
+    return { named, total: await countFound(those, query, abort) };
   });
-  const known = found.value.value;
+  const total = found.value.value?.all === all ? found.value.value.total : undefined;
+  const overlap = both.value.value?.named === named ? both.value.value.total : except.length;
   return {
-    count: !filters.length
-      ? ids.length
-      : known?.key === key
-        ? known.total + ids.length - except.length
-        : undefined,
-    reload: () => void (filters.length && found.reload()),
+    count: !filters.length ? ids.length : total === undefined ? undefined : total + ids.length - overlap,
+    reload: () => {
+      if (filters.length) void found.reload();
+      if (isNamed) void both.reload();
+    },
   };
+}
+
+async function countFound(filters: readonly string[], query: TableQuery, abort: AbortSignal) {
+  const pages = await Promise.all(
+    filters.map((filter) => readTable({ ...flat(query), filter }, 0, 1, abort)),
+  );
+  return pages.reduce((sum, page) => sum + page.total, 0);
+}
+
+function withRuns(filter: string, ids: readonly string[]): string {
+  const those = `attributes.run_id IN (${ids.map((id) => `'${id.replace(/[^\w-]/g, "")}'`).join(", ")})`;
+  return filter.trim() ? `${filter} AND ${those}` : those;
 }
 
 /** The ids of the selected runs, up to so many. */

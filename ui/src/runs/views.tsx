@@ -6,8 +6,9 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { mlflow } from "../api/request";
 import type { ExperimentMessage } from "../api/schema";
-import { Dialog, DialogButtons } from "../app/dialog";
+import { Dialog } from "../app/dialog";
 import { go, url } from "../app/router";
+import { SheetForm } from "../app/sheet_form";
 import { tell, tellFailure } from "../app/toasts";
 
 const TAG = "slipstream.view.";
@@ -152,11 +153,11 @@ export function Views({ experiment, onChange }: Props) {
       </select>
       {isNaming && (
         <Dialog title="Keep this view" onClose={() => setNaming(false)}>
-          <form
-            onSubmit={(event) => {
-              event.preventDefault();
-              const name = String(new FormData(event.currentTarget as HTMLFormElement).get("name")).trim();
-              save(name).catch(tellFailure);
+          <SheetForm
+            action="Keep"
+            onClose={() => setNaming(false)}
+            onSubmit={async (given) => {
+              await save(String(given.get("name")).trim());
               setNaming(false);
             }}
           >
@@ -165,8 +166,7 @@ export function Views({ experiment, onChange }: Props) {
               Name
               <input name="name" required maxLength={100} />
             </label>
-            <DialogButtons action="Keep" onClose={() => setNaming(false)} />
-          </form>
+          </SheetForm>
         </Dialog>
       )}
     </>

@@ -268,11 +268,18 @@ class RunIndex:
             while self._document_bytes > self._most_documents:
                 self._forget(next(iter(self._documents)))
 
-    def summary(self, run: int, series: int) -> object | None:
-        """Return what was kept of a series, unless its run has changed since."""
+    def summary(self, run: int, series: int, upto: int) -> object | None:
+        """Return what was kept of a series, unless its run has changed since; to be asked after `state`.
+
+        Args:
+            run: the internal id.
+            series: its number.
+            upto: the last change that the snapshot of the asking transaction sees.
+        """
         with self._lock:
             found = self._summaries.get((run, series))
-            if found is None:
+            # Neither what is later than the snapshot, nor what may have changed before it, unknown to this process.
+            if found is None or self._seen is None or not found[1] <= upto <= self._seen:
                 return None
             for table in self._tables.values():
                 slot = table.slot(run)

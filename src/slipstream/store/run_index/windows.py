@@ -61,15 +61,16 @@ class Windows:
         while len(self.listings) > _MOST_LISTINGS:
             del self.listings[next(iter(self.listings))]
 
-    def range_of(self, key: MaskKey, name: "ColumnName", column: "Column", bits: bytearray) -> Span | None:
-        """Return the smallest and largest finite number of a column among some slots."""
+    def range_of(
+        self, key: MaskKey, name: "ColumnName", column: "Column", bits: bytearray
+    ) -> Span | str | None:
+        """Return the range of a column among some slots, as `find_range` does: who joins several has to know why there is none."""
         place = (key, name)
         if place not in self.ranges:
             if len(self.ranges) >= _MOST_RANGES:
                 self.ranges.clear()
             self.ranges[place] = find_range(column, bits)
-        found = self.ranges[place]
-        return None if isinstance(found, str) else found
+        return self.ranges[place]
 
     def change(
         self,

@@ -2,16 +2,22 @@
 
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { tellFailure } from "./toasts";
 
 interface FormProps {
-  /** What is done; its error is shown, and the sheet stays. */
-  readonly onSubmit: (given: FormData) => Promise<void>;
+  /**
+   * What is done; its error is shown, and the sheet stays. `isOpen` tells whether who asked still waits before it: who
+   * has gone on meanwhile must not be taken elsewhere.
+   */
+  readonly onSubmit: (given: FormData, isOpen: () => boolean) => Promise<void>;
   readonly onClose: () => void;
   readonly action: string;
   readonly isDangerous?: boolean;
   readonly isReady?: boolean;
   /** Have Enter do it at once: the key that opened the question, and this one, are all that is needed. */
   readonly isEager?: boolean;
+  /** Further buttons; one that submits is in `given` by its name. */
+  readonly more?: ComponentChildren;
   readonly children: ComponentChildren;
 }
 
@@ -22,13 +28,18 @@ export function SheetForm({
   isDangerous,
   isReady = true,
   isEager,
+  more,
   children,
 }: FormProps) {
   const [refusal, setRefusal] = useState("");
   const [isBusy, setBusy] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
+  const isOpen = useRef(true);
   useLayoutEffect(() => {
     if (isEager) button.current?.focus();
+    return () => {
+      isOpen.current = false;
+    };
   }, []);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
@@ -36,9 +47,13 @@ export function SheetForm({
     setBusy(true);
     setRefusal("");
     try {
-      await onSubmit(new FormData(event.currentTarget as HTMLFormElement));
+      await onSubmit(
+        new FormData(event.currentTarget as HTMLFormElement, event.submitter),
+        () => isOpen.current,
+      );
     } catch (error) {
-      setRefusal(error instanceof Error ? error.message : String(error));
+      if (isOpen.current) setRefusal(error instanceof Error ? error.message : String(error));
+      else tellFailure(error); // the sheet was closed, and what was asked of it is not done
     }
     setBusy(false);
   };
@@ -57,6 +72,7 @@ export function SheetForm({
         >
           {action}
         </button>
+        {more}
         <button type="button" onClick={onClose}>
           Cancel
         </button>
