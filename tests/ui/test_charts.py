@@ -514,7 +514,9 @@ def test_points_that_come_while_one_zooms_are_there_afterwards(
 ) -> None:
     client = SlipstreamClient(server.url)
     run_id = client.create_run("0", run_name="zoomed while it logs").info.run_id
-    client.log_batch(run_id, metrics=[Metric("loss", 1.0 / (step + 1), BEGAN + step, step) for step in range(3)])
+    client.log_batch(
+        run_id, metrics=[Metric("loss", 1.0 / (step + 1), BEGAN + step, step) for step in range(3)]
+    )
     page = open_page(charts_of(run_id))
     footer = drawn(page, "loss").locator("footer")
     expect(footer).to_have_text("all 3 points")

@@ -107,7 +107,8 @@ def test_what_is_shown_stays_when_it_cannot_be_read_again(
             expect(alert, path).to_contain_text("answered 502")
             below = page.locator(".grid").bounding_box()
             above = alert.bounding_box()
-            assert below and above, path
+            assert below, path
+            assert above, path
             assert above["y"] + above["height"] <= below["y"], path
             assert below["height"] > 200, path
         expect(link, path).to_be_visible()
