@@ -126,3 +126,32 @@ def test_points_that_could_not_be_read_are_read_later(open_page: OpenPage, clien
     page.unroute("**/metrics/envelope")
     expect(footer).to_have_text("all 4 points")  # although nothing changed since
     expect(told(page, "loss")).to_contain_text("to 30,")
+
+
+def test_a_run_that_was_hidden_comes_back_with_what_it_logged_meanwhile(
+    open_page: OpenPage, client: SlipstreamClient
+) -> None:
+    experiment = client.create_experiment("hidden")
+    runs = [client.create_run(experiment, run_name=name).info.run_id for name in ("one", "two")]
+    for run_id in runs:
+        logged(client, run_id, "loss", [(step, float(step)) for step in range(5)])
+    page = open_page(f"/experiments/{experiment}?view=charts")
+    expect(told(page, "loss")).to_contain_text("2 lines over step from 0 to 4")
+    page.get_by_role("button", name="Hide one").click()
+    expect(told(page, "loss")).to_contain_text("One line over step from 0 to 4")
+    logged(client, runs[0], "loss", [(9, 9.0)])
+    logged(client, runs[1], "loss", [(5, 5.0)])
+    expect(told(page, "loss")).to_contain_text("One line over step from 0 to 5")  # it was told of both
+    page.get_by_role("button", name="Hide one").click()
+    expect(told(page, "loss")).to_contain_text("one: from 0 to 9")
+
+
+def test_groups_without_steps_are_not_zoomed_by_steps(open_page: OpenPage, client: SlipstreamClient) -> None:
+    experiment = client.create_experiment("groups by time")
+    for number in range(4):
+        run_id = client.create_run(experiment).info.run_id
+        client.log_param(run_id, "g", str(number % 2))
+        logged(client, run_id, "by time", [(0, float(at)) for at in range(10)])
+    page = open_page(f"/experiments/{experiment}?view=charts&by=params.g&zoom=5~10")
+    expect(told(page, "by time")).to_contain_text("2 lines over time from 2026-09-21")
+    expect(told(page, "by time")).to_contain_text("0 (2 runs): from 0 to 9")

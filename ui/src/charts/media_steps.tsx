@@ -11,6 +11,7 @@ import type { ListArtifactsResponse } from "../api/schema";
 import { useLive } from "../app/live";
 import { query, setQuery } from "../app/router";
 import { Failure, Skeleton } from "../app/states";
+import { parseDelimited } from "../formats/delimited";
 import { count, moment, stepText } from "../lib/format";
 import { listFromText, listToText } from "../runs/columns";
 import { type MediaFile, mediaByKey, placeOf, placeText } from "./media_files";
@@ -186,12 +187,6 @@ function tableFromJson(text: string): Cells | undefined {
 }
 
 function tableFromCsv(text: string): Cells {
-  const [head, ...rows] = text.trim().split(/\r?\n/).map(cellsOf);
-  return { columns: head ?? [], rows };
-}
-
-function cellsOf(line: string): string[] {
-  return [...line.matchAll(/("(?:[^"]|"")*"|[^,]*)(?:,|$)/g)]
-    .map((match) => (match[1] ?? "").replace(/^"|"$/g, "").replaceAll('""', '"'))
-    .slice(0, -1);
+  const { head, rows } = parseDelimited(text, ",");
+  return { columns: head, rows };
 }

@@ -124,7 +124,8 @@ class Source implements BandsFound {
   };
 
   async #read(whole: string): Promise<void> {
-    const { query, zoom } = this.wanted;
+    const { query } = this.wanted;
+    let { zoom } = this.wanted;
     if (!query) return;
     this.#timer = undefined;
     this.#current?.abort();
@@ -134,13 +135,19 @@ class Source implements BandsFound {
     this.#isStale = false;
     const began = performance.now();
     try {
-      let found = await readBands(this.#asked(query), mine.signal);
-      // all at one step: logged without steps, so that time is what tells the points apart
-      const isFlat = found.groups.every((group) => axisSize(group.x) <= 1);
-      const isMany = found.groups.some((group) => group.points > group.runs);
-      if (!zoom && this.wanted.x === "step" && !this.isByTime.peek() && isFlat && isMany) {
-        this.isByTime.value = true;
-        found = await readBands(this.#asked(query), mine.signal);
+      let found = await readBands(this.#asked(query, zoom), mine.signal);
+      if (this.wanted.x === "step" && !this.isByTime.peek()) {
+        // nothing where the others are zoomed to: all of it tells whether it has steps
+        const isOut = zoom && found.groups.every((group) => axisSize(group.x) === 0);
+        const all = isOut ? await readBands(this.#asked(query, undefined), mine.signal) : found;
+        // all at one step: logged without steps, so that time is what tells the points apart
+        const isFlat = all.groups.every((group) => axisSize(group.x) <= 1);
+        const isMany = all.groups.some((group) => group.points > group.runs);
+        if ((isOut || !zoom) && isFlat && isMany) {
+          this.isByTime.value = true;
+          zoom = undefined; // it is of steps
+          found = await readBands(this.#asked(query, undefined), mine.signal);
+        }
       }
       if (this.#current !== mine) return;
       if (!zoom && whole) this.#whole = { key: whole, page: found };
@@ -158,8 +165,8 @@ class Source implements BandsFound {
     if (this.#isStale) this.changed();
   }
 
-  #asked(query: GroupQuery): BandsAsked {
-    const { key, x, zoom, width, smoothing } = this.wanted;
+  #asked(query: GroupQuery, zoom: BandsWanted["zoom"]): BandsAsked {
+    const { key, x, width, smoothing } = this.wanted;
     return {
       ...query,
       key,

@@ -68,7 +68,7 @@ class Source implements SeriesFound {
   readonly isByTime = signal(false);
   wanted!: SeriesWanted;
   #whole: readonly Series[] | undefined;
-  /** Those that were read, also where they have no such metric. */
+  /** Those that were read and are followed, also where they have no such metric. */
   #runs: ReadonlySet<string> = new Set();
   #key = "";
   #zoom = "";
@@ -82,6 +82,9 @@ class Source implements SeriesFound {
   readonly #retry = again(() => this.reload());
 
   show(key: string, zoom: string): void {
+    // what is logged of runs that are not drawn is not followed: one that comes back is read again
+    const wanted = new Set(this.wanted.runs);
+    this.#runs = new Set([...this.#runs].filter((run) => wanted.has(run)));
     if (key === this.#key && zoom === this.#zoom && this.series.peek() && !this.#lacksRuns()) {
       if (this.#changed.size) this.#plan();
       return;
@@ -100,7 +103,7 @@ class Source implements SeriesFound {
     else void this.#read();
   }
 
-  /** Whether a run is wanted that was not read; those that are wanted no more are only not drawn. */
+  /** Whether a run is wanted that was not read, or not followed since; those that are wanted no more are only not drawn. */
   #lacksRuns(): boolean {
     return this.wanted.runs.some((run) => !this.#runs.has(run));
   }
