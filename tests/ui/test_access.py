@@ -254,11 +254,12 @@ def test_nothing_moves_and_states_stay_visible_in_forced_colours(open_page: Open
     assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_a_message_stays_while_somebody_is_at_it(open_page: OpenPage, seeded: Seeded, client: SlipstreamClient) -> None:  # fmt: skip
-    run = client.create_run(seeded.experiment, run_name="to go").info.run_id
+def test_a_message_stays_while_somebody_is_at_it(open_page: OpenPage, client: SlipstreamClient) -> None:
+    experiment = client.create_experiment("to go")  # of its own: others count the runs of the seeded one
+    run = client.create_run(experiment, run_name="to go").info.run_id
     page = open_page()
     page.clock.install()
-    page.goto(page.url.rstrip("/") + f"/experiments/{seeded.experiment}/runs/{run}")
+    page.goto(page.url.rstrip("/") + f"/experiments/{experiment}/runs/{run}")
     page.get_by_role("button", name="Delete").click()
     undo = page.get_by_role("button", name="Undo")
     undo.focus()
