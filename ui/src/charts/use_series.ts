@@ -39,8 +39,6 @@ const CALM_MS = 120;
 const LIVE_MS = 200;
 /** Where all that is shown has to be read for it. */
 const WHOLE_MS = 1000;
-/** New points that could not be read are asked for again. */
-const RETRY_MS = 3000;
 
 export function useSeries(wanted: SeriesWanted): SeriesFound {
   const source = useMemo(() => new Source(), []);
@@ -196,12 +194,9 @@ class Source implements SeriesFound {
       this.error.value = undefined;
       this.#retry.settled();
     } catch (error) {
-      if (mine.signal.aborted) {
-        for (const run of changed) this.#changed.add(run); // of them nothing was read after all
-        return;
-      }
+      this.#missed(changed);
+      if (mine.signal.aborted) return;
       this.#runs = new Set();
-      this.#tellLater(changed);
       this.#retry.failed(error);
       this.error.value = error instanceof ApiError ? error : new ApiError(String(error), -1, "PAGE_FAULT");
     }
@@ -209,14 +204,14 @@ class Source implements SeriesFound {
     this.#goOn();
   }
 
-  /** Read what changed meanwhile; after a failure that may pass, all is read again by itself. */
+  /** Read what changed meanwhile. After a failure all is read again by itself, or what is refused when more is logged. */
   #goOn(): void {
-    if (this.#changed.size && !this.error.peek()?.mayPass) this.#plan();
+    if (this.#changed.size && !this.error.peek()) this.#plan();
   }
 
-  #tellLater(runs: readonly string[]): void {
+  /** Of these runs nothing was read after all. */
+  #missed(runs: readonly string[]): void {
     for (const run of runs) this.#changed.add(run);
-    if (runs.length) this.#pause = RETRY_MS;
   }
 
   /** Read what came after the last points, of the runs that changed. */
@@ -258,7 +253,7 @@ class Source implements SeriesFound {
       if (!isSame) {
         // what was read meanwhile may be without them
         this.#whole = undefined;
-        for (const run of runs) this.#changed.add(run);
+        this.#missed(runs);
       } else if (
         !hasSteps &&
         shown.every((series) => {
@@ -279,7 +274,7 @@ class Source implements SeriesFound {
         await this.#readAgain();
       }
     } catch (error) {
-      this.#tellLater(runs);
+      this.#missed(runs);
       this.#retry.failed(error);
       if (error instanceof ApiError) this.error.value = error;
     }
