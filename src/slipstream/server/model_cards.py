@@ -78,9 +78,8 @@ def model_card_routes(context: ServerContext) -> list[Route]:
 def _encoded(card: ModelCard) -> bytes:
     try:
         return msgspec.json.encode(card)
-    except (
-        UnicodeEncodeError
-    ):  # half of a pair of UTF-16, which texts may have as an escape and UTF-8 has not
+    except UnicodeEncodeError:
+        # Half of a pair of UTF-16, which texts may have as an escape and UTF-8 has not.
         text = json.dumps(msgspec.to_builtins(card), ensure_ascii=False).encode("utf-8", "replace")
         return msgspec.json.encode(json.loads(text))
 
